@@ -1,0 +1,1 @@
+//! The REST interface, the payment gateways and the live board.

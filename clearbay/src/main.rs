@@ -1,0 +1,2 @@
+//! clearbay
+fn main() {}

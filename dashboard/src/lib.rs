@@ -1,0 +1,1 @@
+//! Driver, staff and city pages.

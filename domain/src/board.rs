@@ -1,0 +1,396 @@
+//! The live board: what every bay is right now, from what sensors said and drivers paid.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+use crate::device::is_silent;
+use crate::id::{BayId, LotId};
+use crate::place::{LotKind, Position, VehicleClass, codes};
+
+/// How long before a vehicle arrives its session may begin and still be counted as its own:
+/// somebody pays while backing in, or a sensor takes its time.
+pub const EARLY_PAYMENT: TimeDelta = TimeDelta::minutes(10);
+
+/// What anybody may know of a bay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Occupancy {
+    /// No vehicle.
+    Free,
+    /// A vehicle.
+    Occupied,
+    /// The sensor is silent or was never heard: neither free nor occupied.
+    Unknown,
+}
+
+codes!(Occupancy { Free = "free", Occupied = "occupied", Unknown = "unknown" });
+
+/// What staff see of a bay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum BayStatus {
+    /// No vehicle.
+    Free,
+    /// A vehicle whose session is in force.
+    Paid,
+    /// A vehicle without a session.
+    Unpaid,
+    /// A vehicle whose session has run out.
+    Overstayed,
+    /// The sensor is silent.
+    Unknown,
+}
+
+codes!(BayStatus {
+    Free = "free",
+    Paid = "paid",
+    Unpaid = "unpaid",
+    Overstayed = "overstayed",
+    Unknown = "unknown",
+});
+
+/// The paid time of one bay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaidTime {
+    /// Its start.
+    pub from: Timestamp,
+    /// Its end.
+    pub until: Timestamp,
+}
+
+/// What a device has told of a bay, as ingest publishes it after the commit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BayDelta {
+    /// The bay's key.
+    pub bay: BayId,
+    /// The last state told.
+    pub occupied: bool,
+    /// When that state began.
+    pub since: Timestamp,
+    /// The device's time of its last event.
+    pub heard_at: Timestamp,
+}
+
+/// The changes of one lot in one committed batch, published on [`occupancy_topic`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OccupancyDelta {
+    /// The lot's code.
+    pub lot: String,
+    /// Its bays that spoke.
+    pub bays: Vec<BayDelta>,
+}
+
+/// The MQTT topic of a lot's occupancy deltas; `+` as the code subscribes to all.
+pub fn occupancy_topic(lot_code: &str) -> String {
+    format!("clearbay/v1/occupancy/{lot_code}")
+}
+
+/// A bay on the board.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoardBay {
+    /// Its key.
+    pub id: BayId,
+    /// The code on its sticker.
+    pub code: String,
+    /// What it is made for.
+    pub class: VehicleClass,
+    /// Its corners in metres east and north of the lot's position.
+    pub outline: [[f32; 2]; 4],
+    /// The device's limit of silence in seconds.
+    pub silence_after_s: Option<i32>,
+    /// What its device told last.
+    pub told: Option<BayDelta>,
+    /// The paid time that ends last.
+    pub paid: Option<PaidTime>,
+}
+
+impl BoardBay {
+    /// What anybody may know, and since when.
+    pub fn occupancy(&self, now: Timestamp) -> (Occupancy, Option<Timestamp>) {
+        match &self.told {
+            None => (Occupancy::Unknown, None),
+            Some(told) if is_silent(told.heard_at, self.silence_after_s, now) => {
+                (Occupancy::Unknown, Some(told.heard_at))
+            }
+            Some(told) if told.occupied => (Occupancy::Occupied, Some(told.since)),
+            Some(told) => (Occupancy::Free, Some(told.since)),
+        }
+    }
+
+    /// What staff see, and since when.
+    pub fn status(&self, now: Timestamp) -> (BayStatus, Option<Timestamp>) {
+        let (occupancy, since) = self.occupancy(now);
+        let status = match (occupancy, since) {
+            (Occupancy::Free, _) => BayStatus::Free,
+            (Occupancy::Occupied, Some(arrived)) => paid_status(self.paid, arrived, now),
+            _ => BayStatus::Unknown,
+        };
+        (status, since)
+    }
+}
+
+/// Whether the vehicle that arrived at `arrived` is paid for at `now`.
+///
+/// Paid time that began long before it arrived, or ended before, was another vehicle's.
+fn paid_status(paid: Option<PaidTime>, arrived: Timestamp, now: Timestamp) -> BayStatus {
+    match paid {
+        Some(paid) if paid.from + EARLY_PAYMENT < arrived || paid.until <= arrived => {
+            BayStatus::Unpaid
+        }
+        Some(paid) if now < paid.until => BayStatus::Paid,
+        Some(_) => BayStatus::Overstayed,
+        None => BayStatus::Unpaid,
+    }
+}
+
+/// A lot on the board.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BoardLot {
+    /// Its key.
+    pub id: LotId,
+    /// Its city's code.
+    pub city: String,
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// Off-street or street.
+    pub kind: LotKind,
+    /// Its ward's name.
+    pub ward: String,
+    /// Its operator's code.
+    pub operator: String,
+    /// Its middle.
+    pub position: Position,
+    /// Its bays, in order of code.
+    pub bays: BTreeMap<BayId, BoardBay>,
+}
+
+/// What anybody may know of a lot. Serialised as the API's `lot`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct LotSummary {
+    /// The lot's code.
+    pub code: String,
+    /// Its city's code.
+    pub city: String,
+    /// Its name.
+    pub name: String,
+    /// Off-street or street.
+    pub kind: LotKind,
+    /// Its ward's name.
+    pub ward: String,
+    /// Its operator's code.
+    pub operator: String,
+    /// Longitude and latitude in degrees.
+    pub position: Position,
+    /// How many bays it has.
+    pub capacity: u32,
+    /// How many of them hold a vehicle.
+    pub occupied: u32,
+    /// How many of them are free.
+    pub free: u32,
+    /// How many of them nobody knows about.
+    pub unknown: u32,
+    /// The device's time of the newest event.
+    pub updated_at: Option<Timestamp>,
+}
+
+/// What anybody may know of a bay. Serialised as the API's `bay`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct BaySummary {
+    /// The code on its sticker.
+    pub code: String,
+    /// What it is made for.
+    pub class: VehicleClass,
+    /// Free, occupied or unknown.
+    pub state: Occupancy,
+    /// Since when; for an unknown bay the last time its sensor was heard.
+    pub since: Option<Timestamp>,
+    /// Its corners in metres east and north of the lot's position.
+    pub outline: [[f32; 2]; 4],
+}
+
+/// What staff see of a bay.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct StaffBay {
+    /// The bay's code.
+    pub code: String,
+    /// What it is made for.
+    pub class: VehicleClass,
+    /// Free, paid, unpaid, overstayed or unknown.
+    pub status: BayStatus,
+    /// Since when; for an unknown bay the last time its sensor was heard.
+    pub since: Option<Timestamp>,
+    /// Until when it is paid, where it is.
+    pub paid_until: Option<Timestamp>,
+    /// Its corners in metres east and north of the lot's position.
+    pub outline: [[f32; 2]; 4],
+}
+
+impl BoardLot {
+    /// The lot as anybody may see it.
+    pub fn summary(&self, now: Timestamp) -> LotSummary {
+        let mut counts = [0u32; 3];
+        for bay in self.bays.values() {
+            counts[match bay.occupancy(now).0 {
+                Occupancy::Occupied => 0,
+                Occupancy::Free => 1,
+                Occupancy::Unknown => 2,
+            }] += 1;
+        }
+        let [occupied, free, unknown] = counts;
+        LotSummary {
+            code: self.code.clone(),
+            city: self.city.clone(),
+            name: self.name.clone(),
+            kind: self.kind,
+            ward: self.ward.clone(),
+            operator: self.operator.clone(),
+            position: self.position,
+            capacity: occupied + free + unknown,
+            occupied,
+            free,
+            unknown,
+            updated_at: self
+                .bays
+                .values()
+                .filter_map(|b| b.told.as_ref())
+                .map(|t| t.heard_at)
+                .max(),
+        }
+    }
+
+    /// Its bays as anybody may see them.
+    pub fn public_bays(&self, now: Timestamp) -> Vec<BaySummary> {
+        let summary = |bay: &BoardBay| {
+            let (state, since) = bay.occupancy(now);
+            BaySummary {
+                code: bay.code.clone(),
+                class: bay.class,
+                state,
+                since,
+                outline: bay.outline,
+            }
+        };
+        self.bays.values().map(summary).collect()
+    }
+
+    /// Its bays as staff see them.
+    pub fn staff_bays(&self, now: Timestamp) -> Vec<StaffBay> {
+        self.bays.values().map(|bay| staff_bay(bay, now)).collect()
+    }
+
+    /// Takes a delta; an older word than the one already known changes nothing.
+    pub fn apply(&mut self, delta: &BayDelta) -> bool {
+        let Some(bay) = self.bays.get_mut(&delta.bay) else {
+            return false;
+        };
+        if bay
+            .told
+            .as_ref()
+            .is_some_and(|told| told.heard_at > delta.heard_at || told == delta)
+        {
+            return false;
+        }
+        bay.told = Some(delta.clone());
+        true
+    }
+
+    /// Takes paid time; the one that ends last counts.
+    pub fn pay(&mut self, bay: BayId, paid: PaidTime) -> bool {
+        let Some(bay) = self.bays.get_mut(&bay) else {
+            return false;
+        };
+        if bay.paid.is_some_and(|known| known.until >= paid.until) {
+            return false;
+        }
+        bay.paid = Some(paid);
+        true
+    }
+}
+
+/// A bay as staff see it.
+pub fn staff_bay(bay: &BoardBay, now: Timestamp) -> StaffBay {
+    let (status, since) = bay.status(now);
+    StaffBay {
+        code: bay.code.clone(),
+        class: bay.class,
+        status,
+        since,
+        paid_until: bay
+            .paid
+            .map(|paid| paid.until)
+            .filter(|_| status != BayStatus::Free),
+        outline: bay.outline,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn at(minute: i64) -> Timestamp {
+        DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
+    }
+
+    fn bay(told: Option<(bool, i64)>, paid: Option<(i64, i64)>) -> BoardBay {
+        BoardBay {
+            id: BayId(1),
+            code: "B1".into(),
+            class: VehicleClass::Car,
+            outline: [[0.0; 2]; 4],
+            silence_after_s: Some(3 * 3600),
+            told: told.map(|(occupied, minute)| BayDelta {
+                bay: BayId(1),
+                occupied,
+                since: at(minute),
+                heard_at: at(minute),
+            }),
+            paid: paid.map(|(from, until)| PaidTime {
+                from: at(from),
+                until: at(until),
+            }),
+        }
+    }
+
+    #[test]
+    fn unknown_is_neither_free_nor_full() {
+        assert_eq!(bay(None, None).occupancy(at(0)), (Occupancy::Unknown, None));
+        for occupied in [true, false] {
+            let bay = bay(Some((occupied, 0)), None);
+            assert_ne!(bay.occupancy(at(180)).0, Occupancy::Unknown);
+            assert_eq!(bay.occupancy(at(181)), (Occupancy::Unknown, Some(at(0))));
+            assert_eq!(bay.status(at(181)).0, BayStatus::Unknown);
+        }
+    }
+
+    #[test]
+    fn staff_see_who_has_paid() {
+        let status = |told, paid, minute| bay(told, paid).status(at(minute)).0;
+        let arrived = Some((true, 100));
+        assert_eq!(status(arrived, None, 110), BayStatus::Unpaid);
+        assert_eq!(status(arrived, Some((103, 163)), 110), BayStatus::Paid);
+        assert_eq!(status(arrived, Some((92, 152)), 110), BayStatus::Paid);
+        assert_eq!(
+            status(arrived, Some((103, 163)), 163),
+            BayStatus::Overstayed
+        );
+        // The former vehicle's time, still running or over, does not pay for this one.
+        assert_eq!(status(arrived, Some((40, 160)), 110), BayStatus::Unpaid);
+        assert_eq!(status(arrived, Some((40, 90)), 110), BayStatus::Unpaid);
+        assert_eq!(
+            status(Some((false, 100)), Some((40, 160)), 110),
+            BayStatus::Free
+        );
+    }
+}

@@ -1,0 +1,22 @@
+//! The rules of parking as pure functions.
+//!
+//! Nothing in this crate reads a clock, a file, the environment or the network: `now` is always an
+//! argument. The same code therefore runs in the ingest service, behind the payment endpoints, in
+//! the browser and in the simulator, and every rule can be tested by calling it.
+
+pub mod board;
+pub mod device;
+pub mod event;
+pub mod id;
+pub mod ledger;
+pub mod money;
+pub mod payment;
+pub mod place;
+pub mod plate;
+pub mod session;
+pub mod stay;
+pub mod tariff;
+pub mod vietqr;
+
+/// An instant in UTC, to the microsecond: the precision PostgreSQL keeps.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;

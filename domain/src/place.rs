@@ -1,0 +1,260 @@
+//! The city as a document: what is imported before the first sensor speaks.
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+
+use crate::device::Device;
+use crate::tariff::{Tariff, TariffError};
+
+/// What a bay is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum VehicleClass {
+    /// A car of up to nine seats.
+    Car,
+    /// A motorbike or scooter.
+    Motorbike,
+}
+
+/// Where a lot lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum LotKind {
+    /// A yard, garage or square.
+    OffStreet,
+    /// A segment of kerb.
+    Street,
+}
+
+macro_rules! codes {
+    ($name:ident { $($variant:ident = $code:literal),* $(,)? }) => {
+        impl $name {
+            /// The name in the database, in documents and in replies.
+            pub const fn code(self) -> &'static str {
+                match self { $(Self::$variant => $code),* }
+            }
+
+            /// The value of that name.
+            pub fn from_code(code: &str) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)* _ => None }
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.code())
+            }
+        }
+    };
+}
+pub(crate) use codes;
+
+codes!(VehicleClass { Car = "car", Motorbike = "motorbike" });
+codes!(LotKind { OffStreet = "off_street", Street = "street" });
+
+/// A point on the ground: longitude and latitude in degrees (WGS 84), as in GeoJSON.
+pub type Position = [f64; 2];
+
+/// A city and all that is in it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// The city itself.
+    pub city: City,
+    /// Who runs its lots.
+    pub operators: Vec<Operator>,
+    /// Its districts.
+    pub wards: Vec<Ward>,
+    /// Its price zones with their tariffs.
+    pub zones: Vec<Zone>,
+    /// Its lots with their bays and devices.
+    pub lots: Vec<Lot>,
+}
+
+/// A city.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct City {
+    /// Short code, unique.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// The time zone in which its days and price windows are counted.
+    pub timezone: Tz,
+}
+
+/// A company or agency that runs lots.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operator {
+    /// Short code, unique.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// NAPAS identification number (BIN) of its bank, six digits.
+    pub bank_bin: String,
+    /// Its account there, into which drivers pay.
+    pub bank_account: String,
+}
+
+/// A district.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ward {
+    /// Short code, unique in the city.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+}
+
+/// Bays that share a price.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Zone {
+    /// Short code, unique in the city.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// Every version for every class.
+    pub tariffs: Vec<Tariff>,
+}
+
+/// A lot.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lot {
+    /// Short code, unique.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// Off-street or street.
+    pub kind: LotKind,
+    /// Code of its ward.
+    pub ward: String,
+    /// Code of its zone.
+    pub zone: String,
+    /// Code of its operator.
+    pub operator: String,
+    /// Its middle.
+    pub position: Position,
+    /// Its bays.
+    pub bays: Vec<Bay>,
+}
+
+/// One vehicle's place.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Bay {
+    /// The code on its sticker, unique.
+    pub code: String,
+    /// What it is made for.
+    pub class: VehicleClass,
+    /// Its four corners in metres east and north of the lot's position.
+    pub outline: [[f32; 2]; 4],
+    /// Its sensor, if it has one.
+    pub device: Option<Device>,
+}
+
+/// What is wrong with a [`Place`].
+#[derive(Debug, PartialEq, thiserror::Error)]
+pub enum PlaceError {
+    /// Two things of one kind share a code.
+    #[error("{kind} {code:?} appears twice")]
+    Repeated {
+        /// What kind of thing.
+        kind: &'static str,
+        /// Its code.
+        code: String,
+    },
+    /// A lot names something that the document does not have.
+    #[error("lot {lot:?} names {kind} {code:?}, which is not in the document")]
+    Unknown {
+        /// The lot's code.
+        lot: String,
+        /// What kind of thing it names.
+        kind: &'static str,
+        /// The code it names.
+        code: String,
+    },
+    /// A tariff is not sound.
+    #[error("zone {zone:?}, {class} from {from}: {reason}")]
+    Tariff {
+        /// The zone's code.
+        zone: String,
+        /// The class of the bad tariff.
+        class: VehicleClass,
+        /// The start of the bad tariff.
+        from: crate::Timestamp,
+        /// The rule broken.
+        reason: TariffError,
+    },
+}
+
+impl Place {
+    /// Checks that codes are unique, references resolve and tariffs are sound.
+    ///
+    /// # Errors
+    /// The first thing found wrong.
+    pub fn validate(&self) -> Result<(), PlaceError> {
+        unique("operator", self.operators.iter().map(|o| &o.code))?;
+        unique("ward", self.wards.iter().map(|w| &w.code))?;
+        unique("zone", self.zones.iter().map(|z| &z.code))?;
+        unique("lot", self.lots.iter().map(|l| &l.code))?;
+        let bays = || self.lots.iter().flat_map(|lot| &lot.bays);
+        unique("bay", bays().map(|b| &b.code))?;
+        unique(
+            "device",
+            bays().filter_map(|b| b.device.as_ref()).map(|d| &d.id),
+        )?;
+        for zone in &self.zones {
+            for tariff in &zone.tariffs {
+                tariff.validate().map_err(|reason| PlaceError::Tariff {
+                    zone: zone.code.clone(),
+                    class: tariff.class,
+                    from: tariff.effective_from,
+                    reason,
+                })?;
+            }
+        }
+        for lot in &self.lots {
+            let known = [
+                (
+                    "ward",
+                    &lot.ward,
+                    self.wards.iter().any(|w| w.code == lot.ward),
+                ),
+                (
+                    "zone",
+                    &lot.zone,
+                    self.zones.iter().any(|z| z.code == lot.zone),
+                ),
+                (
+                    "operator",
+                    &lot.operator,
+                    self.operators.iter().any(|o| o.code == lot.operator),
+                ),
+            ];
+            for (kind, code, found) in known {
+                if !found {
+                    return Err(PlaceError::Unknown {
+                        lot: lot.code.clone(),
+                        kind,
+                        code: code.clone(),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unique<'a>(
+    kind: &'static str,
+    codes: impl Iterator<Item = &'a String>,
+) -> Result<(), PlaceError> {
+    let mut seen = std::collections::HashSet::new();
+    for code in codes {
+        if !seen.insert(code) {
+            return Err(PlaceError::Repeated {
+                kind,
+                code: code.clone(),
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! Licence plates: personal data, so they print masked unless the caller asks for the whole.
+
+use serde::{Deserialize, Serialize};
+
+/// A licence plate in its normal form: upper-case letters and digits only, 4 to 12 of them.
+///
+/// `30A-123.45`, `30a 12345` and `30A12345` are the same plate. `Debug` and `Display` are masked,
+/// so that a plate cannot reach a log by accident.
+#[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = String, example = "30A12345"))]
+#[serde(try_from = "String", into = "String")]
+pub struct Plate(String);
+
+/// Why a text is no licence plate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PlateError {
+    /// Fewer than 4 letters and digits.
+    #[error("a licence plate has at least 4 letters and digits")]
+    TooShort,
+    /// More than 12 letters and digits.
+    #[error("a licence plate has at most 12 letters and digits")]
+    TooLong,
+    /// A character that no plate has.
+    #[error("a licence plate has letters, digits, spaces, dots and hyphens only")]
+    BadCharacter,
+}
+
+impl Plate {
+    /// Reads a plate as a person types it.
+    ///
+    /// # Errors
+    /// [`PlateError`] where the text cannot be a plate of any country.
+    pub fn parse(text: &str) -> Result<Self, PlateError> {
+        let mut plain = String::with_capacity(12);
+        for c in text.chars() {
+            match c {
+                ' ' | '.' | '-' => {}
+                // Vietnamese plates carry Đ on some series.
+                'đ' | 'Đ' => plain.push('Đ'),
+                c if c.is_ascii_alphanumeric() => plain.push(c.to_ascii_uppercase()),
+                _ => return Err(PlateError::BadCharacter),
+            }
+        }
+        match plain.chars().count() {
+            0..=3 => Err(PlateError::TooShort),
+            4..=12 => Ok(Self(plain)),
+            _ => Err(PlateError::TooLong),
+        }
+    }
+
+    /// The whole plate: for the driver, for staff and for the database, never for a log.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// The first three and last two characters: enough for the driver to know their own.
+    pub fn masked(&self) -> String {
+        let chars: Vec<char> = self.0.chars().collect();
+        let (head, tail) = if chars.len() < 7 { (1, 1) } else { (3, 2) };
+        chars
+            .iter()
+            .enumerate()
+            .map(|(i, &c)| {
+                if i < head || i + tail >= chars.len() {
+                    c
+                } else {
+                    '•'
+                }
+            })
+            .collect()
+    }
+}
+
+impl TryFrom<String> for Plate {
+    type Error = PlateError;
+    fn try_from(text: String) -> Result<Self, PlateError> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Plate> for String {
+    fn from(plate: Plate) -> Self {
+        plate.0
+    }
+}
+
+impl std::fmt::Display for Plate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.masked())
+    }
+}
+
+impl std::fmt::Debug for Plate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Plate({})", self.masked())
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_plate_however_it_is_typed() {
+        let plate = Plate::parse("30A-123.45").unwrap();
+        assert_eq!(plate, Plate::parse(" 30a 12345").unwrap());
+        assert_eq!(plate.reveal(), "30A12345");
+        assert_eq!(format!("{plate} {plate:?}"), "30A•••45 Plate(30A•••45)");
+    }
+
+    #[test]
+    fn refuses_what_is_no_plate() {
+        assert_eq!(Plate::parse("  "), Err(PlateError::TooShort));
+        assert_eq!(Plate::parse("30A<script>"), Err(PlateError::BadCharacter));
+        assert_eq!(Plate::parse("1234567890123"), Err(PlateError::TooLong));
+    }
+}

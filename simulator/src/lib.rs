@@ -1,0 +1,1 @@
+//! A synthetic city, its drivers and their bank, seen from outside: MQTT and HTTP only.

@@ -1,0 +1,153 @@
+//! Everything Clearbay keeps: the one crate that speaks SQL.
+//!
+//! One file per noun; methods begin with the noun they work on (`session_open`, `lot_list`).
+//! Every method that writes is one transaction. Times come from the caller: nothing here reads
+//! the clock.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+
+pub mod event;
+pub mod idempotency;
+pub mod ledger;
+pub mod payment;
+pub mod place;
+pub mod receipt;
+pub mod report;
+pub mod session;
+pub mod staff;
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+
+/// The database, as the rest of Clearbay sees it. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Store {
+    pool: PgPool,
+}
+
+/// Why something could not be kept or found.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such row.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// A named rule of the database was broken.
+    #[error("the database refused it: {0}")]
+    Constraint(String),
+    /// A stored value is not what this version writes.
+    #[error("stored {what} cannot be read: {why}")]
+    Corrupt {
+        /// Which value.
+        what: &'static str,
+        /// Why it cannot be read.
+        why: String,
+    },
+    /// The database is away or too slow.
+    #[error("the database is not available")]
+    Unavailable(#[source] sqlx::Error),
+    /// Anything else the database said.
+    #[error("database error: {0}")]
+    Database(#[source] sqlx::Error),
+    /// The schema could not be brought up to date.
+    #[error("migration failed: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(database) if database.constraint().is_some() => {
+                Self::Constraint(database.constraint().unwrap_or_default().to_owned())
+            }
+            sqlx::Error::Io(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::Tls(_) => Self::Unavailable(error),
+            _ => Self::Database(error),
+        }
+    }
+}
+
+pub(crate) fn corrupt(what: &'static str, why: impl ToString) -> StoreError {
+    StoreError::Corrupt { what, why: why.to_string() }
+}
+
+/// What kind of database answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    /// PostgreSQL with TimescaleDB: `event` is a hypertable.
+    Timescale,
+    /// PostgreSQL alone: `event` is a plain table.
+    Plain,
+}
+
+impl Store {
+    /// Connects, with at most `max_connections` at once.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where the database does not answer within ten seconds.
+    pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
+        let options: PgConnectOptions = url.parse()?;
+        let pool = PgPoolOptions::new()
+            .max_connections(max_connections)
+            .acquire_timeout(Duration::from_secs(10))
+            .connect_with(options.application_name("clearbay"))
+            .await?;
+        Ok(Self { pool })
+    }
+
+    /// Brings the schema up to date. Uses TimescaleDB where the server has it loaded.
+    ///
+    /// # Errors
+    /// [`StoreError::Migrate`] where a migration fails; nothing of that migration remains.
+    pub async fn migrate(&self) -> Result<Engine, StoreError> {
+        let preloaded: bool = sqlx::query_scalar(
+            "SELECT current_setting('shared_preload_libraries') LIKE '%timescaledb%'
+                AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        if preloaded {
+            sqlx::query("CREATE EXTENSION IF NOT EXISTS timescaledb").execute(&self.pool).await?;
+            // A session that was open before the extension does not see it.
+            let options = self.pool.connect_options();
+            let fresh = PgPoolOptions::new()
+                .max_connections(1)
+                .connect_with(options.as_ref().clone())
+                .await?;
+            MIGRATIONS.run(&fresh).await?;
+            fresh.close().await;
+        } else {
+            MIGRATIONS.run(&self.pool).await?;
+        }
+        self.engine().await
+    }
+
+    /// What kind of database this is.
+    ///
+    /// # Errors
+    /// Where the database does not answer.
+    pub async fn engine(&self) -> Result<Engine, StoreError> {
+        let timescale: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(if timescale { Engine::Timescale } else { Engine::Plain })
+    }
+
+    /// Answers where the database does: for readiness probes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] where it does not.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.pool).await?;
+        Ok(())
+    }
+
+    /// Closes every connection.
+    pub async fn close(&self) {
+        self.pool.close().await;
+    }
+}
