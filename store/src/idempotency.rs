@@ -1,1 +1,94 @@
-//! idempotency.
+//! One intent, one effect: keys are claimed in the transaction that does the work.
+
+use std::collections::HashMap;
+
+use domain::Timestamp;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use crate::{Store, StoreError};
+
+/// What a client wants done once, however often it asks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Intent {
+    /// The client's key, 8 to 128 characters.
+    pub key: String,
+    /// SHA-256 of the request, so that a key cannot be used for two requests.
+    pub fingerprint: [u8; 32],
+}
+
+/// What became of an intent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// It is new: do the work.
+    New,
+    /// It was done; this was made.
+    Done(Uuid),
+    /// The key belongs to another request.
+    Mismatch,
+}
+
+/// Claims each intent for the resource beside it. A key that another transaction is claiming at
+/// this moment makes this one wait for that one's end. Within one call keys must differ.
+pub(crate) async fn claim(
+    tx: &mut PgConnection,
+    scope: &'static str,
+    intents: &[(&Intent, Uuid)],
+    now: Timestamp,
+) -> Result<Vec<Claim>, StoreError> {
+    // In order of key, so that two batches cannot wait for each other.
+    let mut sorted: Vec<_> = intents.to_vec();
+    sorted.sort_unstable_by(|a, b| a.0.key.cmp(&b.0.key));
+    let keys: Vec<&str> = sorted.iter().map(|(intent, _)| intent.key.as_str()).collect();
+    let prints: Vec<&[u8]> = sorted.iter().map(|(intent, _)| &intent.fingerprint[..]).collect();
+    let made: Vec<Uuid> = sorted.iter().map(|(_, id)| *id).collect();
+    let fresh: Vec<String> = sqlx::query_scalar(
+        "INSERT INTO idempotency (scope, key, fingerprint, resource_id, created_at)
+         SELECT $1, k.key, k.fingerprint, k.resource_id, $5
+         FROM unnest($2::text[], $3::bytea[], $4::uuid[]) AS k (key, fingerprint, resource_id)
+         ON CONFLICT (scope, key) DO NOTHING
+         RETURNING key",
+    )
+    .bind(scope)
+    .bind(&keys)
+    .bind(&prints)
+    .bind(&made)
+    .bind(now)
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut known: HashMap<String, Claim> = fresh.into_iter().map(|key| (key, Claim::New)).collect();
+    if known.len() < intents.len() {
+        let wanted: HashMap<&str, &[u8; 32]> =
+            intents.iter().map(|(intent, _)| (intent.key.as_str(), &intent.fingerprint)).collect();
+        let rows: Vec<(String, Vec<u8>, Uuid)> = sqlx::query_as(
+            "SELECT key, fingerprint, resource_id FROM idempotency
+             WHERE scope = $1 AND key = ANY($2)",
+        )
+        .bind(scope)
+        .bind(&keys)
+        .fetch_all(&mut *tx)
+        .await?;
+        for (key, fingerprint, id) in rows {
+            let same = wanted.get(key.as_str()).is_some_and(|print| print[..] == fingerprint[..]);
+            known.entry(key).or_insert(if same { Claim::Done(id) } else { Claim::Mismatch });
+        }
+    }
+    let claim_of = |intent: &Intent| {
+        known.get(&intent.key).copied().ok_or(StoreError::NotFound("idempotency key"))
+    };
+    intents.iter().map(|(intent, _)| claim_of(intent)).collect()
+}
+
+impl Store {
+    /// Forgets keys claimed before `before`; returns how many.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn idempotency_prune(&self, before: Timestamp) -> Result<u64, StoreError> {
+        let done = sqlx::query("DELETE FROM idempotency WHERE created_at < $1")
+            .bind(before)
+            .execute(&self.pool)
+            .await?;
+        Ok(done.rows_affected())
+    }
+}

@@ -16,6 +16,7 @@ pub mod place;
 pub mod receipt;
 pub mod report;
 pub mod session;
+pub mod settlement;
 pub mod staff;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");

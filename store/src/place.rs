@@ -1,1 +1,482 @@
-//! place.
+//! The city: importing it, and reading it back as the live board and the pages need it.
+
+use std::collections::BTreeMap;
+
+use chrono_tz::Tz;
+use domain::Timestamp;
+use domain::board::{BayDelta, BoardBay, BoardLot, PaidTime};
+use domain::id::{BayId, LotId, OperatorId, TariffId, ZoneId};
+use domain::place::{LotKind, Place, VehicleClass};
+use domain::tariff::Tariff;
+use sqlx::types::Json;
+use sqlx::{FromRow, PgConnection};
+
+use crate::{Store, StoreError, corrupt};
+
+/// How long a session that has run out is still loaded for the board, to tell an overstayed
+/// vehicle from an unpaid one.
+const OVERSTAY_MEMORY: chrono::TimeDelta = chrono::TimeDelta::days(2);
+
+/// A version of a tariff with its key.
+#[derive(Clone, Debug)]
+pub struct TariffVersion {
+    /// Its key, which a session names.
+    pub id: TariffId,
+    /// The tariff.
+    pub tariff: Tariff,
+}
+
+/// One bay with all that pricing and paying need.
+#[derive(Clone, Debug)]
+pub struct BayPlace {
+    /// Its key.
+    pub id: BayId,
+    /// The code on its sticker.
+    pub code: String,
+    /// What it is made for.
+    pub class: VehicleClass,
+    /// Its lot's key.
+    pub lot: LotId,
+    /// Its lot's code.
+    pub lot_code: String,
+    /// Its lot's name.
+    pub lot_name: String,
+    /// Its zone's name.
+    pub zone_name: String,
+    /// The city's time zone.
+    pub timezone: Tz,
+    /// Who runs the lot.
+    pub operator: OperatorId,
+    /// The operator's name.
+    pub operator_name: String,
+    /// NAPAS BIN of the bank into which drivers pay.
+    pub bank_bin: String,
+    /// The account there.
+    pub bank_account: String,
+    /// Every version of the zone's tariffs.
+    pub tariffs: Vec<TariffVersion>,
+}
+
+/// A city's name and time zone.
+#[derive(Clone, Debug)]
+pub struct CityInfo {
+    /// Its code.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// Its time zone.
+    pub timezone: Tz,
+}
+
+fn zone_name(text: &str) -> Result<Tz, StoreError> {
+    text.parse().map_err(|why| corrupt("time zone", why))
+}
+
+pub(crate) fn class(code: &str) -> Result<VehicleClass, StoreError> {
+    VehicleClass::from_code(code).ok_or_else(|| corrupt("vehicle class", code))
+}
+
+impl Store {
+    /// Writes a city and all that is in it. What exists under the same code is brought up to date;
+    /// nothing is removed, and a tariff version that exists is left as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where the document is not sound, and database errors.
+    pub async fn place_import(&self, place: &Place) -> Result<(), StoreError> {
+        place.validate().map_err(|why| corrupt("place", why))?;
+        let mut tx = self.pool.begin().await?;
+        let city: i32 = sqlx::query_scalar(
+            "INSERT INTO city (code, name, timezone) VALUES ($1, $2, $3)
+             ON CONFLICT (code) DO UPDATE SET name = excluded.name, timezone = excluded.timezone
+             RETURNING city_id",
+        )
+        .bind(&place.city.code)
+        .bind(&place.city.name)
+        .bind(place.city.timezone.name())
+        .fetch_one(&mut *tx)
+        .await?;
+        import_parties(&mut tx, city, place).await?;
+        import_tariffs(&mut tx, city, place).await?;
+        import_lots(&mut tx, city, place).await?;
+        import_bays(&mut tx, place).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The city of that code.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none.
+    pub async fn city(&self, code: &str) -> Result<CityInfo, StoreError> {
+        let row: Option<(String, String, String)> =
+            sqlx::query_as("SELECT code, name, timezone FROM city WHERE code = $1")
+                .bind(code)
+                .fetch_optional(&self.pool)
+                .await?;
+        let (code, name, timezone) = row.ok_or(StoreError::NotFound("city"))?;
+        Ok(CityInfo { code, name, timezone: zone_name(&timezone)? })
+    }
+
+    /// How many bays a city has; 0 where there is no such city.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn city_bay_count(&self, code: &str) -> Result<i64, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT count(*) FROM bay JOIN lot USING (lot_id) JOIN city USING (city_id)
+             WHERE city.code = $1",
+        )
+        .bind(code)
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// The bay of that code with its tariffs.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none.
+    pub async fn bay_place(&self, code: &str) -> Result<BayPlace, StoreError> {
+        self.bay_places(&[code.to_owned()]).await?.pop().ok_or(StoreError::NotFound("bay"))
+    }
+
+    /// The bays of those codes that exist, in no order.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn bay_places(&self, codes: &[String]) -> Result<Vec<BayPlace>, StoreError> {
+        let rows: Vec<BayRow> = sqlx::query_as(
+            "SELECT bay_id, bay.code, bay.class, lot_id, lot.code AS lot_code, lot.name AS lot_name,
+                    zone_id, zone.name AS zone_name, timezone,
+                    operator_id, operator.name AS operator_name, bank_bin, bank_account
+             FROM bay JOIN lot USING (lot_id) JOIN zone USING (zone_id)
+                  JOIN operator USING (operator_id) JOIN city ON city.city_id = lot.city_id
+             WHERE bay.code = ANY($1)",
+        )
+        .bind(codes)
+        .fetch_all(&self.pool)
+        .await?;
+        let zones: Vec<i32> = rows.iter().map(|row| row.zone_id).collect();
+        let tariffs = self.tariffs_of(&zones).await?;
+        rows.into_iter().map(|row| row.place(&tariffs)).collect()
+    }
+
+    async fn tariffs_of(
+        &self,
+        zones: &[i32],
+    ) -> Result<BTreeMap<ZoneId, Vec<TariffVersion>>, StoreError> {
+        let rows: Vec<(i32, i32, Json<Tariff>)> = sqlx::query_as(
+            "SELECT zone_id, tariff_id, document FROM tariff WHERE zone_id = ANY($1)",
+        )
+        .bind(zones)
+        .fetch_all(&self.pool)
+        .await?;
+        let mut out: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (zone, id, Json(tariff)) in rows {
+            out.entry(ZoneId(zone)).or_default().push(TariffVersion { id: TariffId(id), tariff });
+        }
+        Ok(out)
+    }
+
+    /// Every lot with its bays, what their devices told last and what is paid, as of `now`.
+    ///
+    /// # Errors
+    /// Database errors, and [`StoreError::Corrupt`] for values this version does not know.
+    pub async fn board_load(&self, now: Timestamp) -> Result<Vec<BoardLot>, StoreError> {
+        // One snapshot, so that a bay's state and its payment belong together.
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .execute(&mut *tx)
+            .await?;
+        let lots: Vec<LotRow> = sqlx::query_as(
+            "SELECT lot_id, city.code AS city, lot.code, lot.name, kind, ward.name AS ward,
+                    operator.code AS operator, longitude, latitude
+             FROM lot JOIN city USING (city_id) JOIN ward USING (ward_id)
+                  JOIN operator USING (operator_id)
+             ORDER BY lot.code",
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        let bays: Vec<BoardBayRow> = sqlx::query_as(
+            "SELECT bay.bay_id, bay.lot_id, bay.code, bay.class, bay.outline,
+                    device.silence_after_s, told.last_at, told.occupied, told.since,
+                    paid.starts_at AS paid_from, paid.ends_at AS paid_until
+             FROM bay
+             LEFT JOIN device USING (bay_id)
+             LEFT JOIN bay_state AS told USING (bay_id)
+             LEFT JOIN LATERAL (
+                SELECT starts_at, ends_at FROM session
+                WHERE session.bay_id = bay.bay_id AND status = 'paid' AND ends_at > $1
+                ORDER BY ends_at DESC LIMIT 1
+             ) AS paid ON true
+             ORDER BY bay.code",
+        )
+        .bind(now - OVERSTAY_MEMORY)
+        .fetch_all(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        let mut board: BTreeMap<i32, BoardLot> = BTreeMap::new();
+        let mut order = Vec::with_capacity(lots.len());
+        for row in lots {
+            order.push(row.lot_id);
+            board.insert(row.lot_id, row.lot()?);
+        }
+        for row in bays {
+            if let Some(lot) = board.get_mut(&row.lot_id) {
+                let bay = row.bay()?;
+                lot.bays.insert(bay.id, bay);
+            }
+        }
+        Ok(order.into_iter().filter_map(|id| board.remove(&id)).collect())
+    }
+}
+
+#[derive(FromRow)]
+struct BayRow {
+    bay_id: i32,
+    code: String,
+    class: String,
+    lot_id: i32,
+    lot_code: String,
+    lot_name: String,
+    zone_id: i32,
+    zone_name: String,
+    timezone: String,
+    operator_id: i32,
+    operator_name: String,
+    bank_bin: String,
+    bank_account: String,
+}
+
+impl BayRow {
+    fn place(self, tariffs: &BTreeMap<ZoneId, Vec<TariffVersion>>) -> Result<BayPlace, StoreError> {
+        Ok(BayPlace {
+            id: BayId(self.bay_id),
+            class: class(&self.class)?,
+            timezone: zone_name(&self.timezone)?,
+            tariffs: tariffs.get(&ZoneId(self.zone_id)).cloned().unwrap_or_default(),
+            code: self.code,
+            lot: LotId(self.lot_id),
+            lot_code: self.lot_code,
+            lot_name: self.lot_name,
+            zone_name: self.zone_name,
+            operator: OperatorId(self.operator_id),
+            operator_name: self.operator_name,
+            bank_bin: self.bank_bin,
+            bank_account: self.bank_account,
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct LotRow {
+    lot_id: i32,
+    city: String,
+    code: String,
+    name: String,
+    kind: String,
+    ward: String,
+    operator: String,
+    longitude: f64,
+    latitude: f64,
+}
+
+impl LotRow {
+    fn lot(self) -> Result<BoardLot, StoreError> {
+        Ok(BoardLot {
+            id: LotId(self.lot_id),
+            kind: LotKind::from_code(&self.kind).ok_or_else(|| corrupt("lot kind", &self.kind))?,
+            position: [self.longitude, self.latitude],
+            city: self.city,
+            code: self.code,
+            name: self.name,
+            ward: self.ward,
+            operator: self.operator,
+            bays: BTreeMap::new(),
+        })
+    }
+}
+
+#[derive(FromRow)]
+struct BoardBayRow {
+    bay_id: i32,
+    lot_id: i32,
+    code: String,
+    class: String,
+    outline: Vec<f32>,
+    silence_after_s: Option<i32>,
+    last_at: Option<Timestamp>,
+    occupied: Option<bool>,
+    since: Option<Timestamp>,
+    paid_from: Option<Timestamp>,
+    paid_until: Option<Timestamp>,
+}
+
+impl BoardBayRow {
+    fn bay(self) -> Result<BoardBay, StoreError> {
+        let [x1, y1, x2, y2, x3, y3, x4, y4] = self.outline[..] else {
+            return Err(corrupt("bay outline", "not four corners"));
+        };
+        let id = BayId(self.bay_id);
+        let told = match (self.last_at, self.occupied, self.since) {
+            (Some(heard_at), Some(occupied), Some(since)) => {
+                Some(BayDelta { bay: id, occupied, since, heard_at })
+            }
+            _ => None,
+        };
+        Ok(BoardBay {
+            id,
+            class: class(&self.class)?,
+            code: self.code,
+            outline: [[x1, y1], [x2, y2], [x3, y3], [x4, y4]],
+            silence_after_s: self.silence_after_s,
+            told,
+            paid: self.paid_from.zip(self.paid_until).map(|(from, until)| PaidTime { from, until }),
+        })
+    }
+}
+
+async fn import_parties(tx: &mut PgConnection, city: i32, place: &Place) -> Result<(), StoreError> {
+    for operator in &place.operators {
+        let id: i32 = sqlx::query_scalar(
+            "INSERT INTO operator (code, name, bank_bin, bank_account) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (code) DO UPDATE SET name = excluded.name,
+                bank_bin = excluded.bank_bin, bank_account = excluded.bank_account
+             RETURNING operator_id",
+        )
+        .bind(&operator.code)
+        .bind(&operator.name)
+        .bind(&operator.bank_bin)
+        .bind(&operator.bank_account)
+        .fetch_one(&mut *tx)
+        .await?;
+        sqlx::query(
+            "INSERT INTO account (code, kind, operator_id) VALUES ('operator:' || $1, 'operator', $2)
+             ON CONFLICT (code) DO NOTHING",
+        )
+        .bind(&operator.code)
+        .bind(id)
+        .execute(&mut *tx)
+        .await?;
+    }
+    for ward in &place.wards {
+        sqlx::query(
+            "INSERT INTO ward (city_id, code, name) VALUES ($1, $2, $3)
+             ON CONFLICT (city_id, code) DO UPDATE SET name = excluded.name",
+        )
+        .bind(city)
+        .bind(&ward.code)
+        .bind(&ward.name)
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+async fn import_tariffs(tx: &mut PgConnection, city: i32, place: &Place) -> Result<(), StoreError> {
+    for zone in &place.zones {
+        let id: i32 = sqlx::query_scalar(
+            "INSERT INTO zone (city_id, code, name) VALUES ($1, $2, $3)
+             ON CONFLICT (city_id, code) DO UPDATE SET name = excluded.name
+             RETURNING zone_id",
+        )
+        .bind(city)
+        .bind(&zone.code)
+        .bind(&zone.name)
+        .fetch_one(&mut *tx)
+        .await?;
+        for tariff in &zone.tariffs {
+            sqlx::query(
+                "INSERT INTO tariff (zone_id, class, effective_from, document)
+                 VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (zone_id, class, effective_from) DO NOTHING",
+            )
+            .bind(id)
+            .bind(tariff.class.code())
+            .bind(tariff.effective_from)
+            .bind(Json(tariff))
+            .execute(&mut *tx)
+            .await?;
+        }
+    }
+    Ok(())
+}
+
+async fn import_lots(tx: &mut PgConnection, city: i32, place: &Place) -> Result<(), StoreError> {
+    for lot in &place.lots {
+        sqlx::query(
+            "INSERT INTO lot (city_id, ward_id, zone_id, operator_id, code, name, kind, longitude, latitude)
+             SELECT $1, ward_id, zone_id, operator_id, $5, $6, $7, $8, $9
+             FROM ward, zone, operator
+             WHERE ward.city_id = $1 AND ward.code = $2
+               AND zone.city_id = $1 AND zone.code = $3 AND operator.code = $4
+             ON CONFLICT (code) DO UPDATE SET ward_id = excluded.ward_id, zone_id = excluded.zone_id,
+                operator_id = excluded.operator_id, name = excluded.name, kind = excluded.kind,
+                longitude = excluded.longitude, latitude = excluded.latitude",
+        )
+        .bind(city)
+        .bind(&lot.ward)
+        .bind(&lot.zone)
+        .bind(&lot.operator)
+        .bind(&lot.code)
+        .bind(&lot.name)
+        .bind(lot.kind.code())
+        .bind(lot.position[0])
+        .bind(lot.position[1])
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// Bays and devices, a lot at a time and a column at a time: a recording has 40,000 of them.
+async fn import_bays(tx: &mut PgConnection, place: &Place) -> Result<(), StoreError> {
+    for lot in &place.lots {
+        let codes: Vec<&str> = lot.bays.iter().map(|bay| bay.code.as_str()).collect();
+        let classes: Vec<&str> = lot.bays.iter().map(|bay| bay.class.code()).collect();
+        let outlines: Vec<String> = lot.bays.iter().map(|bay| outline_text(&bay.outline)).collect();
+        sqlx::query(
+            "INSERT INTO bay (lot_id, code, class, outline)
+             SELECT lot_id, b.code, b.class, b.outline::real[]
+             FROM lot, unnest($2::text[], $3::text[], $4::text[]) AS b (code, class, outline)
+             WHERE lot.code = $1
+             ON CONFLICT (code) DO UPDATE SET lot_id = excluded.lot_id, class = excluded.class,
+                outline = excluded.outline",
+        )
+        .bind(&lot.code)
+        .bind(&codes)
+        .bind(&classes)
+        .bind(&outlines)
+        .execute(&mut *tx)
+        .await?;
+        let devices = lot.bays.iter().filter_map(|bay| Some((bay, bay.device.as_ref()?)));
+        let (mut bays, mut names, mut models, mut limits) = (vec![], vec![], vec![], vec![]);
+        for (bay, device) in devices {
+            bays.push(bay.code.as_str());
+            names.push(device.id.as_str());
+            models.push(device.model.code());
+            limits.push(device.silence_after_s);
+        }
+        sqlx::query(
+            "INSERT INTO device (name, bay_id, model, silence_after_s)
+             SELECT d.name, bay_id, d.model, d.silence_after_s
+             FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[])
+                    AS d (bay, name, model, silence_after_s)
+                  JOIN bay ON bay.code = d.bay
+             ON CONFLICT (name) DO UPDATE SET bay_id = excluded.bay_id, model = excluded.model,
+                silence_after_s = excluded.silence_after_s",
+        )
+        .bind(&bays)
+        .bind(&names)
+        .bind(&models)
+        .bind(&limits)
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// PostgreSQL's text form of an array, since an array of arrays cannot be unnested row by row.
+fn outline_text(outline: &[[f32; 2]; 4]) -> String {
+    let numbers: Vec<String> = outline.iter().flatten().map(f32::to_string).collect();
+    format!("{{{}}}", numbers.join(","))
+}

@@ -1,1 +1,123 @@
-//! receipt.
+//! Proofs of posted payments.
+
+use domain::Timestamp;
+use domain::id::{PaymentId, ReceiptId, SessionId};
+use domain::money::Vnd;
+use domain::place::VehicleClass;
+use domain::tariff::QuoteLine;
+use sqlx::FromRow;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use crate::place::class;
+use crate::{Store, StoreError};
+
+/// A receipt. It holds no plate: whoever has its address may read it.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    /// Its identity, which is its address.
+    pub id: ReceiptId,
+    /// The payment that it proves.
+    pub payment: PaymentId,
+    /// The session that was paid for.
+    pub session: SessionId,
+    /// The bay's code.
+    pub bay: String,
+    /// The lot's code.
+    pub lot: String,
+    /// The lot's name.
+    pub lot_name: String,
+    /// The zone's name.
+    pub zone_name: String,
+    /// The operator's name.
+    pub operator_name: String,
+    /// The city's time zone, an IANA name.
+    pub timezone: String,
+    /// For what vehicle.
+    pub class: VehicleClass,
+    /// The amount paid.
+    pub amount_vnd: Vnd,
+    /// The price's reasons.
+    pub lines: Vec<QuoteLine>,
+    /// The start of the paid time.
+    pub starts_at: Timestamp,
+    /// The end of the paid time.
+    pub ends_at: Timestamp,
+    /// When the money was booked.
+    pub issued_at: Timestamp,
+    /// Through whom it was paid.
+    pub gateway: String,
+    /// The text of the transfer.
+    pub reference: String,
+}
+
+impl Store {
+    /// The receipt of that identity.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none.
+    pub async fn receipt(&self, id: ReceiptId) -> Result<Receipt, StoreError> {
+        let row: Option<ReceiptRow> = sqlx::query_as(
+            "SELECT receipt_id, payment_id, session.session_id, bay.code AS bay, lot.code AS lot,
+                    lot.name AS lot_name, zone.name AS zone_name, operator.name AS operator_name,
+                    timezone, session.class, receipt.amount_vnd, receipt.lines, starts_at, ends_at,
+                    issued_at, gateway, reference
+             FROM receipt JOIN payment USING (payment_id)
+                  JOIN session ON session.session_id = receipt.session_id
+                  JOIN bay ON bay.bay_id = receipt.bay_id
+                  JOIN lot ON lot.lot_id = receipt.lot_id
+                  JOIN zone USING (zone_id) JOIN operator USING (operator_id)
+                  JOIN city ON city.city_id = lot.city_id
+             WHERE receipt_id = $1",
+        )
+        .bind(id.0)
+        .fetch_optional(&self.pool)
+        .await?;
+        row.ok_or(StoreError::NotFound("receipt"))?.receipt()
+    }
+}
+
+#[derive(FromRow)]
+struct ReceiptRow {
+    receipt_id: Uuid,
+    payment_id: Uuid,
+    session_id: Uuid,
+    bay: String,
+    lot: String,
+    lot_name: String,
+    zone_name: String,
+    operator_name: String,
+    timezone: String,
+    class: String,
+    amount_vnd: i64,
+    lines: Json<Vec<QuoteLine>>,
+    starts_at: Timestamp,
+    ends_at: Timestamp,
+    issued_at: Timestamp,
+    gateway: String,
+    reference: String,
+}
+
+impl ReceiptRow {
+    fn receipt(self) -> Result<Receipt, StoreError> {
+        Ok(Receipt {
+            id: ReceiptId(self.receipt_id),
+            payment: PaymentId(self.payment_id),
+            session: SessionId(self.session_id),
+            class: class(&self.class)?,
+            amount_vnd: Vnd::new(self.amount_vnd),
+            lines: self.lines.0,
+            bay: self.bay,
+            lot: self.lot,
+            lot_name: self.lot_name,
+            zone_name: self.zone_name,
+            operator_name: self.operator_name,
+            timezone: self.timezone,
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            issued_at: self.issued_at,
+            gateway: self.gateway,
+            reference: self.reference,
+        })
+    }
+}

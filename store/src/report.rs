@@ -1,1 +1,169 @@
-//! report.
+//! What the city publishes: revenue from receipts, occupancy from stays. No plates.
+
+use chrono::NaiveDate;
+use domain::Timestamp;
+use sqlx::FromRow;
+
+use crate::{Store, StoreError};
+
+/// By what revenue is summed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RevenueBy {
+    /// The city's local date.
+    Day,
+    /// The ward.
+    Ward,
+    /// The price zone.
+    Zone,
+    /// The lot.
+    Lot,
+    /// The operator.
+    Operator,
+}
+
+impl RevenueBy {
+    /// The columns for the key and for its name. Fixed texts: nothing from outside enters SQL.
+    const fn columns(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Day => ("to_char(day, 'YYYY-MM-DD')", "to_char(day, 'YYYY-MM-DD')"),
+            Self::Ward => ("ward.code", "ward.name"),
+            Self::Zone => ("zone.code", "zone.name"),
+            Self::Lot => ("lot.code", "lot.name"),
+            Self::Operator => ("operator.code", "operator.name"),
+        }
+    }
+}
+
+/// Revenue under one key.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct RevenueRow {
+    /// The date or the code.
+    pub key: String,
+    /// Its name, for people.
+    pub name: String,
+    /// How many receipts.
+    pub receipts: i64,
+    /// Their sum in đồng.
+    pub amount_vnd: i64,
+}
+
+/// Occupancy in one hour of the day, over all days of the range.
+#[derive(Clone, Debug, PartialEq, FromRow)]
+pub struct OccupancyHour {
+    /// The local hour, 0 to 23.
+    pub hour: i32,
+    /// Sensed occupied time in seconds.
+    pub occupied_s: i64,
+}
+
+/// Sensed parking against paid parking on one day.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct SensedPaid {
+    /// The city's local date.
+    pub day: NaiveDate,
+    /// Stays that began on it.
+    pub stays: i64,
+    /// Their sensed length in seconds.
+    pub sensed_s: i64,
+    /// Of that, seconds during which a paid session covered the bay.
+    pub paid_s: i64,
+}
+
+impl Store {
+    /// Revenue of a city from day `from` to day `to`, both included, by key.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn report_revenue(
+        &self,
+        city: &str,
+        from: NaiveDate,
+        to: NaiveDate,
+        by: RevenueBy,
+    ) -> Result<Vec<RevenueRow>, StoreError> {
+        let (key, name) = by.columns();
+        let sql = format!(
+            "SELECT {key} AS key, {name} AS name, sum(r.receipts)::bigint AS receipts,
+                    sum(r.amount_vnd)::bigint AS amount_vnd
+             FROM (SELECT day, lot_id, count(*) AS receipts, sum(amount_vnd) AS amount_vnd
+                   FROM receipt WHERE day BETWEEN $2 AND $3 GROUP BY day, lot_id) AS r
+                  JOIN lot USING (lot_id) JOIN ward USING (ward_id) JOIN zone USING (zone_id)
+                  JOIN operator USING (operator_id) JOIN city ON city.city_id = lot.city_id
+             WHERE city.code = $1
+             GROUP BY 1, 2 ORDER BY 1"
+        );
+        Ok(sqlx::query_as(sqlx::AssertSqlSafe(sql))
+            .bind(city)
+            .bind(from)
+            .bind(to)
+            .fetch_all(&self.pool)
+            .await?)
+    }
+
+    /// Sensed occupied time of a city's bays by local hour of the day, between two instants.
+    /// A stay that has not ended counts until `to`.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn report_occupancy(
+        &self,
+        city: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<OccupancyHour>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT extract(hour FROM hour AT TIME ZONE timezone)::int AS hour,
+                    extract(epoch FROM sum(least(s.ends, hour + interval '1 hour')
+                                           - greatest(s.starts, hour)))::bigint AS occupied_s
+             FROM (SELECT bay_id, greatest(started_at, $2) AS starts,
+                          least(coalesce(ended_at, $3), $3) AS ends
+                   FROM stay WHERE started_at < $3 AND coalesce(ended_at, $3) > $2) AS s
+                  JOIN bay USING (bay_id) JOIN lot USING (lot_id) JOIN city USING (city_id),
+                  generate_series(date_trunc('hour', s.starts), s.ends, interval '1 hour') AS hour
+             WHERE city.code = $1 AND hour < s.ends
+             GROUP BY 1 ORDER BY 1",
+        )
+        .bind(city)
+        .bind(from)
+        .bind(to)
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Sensed against paid parking, by the local day on which a stay began, between two instants.
+    /// A stay that has not ended counts until `to`.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn report_sensed_paid(
+        &self,
+        city: &str,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<SensedPaid>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT (s.started_at AT TIME ZONE timezone)::date AS day, count(*) AS stays,
+                    extract(epoch FROM sum(s.ends - s.started_at))::bigint AS sensed_s,
+                    coalesce(sum(paid.seconds), 0)::bigint AS paid_s
+             FROM (SELECT bay_id, started_at, least(coalesce(ended_at, $3), $3) AS ends
+                   FROM stay WHERE started_at >= $2 AND started_at < $3) AS s
+                  JOIN bay USING (bay_id) JOIN lot USING (lot_id) JOIN city USING (city_id)
+                  LEFT JOIN LATERAL (
+                    -- Sessions of one bay may overlap; their union is what is paid.
+                    SELECT sum(extract(epoch FROM upper(span) - lower(span))) AS seconds
+                    FROM (SELECT unnest(range_agg(tstzrange(greatest(starts_at, s.started_at),
+                                                            least(ends_at, s.ends)))) AS span
+                          FROM session
+                          WHERE session.bay_id = s.bay_id AND status = 'paid'
+                            AND ends_at > s.started_at AND starts_at < s.ends) AS spans
+                  ) AS paid ON true
+             WHERE city.code = $1
+             GROUP BY 1 ORDER BY 1",
+        )
+        .bind(city)
+        .bind(from)
+        .bind(to)
+        .fetch_all(&self.pool)
+        .await?)
+    }
+}

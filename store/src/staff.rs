@@ -1,1 +1,161 @@
-//! staff.
+//! Who may look behind the counter.
+
+use domain::Timestamp;
+use sqlx::FromRow;
+
+use crate::{Store, StoreError};
+
+/// Somebody who works with the lots.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct Staff {
+    /// Their key.
+    pub staff_id: i32,
+    /// Their login.
+    pub login: String,
+    /// Their name.
+    pub name: String,
+    /// The operator whose lots they see; `None` is the city and sees all.
+    pub operator: Option<String>,
+}
+
+/// Money that a bank told of and that pays for nothing yet.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct SuspendedNotice {
+    /// Through whom it came.
+    pub gateway: String,
+    /// The bank's number of the transfer.
+    pub bank_ref: String,
+    /// The amount in units of `currency`.
+    pub amount_vnd: i64,
+    /// The currency.
+    pub currency: String,
+    /// When it was booked.
+    pub paid_at: Timestamp,
+    /// Why it pays for nothing.
+    pub outcome: String,
+}
+
+const STAFF: &str = "SELECT staff_id, login, staff.name, operator.code AS operator, password_hash
+    FROM staff LEFT JOIN operator USING (operator_id)";
+
+#[derive(FromRow)]
+struct StaffRow {
+    #[sqlx(flatten)]
+    staff: Staff,
+    password_hash: String,
+}
+
+impl Store {
+    /// Adds a member of staff, or gives one a new name, password and operator.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is no such operator.
+    pub async fn staff_put(
+        &self,
+        login: &str,
+        name: &str,
+        password_hash: &str,
+        operator: Option<&str>,
+    ) -> Result<(), StoreError> {
+        let done = sqlx::query(
+            "INSERT INTO staff (login, name, password_hash, operator_id)
+             SELECT $1, $2, $3, operator_id
+             FROM (SELECT 1) AS one LEFT JOIN operator ON code = $4
+             WHERE $4 IS NULL OR operator_id IS NOT NULL
+             ON CONFLICT (login) DO UPDATE SET name = excluded.name,
+                password_hash = excluded.password_hash, operator_id = excluded.operator_id",
+        )
+        .bind(login)
+        .bind(name)
+        .bind(password_hash)
+        .bind(operator)
+        .execute(&self.pool)
+        .await?;
+        if done.rows_affected() == 0 { Err(StoreError::NotFound("operator")) } else { Ok(()) }
+    }
+
+    /// The member of staff of that login, with the hash of the password.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn staff_find(&self, login: &str) -> Result<Option<(Staff, String)>, StoreError> {
+        let row: Option<StaffRow> =
+            sqlx::query_as(sqlx::AssertSqlSafe(format!("{STAFF} WHERE login = $1")))
+                .bind(login)
+                .fetch_optional(&self.pool)
+                .await?;
+        Ok(row.map(|row| (row.staff, row.password_hash)))
+    }
+
+    /// Signs a browser in: the token's SHA-256 is kept until `expires_at`.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn staff_login_open(
+        &self,
+        staff_id: i32,
+        token_hash: &[u8; 32],
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("DELETE FROM staff_login WHERE expires_at < $1").bind(now).execute(&mut *tx).await?;
+        sqlx::query(
+            "INSERT INTO staff_login (token_hash, staff_id, created_at, expires_at)
+             VALUES ($1, $2, $3, $4)",
+        )
+        .bind(&token_hash[..])
+        .bind(staff_id)
+        .bind(now)
+        .bind(expires_at)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Whose token that is, if it is still good at `now`.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn staff_login(
+        &self,
+        token_hash: &[u8; 32],
+        now: Timestamp,
+    ) -> Result<Option<Staff>, StoreError> {
+        let row: Option<StaffRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+            "{STAFF} JOIN staff_login USING (staff_id) WHERE token_hash = $1 AND expires_at > $2"
+        )))
+        .bind(&token_hash[..])
+        .bind(now)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|row| row.staff))
+    }
+
+    /// Signs a browser out.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn staff_login_close(&self, token_hash: &[u8; 32]) -> Result<(), StoreError> {
+        sqlx::query("DELETE FROM staff_login WHERE token_hash = $1")
+            .bind(&token_hash[..])
+            .execute(&self.pool)
+            .await?;
+        Ok(())
+    }
+
+    /// The newest money in suspense, at most `limit` rows.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn suspense_list(&self, limit: i64) -> Result<Vec<SuspendedNotice>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT gateway, bank_ref, amount_vnd, currency, paid_at, outcome
+             FROM bank_notice WHERE outcome <> 'posted' ORDER BY received_at DESC LIMIT $1",
+        )
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?)
+    }
+}
