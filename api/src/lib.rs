@@ -1,1 +1,57 @@
 //! The REST interface, the payment gateways and the live board.
+//!
+//! `service` does the work and knows nothing of HTTP; `routes` says it in JSON; `dashboard` says
+//! the same in pages. So a figure on a page and in the API cannot differ.
+
+use std::sync::Arc;
+
+use chrono::Utc;
+use domain::Timestamp;
+use store::Store;
+use store::place::CityInfo;
+
+pub mod error;
+pub mod extract;
+pub mod gateway;
+pub mod limit;
+pub mod live;
+pub mod routes;
+pub mod secret;
+pub mod service;
+
+pub use error::ApiError;
+pub use live::LiveBoard;
+pub use secret::Secrets;
+
+/// What every request may use. Cheap to clone.
+#[derive(Clone)]
+pub struct App {
+    /// The database.
+    pub store: Store,
+    /// The live board.
+    pub live: Arc<LiveBoard>,
+    /// The keys.
+    pub secrets: Arc<Secrets>,
+    /// The city whose pages and reports these are.
+    pub city: Arc<CityInfo>,
+    /// Limits on what is done at once.
+    pub limits: Arc<limit::Limits>,
+    /// Renders the metrics in Prometheus's text format.
+    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
+}
+
+impl App {
+    /// The present, to the microsecond as the database keeps it.
+    pub fn now() -> Timestamp {
+        use chrono::SubsecRound;
+        Utc::now().trunc_subsecs(6)
+    }
+}
+
+impl std::fmt::Debug for App {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("App")
+            .field("city", &self.city.code)
+            .finish_non_exhaustive()
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
@@ -188,7 +188,7 @@ pub struct LotSummary {
     /// Its operator's code.
     pub operator: String,
     /// Longitude and latitude in degrees.
-    pub position: Position,
+    pub position: [f64; 2],
     /// How many bays it has.
     pub capacity: u32,
     /// How many of them hold a vehicle.
@@ -198,7 +198,7 @@ pub struct LotSummary {
     /// How many of them nobody knows about.
     pub unknown: u32,
     /// The device's time of the newest event.
-    pub updated_at: Option<Timestamp>,
+    pub updated_at: Option<DateTime<Utc>>,
 }
 
 /// What anybody may know of a bay. Serialised as the API's `bay`.
@@ -212,7 +212,7 @@ pub struct BaySummary {
     /// Free, occupied or unknown.
     pub state: Occupancy,
     /// Since when; for an unknown bay the last time its sensor was heard.
-    pub since: Option<Timestamp>,
+    pub since: Option<DateTime<Utc>>,
     /// Its corners in metres east and north of the lot's position.
     pub outline: [[f32; 2]; 4],
 }
@@ -228,9 +228,9 @@ pub struct StaffBay {
     /// Free, paid, unpaid, overstayed or unknown.
     pub status: BayStatus,
     /// Since when; for an unknown bay the last time its sensor was heard.
-    pub since: Option<Timestamp>,
+    pub since: Option<DateTime<Utc>>,
     /// Until when it is paid, where it is.
-    pub paid_until: Option<Timestamp>,
+    pub paid_until: Option<DateTime<Utc>>,
     /// Its corners in metres east and north of the lot's position.
     pub outline: [[f32; 2]; 4],
 }

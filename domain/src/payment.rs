@@ -1,5 +1,6 @@
 //! What a gateway's word does to a payment: every combination has a decided end.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -42,7 +43,7 @@ pub struct BankNotice {
     /// ISO 4217 code; only `VND` is accepted.
     pub currency: String,
     /// When the money was booked.
-    pub paid_at: Timestamp,
+    pub paid_at: DateTime<Utc>,
 }
 
 /// What is known of the payment that a notice names.

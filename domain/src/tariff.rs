@@ -3,7 +3,7 @@
 //! A [`Tariff`] is one version of the price of one vehicle class in one zone. [`Tariff::quote`]
 //! turns it and an interval into lines that sum to the total; there is no other way to a price.
 
-use chrono::{NaiveTime, TimeDelta, TimeZone};
+use chrono::{DateTime, NaiveTime, TimeDelta, TimeZone, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -86,9 +86,9 @@ pub struct Quote {
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct QuoteLine {
     /// Where the priced interval begins.
-    pub from: Timestamp,
+    pub from: DateTime<Utc>,
     /// Where it ends.
-    pub to: Timestamp,
+    pub to: DateTime<Utc>,
     /// The price of one unit.
     pub rate_vnd: Vnd,
     /// How many units are charged.

@@ -39,8 +39,14 @@ pub(crate) async fn claim(
     // In order of key, so that two batches cannot wait for each other.
     let mut sorted: Vec<_> = intents.to_vec();
     sorted.sort_unstable_by(|a, b| a.0.key.cmp(&b.0.key));
-    let keys: Vec<&str> = sorted.iter().map(|(intent, _)| intent.key.as_str()).collect();
-    let prints: Vec<&[u8]> = sorted.iter().map(|(intent, _)| &intent.fingerprint[..]).collect();
+    let keys: Vec<&str> = sorted
+        .iter()
+        .map(|(intent, _)| intent.key.as_str())
+        .collect();
+    let prints: Vec<&[u8]> = sorted
+        .iter()
+        .map(|(intent, _)| &intent.fingerprint[..])
+        .collect();
     let made: Vec<Uuid> = sorted.iter().map(|(_, id)| *id).collect();
     let fresh: Vec<String> = sqlx::query_scalar(
         "INSERT INTO idempotency (scope, key, fingerprint, resource_id, created_at)
@@ -56,10 +62,13 @@ pub(crate) async fn claim(
     .bind(now)
     .fetch_all(&mut *tx)
     .await?;
-    let mut known: HashMap<String, Claim> = fresh.into_iter().map(|key| (key, Claim::New)).collect();
+    let mut known: HashMap<String, Claim> =
+        fresh.into_iter().map(|key| (key, Claim::New)).collect();
     if known.len() < intents.len() {
-        let wanted: HashMap<&str, &[u8; 32]> =
-            intents.iter().map(|(intent, _)| (intent.key.as_str(), &intent.fingerprint)).collect();
+        let wanted: HashMap<&str, &[u8; 32]> = intents
+            .iter()
+            .map(|(intent, _)| (intent.key.as_str(), &intent.fingerprint))
+            .collect();
         let rows: Vec<(String, Vec<u8>, Uuid)> = sqlx::query_as(
             "SELECT key, fingerprint, resource_id FROM idempotency
              WHERE scope = $1 AND key = ANY($2)",
@@ -69,12 +78,21 @@ pub(crate) async fn claim(
         .fetch_all(&mut *tx)
         .await?;
         for (key, fingerprint, id) in rows {
-            let same = wanted.get(key.as_str()).is_some_and(|print| print[..] == fingerprint[..]);
-            known.entry(key).or_insert(if same { Claim::Done(id) } else { Claim::Mismatch });
+            let same = wanted
+                .get(key.as_str())
+                .is_some_and(|print| print[..] == fingerprint[..]);
+            known.entry(key).or_insert(if same {
+                Claim::Done(id)
+            } else {
+                Claim::Mismatch
+            });
         }
     }
     let claim_of = |intent: &Intent| {
-        known.get(&intent.key).copied().ok_or(StoreError::NotFound("idempotency key"))
+        known
+            .get(&intent.key)
+            .copied()
+            .ok_or(StoreError::NotFound("idempotency key"))
     };
     intents.iter().map(|(intent, _)| claim_of(intent)).collect()
 }

@@ -25,10 +25,30 @@ pub(crate) async fn transfers_insert(
     .bind(transfers.iter().map(|t| t.kind.code()).collect::<Vec<_>>())
     .bind(transfers.iter().map(|t| t.debit.0).collect::<Vec<_>>())
     .bind(transfers.iter().map(|t| t.credit.0).collect::<Vec<_>>())
-    .bind(transfers.iter().map(|t| t.amount_vnd.get()).collect::<Vec<_>>())
-    .bind(transfers.iter().map(|t| t.pending.map(|id| id.0)).collect::<Vec<_>>())
-    .bind(transfers.iter().map(|t| t.payment.map(|id| id.0)).collect::<Vec<_>>())
-    .bind(transfers.iter().map(|t| t.suspense.map(Suspense::code)).collect::<Vec<_>>())
+    .bind(
+        transfers
+            .iter()
+            .map(|t| t.amount_vnd.get())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        transfers
+            .iter()
+            .map(|t| t.pending.map(|id| id.0))
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        transfers
+            .iter()
+            .map(|t| t.payment.map(|id| id.0))
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        transfers
+            .iter()
+            .map(|t| t.suspense.map(Suspense::code))
+            .collect::<Vec<_>>(),
+    )
     .bind(transfers.iter().map(|t| t.at).collect::<Vec<_>>())
     .bind(now)
     .execute(&mut *tx)

@@ -71,7 +71,10 @@ impl From<sqlx::Error> for StoreError {
 }
 
 pub(crate) fn corrupt(what: &'static str, why: impl ToString) -> StoreError {
-    StoreError::Corrupt { what, why: why.to_string() }
+    StoreError::Corrupt {
+        what,
+        why: why.to_string(),
+    }
 }
 
 /// What kind of database answers.
@@ -110,7 +113,9 @@ impl Store {
         .fetch_one(&self.pool)
         .await?;
         if preloaded {
-            sqlx::query("CREATE EXTENSION IF NOT EXISTS timescaledb").execute(&self.pool).await?;
+            sqlx::query("CREATE EXTENSION IF NOT EXISTS timescaledb")
+                .execute(&self.pool)
+                .await?;
             // A session that was open before the extension does not see it.
             let options = self.pool.connect_options();
             let fresh = PgPoolOptions::new()
@@ -135,7 +140,11 @@ impl Store {
         )
         .fetch_one(&self.pool)
         .await?;
-        Ok(if timescale { Engine::Timescale } else { Engine::Plain })
+        Ok(if timescale {
+            Engine::Timescale
+        } else {
+            Engine::Plain
+        })
     }
 
     /// Answers where the database does: for readiness probes.

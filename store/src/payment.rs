@@ -76,7 +76,8 @@ pub struct Payment {
     pub receipt: Option<ReceiptId>,
 }
 
-const PAYMENT_COLUMNS: &str = "payment_id, payment.session_id, gateway, reference, payment.amount_vnd,
+const PAYMENT_COLUMNS: &str =
+    "payment_id, payment.session_id, gateway, reference, payment.amount_vnd,
     payment.status, qr, expires_at, posted_at, receipt_id";
 
 impl Store {
@@ -108,8 +109,10 @@ impl Store {
                 },
             };
         }
-        let intents: Vec<_> =
-            open.iter().map(|&i| (&payments[i].intent, payments[i].id.0)).collect();
+        let intents: Vec<_> = open
+            .iter()
+            .map(|&i| (&payments[i].intent, payments[i].id.0))
+            .collect();
         let claims = claim(&mut tx, "payment", &intents, now).await?;
         let mut fresh = Vec::new();
         for (&index, claim) in open.iter().zip(claims) {
@@ -132,7 +135,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] where there is none.
     pub async fn payment(&self, id: PaymentId) -> Result<Payment, StoreError> {
-        self.payments(&[id]).await?.remove(&id).ok_or(StoreError::NotFound("payment"))
+        self.payments(&[id])
+            .await?
+            .remove(&id)
+            .ok_or(StoreError::NotFound("payment"))
     }
 
     /// The payments of those identities that exist.
@@ -150,7 +156,9 @@ impl Store {
         .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter().map(|row| row.payment().map(|payment| (payment.id, payment))).collect()
+        rows.into_iter()
+            .map(|row| row.payment().map(|payment| (payment.id, payment)))
+            .collect()
     }
 
     /// Voids payments that were asked for before `before` and whose time has run out by `now`,
@@ -271,7 +279,10 @@ async fn payable(
     .bind(now)
     .fetch_all(&mut *tx)
     .await?;
-    Ok(rows.into_iter().map(|row| (SessionId(row.session_id), row)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (SessionId(row.session_id), row))
+        .collect())
 }
 
 async fn payments_insert(
@@ -282,7 +293,8 @@ async fn payments_insert(
     if fresh.is_empty() {
         return Ok(());
     }
-    let texts = |get: fn(&NewPayment) -> &str| fresh.iter().map(|(new, _)| get(new)).collect::<Vec<_>>();
+    let texts =
+        |get: fn(&NewPayment) -> &str| fresh.iter().map(|(new, _)| get(new)).collect::<Vec<_>>();
     sqlx::query(
         "INSERT INTO payment (payment_id, session_id, gateway, reference, amount_vnd, qr, expires_at,
                               status, created_at)
@@ -312,7 +324,14 @@ async fn payments_insert(
                 .get(&format!("clearing:{}", new.gateway))
                 .ok_or(StoreError::NotFound("clearing account"))?;
             let id = Uuid::now_v7();
-            Ok(pending_transfer(id, *debit, row.account_id, row.amount_vnd, new.id.0, now))
+            Ok(pending_transfer(
+                id,
+                *debit,
+                row.account_id,
+                row.amount_vnd,
+                new.id.0,
+                now,
+            ))
         })
         .collect::<Result<Vec<_>, StoreError>>()?;
     transfers_insert(tx, &transfers, now).await

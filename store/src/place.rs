@@ -114,7 +114,11 @@ impl Store {
                 .fetch_optional(&self.pool)
                 .await?;
         let (code, name, timezone) = row.ok_or(StoreError::NotFound("city"))?;
-        Ok(CityInfo { code, name, timezone: zone_name(&timezone)? })
+        Ok(CityInfo {
+            code,
+            name,
+            timezone: zone_name(&timezone)?,
+        })
     }
 
     /// How many bays a city has; 0 where there is no such city.
@@ -136,7 +140,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] where there is none.
     pub async fn bay_place(&self, code: &str) -> Result<BayPlace, StoreError> {
-        self.bay_places(&[code.to_owned()]).await?.pop().ok_or(StoreError::NotFound("bay"))
+        self.bay_places(&[code.to_owned()])
+            .await?
+            .pop()
+            .ok_or(StoreError::NotFound("bay"))
     }
 
     /// The bays of those codes that exist, in no order.
@@ -172,7 +179,10 @@ impl Store {
         .await?;
         let mut out: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for (zone, id, Json(tariff)) in rows {
-            out.entry(ZoneId(zone)).or_default().push(TariffVersion { id: TariffId(id), tariff });
+            out.entry(ZoneId(zone)).or_default().push(TariffVersion {
+                id: TariffId(id),
+                tariff,
+            });
         }
         Ok(out)
     }
@@ -226,7 +236,10 @@ impl Store {
                 lot.bays.insert(bay.id, bay);
             }
         }
-        Ok(order.into_iter().filter_map(|id| board.remove(&id)).collect())
+        Ok(order
+            .into_iter()
+            .filter_map(|id| board.remove(&id))
+            .collect())
     }
 }
 
@@ -253,7 +266,10 @@ impl BayRow {
             id: BayId(self.bay_id),
             class: class(&self.class)?,
             timezone: zone_name(&self.timezone)?,
-            tariffs: tariffs.get(&ZoneId(self.zone_id)).cloned().unwrap_or_default(),
+            tariffs: tariffs
+                .get(&ZoneId(self.zone_id))
+                .cloned()
+                .unwrap_or_default(),
             code: self.code,
             lot: LotId(self.lot_id),
             lot_code: self.lot_code,
@@ -318,9 +334,12 @@ impl BoardBayRow {
         };
         let id = BayId(self.bay_id);
         let told = match (self.last_at, self.occupied, self.since) {
-            (Some(heard_at), Some(occupied), Some(since)) => {
-                Some(BayDelta { bay: id, occupied, since, heard_at })
-            }
+            (Some(heard_at), Some(occupied), Some(since)) => Some(BayDelta {
+                bay: id,
+                occupied,
+                since,
+                heard_at,
+            }),
             _ => None,
         };
         Ok(BoardBay {
@@ -330,7 +349,10 @@ impl BoardBayRow {
             outline: [[x1, y1], [x2, y2], [x3, y3], [x4, y4]],
             silence_after_s: self.silence_after_s,
             told,
-            paid: self.paid_from.zip(self.paid_until).map(|(from, until)| PaidTime { from, until }),
+            paid: self
+                .paid_from
+                .zip(self.paid_until)
+                .map(|(from, until)| PaidTime { from, until }),
         })
     }
 }
@@ -433,7 +455,11 @@ async fn import_bays(tx: &mut PgConnection, place: &Place) -> Result<(), StoreEr
     for lot in &place.lots {
         let codes: Vec<&str> = lot.bays.iter().map(|bay| bay.code.as_str()).collect();
         let classes: Vec<&str> = lot.bays.iter().map(|bay| bay.class.code()).collect();
-        let outlines: Vec<String> = lot.bays.iter().map(|bay| outline_text(&bay.outline)).collect();
+        let outlines: Vec<String> = lot
+            .bays
+            .iter()
+            .map(|bay| outline_text(&bay.outline))
+            .collect();
         sqlx::query(
             "INSERT INTO bay (lot_id, code, class, outline)
              SELECT lot_id, b.code, b.class, b.outline::real[]
@@ -448,7 +474,10 @@ async fn import_bays(tx: &mut PgConnection, place: &Place) -> Result<(), StoreEr
         .bind(&outlines)
         .execute(&mut *tx)
         .await?;
-        let devices = lot.bays.iter().filter_map(|bay| Some((bay, bay.device.as_ref()?)));
+        let devices = lot
+            .bays
+            .iter()
+            .filter_map(|bay| Some((bay, bay.device.as_ref()?)));
         let (mut bays, mut names, mut models, mut limits) = (vec![], vec![], vec![], vec![]);
         for (bay, device) in devices {
             bays.push(bay.code.as_str());

@@ -87,7 +87,8 @@ impl Store {
             .map(|(new, _)| new)
             .collect();
         if !fresh.is_empty() {
-            let column = |get: fn(&NewSession) -> i32| fresh.iter().map(|s| get(s)).collect::<Vec<_>>();
+            let column =
+                |get: fn(&NewSession) -> i32| fresh.iter().map(|s| get(s)).collect::<Vec<_>>();
             let instants = |get: fn(&NewSession) -> Timestamp| {
                 fresh.iter().map(|s| get(s)).collect::<Vec<_>>()
             };
@@ -124,7 +125,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] where there is none.
     pub async fn session(&self, id: SessionId) -> Result<Session, StoreError> {
-        self.sessions(&[id]).await?.remove(&id).ok_or(StoreError::NotFound("session"))
+        self.sessions(&[id])
+            .await?
+            .remove(&id)
+            .ok_or(StoreError::NotFound("session"))
     }
 
     /// The sessions of those identities that exist.
@@ -143,7 +147,9 @@ impl Store {
         .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter().map(|row| row.session().map(|session| (session.id, session))).collect()
+        rows.into_iter()
+            .map(|row| row.session().map(|session| (session.id, session)))
+            .collect()
     }
 }
 
@@ -171,7 +177,10 @@ impl SessionRow {
             class: class(&self.class)?,
             status: SessionStatus::from_code(&self.status)
                 .ok_or_else(|| corrupt("session status", &self.status))?,
-            quote: Quote { amount_vnd: Vnd::new(self.amount_vnd), lines: self.lines.0 },
+            quote: Quote {
+                amount_vnd: Vnd::new(self.amount_vnd),
+                lines: self.lines.0,
+            },
             bay_code: self.bay_code,
             starts_at: self.starts_at,
             ends_at: self.ends_at,

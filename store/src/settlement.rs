@@ -60,8 +60,10 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<NoticeOutcome>, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let references: Vec<Option<String>> =
-            notices.iter().map(|notice| find_reference(&notice.description)).collect();
+        let references: Vec<Option<String>> = notices
+            .iter()
+            .map(|notice| find_reference(&notice.description))
+            .collect();
         let mut named = named_payments(&mut tx, gateway, &references).await?;
         let mut seen = notices_seen(&mut tx, gateway, notices).await?;
         let mut batch = Batch::default();
@@ -161,16 +163,25 @@ impl<'a> Batch<'a> {
             (Settlement::Post, Some(payment)) => (Settlement::Post, payment),
             (Settlement::Post, None) => return Err(corrupt("settlement", "posts nothing")),
             (Settlement::Suspend(reason), _) => {
-                self.rows.push(NoticeRow { notice, outcome: reason.code(), payment: id });
+                self.rows.push(NoticeRow {
+                    notice,
+                    outcome: reason.code(),
+                    payment: id,
+                });
                 // Other currencies and amounts of nothing stay out of a ledger of đồng.
                 if notice.currency == "VND" && notice.amount_vnd > Vnd::ZERO {
-                    self.suspended.push((notice.amount_vnd, reason, id, notice.paid_at));
+                    self.suspended
+                        .push((notice.amount_vnd, reason, id, notice.paid_at));
                 }
                 return Ok(NoticeOutcome::Suspended(reason));
             }
         };
         debug_assert_eq!(settlement, Settlement::Post);
-        self.rows.push(NoticeRow { notice, outcome: PaymentStatus::Posted.code(), payment: id });
+        self.rows.push(NoticeRow {
+            notice,
+            outcome: PaymentStatus::Posted.code(),
+            payment: id,
+        });
         let pending = pending_transfer(
             payment.transfer_id,
             payment.debit_id,
@@ -180,9 +191,12 @@ impl<'a> Batch<'a> {
             now,
         );
         let post = TransferId(Uuid::now_v7());
-        self.transfers.push(pending.resolve(post, TransferKind::Post, notice.paid_at));
-        let timezone: Tz =
-            payment.timezone.parse().map_err(|why| corrupt("time zone", why))?;
+        self.transfers
+            .push(pending.resolve(post, TransferKind::Post, notice.paid_at));
+        let timezone: Tz = payment
+            .timezone
+            .parse()
+            .map_err(|why| corrupt("time zone", why))?;
         let receipt = Uuid::new_v4();
         self.receipts.push(ReceiptRow {
             id: receipt,
@@ -227,8 +241,14 @@ impl<'a> Batch<'a> {
         .ok_or(StoreError::NotFound("clearing account"))?;
         for (amount, reason, payment, at) in self.suspended.drain(..) {
             let payment = payment.unwrap_or_default();
-            let transfer =
-                pending_transfer(Uuid::now_v7(), clearing, suspense, amount.get(), payment, now);
+            let transfer = pending_transfer(
+                Uuid::now_v7(),
+                clearing,
+                suspense,
+                amount.get(),
+                payment,
+                now,
+            );
             self.transfers.push(Transfer {
                 kind: TransferKind::Single,
                 payment: transfer.payment.filter(|id| !id.0.is_nil()),
@@ -265,7 +285,10 @@ async fn named_payments(
     .bind(&wanted)
     .fetch_all(tx)
     .await?;
-    Ok(rows.into_iter().map(|row| (row.reference.clone(), row)).collect())
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.reference.clone(), row))
+        .collect())
 }
 
 async fn notices_seen(
@@ -273,7 +296,10 @@ async fn notices_seen(
     gateway: &str,
     notices: &[BankNotice],
 ) -> Result<HashSet<String>, StoreError> {
-    let refs: Vec<&str> = notices.iter().map(|notice| notice.bank_ref.as_str()).collect();
+    let refs: Vec<&str> = notices
+        .iter()
+        .map(|notice| notice.bank_ref.as_str())
+        .collect();
     let seen: Vec<String> = sqlx::query_scalar(
         "SELECT bank_ref FROM bank_notice WHERE gateway = $1 AND bank_ref = ANY($2)",
     )
@@ -298,11 +324,31 @@ async fn notices_insert(
          ORDER BY bank_ref",
     )
     .bind(gateway)
-    .bind(rows.iter().map(|row| row.notice.bank_ref.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.notice.description.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.notice.amount_vnd.get()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.notice.currency.as_str()).collect::<Vec<_>>())
-    .bind(rows.iter().map(|row| row.notice.paid_at).collect::<Vec<_>>())
+    .bind(
+        rows.iter()
+            .map(|row| row.notice.bank_ref.as_str())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        rows.iter()
+            .map(|row| row.notice.description.as_str())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        rows.iter()
+            .map(|row| row.notice.amount_vnd.get())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        rows.iter()
+            .map(|row| row.notice.currency.as_str())
+            .collect::<Vec<_>>(),
+    )
+    .bind(
+        rows.iter()
+            .map(|row| row.notice.paid_at)
+            .collect::<Vec<_>>(),
+    )
     .bind(rows.iter().map(|row| row.outcome).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.payment).collect::<Vec<_>>())
     .bind(now)

@@ -71,7 +71,11 @@ impl Store {
         .bind(operator)
         .execute(&self.pool)
         .await?;
-        if done.rows_affected() == 0 { Err(StoreError::NotFound("operator")) } else { Ok(()) }
+        if done.rows_affected() == 0 {
+            Err(StoreError::NotFound("operator"))
+        } else {
+            Ok(())
+        }
     }
 
     /// The member of staff of that login, with the hash of the password.
@@ -99,7 +103,10 @@ impl Store {
         expires_at: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.pool.begin().await?;
-        sqlx::query("DELETE FROM staff_login WHERE expires_at < $1").bind(now).execute(&mut *tx).await?;
+        sqlx::query("DELETE FROM staff_login WHERE expires_at < $1")
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
         sqlx::query(
             "INSERT INTO staff_login (token_hash, staff_id, created_at, expires_at)
              VALUES ($1, $2, $3, $4)",

@@ -1,0 +1,165 @@
+//! The one place that turns failures into HTTP: RFC 9457 problem details.
+//!
+//! What a client reads is written for it; what went wrong inside goes to the log only.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use domain::plate::PlateError;
+use domain::session::DurationError;
+use domain::tariff::QuoteError;
+use serde::{Deserialize, Serialize};
+use store::StoreError;
+use utoipa::ToSchema;
+
+/// Why a request was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum ApiError {
+    /// The request cannot be read.
+    #[error("{0}")]
+    BadRequest(String),
+    /// The request can be read but not done as it is.
+    #[error("{0}")]
+    Unprocessable(String),
+    /// The idempotency key was used for another request.
+    #[error("this Idempotency-Key was used for another request")]
+    KeyReused,
+    /// Nobody may do this without saying who they are.
+    #[error("a valid token is needed")]
+    Unauthorized,
+    /// Somebody else may do this.
+    #[error("this is not yours to see")]
+    Forbidden,
+    /// There is no such thing.
+    #[error("{0} not found")]
+    NotFound(&'static str),
+    /// The thing is in a state that does not allow it.
+    #[error("{0}")]
+    Conflict(&'static str),
+    /// The method is not one of this path's.
+    #[error("this path does not know that method")]
+    MethodNotAllowed,
+    /// Too much at once, or a part that is needed is away.
+    #[error("{0}")]
+    Unavailable(&'static str),
+    /// Our fault.
+    #[error("something went wrong on our side")]
+    Internal,
+}
+
+/// RFC 9457 problem details.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct Problem {
+    /// A stable name of the kind of problem.
+    #[serde(rename = "type")]
+    #[schema(example = "urn:clearbay:problem:not-found")]
+    pub kind: String,
+    /// The kind in words.
+    pub title: String,
+    /// The HTTP status again.
+    pub status: u16,
+    /// This very case in words.
+    pub detail: String,
+}
+
+impl ApiError {
+    /// The HTTP status.
+    pub fn status(&self) -> StatusCode {
+        self.facts().0
+    }
+
+    fn facts(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad-request", "Bad request"),
+            Self::Unprocessable(_) => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "unprocessable",
+                "Cannot be done as asked",
+            ),
+            Self::KeyReused => (
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "key-reused",
+                "Idempotency key reused",
+            ),
+            Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized"),
+            Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
+            Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            Self::MethodNotAllowed => (
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method-not-allowed",
+                "Method not allowed",
+            ),
+            Self::Unavailable(_) => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "Try again shortly",
+            ),
+            Self::Internal => (
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "internal",
+                "Internal error",
+            ),
+        }
+    }
+
+    /// The problem as a client reads it.
+    pub fn problem(&self) -> Problem {
+        let (status, name, title) = self.facts();
+        Problem {
+            kind: format!("urn:clearbay:problem:{name}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail: self.to_string(),
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status(), Json(self.problem())).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if matches!(self, Self::Unavailable(_)) {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound(what) => Self::NotFound(what),
+            StoreError::Unavailable(source) => {
+                tracing::warn!(%source, "database is not available");
+                Self::Unavailable("the database is not available")
+            }
+            other => {
+                tracing::error!(error = %other, "database work failed");
+                Self::Internal
+            }
+        }
+    }
+}
+
+impl From<PlateError> for ApiError {
+    fn from(error: PlateError) -> Self {
+        Self::Unprocessable(error.to_string())
+    }
+}
+
+impl From<DurationError> for ApiError {
+    fn from(error: DurationError) -> Self {
+        Self::Unprocessable(error.to_string())
+    }
+}
+
+impl From<QuoteError> for ApiError {
+    fn from(error: QuoteError) -> Self {
+        Self::Unprocessable(error.to_string())
+    }
+}

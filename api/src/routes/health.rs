@@ -1,0 +1,35 @@
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+
+use crate::App;
+use crate::error::{ApiError, Problem};
+
+/// Whether the process runs.
+#[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, body = String)))]
+pub(super) async fn livez() -> &'static str {
+    "ok"
+}
+
+/// Whether the process can do its work: the database answers and the broker's deltas arrive.
+#[utoipa::path(get, path = "/readyz", tag = "service",
+    responses((status = 200, body = String), (status = 503, body = Problem)))]
+pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiError> {
+    app.store.ping().await.map_err(|error| {
+        tracing::warn!(%error, "not ready");
+        ApiError::Unavailable("the database is not available")
+    })?;
+    if !app.live.connected() {
+        return Err(ApiError::Unavailable("the message broker is not available"));
+    }
+    Ok("ok")
+}
+
+/// Metrics in Prometheus's text format.
+#[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, body = String)))]
+pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    (
+        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
+        (app.metrics)(),
+    )
+}

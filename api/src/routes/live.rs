@@ -1,0 +1,215 @@
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use domain::id::PaymentId;
+use domain::payment::PaymentStatus;
+use futures::Stream;
+use serde::{Deserialize, Serialize};
+use store::staff::Staff;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use utoipa::{IntoParams, ToSchema};
+
+use super::payments::PaymentView;
+use crate::App;
+use crate::error::{ApiError, Problem};
+use crate::extract::{Path, Query, bearer, cookie};
+use crate::live::LotChange;
+use crate::service::{payment, staff};
+
+/// How often a waiting driver's payment is looked up, beside being told: another process may have
+/// taken the bank's word.
+const PAYMENT_POLL: Duration = Duration::from_secs(3);
+
+#[derive(Deserialize, IntoParams)]
+pub(super) struct LiveQuery {
+    /// Only this lot, by its code.
+    lot: Option<String>,
+    /// Only this city's lots, by its code.
+    city: Option<String>,
+}
+
+impl LiveQuery {
+    fn wants(&self, change: &LotChange) -> bool {
+        self.lot.as_ref().is_none_or(|lot| *lot == change.lot.code)
+            && self
+                .city
+                .as_ref()
+                .is_none_or(|city| *city == change.lot.city)
+    }
+}
+
+#[derive(Serialize, ToSchema)]
+pub(super) struct LiveBay<'a> {
+    /// The lot's code.
+    lot: &'a str,
+    #[serde(flatten)]
+    bay: &'a domain::board::StaffBay,
+}
+
+fn event(name: &str, data: &impl Serialize) -> Option<Event> {
+    Event::default().event(name).json_data(data).ok()
+}
+
+/// Live changes as server-sent events.
+///
+/// `lot` events hold a lot as in `/api/v1/lots`; all lots asked for come first, then each as it
+/// changes. Staff who are signed in and ask for one of their lots get `bay` events as well.
+#[utoipa::path(get, path = "/api/v1/live", tag = "lots", params(LiveQuery),
+    responses((status = 200, content_type = "text/event-stream", body = String),
+        (status = 503, body = Problem)))]
+pub(super) async fn live_lots(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Query(query): Query<LiveQuery>,
+) -> Result<Response, ApiError> {
+    let permit = app.limits.stream()?;
+    let who = match cookie(&headers, staff::COOKIE) {
+        Some(token) => staff::find(&app, Some(token), App::now()).await.ok(),
+        None => None,
+    };
+    let (send, receive) = mpsc::channel::<Result<Event, Infallible>>(256);
+    tokio::spawn(async move {
+        let _permit = permit;
+        follow_lots(&app, &query, who.as_ref(), &send).await;
+    });
+    Ok(stream(ReceiverStream::new(receive)))
+}
+
+async fn follow_lots(
+    app: &App,
+    query: &LiveQuery,
+    who: Option<&Staff>,
+    send: &mpsc::Sender<Result<Event, Infallible>>,
+) {
+    // Watching begins before the snapshot is taken, so that nothing falls between.
+    let mut changes = app.live.watch_lots();
+    if snapshot(app, query, send).await.is_none() {
+        return;
+    }
+    loop {
+        let change: Arc<LotChange> = tokio::select! {
+            () = send.closed() => return,
+            change = changes.recv() => match change {
+                Ok(change) => change,
+                Err(RecvError::Closed) => return,
+                Err(RecvError::Lagged(_)) => {
+                    if snapshot(app, query, send).await.is_none() {
+                        return;
+                    }
+                    continue;
+                }
+            },
+        };
+        if !query.wants(&change) {
+            continue;
+        }
+        let mut events = vec![event("lot", &change.lot)];
+        if query.lot.is_some() && who.is_some_and(|who| staff::may_see(who, &change.lot)) {
+            let lot = change.lot.code.as_str();
+            events.extend(
+                change
+                    .bays
+                    .iter()
+                    .map(|bay| event("bay", &LiveBay { lot, bay })),
+            );
+        }
+        for event in events.into_iter().flatten() {
+            if send.send(Ok(event)).await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
+/// Sends every lot asked for; `None` where the reader has gone.
+async fn snapshot(
+    app: &App,
+    query: &LiveQuery,
+    send: &mpsc::Sender<Result<Event, Infallible>>,
+) -> Option<()> {
+    let lots = app.live.lots(query.city.as_deref(), App::now()).await;
+    for lot in lots
+        .iter()
+        .filter(|lot| query.lot.as_ref().is_none_or(|code| *code == lot.code))
+    {
+        send.send(Ok(event("lot", lot)?)).await.ok()?;
+    }
+    Some(())
+}
+
+/// A payment's status as server-sent events: at once, and as soon as it changes.
+#[utoipa::path(get, path = "/api/v1/live/payments/{id}", tag = "pay",
+    params(("id" = String, Path, description = "The payment's id")),
+    security(("session" = [])),
+    responses((status = 200, content_type = "text/event-stream", body = String),
+        (status = 401, body = Problem), (status = 503, body = Problem)))]
+pub(super) async fn live_payment(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path(id): Path<PaymentId>,
+) -> Result<Response, ApiError> {
+    let token = session_token(&headers).ok_or(ApiError::Unauthorized)?;
+    let permit = app.limits.stream()?;
+    let mut changes = app.live.watch_payments();
+    let first = payment::find(&app, id, &token).await?;
+    let (send, receive) = mpsc::channel::<Result<Event, Infallible>>(4);
+    tokio::spawn(async move {
+        let _permit = permit;
+        let mut known = first;
+        loop {
+            let Some(event) = event("payment", &PaymentView::from(&known)) else {
+                return;
+            };
+            if send.send(Ok(event)).await.is_err() || known.status != PaymentStatus::Pending {
+                return;
+            }
+            let status = known.status;
+            while known.status == status {
+                tokio::select! {
+                    () = send.closed() => return,
+                    () = tokio::time::sleep(PAYMENT_POLL) => {}
+                    change = changes.recv() => match change {
+                        Ok(change) if change.id != id => continue,
+                        Ok(_) | Err(RecvError::Lagged(_)) => {}
+                        Err(RecvError::Closed) => return,
+                    },
+                }
+                match app.store.payment(id).await {
+                    Ok(payment) => known = payment,
+                    Err(error) => tracing::warn!(%error, "a waiting payment cannot be read"),
+                }
+            }
+        }
+    });
+    Ok(stream(ReceiverStream::new(receive)))
+}
+
+/// The session's token, from the API's header or the page's cookie.
+pub(super) fn session_token(headers: &HeaderMap) -> Option<String> {
+    let from_cookie = || payment::split_cookie(cookie(headers, SESSION_COOKIE)?).map(|(_, t)| t);
+    bearer(headers).or_else(from_cookie).map(str::to_owned)
+}
+
+/// The cookie in which a page keeps the driver's session: `<session id>.<token>`.
+const SESSION_COOKIE: &str = "clearbay_session";
+
+fn stream(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
+    let mut response = Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
+        .into_response();
+    // Proxies must hand events on as they come.
+    response
+        .headers_mut()
+        .insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,142 @@
+//! The REST interface: one file per resource, its OpenAPI attributes beside each handler.
+
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, Request};
+use axum::response::{Html, IntoResponse};
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
+use tower_http::trace::TraceLayer;
+use utoipa::OpenApi;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use utoipa_swagger_ui::SwaggerUi;
+
+use crate::limit::{MAX_BODY, MAX_BULK_BODY, guard};
+use crate::{ApiError, App};
+
+mod gateways;
+mod health;
+mod imports;
+mod live;
+mod lots;
+mod payments;
+mod quotes;
+mod receipts;
+mod reports;
+mod sessions;
+
+pub use reports::csv_revenue;
+
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Clearbay",
+        description = "Cashless smart parking: live occupancy, prices that explain themselves, payments and open revenue.\n\nEvery request that creates something carries an `Idempotency-Key`; asking again with the same key changes nothing and gets the same reply. Errors are RFC 9457 problem details. Money is whole đồng; times are RFC 3339 in UTC."
+    ),
+    tags(
+        (name = "lots", description = "Where one can park, live"),
+        (name = "pay", description = "Quote, session, payment, receipt: what a driver's phone does"),
+        (name = "reports", description = "What the city publishes"),
+        (name = "partners", description = "Banks and handheld terminals"),
+        (name = "service", description = "For those who run it"),
+    )
+)]
+struct Document;
+
+/// The OpenAPI document and the routes it describes.
+fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
+    let bulk = OpenApiRouter::new()
+        .routes(routes!(imports::import_sessions))
+        .routes(routes!(gateways::vietqr_webhook))
+        .layer(DefaultBodyLimit::max(MAX_BULK_BODY));
+    let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(lots::list_lots))
+        .routes(routes!(lots::get_lot))
+        .routes(routes!(live::live_lots))
+        .routes(routes!(live::live_payment))
+        .routes(routes!(quotes::create_quote))
+        .routes(routes!(sessions::create_session))
+        .routes(routes!(sessions::get_session))
+        .routes(routes!(sessions::create_payment))
+        .routes(routes!(payments::get_payment))
+        .routes(routes!(receipts::get_receipt))
+        .routes(routes!(reports::get_revenue))
+        .routes(routes!(reports::get_occupancy))
+        .routes(routes!(reports::get_parking))
+        .routes(routes!(lots::get_staff_lot))
+        .routes(routes!(health::livez))
+        .routes(routes!(health::readyz))
+        .routes(routes!(health::metrics))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(bulk)
+        .split_for_parts();
+    let components = document.components.get_or_insert_default();
+    let bearer = |description: &str| {
+        SecurityScheme::Http(
+            HttpBuilder::new()
+                .scheme(HttpAuthScheme::Bearer)
+                .description(Some(description.to_owned()))
+                .build(),
+        )
+    };
+    components.add_security_scheme("session", bearer("The token that opening the session gave"));
+    components.add_security_scheme("import", bearer("The terminals' shared token"));
+    components.add_security_scheme(
+        "staff",
+        SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(
+            crate::service::staff::COOKIE,
+        ))),
+    );
+    (router, document)
+}
+
+/// The OpenAPI document.
+pub fn openapi() -> utoipa::openapi::OpenApi {
+    documented().1
+}
+
+/// Every route of the API, with the pages of `dashboard` beside them, behind the limits.
+pub fn router(app: App, pages: Router<App>) -> Router {
+    let (router, document) = documented();
+    let request_id = HeaderName::from_static("x-request-id");
+    let trace = TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
+        // The path only: a query or a body may hold what is personal.
+        tracing::info_span!(
+            "http",
+            method = %request.method(),
+            path = request.uri().path(),
+            id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()),
+        )
+    });
+    let document_json = Json(document.clone());
+    router
+        .route(
+            "/api/openapi.json",
+            get(move || async move { document_json }),
+        )
+        .merge(SwaggerUi::new("/api/docs").external_url_unchecked(
+            "/api/openapi.json",
+            serde_json::to_value(&document).unwrap_or_default(),
+        ))
+        .route("/api", get(|| async { Html(API_HOME) }))
+        .route(
+            "/api/{*rest}",
+            axum::routing::any(|| async { ApiError::NotFound("path") }),
+        )
+        .merge(pages)
+        .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed.into_response() })
+        .layer(middleware::from_fn_with_state(app.clone(), guard))
+        .layer(CatchPanicLayer::custom(
+            |_: Box<dyn std::any::Any + Send>| ApiError::Internal.into_response(),
+        ))
+        .layer(trace)
+        .layer(PropagateRequestIdLayer::new(request_id.clone()))
+        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .with_state(app)
+}
+
+const API_HOME: &str = "<!doctype html><meta charset=utf-8><title>Clearbay API</title>\
+<p><a href=/api/docs/>Documentation</a>, <a href=/api/openapi.json>OpenAPI document</a>.";

@@ -1,0 +1,67 @@
+use axum::Json as Reply;
+use axum::extract::State;
+use chrono::{DateTime, Utc};
+use domain::id::ReceiptId;
+use domain::money::Vnd;
+use domain::place::VehicleClass;
+use domain::tariff::QuoteLine;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::App;
+use crate::error::{ApiError, Problem};
+use crate::extract::Path;
+
+/// A receipt. It holds no plate.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ReceiptView {
+    /// Its identity.
+    id: ReceiptId,
+    /// The lot's code.
+    lot: String,
+    /// The lot's name.
+    lot_name: String,
+    /// The bay's code.
+    bay: String,
+    /// Who runs the lot.
+    operator: String,
+    /// The vehicle.
+    class: VehicleClass,
+    /// The amount paid.
+    amount_vnd: Vnd,
+    /// The price's reasons.
+    lines: Vec<QuoteLine>,
+    /// The start of the paid time.
+    starts_at: DateTime<Utc>,
+    /// The end of the paid time.
+    ends_at: DateTime<Utc>,
+    /// When the money was booked.
+    issued_at: DateTime<Utc>,
+    /// Through whom it was paid.
+    gateway: String,
+}
+
+/// A receipt, for whoever has its address.
+#[utoipa::path(get, path = "/api/v1/receipts/{id}", tag = "pay",
+    params(("id" = String, Path, description = "The receipt's id")),
+    responses((status = 200, body = ReceiptView), (status = 404, body = Problem)))]
+pub(super) async fn get_receipt(
+    State(app): State<App>,
+    Path(id): Path<ReceiptId>,
+) -> Result<Reply<ReceiptView>, ApiError> {
+    let receipt = app.store.receipt(id).await?;
+    Ok(Reply(ReceiptView {
+        id: receipt.id,
+        lot: receipt.lot,
+        lot_name: receipt.lot_name,
+        bay: receipt.bay,
+        operator: receipt.operator_name,
+        class: receipt.class,
+        amount_vnd: receipt.amount_vnd,
+        lines: receipt.lines,
+        starts_at: receipt.starts_at,
+        ends_at: receipt.ends_at,
+        issued_at: receipt.issued_at,
+        gateway: receipt.gateway,
+    }))
+}

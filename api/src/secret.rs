@@ -1,0 +1,76 @@
+//! Keys and what is signed with them. Comparisons take constant time.
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use domain::id::SessionId;
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+type HmacSha256 = Hmac<Sha256>;
+
+/// Everything that must not leave this process. `Debug` shows none of it.
+#[derive(Clone)]
+pub struct Secrets {
+    /// Signs the tokens of sessions.
+    pub session_key: Vec<u8>,
+    /// Shared with the bank: signs its webhooks.
+    pub webhook_key: Vec<u8>,
+    /// Shared with handheld terminals: lets them upload what they sold offline.
+    pub import_token: String,
+}
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secrets(..)")
+    }
+}
+
+/// HMAC-SHA256 of the parts, one after the other.
+pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
+    // HMAC takes keys of any length, so this cannot fail.
+    let Ok(mut mac) = HmacSha256::new_from_slice(key) else {
+        return [0; 32];
+    };
+    parts.iter().for_each(|part| mac.update(part));
+    mac.finalize().into_bytes().into()
+}
+
+/// SHA-256 of a text.
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}
+
+/// Whether two byte strings are equal, in a time that does not depend on where they differ.
+pub fn equal(a: &[u8], b: &[u8]) -> bool {
+    a.ct_eq(b).into()
+}
+
+impl Secrets {
+    /// The token of a session: the only key to it. Derived, so that it is stored nowhere.
+    pub fn session_token(&self, id: SessionId) -> String {
+        URL_SAFE_NO_PAD.encode(hmac_sha256(
+            &self.session_key,
+            &[b"session", id.0.as_bytes()],
+        ))
+    }
+
+    /// Whether `token` is the session's.
+    pub fn session_token_matches(&self, id: SessionId, token: &str) -> bool {
+        equal(self.session_token(id).as_bytes(), token.as_bytes())
+    }
+
+    /// Whether `token` is the terminals'.
+    pub fn import_token_matches(&self, token: &str) -> bool {
+        !self.import_token.is_empty()
+            && equal(
+                &sha256(self.import_token.as_bytes()),
+                &sha256(token.as_bytes()),
+            )
+    }
+}
+
+/// A token that nobody can guess: 32 random bytes.
+pub fn random_token() -> String {
+    URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
+}

@@ -1,0 +1,160 @@
+//! What the city publishes, over the city's local days.
+
+use chrono::{Days, NaiveDate, TimeDelta, TimeZone};
+use domain::Timestamp;
+use store::report::{RevenueBy, RevenueRow, SensedPaid};
+
+use crate::{ApiError, App};
+
+/// The longest range of one report.
+const MAX_DAYS: i64 = 366;
+
+/// Days of a report, both included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range {
+    /// The first day.
+    pub from: NaiveDate,
+    /// The last day.
+    pub to: NaiveDate,
+}
+
+impl Range {
+    /// The range between two days; what is left out is a week that ends today.
+    ///
+    /// # Errors
+    /// [`ApiError::Unprocessable`] where it runs backwards or is longer than a year.
+    pub fn new(
+        app: &App,
+        from: Option<NaiveDate>,
+        to: Option<NaiveDate>,
+        now: Timestamp,
+    ) -> Result<Self, ApiError> {
+        let to = to.unwrap_or_else(|| now.with_timezone(&app.city.timezone).date_naive());
+        let from = from.unwrap_or(to - Days::new(6));
+        if from > to || (to - from).num_days() >= MAX_DAYS {
+            return Err(ApiError::Unprocessable(
+                "a report covers 1 to 366 days, and its first day is not after its last".to_owned(),
+            ));
+        }
+        Ok(Self { from, to })
+    }
+
+    /// The instants at which the range begins and ends, its end not after `now`.
+    pub fn instants(&self, app: &App, now: Timestamp) -> (Timestamp, Timestamp) {
+        let midnight = |day: NaiveDate| {
+            let local = day.and_time(chrono::NaiveTime::MIN);
+            let tz = app.city.timezone;
+            // Where clocks skip midnight, the day begins an hour later.
+            [local, local + TimeDelta::hours(1)]
+                .into_iter()
+                .find_map(|local| tz.from_local_datetime(&local).earliest())
+                .map_or_else(|| local.and_utc(), |instant| instant.to_utc())
+        };
+        let from = midnight(self.from);
+        (from, midnight(self.to + Days::new(1)).min(now).max(from))
+    }
+}
+
+/// Revenue by a key, with its total.
+#[derive(Clone, Debug)]
+pub struct Revenue {
+    /// A row for each key that had any; every day of the range by day.
+    pub rows: Vec<RevenueRow>,
+    /// The sum in đồng.
+    pub total_vnd: i64,
+}
+
+/// Revenue of the city.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn revenue(app: &App, range: Range, by: RevenueBy) -> Result<Revenue, ApiError> {
+    let mut rows = app
+        .store
+        .report_revenue(&app.city.code, range.from, range.to, by)
+        .await?;
+    if by == RevenueBy::Day {
+        let mut found = rows.into_iter().peekable();
+        let days = range.from.iter_days().take_while(|day| *day <= range.to);
+        rows = days
+            .map(|day| {
+                let key = day.to_string();
+                found.next_if(|row| row.key == key).unwrap_or(RevenueRow {
+                    name: key.clone(),
+                    key,
+                    receipts: 0,
+                    amount_vnd: 0,
+                })
+            })
+            .collect();
+    }
+    let total_vnd = rows
+        .iter()
+        .try_fold(0i64, |sum, row| sum.checked_add(row.amount_vnd))
+        .ok_or(ApiError::Internal)?;
+    Ok(Revenue { rows, total_vnd })
+}
+
+/// The share of bays that held a vehicle in an hour of the day, over all days of the range.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct HourShare {
+    /// The local hour, 0 to 23.
+    pub hour: u32,
+    /// The share in basis points.
+    pub occupied_bp: u32,
+}
+
+/// Occupancy over the day, 24 rows.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn occupancy(
+    app: &App,
+    range: Range,
+    now: Timestamp,
+) -> Result<Vec<HourShare>, ApiError> {
+    let (from, to) = range.instants(app, now);
+    let bays = app.store.city_bay_count(&app.city.code).await?;
+    let found = app.store.report_occupancy(&app.city.code, from, to).await?;
+    let tz = app.city.timezone;
+    let share = |hour: u32| {
+        // The last day may be under way: only hours that have passed count.
+        let mut seconds = 0;
+        let mut at = from;
+        while at < to {
+            if chrono::Timelike::hour(&at.with_timezone(&tz)) == hour {
+                seconds += (to - at).num_seconds().min(3600);
+            }
+            at += TimeDelta::hours(1);
+        }
+        let occupied = found.iter().find(|row| row.hour.unsigned_abs() == hour);
+        let possible = seconds.saturating_mul(bays);
+        let occupied_s = occupied.map_or(0, |row| row.occupied_s);
+        let bp = if possible > 0 {
+            occupied_s.saturating_mul(10_000) / possible
+        } else {
+            0
+        };
+        HourShare {
+            hour,
+            occupied_bp: u32::try_from(bp).unwrap_or(0).min(10_000),
+        }
+    };
+    Ok((0..24).map(share).collect())
+}
+
+/// Sensed parking against paid parking, a row for each day that had any.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn sensed_paid(
+    app: &App,
+    range: Range,
+    now: Timestamp,
+) -> Result<Vec<SensedPaid>, ApiError> {
+    let (from, to) = range.instants(app, now);
+    Ok(app
+        .store
+        .report_sensed_paid(&app.city.code, from, to)
+        .await?)
+}

@@ -1,0 +1,99 @@
+//! Signing staff in.
+
+use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
+use argon2::{Algorithm, Argon2, Params, Version};
+use chrono::TimeDelta;
+use domain::Timestamp;
+use domain::board::LotSummary;
+use store::staff::Staff;
+
+use crate::secret::{random_token, sha256};
+use crate::{ApiError, App};
+
+/// How long a browser stays signed in: a shift with its overtime.
+pub const LOGIN_TIME: TimeDelta = TimeDelta::hours(12);
+
+/// The cookie that holds a staff token.
+pub const COOKIE: &str = "clearbay_staff";
+
+/// OWASP's recommendation for argon2id: 19 MiB, two passes, one lane.
+fn hasher() -> Argon2<'static> {
+    Argon2::new(Algorithm::Argon2id, Version::V0x13, Params::default())
+}
+
+/// The hash of a password, in PHC form.
+///
+/// # Errors
+/// [`ApiError::Internal`] where hashing fails.
+pub fn hash_password(password: &str) -> Result<String, ApiError> {
+    let salt =
+        SaltString::encode_b64(&rand::random::<[u8; 16]>()).map_err(|_| ApiError::Internal)?;
+    let hash = hasher().hash_password(password.as_bytes(), &salt);
+    hash.map(|hash| hash.to_string())
+        .map_err(|_| ApiError::Internal)
+}
+
+/// Signs a browser in; the result is its token.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`], after the same work whether the login or the password is wrong.
+pub async fn sign_in(
+    app: &App,
+    login: &str,
+    password: String,
+    now: Timestamp,
+) -> Result<String, ApiError> {
+    let found = app.store.staff_find(login).await?;
+    let (staff, hash) = match found {
+        Some((staff, hash)) => (Some(staff), Some(hash)),
+        None => (None, None),
+    };
+    let right = tokio::task::spawn_blocking(move || match hash {
+        Some(hash) => PasswordHash::new(&hash)
+            .is_ok_and(|hash| hasher().verify_password(password.as_bytes(), &hash).is_ok()),
+        None => {
+            let _ = hash_password(&password);
+            false
+        }
+    })
+    .await
+    .map_err(|_| ApiError::Internal)?;
+    let staff = staff.filter(|_| right).ok_or(ApiError::Unauthorized)?;
+    let token = random_token();
+    let hash = sha256(token.as_bytes());
+    app.store
+        .staff_login_open(staff.staff_id, &hash, now, now + LOGIN_TIME)
+        .await?;
+    Ok(token)
+}
+
+/// Whose token that is.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`] where it is nobody's or has run out.
+pub async fn find(app: &App, token: Option<&str>, now: Timestamp) -> Result<Staff, ApiError> {
+    let token = token.ok_or(ApiError::Unauthorized)?;
+    app.store
+        .staff_login(&sha256(token.as_bytes()), now)
+        .await?
+        .ok_or(ApiError::Unauthorized)
+}
+
+/// Signs a browser out.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn sign_out(app: &App, token: &str) -> Result<(), ApiError> {
+    Ok(app
+        .store
+        .staff_login_close(&sha256(token.as_bytes()))
+        .await?)
+}
+
+/// Whether a member of staff may see a lot.
+pub fn may_see(staff: &Staff, lot: &LotSummary) -> bool {
+    staff
+        .operator
+        .as_ref()
+        .is_none_or(|operator| *operator == lot.operator)
+}
