@@ -52,6 +52,5 @@ CREATE TABLE bay_state (
     last_at    timestamptz NOT NULL,
     last_seq   bigint NOT NULL,
     occupied   boolean NOT NULL,
-    since      timestamptz NOT NULL,
-    battery_mv integer
+    since      timestamptz NOT NULL
 );

@@ -1,2 +1,86 @@
-//! clearbay
-fn main() {}
+//! The Clearbay program: every service of the platform behind one command.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+mod command;
+mod shutdown;
+
+/// Cashless parking for a city: live bays, prices that explain themselves, open revenue.
+#[derive(Debug, Parser)]
+#[command(name = "clearbay", version, arg_required_else_help = true)]
+struct Cli {
+    /// Which messages to log, as in RUST_LOG.
+    #[arg(long, global = true, env = "CLEARBAY_LOG", default_value = "info,rumqttd=warn,rumqttc=warn,sqlx=warn")]
+    log: String,
+    /// How to log: lines for people or JSON for machines.
+    #[arg(long, global = true, env = "CLEARBAY_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum LogFormat {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Bring the database's schema up to date, and stop.
+    Migrate(command::migrate::Migrate),
+    /// Take sensors' messages from the broker into the database.
+    Ingest(command::ingest::Ingest),
+    /// Serve the API and the pages.
+    Serve(command::serve::Serve),
+    /// Play a city's sensors, drivers and bank against a running system.
+    Simulate(command::simulate::Simulate),
+    /// Send recorded occupancy through the broker and account for every row.
+    #[command(subcommand)]
+    Replay(command::replay::Replay),
+    /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
+    Demo(command::demo::Demo),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    log(&cli);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    let done = runtime.block_on(async {
+        match cli.command {
+            Command::Migrate(command) => command.run().await,
+            Command::Ingest(command) => command.run().await,
+            Command::Serve(command) => command.run().await,
+            Command::Simulate(command) => command.run().await,
+            Command::Replay(command) => command.run().await,
+            Command::Demo(command) => command.run().await,
+        }
+    });
+    // A worker that still waits for a closed connection does not keep the process.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// One sentence, with its causes.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    eprintln!("clearbay: {error:#}");
+    ExitCode::FAILURE
+}
+
+fn log(cli: &Cli) {
+    let filter = EnvFilter::try_new(&cli.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match cli.log_format {
+        LogFormat::Text => builder.init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}

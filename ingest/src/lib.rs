@@ -1,1 +1,86 @@
 //! From a sensor's MQTT message to a durable event, stay and bay state.
+//!
+//! `envelope` finds the device, its time and its payload in a message; `decoder` finds the state in
+//! a vendor's payload; `batch` turns messages into what the store keeps; `mqtt` reads the broker;
+//! `worker` keeps, then acknowledges, then tells.
+
+pub mod batch;
+pub mod decoder;
+pub mod envelope;
+mod mqtt;
+mod refusal;
+mod worker;
+
+use std::time::Duration;
+
+pub use refusal::{Reason, Refusal};
+use store::Store;
+use tokio::sync::watch;
+
+/// How ingest works. Every queue and batch has its limit here.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The broker, as `mqtt://user:password@host:port`.
+    pub mqtt_url: String,
+    /// The name under which the broker keeps what arrives while ingest is away.
+    pub client_id: String,
+    /// At most this many messages in one transaction.
+    pub batch_max: usize,
+    /// At most this many messages between the broker and the worker. When they are there, the
+    /// connection is read no further, and the broker feels it.
+    pub queue_max: usize,
+    /// At most this many messages that the broker sent and we have not acknowledged.
+    pub inflight_max: u16,
+    /// The largest message, in bytes.
+    pub packet_max: usize,
+    /// How long to wait before the first repetition of a failed transaction; doubled up to 5 s.
+    pub retry_after: Duration,
+}
+
+impl Options {
+    /// The usual limits.
+    pub fn new(mqtt_url: String, client_id: String) -> Self {
+        Self {
+            mqtt_url,
+            client_id,
+            batch_max: 5_000,
+            queue_max: 20_000,
+            inflight_max: 10_000,
+            packet_max: 64 * 1024,
+            retry_after: Duration::from_millis(100),
+        }
+    }
+}
+
+/// Why ingest cannot work at all.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The broker's address cannot be read.
+    #[error("MQTT_URL is not of the form mqtt://user:password@host:port: {0}")]
+    Url(String),
+    /// The database failed before the first message.
+    #[error(transparent)]
+    Store(#[from] store::StoreError),
+    /// A task ended by itself, which it never should.
+    #[error("a part of ingest stopped: {0}")]
+    Stopped(String),
+}
+
+/// Takes messages until told to stop; then finishes the batch at hand, acknowledges it and leaves.
+///
+/// The broker being away, or the database, is waited for and is no error.
+///
+/// # Errors
+/// [`IngestError`] where it cannot start.
+pub async fn run(
+    store: Store,
+    options: Options,
+    shutdown: watch::Receiver<bool>,
+) -> Result<(), IngestError> {
+    let (messages, link) = mqtt::connect(&options, shutdown.clone())?;
+    let directory = store.device_directory().await?;
+    tracing::info!(devices = directory.len(), "ingest starts");
+    let worker = worker::Worker::new(store, directory, &options, link.client());
+    worker.run(messages, shutdown).await;
+    link.close().await.map_err(IngestError::Stopped)
+}

@@ -70,6 +70,21 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether the data itself breaks a rule, so that trying again can never help.
+    pub fn is_about_content(&self) -> bool {
+        match self {
+            Self::Constraint(_) | Self::Corrupt { .. } => true,
+            Self::Database(sqlx::Error::Encode(_)) => true,
+            // SQLSTATE class 22: data exception; 23: integrity constraint violation.
+            Self::Database(sqlx::Error::Database(error)) => {
+                error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
+            }
+            _ => false,
+        }
+    }
+}
+
 pub(crate) fn corrupt(what: &'static str, why: impl ToString) -> StoreError {
     StoreError::Corrupt {
         what,

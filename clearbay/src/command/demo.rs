@@ -1,0 +1,215 @@
+//! `clearbay demo`: a whole city on one machine.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::Context;
+use api::secret::Secrets;
+use clearbay::{broker, secrets};
+use store::Store;
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::serve::{ServeOptions, listen, recorder, serve};
+use super::Database;
+use crate::shutdown;
+
+/// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
+#[derive(Debug, clap::Args)]
+pub struct Demo {
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    options: ServeOptions,
+    /// A broker to use instead of one in this process.
+    #[arg(long, env = "MQTT_URL", hide_env_values = true)]
+    mqtt_url: Option<String>,
+    /// The port of the pages and the API, on loopback.
+    #[arg(long, default_value_t = 8080)]
+    port: u16,
+    /// Forget the simulated past of an earlier demo.
+    #[arg(long)]
+    fresh: bool,
+    /// How many days of the past to send at the first start.
+    #[arg(long, default_value_t = 7)]
+    history_days: u32,
+    /// How many bays the city has.
+    #[arg(long, default_value_t = 2_000)]
+    bays: u32,
+    /// Where the demo keeps its secrets and how far the city has been played.
+    #[arg(long, default_value = ".clearbay")]
+    state_dir: PathBuf,
+}
+
+/// Logins of the demo: login, name, operator (none is the city).
+const STAFF: [(&str, &str, Option<usize>); 3] = [
+    ("city", "City parking office", None),
+    ("staff1", "Operator staff 1", Some(0)),
+    ("staff2", "Operator staff 2", Some(1)),
+];
+
+impl Demo {
+    /// Runs the command.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))).await?;
+        let address = listener.local_addr()?;
+        std::fs::create_dir_all(&self.state_dir)
+            .with_context(|| format!("cannot make {}", self.state_dir.display()))?;
+        let state_file = self.state_dir.join("simulator.json");
+        if self.fresh && state_file.exists() {
+            std::fs::remove_file(&state_file)
+                .with_context(|| format!("cannot remove {}", state_file.display()))?;
+        }
+        let known = secrets::demo(&self.state_dir.join("secrets.env"))?;
+        let (stop, shutdown) = shutdown::on_signal()?;
+        let store = self.database.open().await?;
+        let operators = self.seed(&store).await?;
+        sign_up(&store, &operators, &known).await?;
+        let mqtt_url = match self.mqtt_url.clone() {
+            Some(url) => url,
+            None => tokio::task::spawn_blocking(broker::start).await??,
+        };
+        let options = ingest::Options::new(mqtt_url.clone(), "clearbay-ingest".to_owned());
+        let ingest = tokio::spawn(ingest::run(store.clone(), options, shutdown.clone()));
+        let secret = |name: &str| known.get(name).cloned().unwrap_or_default();
+        let secrets = Secrets {
+            session_key: secret("CLEARBAY_SESSION_KEY").into_bytes(),
+            webhook_key: secret("CLEARBAY_WEBHOOK_KEY").into_bytes(),
+            import_token: secret("CLEARBAY_IMPORT_TOKEN"),
+        };
+        let simulator = self.simulator(address, &mqtt_url, &state_file, &known)?;
+        println!("{}", welcome(address, &mqtt_url, &operators, &known, &self.example_bay()?));
+        let watched = tokio::spawn(watch_simulator(simulator, shutdown.clone()));
+        let served = serve(
+            store,
+            secrets,
+            &mqtt_url,
+            &self.options,
+            listener,
+            recorder()?,
+            shutdown.clone(),
+        )
+        .await;
+        let _ = stop.send(true);
+        watched.await?;
+        ingest.await??;
+        served
+    }
+
+    /// Builds the city, unless it is there; the result is its operators' codes.
+    async fn seed(&self, store: &Store) -> anyhow::Result<Vec<String>> {
+        let place = simulator::city::hanoi(self.bays)?;
+        let there = store.city_bay_count(&place.city.code).await?;
+        if there == 0 {
+            println!("Building a city of {} lots and {} bays ...", place.lots.len(), self.bays);
+            store.place_import(&place).await?;
+        }
+        anyhow::ensure!(
+            there == 0 || there == i64::from(self.bays),
+            "this demo's city has {there} bays; start with --bays {there}, or with --fresh to build another"
+        );
+        Ok(place.operators.into_iter().map(|operator| operator.code).collect())
+    }
+
+    fn example_bay(&self) -> anyhow::Result<String> {
+        let place = simulator::city::hanoi(self.bays)?;
+        let bay = place.lots.iter().flat_map(|lot| &lot.bays).next();
+        Ok(bay.map(|bay| bay.code.clone()).unwrap_or_default())
+    }
+
+    /// The simulator is a program of its own: it gets two addresses and the two shared secrets
+    /// that terminals and banks have, nothing else.
+    fn simulator(
+        &self,
+        address: SocketAddr,
+        mqtt_url: &str,
+        state_file: &Path,
+        known: &BTreeMap<String, String>,
+    ) -> anyhow::Result<Child> {
+        let shared = ["CLEARBAY_WEBHOOK_KEY", "CLEARBAY_IMPORT_TOKEN"];
+        let mut command = Command::new(std::env::current_exe()?);
+        command
+            .args(["simulate", "--until-end-of-input"])
+            .args(["--api-url", &format!("http://{address}")])
+            .args(["--bays", &self.bays.to_string()])
+            .args(["--history-days", &self.history_days.to_string()])
+            .arg("--state-file")
+            .arg(state_file)
+            .env_remove("DATABASE_URL")
+            .env("MQTT_URL", mqtt_url)
+            .envs(shared.iter().filter_map(|name| Some((name, known.get(*name)?))))
+            .stdin(Stdio::piped())
+            .process_group(0)
+            .kill_on_drop(true);
+        command.spawn().context("cannot start the simulator")
+    }
+}
+
+/// Waits for the end of the demo, or of the simulator, which the demo outlives.
+async fn watch_simulator(mut simulator: Child, mut shutdown: watch::Receiver<bool>) {
+    tokio::select! {
+        _ = shutdown.wait_for(|stop| *stop) => {
+            // The end of its input tells the simulator to stop.
+            drop(simulator.stdin.take());
+            let patience = std::time::Duration::from_secs(5);
+            if tokio::time::timeout(patience, simulator.wait()).await.is_err() {
+                let _ = simulator.kill().await;
+            }
+        }
+        status = simulator.wait() => match status {
+            Ok(status) => tracing::error!(%status, "the simulator stopped; the city stands still"),
+            Err(error) => tracing::error!(%error, "the simulator was lost"),
+        },
+    }
+}
+
+async fn sign_up(
+    store: &Store,
+    operators: &[String],
+    known: &BTreeMap<String, String>,
+) -> anyhow::Result<()> {
+    for (login, name, operator) in STAFF {
+        let secret = if operator.is_none() { "CLEARBAY_CITY_PASSWORD" } else { "CLEARBAY_STAFF_PASSWORD" };
+        let password = known.get(secret).cloned().unwrap_or_default();
+        let hash = tokio::task::spawn_blocking(move || api::service::staff::hash_password(&password))
+            .await??;
+        let operator = operator.and_then(|index| operators.get(index)).map(String::as_str);
+        store.staff_put(login, name, &hash, operator).await?;
+    }
+    Ok(())
+}
+
+fn welcome(
+    address: SocketAddr,
+    mqtt_url: &str,
+    operators: &[String],
+    known: &BTreeMap<String, String>,
+    bay: &str,
+) -> String {
+    let password = |name: &str| known.get(name).map_or("", String::as_str);
+    let operator = |index: usize| operators.get(index).map_or("", String::as_str);
+    format!(
+        "
+Clearbay is up.
+
+  Find parking      http://{address}/
+  Pay for a bay     http://{address}/b/{bay}
+  Staff             http://{address}/staff
+                      login city    password {}   (sees every lot)
+                      login staff1  password {}   (operator {})
+                      login staff2  password {}   (operator {})
+  City and citizens http://{address}/city
+  API               http://{address}/api/docs/
+  Broker            {mqtt_url}
+
+The simulated city now sends its past days; reports fill within a minute. Ctrl-C stops everything.
+",
+        password("CLEARBAY_CITY_PASSWORD"),
+        password("CLEARBAY_STAFF_PASSWORD"),
+        operator(0),
+        password("CLEARBAY_STAFF_PASSWORD"),
+        operator(1),
+    )
+}

@@ -1,0 +1,20 @@
+//! `clearbay migrate`.
+
+use super::Database;
+
+/// Bring the database's schema up to date, and stop.
+#[derive(Debug, clap::Args)]
+pub struct Migrate {
+    #[command(flatten)]
+    database: Database,
+}
+
+impl Migrate {
+    /// Runs the command.
+    pub async fn run(self) -> anyhow::Result<()> {
+        let store = self.database.open().await?;
+        println!("The schema is up to date ({:?}).", store.engine().await?);
+        store.close().await;
+        Ok(())
+    }
+}

@@ -1,0 +1,45 @@
+//! One file per command.
+
+pub mod demo;
+pub mod ingest;
+pub mod migrate;
+pub mod replay;
+pub mod serve;
+pub mod simulate;
+
+use store::{Engine, Store};
+
+/// Where the database is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Database {
+    /// The database, as postgres://user:password@host:port/name.
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
+    pub database_url: String,
+    /// How many connections to hold at most.
+    #[arg(long, env = "CLEARBAY_DATABASE_CONNECTIONS", default_value_t = 16)]
+    pub database_connections: u32,
+}
+
+impl Database {
+    /// Connects and brings the schema up to date.
+    pub async fn open(&self) -> anyhow::Result<Store> {
+        use anyhow::Context;
+        let store = Store::connect(&self.database_url, self.database_connections)
+            .await
+            .context("cannot reach the database; check DATABASE_URL")?;
+        if store.migrate().await? == Engine::Plain {
+            tracing::warn!(
+                "this PostgreSQL has no TimescaleDB: events go to a plain table, all else works"
+            );
+        }
+        Ok(store)
+    }
+}
+
+/// Where the broker is.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Broker {
+    /// The MQTT broker, as mqtt://user:password@host:port.
+    #[arg(long, env = "MQTT_URL", hide_env_values = true, default_value = "mqtt://127.0.0.1:1883")]
+    pub mqtt_url: String,
+}

@@ -1,0 +1,177 @@
+//! `clearbay serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use api::limit::Limits;
+use api::live::LiveBoard;
+use api::secret::Secrets;
+use api::App;
+use chrono::TimeDelta;
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use rumqttc::MqttOptions;
+use store::Store;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::{Broker, Database};
+use crate::shutdown;
+
+/// How long after a payment was asked for its bank may still tell of money that came in time.
+const LATE_WEBHOOKS: TimeDelta = TimeDelta::days(1);
+/// How long an idempotency key is remembered.
+const REMEMBER_KEYS: TimeDelta = TimeDelta::days(30);
+
+/// Serve the API and the pages.
+#[derive(Debug, clap::Args)]
+pub struct Serve {
+    #[command(flatten)]
+    database: Database,
+    #[command(flatten)]
+    broker: Broker,
+    #[command(flatten)]
+    options: ServeOptions,
+    /// The address to listen on.
+    #[arg(long, env = "CLEARBAY_LISTEN", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Signs the tokens of drivers' sessions.
+    #[arg(long, env = "CLEARBAY_SESSION_KEY", hide_env_values = true)]
+    session_key: String,
+    /// Shared with the bank: signs its webhooks.
+    #[arg(long, env = "CLEARBAY_WEBHOOK_KEY", hide_env_values = true)]
+    webhook_key: String,
+    /// Shared with handheld terminals that upload what they sold offline; empty refuses uploads.
+    #[arg(long, env = "CLEARBAY_IMPORT_TOKEN", hide_env_values = true, default_value = "")]
+    import_token: String,
+}
+
+/// What the demo has in common with a served city.
+#[derive(Clone, Debug, clap::Args)]
+pub struct ServeOptions {
+    /// The city whose pages these are, by its code.
+    #[arg(long, env = "CLEARBAY_CITY", default_value = "hanoi")]
+    pub city: String,
+    /// The folder with the browser's bundle; without it pages work by forms and plain events.
+    #[arg(long, env = "CLEARBAY_WEB_DIR")]
+    pub web_dir: Option<PathBuf>,
+    /// How many requests to work on at once; more get 503.
+    #[arg(long, env = "CLEARBAY_MAX_REQUESTS", default_value_t = 512)]
+    pub max_requests: usize,
+    /// How many live connections to hold at once; more get 503.
+    #[arg(long, env = "CLEARBAY_MAX_STREAMS", default_value_t = 5_000)]
+    pub max_streams: usize,
+}
+
+impl Serve {
+    /// Runs the command.
+    pub async fn run(self) -> anyhow::Result<()> {
+        anyhow::ensure!(
+            self.session_key.len() >= 16 && self.webhook_key.len() >= 16,
+            "CLEARBAY_SESSION_KEY and CLEARBAY_WEBHOOK_KEY need at least 16 characters each"
+        );
+        let listener = listen(self.listen).await?;
+        let store = self.database.open().await?;
+        let secrets = Secrets {
+            session_key: self.session_key.into_bytes(),
+            webhook_key: self.webhook_key.into_bytes(),
+            import_token: self.import_token,
+        };
+        let (_stop, shutdown) = shutdown::on_signal()?;
+        let metrics = recorder()?;
+        serve(store, secrets, &self.broker.mqtt_url, &self.options, listener, metrics, shutdown).await
+    }
+}
+
+/// Takes the address, or says in one sentence why not.
+pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address).await.with_context(|| {
+        format!("cannot listen on {address}; is another program there? Choose another port")
+    })
+}
+
+/// Installs the recorder of metrics. Once in a process.
+pub fn recorder() -> anyhow::Result<PrometheusHandle> {
+    let seconds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+    Ok(PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
+        .install_recorder()?)
+}
+
+/// Serves until told to stop, then lets requests finish.
+pub async fn serve(
+    store: Store,
+    secrets: Secrets,
+    mqtt_url: &str,
+    options: &ServeOptions,
+    listener: TcpListener,
+    metrics: PrometheusHandle,
+    mut shutdown: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let city = store.city(&options.city).await.with_context(|| {
+        format!("there is no city {:?} in the database; import one, or start a demo", options.city)
+    })?;
+    let live = Arc::new(LiveBoard::default());
+    live.reload(&store, App::now()).await?;
+    let mqtt = board_client(mqtt_url)?;
+    let feed =
+        tokio::spawn(api::live::feed(live.clone(), store.clone(), mqtt, App::now, shutdown.clone()));
+    let housekeeping = tokio::spawn(housekeeping(store.clone(), metrics.clone(), shutdown.clone()));
+    let app = App {
+        store: store.clone(),
+        live,
+        secrets: Arc::new(secrets),
+        city: Arc::new(city),
+        limits: Arc::new(Limits::new(options.max_requests, options.max_streams)),
+        metrics: Arc::new(move || metrics.render()),
+    };
+    let pages = dashboard::router(options.web_dir.as_deref());
+    let router = api::routes::router(app, pages);
+    tracing::info!(address = %listener.local_addr()?, "serving");
+    let mut drained = shutdown.clone();
+    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
+        let _ = shutdown.wait_for(|stop| *stop).await;
+    });
+    tokio::select! {
+        done = server => done?,
+        // Event streams never end by themselves: after a moment they are cut.
+        () = async {
+            let _ = drained.wait_for(|stop| *stop).await;
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        } => {}
+    }
+    feed.await?;
+    housekeeping.await?;
+    store.close().await;
+    Ok(())
+}
+
+fn board_client(mqtt_url: &str) -> anyhow::Result<MqttOptions> {
+    let id = format!("clearbay-board-{}", uuid::Uuid::new_v4().simple());
+    let separator = if mqtt_url.contains('?') { '&' } else { '?' };
+    let mut mqtt = MqttOptions::parse_url(format!("{mqtt_url}{separator}client_id={id}"))
+        .context("MQTT_URL is not of the form mqtt://user:password@host:port")?;
+    mqtt.set_clean_session(true).set_max_packet_size(1024 * 1024, 64 * 1024);
+    Ok(mqtt)
+}
+
+async fn housekeeping(store: Store, metrics: PrometheusHandle, mut shutdown: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(60));
+    loop {
+        tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => return,
+            _ = ticks.tick() => {}
+        }
+        metrics.run_upkeep();
+        let now = App::now();
+        match store.payment_void_expired(now - LATE_WEBHOOKS, now).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "voided payments whose money never came"),
+            Err(error) => tracing::warn!(%error, "expired payments could not be voided"),
+        }
+        if let Err(error) = store.idempotency_prune(now - REMEMBER_KEYS).await {
+            tracing::warn!(%error, "old idempotency keys could not be forgotten");
+        }
+    }
+}

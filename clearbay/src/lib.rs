@@ -1,0 +1,4 @@
+//! The parts of the Clearbay program that its tests use as well.
+
+pub mod broker;
+pub mod secrets;

@@ -1,0 +1,59 @@
+//! Secrets come from the environment; the demo makes its own at first start and keeps them.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use anyhow::Context;
+
+/// Names of the secrets a demo makes, as they are called in the environment.
+pub const NAMES: [&str; 5] = [
+    "CLEARBAY_SESSION_KEY",
+    "CLEARBAY_WEBHOOK_KEY",
+    "CLEARBAY_IMPORT_TOKEN",
+    "CLEARBAY_CITY_PASSWORD",
+    "CLEARBAY_STAFF_PASSWORD",
+];
+
+/// The demo's secrets by name: read from `file`, which is made where it is missing, readable by
+/// its owner only. What the environment holds goes before.
+///
+/// # Errors
+/// Where the file cannot be read or made.
+pub fn demo(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
+    let mut secrets: BTreeMap<String, String> = match std::fs::read_to_string(file) {
+        Ok(text) => text
+            .lines()
+            .filter_map(|line| line.split_once('='))
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+        Err(error) => return Err(error).with_context(|| format!("cannot read {}", file.display())),
+    };
+    let known = secrets.len();
+    for name in NAMES {
+        secrets.entry(name.to_owned()).or_insert_with(|| {
+            let token = api::secret::random_token();
+            // Passwords are typed by hand; ten characters of base 64 are sixty bits.
+            if name.ends_with("PASSWORD") { token.chars().take(10).collect() } else { token }
+        });
+    }
+    if secrets.len() > known {
+        let text: String = secrets.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        std::fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(file)
+            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    for name in NAMES {
+        if let Ok(value) = std::env::var(name) {
+            secrets.insert(name.to_owned(), value);
+        }
+    }
+    Ok(secrets)
+}

@@ -1,0 +1,31 @@
+//! Stopping: Ctrl-C, SIGTERM, or the end of the parent.
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+/// Turns `true` when the process is told to stop, by SIGINT or SIGTERM.
+///
+/// # Errors
+/// Where signals cannot be listened to.
+pub fn on_signal() -> anyhow::Result<(watch::Sender<bool>, watch::Receiver<bool>)> {
+    let (send, receive) = watch::channel(false);
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let stop = send.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        let _ = stop.send(true);
+    });
+    Ok((send, receive))
+}
+
+/// Stops when standard input ends, which a parent holds open for as long as it lives.
+pub fn on_end_of_input(stop: watch::Sender<bool>) {
+    std::thread::spawn(move || {
+        let _ = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        let _ = stop.send(true);
+    });
+}

@@ -1,0 +1,65 @@
+//! From messages to what the store keeps. Pure, but for the time of receipt that is handed in.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use domain::Timestamp;
+use domain::event::{Event, device_time};
+use store::event::{KnownDevice, RefusedMessage};
+
+use crate::decoder::decode;
+use crate::envelope::{Content, unwrap};
+use crate::{Reason, Refusal};
+
+/// A message as it came from the broker.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// Its topic.
+    pub topic: String,
+    /// Its payload.
+    pub payload: Bytes,
+    /// When it reached us.
+    pub received_at: Timestamp,
+}
+
+/// Every installed device by the name it calls itself.
+pub type Directory = HashMap<String, KnownDevice>;
+
+/// Decodes one message; the result names the device's key.
+///
+/// # Errors
+/// [`Refusal`] where it gives no event.
+pub fn event_of(directory: &Directory, message: &Message) -> Result<(i32, Event), Refusal> {
+    let unwrapped = unwrap(&message.topic, &message.payload)?;
+    let device = directory
+        .get(&unwrapped.device)
+        .ok_or_else(|| Refusal::new(Reason::UnknownDevice, "no such device is installed"))?;
+    let reading = match unwrapped.content {
+        Content::Reading(reading) => reading,
+        Content::LoRaWan { f_port, payload } => decode(device.model, f_port, &payload)?,
+    };
+    let at = device_time(unwrapped.at, message.received_at)
+        .ok_or_else(|| Refusal::new(Reason::ClockAhead, format!("it says {}", unwrapped.at)))?;
+    let event = Event {
+        bay: device.bay,
+        device: unwrapped.device,
+        at,
+        seq: unwrapped.seq,
+        occupied: reading.occupied,
+        battery_mv: reading.battery_mv,
+        temperature_dc: reading.temperature_dc,
+        received_at: message.received_at,
+    };
+    Ok((device.id, event))
+}
+
+/// The message as it is kept when it gives no event.
+pub fn refused(message: &Message, refusal: &Refusal) -> RefusedMessage {
+    RefusedMessage {
+        received_at: message.received_at,
+        topic: message.topic.clone(),
+        payload: message.payload.to_vec(),
+        reason: refusal.reason.code(),
+        detail: refusal.detail.clone(),
+    }
+}

@@ -1,0 +1,53 @@
+//! Bosch Parking Lot Sensor TPS110.
+//!
+//! Source: Bosch's communication interface description, as in TheThingsNetwork/lorawan-devices.
+//! Port 1: state. Port 2: heartbeat, state and temperature. Port 3: start-up.
+
+use super::{Reading, exactly, unknown_port};
+use crate::Refusal;
+
+/// Decodes an uplink.
+///
+/// # Errors
+/// [`Refusal`] for an unknown port or a payload of another length.
+pub fn decode(f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
+    match f_port {
+        1 => {
+            let [state] = exactly(bytes)?;
+            Ok(Reading { occupied: occupied(state), ..Reading::default() })
+        }
+        2 => {
+            let [state, temperature] = exactly(bytes)?;
+            let celsius = i16::from(i8::from_ne_bytes([temperature]));
+            Ok(Reading {
+                occupied: occupied(state),
+                temperature_dc: Some(celsius * 10),
+                ..Reading::default()
+            })
+        }
+        3 => startup(exactly(bytes)?),
+        4..=6 => Err(Refusal::no_occupancy("diagnostics for the vendor")),
+        other => Err(unknown_port(other)),
+    }
+}
+
+const fn occupied(state: u8) -> bool {
+    state & 1 == 1
+}
+
+fn startup(bytes: [u8; 17]) -> Result<Reading, Refusal> {
+    let code = |at: usize| u16::from_le_bytes([bytes[at], bytes[at + 1]]) & 0x0FFF;
+    let [major, minor, patch, cause, state] = [12, 13, 14, 15, 16].map(|at: usize| bytes[at]);
+    Ok(Reading {
+        occupied: occupied(state),
+        debug_codes: [0, 4, 8].map(code).into_iter().filter(|code| *code != 0).collect(),
+        firmware: Some(format!("{major}.{minor}.{patch}")),
+        start_cause: Some(match cause {
+            1 => "watchdog",
+            2 => "power_on",
+            3 => "system_request",
+            _ => "other",
+        }),
+        ..Reading::default()
+    })
+}

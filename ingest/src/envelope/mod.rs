@@ -1,0 +1,81 @@
+//! What a message is wrapped in: who sent it, when, and with which counter.
+
+use chrono::{DateTime, Utc};
+use domain::Timestamp;
+use serde::Deserialize;
+
+use crate::decoder::Reading;
+use crate::{Reason, Refusal};
+
+pub mod chirpstack;
+pub mod own;
+pub mod tts;
+
+/// A message without its wrapping.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unwrapped {
+    /// What the device calls itself, as in the directory.
+    pub device: String,
+    /// The device's time, or the earliest at which a gateway heard it.
+    pub at: Timestamp,
+    /// The device's counter.
+    pub seq: i64,
+    /// What it says.
+    pub content: Content,
+}
+
+/// What a message says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// The state itself.
+    Reading(Reading),
+    /// Bytes for a vendor's decoder.
+    LoRaWan {
+        /// The port, which tells the kind of payload.
+        f_port: u8,
+        /// The payload.
+        payload: Vec<u8>,
+    },
+}
+
+/// The filters under which devices publish.
+pub const FILTERS: [&str; 3] =
+    ["clearbay/v1/devices/+/up", "v3/+/devices/+/up", "application/+/device/+/event/+"];
+
+/// Unwraps a message by its topic.
+///
+/// # Errors
+/// [`Refusal`] where the topic is none of ours or the message is not of its format.
+pub fn unwrap(topic: &str, payload: &[u8]) -> Result<Unwrapped, Refusal> {
+    let levels: Vec<&str> = topic.split('/').collect();
+    match levels[..] {
+        ["clearbay", "v1", "devices", device, "up"] => own::unwrap(device, payload),
+        ["v3", _, "devices", device, "up"] => tts::unwrap(device, payload),
+        ["application", _, "device", device, "event", "up"] => chirpstack::unwrap(device, payload),
+        ["application", _, "device", _, "event", kind] => {
+            Err(Refusal::no_occupancy(format!("a network server's {kind} event")))
+        }
+        _ => Err(Refusal::new(Reason::UnknownTopic, "no device publishes here")),
+    }
+}
+
+fn json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {
+    serde_json::from_slice(payload).map_err(Refusal::undecodable)
+}
+
+fn base64(text: &str) -> Result<Vec<u8>, Refusal> {
+    use ::base64::Engine;
+    ::base64::engine::general_purpose::STANDARD.decode(text).map_err(Refusal::undecodable)
+}
+
+/// What a gateway tells of one reception.
+#[derive(Deserialize)]
+struct Reception {
+    #[serde(default, alias = "gwTime")]
+    time: Option<DateTime<Utc>>,
+}
+
+/// The earliest time at which a gateway heard the message: the same whichever copy arrives first.
+fn earliest(receptions: &[Reception]) -> Option<Timestamp> {
+    receptions.iter().filter_map(|reception| reception.time).min()
+}

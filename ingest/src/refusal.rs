@@ -1,0 +1,64 @@
+//! Why a message gives no event.
+
+use std::fmt;
+
+/// The kind of a refusal. Its code is kept beside the message and counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// The topic is none that devices publish on.
+    UnknownTopic,
+    /// No device of that name is installed.
+    UnknownDevice,
+    /// The envelope or the payload is not of its format.
+    Undecodable,
+    /// The message is whole but says nothing of occupancy: a start-up, a join, a status.
+    NoOccupancy,
+    /// The device's clock runs ahead of ours by too much.
+    ClockAhead,
+    /// The database refuses the event itself.
+    Rejected,
+}
+
+impl Reason {
+    /// Its name in the database and in metrics.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::UnknownTopic => "unknown_topic",
+            Self::UnknownDevice => "unknown_device",
+            Self::Undecodable => "undecodable",
+            Self::NoOccupancy => "no_occupancy",
+            Self::ClockAhead => "clock_ahead",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// A reason with its particulars.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Refusal {
+    /// The kind.
+    pub reason: Reason,
+    /// This very case in words.
+    pub detail: String,
+}
+
+impl Refusal {
+    /// A refusal.
+    pub fn new(reason: Reason, detail: impl fmt::Display) -> Self {
+        Self { reason, detail: detail.to_string() }
+    }
+
+    pub(crate) fn undecodable(detail: impl fmt::Display) -> Self {
+        Self::new(Reason::Undecodable, detail)
+    }
+
+    pub(crate) fn no_occupancy(detail: impl fmt::Display) -> Self {
+        Self::new(Reason::NoOccupancy, detail)
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.reason.code(), self.detail)
+    }
+}
