@@ -16,8 +16,10 @@ use crate::{Reason, Refusal};
 pub struct Message {
     /// Its topic.
     pub topic: String,
-    /// Its payload.
+    /// Its payload, or the start of one that is too large.
     pub payload: Bytes,
+    /// The payload's size in bytes as it was sent.
+    pub size: usize,
     /// When it reached us.
     pub received_at: Timestamp,
 }
@@ -30,6 +32,9 @@ pub type Directory = HashMap<String, KnownDevice>;
 /// # Errors
 /// [`Refusal`] where it gives no event.
 pub fn event_of(directory: &Directory, message: &Message) -> Result<(i32, Event), Refusal> {
+    if message.size > message.payload.len() {
+        return Err(Refusal::new(Reason::TooLarge, format!("{} bytes", message.size)));
+    }
     let unwrapped = unwrap(&message.topic, &message.payload)?;
     let device = directory
         .get(&unwrapped.device)

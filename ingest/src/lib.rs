@@ -29,10 +29,8 @@ pub struct Options {
     /// At most this many messages between the broker and the worker. When they are there, the
     /// connection is read no further, and the broker feels it.
     pub queue_max: usize,
-    /// At most this many messages that the broker sent and we have not acknowledged.
-    pub inflight_max: u16,
-    /// The largest message, in bytes.
-    pub packet_max: usize,
+    /// The largest payload that is decoded, in bytes. Of a larger one this much is kept, refused.
+    pub payload_max: usize,
     /// How long to wait before the first repetition of a failed transaction; doubled up to 5 s.
     pub retry_after: Duration,
 }
@@ -45,8 +43,7 @@ impl Options {
             client_id,
             batch_max: 5_000,
             queue_max: 20_000,
-            inflight_max: 10_000,
-            packet_max: 64 * 1024,
+            payload_max: 64 * 1024,
             retry_after: Duration::from_millis(100),
         }
     }
@@ -58,6 +55,9 @@ pub enum IngestError {
     /// The broker's address cannot be read.
     #[error("MQTT_URL is not of the form mqtt://user:password@host:port: {0}")]
     Url(String),
+    /// The broker keeps messages by client id, so there must be one.
+    #[error("the MQTT client id is empty")]
+    ClientId,
     /// The database failed before the first message.
     #[error(transparent)]
     Store(#[from] store::StoreError),
@@ -77,10 +77,11 @@ pub async fn run(
     options: Options,
     shutdown: watch::Receiver<bool>,
 ) -> Result<(), IngestError> {
-    let (messages, link) = mqtt::connect(&options, shutdown.clone())?;
     let directory = store.device_directory().await?;
     tracing::info!(devices = directory.len(), "ingest starts");
-    let worker = worker::Worker::new(store, directory, &options, link.client());
+    let (messages, link) = mqtt::connect(&options, &shutdown)?;
+    let (acknowledger, publisher) = (link.acknowledger(), link.publisher());
+    let worker = worker::Worker::new(store, directory, &options, acknowledger, publisher);
     worker.run(messages, shutdown).await;
-    link.close().await.map_err(IngestError::Stopped)
+    link.close().await
 }

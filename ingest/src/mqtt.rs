@@ -1,11 +1,16 @@
-//! The broker's side: one task that reads, and does nothing that could wait for the database.
+//! The broker's side: one connection that reads and acknowledges, one that tells of changes.
+//!
+//! The task that reads does nothing that could wait for the database; the worker does nothing that
+//! could wait for the task that reads. So neither can hold up the other for ever.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use chrono::Utc;
-use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, Publish, QoS, SubscribeFilter};
+use bytes::Bytes;
+use chrono::{SubsecRound, Utc};
+use rumqttc::{
+    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, SubscribeFilter,
+};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
@@ -13,117 +18,248 @@ use crate::batch::Message;
 use crate::envelope::FILTERS;
 use crate::{IngestError, Options};
 
-/// How many acknowledgements and deltas may wait for the reading task to send them.
-const REQUESTS_MAX: usize = 20_000;
+/// Packet numbers have 16 bits, so no more acknowledgements than this can be due at once: there is
+/// always room for one more, and for a subscription.
+const ACKS_MAX: usize = u16::MAX as usize + 16;
+/// How many deltas may wait while the broker is away; what is more is lost.
+const DELTAS_MAX: usize = 4_096;
+/// MQTT's own limit. A smaller one would make a message that is larger end the connection, and so
+/// block all that wait behind it: the broker would deliver it again each time.
+const PACKET_MAX: usize = 268_435_455;
+/// A delta names the bays of one lot that spoke in one batch.
+const DELTA_MAX: usize = 16 * 1024 * 1024;
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// How long to wait for the last acknowledgements and deltas to leave.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
 /// A message with what is needed to acknowledge it.
-///
-/// Packet numbers are the connection's: after a new one the broker delivers again what was not
-/// acknowledged, and an old acknowledgement could hit another message of the same number.
 pub(crate) struct Delivery {
     pub(crate) message: Message,
-    pub(crate) publish: Publish,
+    pkid: u16,
+    qos: QoS,
     connection: u64,
-    connections: Arc<AtomicU64>,
 }
 
-impl Delivery {
-    pub(crate) fn is_of_this_connection(&self) -> bool {
-        self.connection == self.connections.load(Ordering::Acquire)
-    }
-}
+/// The connection in force, by number. Packet numbers are a connection's own: on the next one the
+/// broker delivers again what was not acknowledged, and an old acknowledgement would hit another
+/// message of the same number.
+type Connection = Arc<Mutex<u64>>;
 
-/// The connection, and the task that reads it.
-pub(crate) struct Link {
+/// Acknowledges a message on the connection on which it came, and on no other.
+pub(crate) struct Acknowledger {
     client: AsyncClient,
-    reader: JoinHandle<()>,
+    connection: Connection,
 }
 
-impl Link {
-    pub(crate) fn client(&self) -> AsyncClient {
-        self.client.clone()
-    }
-
-    /// Leaves the broker once what is queued has been sent.
-    pub(crate) async fn close(self) -> Result<(), String> {
-        let _ = self.client.disconnect().await;
-        let mut reader = self.reader;
-        match tokio::time::timeout(Duration::from_secs(3), &mut reader).await {
-            Ok(done) => done.map_err(|error| error.to_string()),
-            Err(_) => {
-                // The broker is away: what was not acknowledged it will deliver again.
-                reader.abort();
-                Ok(())
+impl Acknowledger {
+    /// Queues the acknowledgements, in the order of the messages. Never waits.
+    pub(crate) fn acknowledge(&self, deliveries: impl IntoIterator<Item = Delivery>) {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        for delivery in deliveries {
+            if delivery.connection != *connection {
+                continue;
+            }
+            let mut publish = Publish::new("", delivery.qos, Vec::new());
+            publish.pkid = delivery.pkid;
+            if let Err(error) = self.client.try_ack(&publish) {
+                tracing::error!(%error, "a message was kept but could not be acknowledged");
             }
         }
     }
 }
 
-/// Connects and starts reading into a bounded queue. When the queue is full the connection is read
-/// no further, which is how back-pressure reaches the broker.
-pub(crate) fn connect(
-    options: &Options,
-    shutdown: watch::Receiver<bool>,
-) -> Result<(mpsc::Receiver<Delivery>, Link), IngestError> {
-    let separator = if options.mqtt_url.contains('?') { '&' } else { '?' };
-    let url = format!("{}{separator}client_id={}", options.mqtt_url, options.client_id);
-    let mut mqtt =
-        MqttOptions::parse_url(url).map_err(|error| IngestError::Url(error.to_string()))?;
-    mqtt.set_clean_session(false)
-        .set_manual_acks(true)
-        .set_keep_alive(Duration::from_secs(30))
-        .set_inflight(options.inflight_max)
-        .set_max_packet_size(options.packet_max, 1024 * 1024);
-    let (client, events) = AsyncClient::new(mqtt, REQUESTS_MAX);
-    let (send, receive) = mpsc::channel(options.queue_max);
-    let reader = tokio::spawn(read(events, client.clone(), send, shutdown));
-    Ok((receive, Link { client, reader }))
+/// Tells of changes, at most once: a delta that is lost is healed when the board reads anew.
+pub(crate) struct Publisher {
+    client: AsyncClient,
 }
 
-async fn read(
-    mut events: EventLoop,
+impl Publisher {
+    /// Queues a message. Never waits: with the broker away and the queue full, it is lost.
+    pub(crate) fn publish(&self, topic: String, payload: Vec<u8>) {
+        if self.client.try_publish(topic, QoS::AtMostOnce, false, payload).is_err() {
+            metrics::counter!("clearbay_ingest_deltas_lost_total").increment(1);
+        }
+    }
+}
+
+/// Both connections and their tasks.
+pub(crate) struct Link {
+    reader: (AsyncClient, JoinHandle<()>),
+    teller: (AsyncClient, JoinHandle<()>),
+    connection: Connection,
+}
+
+impl Link {
+    pub(crate) fn acknowledger(&self) -> Acknowledger {
+        Acknowledger { client: self.reader.0.clone(), connection: self.connection.clone() }
+    }
+
+    pub(crate) fn publisher(&self) -> Publisher {
+        Publisher { client: self.teller.0.clone() }
+    }
+
+    /// Leaves the broker once what is queued has been sent.
+    ///
+    /// # Errors
+    /// Where a task had ended by itself.
+    pub(crate) async fn close(self) -> Result<(), IngestError> {
+        for (client, mut task) in [self.reader, self.teller] {
+            // Refused only where the task has ended already.
+            let _ = client.try_disconnect();
+            match tokio::time::timeout(CLOSE_WITHIN, &mut task).await {
+                Ok(done) => done.map_err(|error| IngestError::Stopped(error.to_string()))?,
+                // The broker is away: what was not acknowledged it will deliver again.
+                Err(_) => task.abort(),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Connects and starts reading into a bounded queue. When the queue is full the connection is read
+/// no further, which is how back-pressure reaches the broker.
+///
+/// # Errors
+/// [`IngestError::Url`] where the address cannot be read.
+pub(crate) fn connect(
+    options: &Options,
+    shutdown: &watch::Receiver<bool>,
+) -> Result<(mpsc::Receiver<Delivery>, Link), IngestError> {
+    let mut reading = mqtt_options(&options.mqtt_url, &options.client_id)?;
+    reading.set_clean_session(false).set_manual_acks(true).set_max_packet_size(PACKET_MAX, 1024);
+    let mut telling = mqtt_options(&options.mqtt_url, &format!("{}-deltas", options.client_id))?;
+    telling.set_max_packet_size(1024, DELTA_MAX);
+
+    let (read_client, mut read_events) = AsyncClient::new(reading, ACKS_MAX);
+    let (tell_client, mut tell_events) = AsyncClient::new(telling, DELTAS_MAX);
+    read_events.network_options.set_tcp_nodelay(true);
+    tell_events.network_options.set_tcp_nodelay(true);
+
+    let (send, receive) = mpsc::channel(options.queue_max);
+    let connection = Connection::default();
+    let reader = Reader {
+        client: read_client.clone(),
+        send,
+        connection: connection.clone(),
+        payload_max: options.payload_max,
+    };
+    let link = Link {
+        reader: (read_client, tokio::spawn(reader.run(read_events, shutdown.clone()))),
+        teller: (tell_client, tokio::spawn(tell(tell_events, shutdown.clone()))),
+        connection,
+    };
+    Ok((receive, link))
+}
+
+fn mqtt_options(url: &str, client_id: &str) -> Result<MqttOptions, IngestError> {
+    if client_id.is_empty() {
+        return Err(IngestError::ClientId);
+    }
+    // rumqttc wants some name in the address; the real one may hold any character.
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let mut options = MqttOptions::parse_url(format!("{url}{separator}client_id=clearbay"))
+        .map_err(|error| IngestError::Url(error.to_string()))?;
+    options.set_client_id(client_id.to_owned()).set_keep_alive(KEEP_ALIVE);
+    Ok(options)
+}
+
+/// What the task that reads holds.
+struct Reader {
     client: AsyncClient,
     send: mpsc::Sender<Delivery>,
-    shutdown: watch::Receiver<bool>,
-) {
-    let mut backoff = Duration::from_millis(100);
-    let connections = Arc::new(AtomicU64::new(0));
-    loop {
-        match events.poll().await {
-            Ok(Event::Incoming(Packet::ConnAck(ack))) => {
-                backoff = Duration::from_millis(100);
-                connections.fetch_add(1, Ordering::AcqRel);
-                tracing::info!(session_present = ack.session_present, "connected to the broker");
-                // rumqttc does not subscribe again by itself, and the broker may have forgotten us.
-                let filters = FILTERS.map(|filter| SubscribeFilter::new(filter.to_owned(), QoS::AtLeastOnce));
-                if !ack.session_present && client.try_subscribe_many(filters).is_err() {
-                    tracing::error!("the subscription could not be queued; connecting anew");
-                    events.clean();
+    connection: Connection,
+    payload_max: usize,
+}
+
+impl Reader {
+    async fn run(self, mut events: EventLoop, shutdown: watch::Receiver<bool>) {
+        let mut backoff = BACKOFF_MIN;
+        let mut connection = 0;
+        loop {
+            match events.poll().await {
+                Ok(Event::Incoming(Packet::ConnAck(ack))) => {
+                    backoff = BACKOFF_MIN;
+                    tracing::info!(session_present = ack.session_present, "connected to the broker");
+                    // rumqttc does not subscribe again by itself, and the broker may have
+                    // forgotten us.
+                    if !ack.session_present && !self.subscribe() {
+                        connection = self.reset(&mut events);
+                    }
+                }
+                Ok(Event::Incoming(Packet::SubAck(ack))) => {
+                    if ack.return_codes.contains(&rumqttc::SubscribeReasonCode::Failure) {
+                        tracing::error!("the broker refuses a subscription");
+                    }
+                }
+                Ok(Event::Incoming(Packet::Publish(publish))) => {
+                    // After the worker has gone the rest stays with the broker, unacknowledged.
+                    let _ = self.send.send(self.delivery(publish, connection)).await;
+                }
+                Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
+                Ok(_) => {}
+                Err(error) => {
+                    connection = self.reset(&mut events);
+                    if *shutdown.borrow() {
+                        return;
+                    }
+                    tracing::warn!(%error, "the broker is away");
+                    tokio::time::sleep(backoff).await;
+                    backoff = (backoff * 2).min(BACKOFF_MAX);
                 }
             }
-            Ok(Event::Incoming(Packet::Publish(publish))) => {
-                let message = Message {
-                    topic: publish.topic.clone(),
-                    payload: publish.payload.clone(),
-                    received_at: chrono::SubsecRound::trunc_subsecs(Utc::now(), 6),
-                };
-                // After the worker has gone the rest stays with the broker, unacknowledged.
-                let _ = send.send(Delivery {
-                    message,
-                    publish,
-                    connection: connections.load(Ordering::Acquire),
-                    connections: connections.clone(),
-                })
-                .await;
-            }
-            Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) => return,
+        }
+    }
+
+    fn subscribe(&self) -> bool {
+        let filters = FILTERS.map(|f| SubscribeFilter::new(f.to_owned(), QoS::AtLeastOnce));
+        let queued = self.client.try_subscribe_many(filters);
+        if let Err(error) = &queued {
+            tracing::error!(%error, "the subscription could not be queued; connecting anew");
+        }
+        queued.is_ok()
+    }
+
+    /// Ends a connection: none of its messages or acknowledgements may be taken for the next
+    /// one's. The lock keeps the worker from queueing one in between.
+    fn reset(&self, events: &mut EventLoop) -> u64 {
+        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        *connection += 1;
+        events.clean();
+        events.state.events.clear();
+        *connection
+    }
+
+    fn delivery(&self, publish: Publish, connection: u64) -> Delivery {
+        let size = publish.payload.len();
+        let payload = if size > self.payload_max {
+            Bytes::copy_from_slice(&publish.payload[..self.payload_max])
+        } else {
+            publish.payload
+        };
+        let received_at = Utc::now().trunc_subsecs(6);
+        Delivery {
+            message: Message { topic: publish.topic, payload, size, received_at },
+            pkid: publish.pkid,
+            qos: publish.qos,
+            connection,
+        }
+    }
+}
+
+async fn tell(mut events: EventLoop, shutdown: watch::Receiver<bool>) {
+    let mut backoff = BACKOFF_MIN;
+    loop {
+        match events.poll().await {
+            Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
+            Ok(Event::Incoming(Packet::ConnAck(_))) => backoff = BACKOFF_MIN,
             Ok(_) => {}
             Err(error) => {
                 if *shutdown.borrow() {
                     return;
                 }
-                tracing::warn!(%error, "the broker is away");
+                tracing::debug!(%error, "the broker is away");
                 tokio::time::sleep(backoff).await;
                 backoff = (backoff * 2).min(BACKOFF_MAX);
             }

@@ -15,6 +15,8 @@ pub enum Reason {
     NoOccupancy,
     /// The device's clock runs ahead of ours by too much.
     ClockAhead,
+    /// The payload is larger than any device's.
+    TooLarge,
     /// The database refuses the event itself.
     Rejected,
 }
@@ -28,6 +30,7 @@ impl Reason {
             Self::Undecodable => "undecodable",
             Self::NoOccupancy => "no_occupancy",
             Self::ClockAhead => "clock_ahead",
+            Self::TooLarge => "too_large",
             Self::Rejected => "rejected",
         }
     }

@@ -6,13 +6,12 @@ use std::time::{Duration, Instant};
 use domain::board::{BayDelta, OccupancyDelta, occupancy_topic};
 use domain::event::Event;
 use domain::id::BayId;
-use rumqttc::{AsyncClient, QoS};
 use store::event::{Ingested, RefusedMessage};
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
 use crate::batch::{Directory, event_of, refused};
-use crate::mqtt::Delivery;
+use crate::mqtt::{Acknowledger, Delivery, Publisher};
 use crate::{Options, Reason, Refusal};
 
 /// How often an unknown device makes us read the directory again.
@@ -24,7 +23,8 @@ pub(crate) struct Worker {
     directory: Directory,
     lots: HashMap<BayId, String>,
     directory_read: Instant,
-    client: AsyncClient,
+    acknowledger: Acknowledger,
+    publisher: Publisher,
     batch_max: usize,
     retry_after: Duration,
 }
@@ -34,15 +34,16 @@ impl Worker {
         store: Store,
         directory: Directory,
         options: &Options,
-        client: AsyncClient,
+        acknowledger: Acknowledger,
+        publisher: Publisher,
     ) -> Self {
-        let lots = lots_of(&directory);
         Self {
             store,
+            lots: lots_of(&directory),
             directory,
-            lots,
             directory_read: Instant::now(),
-            client,
+            acknowledger,
+            publisher,
             batch_max: options.batch_max,
             retry_after: options.retry_after,
         }
@@ -67,31 +68,25 @@ impl Worker {
             metrics::histogram!("clearbay_ingest_batch_seconds")
                 .record(started.elapsed().as_secs_f64());
             metrics::histogram!("clearbay_ingest_batch_messages").record(batch.len() as f64);
-            for delivery in batch.drain(..) {
-                if !delivery.is_of_this_connection() {
-                    continue;
-                }
-                if let Err(error) = self.client.ack(&delivery.publish).await {
-                    tracing::warn!(%error, "a message was kept but not acknowledged");
-                }
-            }
-            self.tell(ingested.deltas).await;
+            self.acknowledger.acknowledge(batch.drain(..));
+            self.tell(ingested.deltas);
         }
     }
 
     /// Keeps a batch, however long the database takes to come back; `None` when told to stop
-    /// before it did. What the database refuses for its content is found and kept as refused.
+    /// before it did.
     async fn keep(
         &mut self,
         batch: &[Delivery],
         shutdown: &mut watch::Receiver<bool>,
     ) -> Option<Ingested> {
-        let (events, refusals) = self.decode(batch).await;
+        let (events, origins, refusals) = self.decode(batch).await;
+        let part = Part { events: &events, origins: &origins, batch };
         let mut retry_after = self.retry_after;
         loop {
-            match self.keep_or_part(&events, &refusals).await {
-                Ok(ingested) => {
-                    count(&ingested, &refusals);
+            match self.keep_once(part, &refusals).await {
+                Ok((ingested, refusals)) => {
+                    count(&ingested, &refusals, &events);
                     return Some(ingested);
                 }
                 Err(error) => {
@@ -107,26 +102,34 @@ impl Worker {
         }
     }
 
-    async fn decode(&mut self, batch: &[Delivery]) -> (Vec<(i32, Event)>, Vec<RefusedMessage>) {
-        let (mut events, mut refusals) = (Vec::with_capacity(batch.len()), Vec::new());
-        for delivery in batch {
-            let mut result = event_of(&self.directory, &delivery.message);
+    /// The events of a batch, the position of each one's message in it, and the refused messages.
+    async fn decode(
+        &mut self,
+        batch: &[Delivery],
+    ) -> (Vec<(i32, Event)>, Vec<usize>, Vec<RefusedMessage>) {
+        let (mut events, mut origins, mut refusals) =
+            (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()), Vec::new());
+        for (origin, Delivery { message, .. }) in batch.iter().enumerate() {
+            let mut result = event_of(&self.directory, message);
             if let Err(refusal) = &result
                 && refusal.reason == Reason::UnknownDevice
                 && self.directory_read.elapsed() > DIRECTORY_EVERY
             {
                 self.read_directory().await;
-                result = event_of(&self.directory, &delivery.message);
+                result = event_of(&self.directory, message);
             }
             match result {
-                Ok(event) => events.push(event),
+                Ok(event) => {
+                    events.push(event);
+                    origins.push(origin);
+                }
                 Err(refusal) => {
-                    tracing::debug!(topic = %delivery.message.topic, %refusal, "message refused");
-                    refusals.push(refused(&delivery.message, &refusal));
+                    tracing::debug!(topic = %message.topic, %refusal, "message refused");
+                    refusals.push(refused(message, &refusal));
                 }
             }
         }
-        (events, refusals)
+        (events, origins, refusals)
     }
 
     async fn read_directory(&mut self) {
@@ -140,50 +143,61 @@ impl Worker {
         }
     }
 
-    /// Keeps a batch whole, or, where the database refuses its content, in halves down to the one
-    /// event that it refuses.
-    async fn keep_or_part(
+    /// Keeps a batch whole. Where the database refuses its content, keeps what it does not refuse,
+    /// and the rest as refused messages. Returns all that were refused.
+    async fn keep_once(
         &self,
-        events: &[(i32, Event)],
+        whole: Part<'_>,
         refusals: &[RefusedMessage],
-    ) -> Result<Ingested, StoreError> {
-        match self.store.event_ingest(events, refusals).await {
-            Err(error) if error.is_about_content() && !events.is_empty() => {
-                self.keep_parts(events, refusals, error).await
+    ) -> Result<(Ingested, Vec<RefusedMessage>), StoreError> {
+        match self.store.event_ingest(whole.events, refusals).await {
+            Ok(ingested) => Ok((ingested, refusals.to_vec())),
+            Err(error) if error.is_about_content() => {
+                let (mut ingested, mut refusals) = (Ingested::default(), refusals.to_vec());
+                for part in whole.halves() {
+                    self.keep_part(part, &mut ingested, &mut refusals).await?;
+                }
+                // Last, so that a repetition after a failure between the parts finds events that
+                // are kept already, which changes nothing, and no message refused twice.
+                self.store.event_ingest(&[], &refusals).await?;
+                Ok((ingested, refusals))
             }
-            other => other,
+            Err(error) => Err(error),
         }
     }
 
-    async fn keep_parts(
+    /// Keeps a part of a batch, or, where the database refuses its content, its halves, down to
+    /// the one event that it refuses.
+    async fn keep_part(
         &self,
-        events: &[(i32, Event)],
-        refusals: &[RefusedMessage],
-        error: StoreError,
-    ) -> Result<Ingested, StoreError> {
-        if let [(_, event)] = events {
-            tracing::error!(%error, device = %event.device, "the database refuses an event");
-            let refusal = Refusal::new(Reason::Rejected, &error);
-            let row = RefusedMessage {
-                received_at: event.received_at,
-                topic: event.device.clone(),
-                payload: format!("{} {} {}", event.at, event.seq, event.occupied).into_bytes(),
-                reason: refusal.reason.code(),
-                detail: refusal.detail,
-            };
-            return self.store.event_ingest(&[], &[refusals, &[row]].concat()).await;
+        part: Part<'_>,
+        ingested: &mut Ingested,
+        refusals: &mut Vec<RefusedMessage>,
+    ) -> Result<(), StoreError> {
+        match self.store.event_ingest(part.events, &[]).await {
+            Ok(kept) => {
+                ingested.inserted += kept.inserted;
+                ingested.repeated += kept.repeated;
+                ingested.deltas.extend(kept.deltas);
+            }
+            Err(error) if error.is_about_content() => {
+                if let ([(_, event)], [origin]) = (part.events, part.origins) {
+                    tracing::error!(%error, device = %event.device, "the database refuses an event");
+                    let refusal = Refusal::new(Reason::Rejected, &error);
+                    refusals.push(refused(&part.batch[*origin].message, &refusal));
+                    return Ok(());
+                }
+                for half in part.halves() {
+                    Box::pin(self.keep_part(half, ingested, refusals)).await?;
+                }
+            }
+            Err(error) => return Err(error),
         }
-        let (left, right) = events.split_at(events.len() / 2);
-        let mut all = Box::pin(self.keep_or_part(left, refusals)).await?;
-        let rest = Box::pin(self.keep_or_part(right, &[])).await?;
-        all.inserted += rest.inserted;
-        all.repeated += rest.repeated;
-        all.deltas.extend(rest.deltas);
-        Ok(all)
+        Ok(())
     }
 
-    /// Publishes what changed, by lot. A delta that is lost is healed when the board reads anew.
-    async fn tell(&self, deltas: Vec<BayDelta>) {
+    /// Publishes what changed, by lot.
+    fn tell(&self, deltas: Vec<BayDelta>) {
         let mut by_lot: BTreeMap<&str, Vec<BayDelta>> = BTreeMap::new();
         for delta in deltas {
             if let Some(lot) = self.lots.get(&delta.bay) {
@@ -191,13 +205,31 @@ impl Worker {
             }
         }
         for (lot, bays) in by_lot {
-            let topic = occupancy_topic(lot);
             let delta = OccupancyDelta { lot: lot.to_owned(), bays };
-            let Ok(payload) = serde_json::to_vec(&delta) else { continue };
-            if let Err(error) = self.client.publish(topic, QoS::AtMostOnce, false, payload).await {
-                tracing::warn!(%error, "a delta was not published");
+            match serde_json::to_vec(&delta) {
+                Ok(payload) => self.publisher.publish(occupancy_topic(lot), payload),
+                Err(error) => tracing::error!(%error, lot, "a delta could not be written"),
             }
         }
+    }
+}
+
+/// Some events of a batch, each with the position of its message.
+#[derive(Clone, Copy)]
+struct Part<'a> {
+    events: &'a [(i32, Event)],
+    origins: &'a [usize],
+    batch: &'a [Delivery],
+}
+
+impl Part<'_> {
+    fn halves(self) -> [Self; 2] {
+        let middle = self.events.len() / 2;
+        let (events, origins) = (self.events.split_at(middle), self.origins.split_at(middle));
+        [
+            Self { events: events.0, origins: origins.0, batch: self.batch },
+            Self { events: events.1, origins: origins.1, batch: self.batch },
+        ]
     }
 }
 
@@ -205,7 +237,7 @@ fn lots_of(directory: &Directory) -> HashMap<BayId, String> {
     directory.values().map(|device| (device.bay, device.lot.clone())).collect()
 }
 
-fn count(ingested: &Ingested, refusals: &[RefusedMessage]) {
+fn count(ingested: &Ingested, refusals: &[RefusedMessage], events: &[(i32, Event)]) {
     let total = |result: &'static str, count: u64| {
         metrics::counter!("clearbay_ingest_messages_total", "result" => result).increment(count);
     };
@@ -213,5 +245,9 @@ fn count(ingested: &Ingested, refusals: &[RefusedMessage]) {
     total("repeated", ingested.repeated);
     for refusal in refusals {
         total(refusal.reason, 1);
+    }
+    // How far what devices say lies behind: network, broker and queue together.
+    if let Some(lag) = events.iter().map(|(_, event)| event.received_at - event.at).max() {
+        metrics::gauge!("clearbay_ingest_device_lag_seconds").set(lag.as_seconds_f64());
     }
 }

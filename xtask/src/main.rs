@@ -1,2 +1,58 @@
-//! xtask
-fn main() {}
+//! Set-up and the developer's commands.
+//!
+//! Everything the project needs on a machine is found or fetched from here, into `.clearbay/`,
+//! which may be deleted at any time. Nothing outside it is changed, except that Chromium is
+//! installed as a system package for the browser test where it is missing and that is allowed.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod bench;
+mod demo;
+mod lint;
+mod say;
+mod setup;
+mod supervise;
+mod test;
+mod web;
+mod workspace;
+
+/// Runs, tests and measures Clearbay, and fetches what that needs.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a whole city: database, broker, API, pages, and simulated sensors and drivers.
+    Demo(demo::Demo),
+    /// Run every test, over a real database, real brokers and a real browser.
+    Test(test::Test),
+    /// Print figures of speed, one `name: figure` a line.
+    Bench(bench::Bench),
+    /// Check formatting, lints, licences and advisories.
+    Lint,
+    /// Build the browser's bundle only.
+    Web,
+}
+
+fn main() -> ExitCode {
+    let done = workspace::Workspace::open().and_then(|workspace| match Cli::parse().command {
+        Command::Demo(demo) => demo.run(&workspace),
+        Command::Test(test) => test.run(&workspace),
+        Command::Bench(bench) => bench.run(&workspace),
+        Command::Lint => lint::run(&workspace),
+        Command::Web => web::build(&workspace).map(|outcome| {
+            println!("web: {outcome}");
+            ExitCode::SUCCESS
+        }),
+    });
+    done.unwrap_or_else(|error| {
+        eprintln!("cargo xtask: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,32 @@
+//! `cargo xtask bench`.
+
+use std::process::ExitCode;
+
+use crate::setup::database::Purpose;
+use crate::test::Environment;
+use crate::workspace::Workspace;
+use crate::{say, supervise};
+
+/// Print figures of speed, one `name: figure` a line, ratios first.
+#[derive(Debug, clap::Args)]
+pub struct Bench {
+    /// Which: ingest, live; all of them where none is named.
+    names: Vec<String>,
+}
+
+impl Bench {
+    /// Runs the command.
+    pub fn run(&self, workspace: &Workspace) -> anyhow::Result<ExitCode> {
+        let _lock = workspace.lock("bench")?;
+        println!("program: building for speed (minutes at first)");
+        say::show(&mut workspace.cargo(["build", "--release", "--package", "clearbay-tests", "--bin", "bench"]))?;
+        let mut env = Environment::new();
+        let database = env.provide(workspace, Purpose::Bench)?;
+        let mut command = std::process::Command::new(workspace.built("release", "bench"));
+        command.args(&self.names);
+        env.apply(&mut command);
+        let code = supervise::run(&command);
+        drop(database);
+        code
+    }
+}

@@ -1,0 +1,82 @@
+//! `cargo xtask test`.
+
+use std::process::{Command, ExitCode};
+
+use crate::setup::database::{self, Database, Purpose};
+use crate::setup::{broker, browser};
+use crate::workspace::Workspace;
+use crate::{say, supervise, web};
+
+/// Run every test, over a real database, real brokers and a real browser.
+#[derive(Debug, clap::Args)]
+pub struct Test {
+    /// Arguments for cargo nextest (or for cargo test where nextest is missing), after `--`.
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+impl Test {
+    /// Runs the command.
+    pub fn run(&self, workspace: &Workspace) -> anyhow::Result<ExitCode> {
+        let _lock = workspace.lock("test")?;
+        let mut env = Environment::new();
+        let browser = browser::chromium()?;
+        env.set("CLEARBAY_TEST_CHROMIUM", &browser.chromium.display().to_string());
+        env.set("CLEARBAY_TEST_CHROMEDRIVER", &browser.driver.display().to_string());
+        println!("program: building (minutes at first, seconds later)");
+        say::show(&mut workspace.cargo(["build", "--package", "clearbay", "--bin", "clearbay"]))?;
+        let program = workspace.built("debug", "clearbay");
+        env.set("CLEARBAY_TEST_BIN", &program.display().to_string());
+        let bundle = web::build(workspace)?;
+        println!("web: {bundle}");
+        if let Some(folder) = bundle.folder() {
+            env.set("CLEARBAY_TEST_WEB_DIR", &folder.display().to_string());
+        }
+        let database = env.provide(workspace, Purpose::Test)?;
+        let nextest = Command::new("cargo-nextest")
+            .args(["nextest", "--version"])
+            .output()
+            .is_ok_and(|output| output.status.success());
+        let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test", "--no-fail-fast"] };
+        let mut command = workspace.cargo(runner);
+        command.args(["--workspace", "--exclude", "clearbay-bundler"]).args(&self.args);
+        env.apply(&mut command);
+        let code = supervise::run(&command);
+        drop(database);
+        code
+    }
+}
+
+/// Variables by which tests and measurements find what was provided.
+#[derive(Debug)]
+pub struct Environment(Vec<(&'static str, String)>);
+
+impl Environment {
+    /// Nothing provided yet.
+    pub fn new() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Adds one.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        self.0.push((name, value.to_owned()));
+    }
+
+    /// Starts a database and finds a broker.
+    pub fn provide(&mut self, workspace: &Workspace, purpose: Purpose) -> anyhow::Result<Database> {
+        let mosquitto = broker::mosquitto(workspace)?;
+        self.set("CLEARBAY_TEST_MOSQUITTO", &mosquitto.program.display().to_string());
+        if let Some(libraries) = mosquitto.libraries {
+            self.set("CLEARBAY_TEST_MOSQUITTO_LIBS", &libraries.display().to_string());
+        }
+        let database = database::start(workspace, purpose)?;
+        self.set("CLEARBAY_TEST_DATABASE_URL", &database.url);
+        self.set("CLEARBAY_TEST_PG_KIND", if database.timescale { "timescale" } else { "plain" });
+        Ok(database)
+    }
+
+    /// Gives a command all of them.
+    pub fn apply(&self, command: &mut Command) {
+        command.envs(self.0.iter().map(|(name, value)| (name, value)));
+    }
+}
