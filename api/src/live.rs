@@ -305,7 +305,7 @@ pub async fn feed(
     let mut minutes = tokio::time::interval(RELOAD_EVERY);
     loop {
         tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => break,
+            () = stopped(&mut shutdown) => break,
             _ = sweeps.tick() => { board.sweep(now()).await; continue; }
             _ = minutes.tick() => {}
             Some(()) = reloads.recv() => {}
@@ -315,4 +315,8 @@ pub async fn feed(
         }
     }
     reader.abort();
+}
+
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
 }

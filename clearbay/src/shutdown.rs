@@ -29,3 +29,8 @@ pub fn on_end_of_input(stop: watch::Sender<bool>) {
         let _ = stop.send(true);
     });
 }
+
+/// Waits until told to stop.
+pub async fn told(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}

@@ -4,7 +4,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Request};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Router, middleware};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::trace::TraceLayer;
@@ -111,16 +111,8 @@ pub fn router(app: App, pages: Router<App>) -> Router {
             id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()),
         )
     });
-    let document_json = Json(document.clone());
     router
-        .route(
-            "/api/openapi.json",
-            get(move || async move { document_json }),
-        )
-        .merge(SwaggerUi::new("/api/docs").external_url_unchecked(
-            "/api/openapi.json",
-            serde_json::to_value(&document).unwrap_or_default(),
-        ))
+        .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", document))
         .route("/api", get(|| async { Html(API_HOME) }))
         .route(
             "/api/{*rest}",

@@ -149,10 +149,11 @@ impl Demo {
 
 /// Waits for the end of the demo, or of the simulator, which the demo outlives.
 async fn watch_simulator(mut simulator: Child, mut shutdown: watch::Receiver<bool>) {
+    // Waiting for a child closes its input, whose end tells the simulator to stop: hold it.
+    let input = simulator.stdin.take();
     tokio::select! {
-        _ = shutdown.wait_for(|stop| *stop) => {
-            // The end of its input tells the simulator to stop.
-            drop(simulator.stdin.take());
+        () = shutdown::told(&mut shutdown) => {
+            drop(input);
             let patience = std::time::Duration::from_secs(5);
             if tokio::time::timeout(patience, simulator.wait()).await.is_err() {
                 let _ = simulator.kill().await;

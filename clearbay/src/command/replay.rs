@@ -63,7 +63,7 @@ impl Birmingham {
             .context("the recording could not be sent whole; start it again, repetition is harmless")?;
         println!("Sent {sent} messages. Waiting for ingest to take them ...");
         tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => anyhow::bail!("stopped before ingest had taken all"),
+            () = shutdown::told(&mut shutdown) => anyhow::bail!("stopped before ingest had taken all"),
             done = settled(&store, &recording) => done?,
         }
         println!("\n{}", recording.table());

@@ -131,13 +131,13 @@ pub async fn serve(
     tracing::info!(address = %listener.local_addr()?, "serving");
     let mut drained = shutdown.clone();
     let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        let _ = shutdown.wait_for(|stop| *stop).await;
+        shutdown::told(&mut shutdown).await;
     });
     tokio::select! {
         done = server => done?,
         // Event streams never end by themselves: after a moment they are cut.
         () = async {
-            let _ = drained.wait_for(|stop| *stop).await;
+            shutdown::told(&mut drained).await;
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         } => {}
     }
@@ -160,7 +160,7 @@ async fn housekeeping(store: Store, metrics: PrometheusHandle, mut shutdown: wat
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(60));
     loop {
         tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => return,
+            () = shutdown::told(&mut shutdown) => return,
             _ = ticks.tick() => {}
         }
         metrics.run_upkeep();
