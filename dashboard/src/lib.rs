@@ -1,7 +1,23 @@
 //! Driver, staff and city pages.
+//!
+//! Pages are rendered on the server from the same services as the REST handlers (`ssr`). What
+//! changes by itself is an island (`island`): rendered on the server too, then taken over by
+//! WebAssembly in the browser. Without the bundle the same pages work by forms and a few lines of
+//! script that fetch the page anew when an event arrives.
+
+pub mod island;
+pub mod lang;
 
 #[cfg(feature = "ssr")]
-/// Every page, by its address. `web_dir` is the folder with the browser's bundle.
-pub fn router(_web_dir: Option<&std::path::Path>) -> axum::Router<api::App> {
-    axum::Router::new()
+mod ssr;
+
+#[cfg(feature = "ssr")]
+pub use ssr::router;
+
+/// The bundle's start: nothing but the islands is taken over.
+#[cfg(feature = "hydrate")]
+#[wasm_bindgen::prelude::wasm_bindgen]
+pub fn hydrate() {
+    console_error_panic_hook::set_once();
+    leptos::mount::hydrate_islands();
 }

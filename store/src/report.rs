@@ -142,23 +142,42 @@ impl Store {
         to: Timestamp,
     ) -> Result<Vec<SensedPaid>, StoreError> {
         Ok(sqlx::query_as(
-            "SELECT (s.started_at AT TIME ZONE timezone)::date AS day, count(*) AS stays,
-                    extract(epoch FROM sum(s.ends - s.started_at))::bigint AS sensed_s,
-                    coalesce(sum(paid.seconds), 0)::bigint AS paid_s
-             FROM (SELECT bay_id, started_at, least(coalesce(ended_at, $3), $3) AS ends
-                   FROM stay WHERE started_at >= $2 AND started_at < $3) AS s
-                  JOIN bay USING (bay_id) JOIN lot USING (lot_id) JOIN city USING (city_id)
-                  LEFT JOIN LATERAL (
-                    -- Sessions of one bay may overlap; their union is what is paid.
-                    SELECT sum(extract(epoch FROM upper(span) - lower(span))) AS seconds
-                    FROM (SELECT unnest(range_agg(tstzrange(greatest(starts_at, s.started_at),
-                                                            least(ends_at, s.ends)))) AS span
-                          FROM session
-                          WHERE session.bay_id = s.bay_id AND status = 'paid'
-                            AND ends_at > s.started_at AND starts_at < s.ends) AS spans
-                  ) AS paid ON true
-             WHERE city.code = $1
-             GROUP BY 1 ORDER BY 1",
+            // Both sides are cut into pieces of six hours, so that the join is by equality and its
+            // cost grows with the number of stays, not with its square.
+            "WITH place AS (
+                SELECT bay_id, timezone FROM bay JOIN lot USING (lot_id) JOIN city USING (city_id)
+                WHERE city.code = $1
+             ), sensed AS (
+                SELECT bay_id, (started_at AT TIME ZONE timezone)::date AS day,
+                       started_at AS starts, least(coalesce(ended_at, $3), $3) AS ends
+                FROM stay JOIN place USING (bay_id) WHERE started_at >= $2 AND started_at < $3
+             ), paid AS (
+                -- Sessions of one bay may overlap: each counts from where those before it end.
+                SELECT bay_id, greatest(starts_at, max(ends_at) OVER (
+                            PARTITION BY bay_id ORDER BY starts_at, ends_at
+                            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS starts,
+                       ends_at AS ends
+                FROM session JOIN place USING (bay_id)
+                WHERE status = 'paid' AND ends_at > $2 AND starts_at < $3
+             ), sensed_piece AS (
+                SELECT bay_id, day, piece, greatest(starts, piece) AS starts,
+                       least(ends, piece + interval '6 hours') AS ends
+                FROM sensed, generate_series(date_bin('6 hours', starts, 'epoch'), ends, interval '6 hours') AS piece
+             ), paid_piece AS (
+                SELECT bay_id, piece, greatest(starts, piece) AS starts,
+                       least(ends, piece + interval '6 hours') AS ends
+                FROM paid, generate_series(date_bin('6 hours', starts, 'epoch'), ends, interval '6 hours') AS piece
+                WHERE starts < ends
+             ), covered AS (
+                SELECT day, sum(least(s.ends, p.ends) - greatest(s.starts, p.starts)) AS length
+                FROM sensed_piece AS s JOIN paid_piece AS p USING (bay_id, piece)
+                WHERE s.starts < p.ends AND p.starts < s.ends
+                GROUP BY day
+             )
+             SELECT day, count(*) AS stays, extract(epoch FROM sum(ends - starts))::bigint AS sensed_s,
+                    coalesce(extract(epoch FROM min(covered.length)), 0)::bigint AS paid_s
+             FROM sensed LEFT JOIN covered USING (day)
+             GROUP BY day ORDER BY day",
         )
         .bind(city)
         .bind(from)

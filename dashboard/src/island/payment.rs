@@ -1,0 +1,35 @@
+use leptos::prelude::*;
+
+use crate::lang::Lang;
+
+/// Waits for the bank's word and turns the page when it comes.
+#[island]
+pub fn PaymentWatch(
+    /// Where the payment's events come from.
+    events: String,
+    /// The language of the page.
+    lang: Lang,
+) -> impl IntoView {
+    #[cfg(feature = "hydrate")]
+    Effect::new(move || {
+        let Ok(source) = web_sys::EventSource::new(&events) else { return };
+        super::listen(&source, "payment", |text| {
+            let pending = serde_json::from_str::<serde_json::Value>(&text)
+                .is_ok_and(|payment| payment["status"] == "pending");
+            if !pending && let Some(window) = web_sys::window() {
+                let _ = window.location().reload();
+            }
+        });
+    });
+    #[cfg(not(feature = "hydrate"))]
+    let _ = events;
+    view! {
+        <p class="waiting" role="status">
+            <span class="pulse" aria-hidden="true"></span>
+            {lang.t(
+                "Đang chờ ngân hàng báo. Trang sẽ tự đổi khi đã nhận được tiền.",
+                "Waiting for your bank. This page changes by itself once the money is there.",
+            )}
+        </p>
+    }
+}

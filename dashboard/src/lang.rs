@@ -1,0 +1,87 @@
+//! Vietnamese first, English beside it.
+
+use chrono::TimeDelta;
+use domain::place::{LotKind, VehicleClass};
+use serde::{Deserialize, Serialize};
+
+/// A language of the pages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lang {
+    /// Vietnamese.
+    #[default]
+    Vi,
+    /// English.
+    En,
+}
+
+impl Lang {
+    /// The language's code, as in `lang="vi"`.
+    pub const fn code(self) -> &'static str {
+        self.t("vi", "en")
+    }
+
+    /// The language of that code.
+    pub fn from_code(code: &str) -> Option<Self> {
+        match code {
+            "vi" => Some(Self::Vi),
+            "en" => Some(Self::En),
+            _ => None,
+        }
+    }
+
+    /// One text of two.
+    pub const fn t(self, vi: &'static str, en: &'static str) -> &'static str {
+        match self {
+            Self::Vi => vi,
+            Self::En => en,
+        }
+    }
+
+    /// A vehicle class in words.
+    pub const fn class(self, class: VehicleClass) -> &'static str {
+        match class {
+            VehicleClass::Car => self.t("Ô tô", "Car"),
+            VehicleClass::Motorbike => self.t("Xe máy", "Motorbike"),
+        }
+    }
+
+    /// A kind of lot in words.
+    pub const fn kind(self, kind: LotKind) -> &'static str {
+        match kind {
+            LotKind::Street => self.t("Dọc phố", "On street"),
+            LotKind::OffStreet => self.t("Bãi xe", "Car park"),
+        }
+    }
+
+    /// A length of time in words, to the minute.
+    pub fn duration(self, length: TimeDelta) -> String {
+        let minutes = length.num_minutes().max(0);
+        let (days, hours, rest) = (minutes / 1440, minutes / 60 % 24, minutes % 60);
+        let (d, h, m) = match self {
+            Self::Vi => (" ngày", " giờ", " phút"),
+            Self::En => (" d", " h", " min"),
+        };
+        let parts = [(days, d), (hours, h), (rest, m)];
+        let words: Vec<String> = parts
+            .iter()
+            .filter(|(count, _)| *count > 0)
+            .take(2)
+            .map(|(count, unit)| format!("{count}{unit}"))
+            .collect();
+        if words.is_empty() { format!("0{m}") } else { words.join(" ") }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_read_as_people_say_them() {
+        assert_eq!(Lang::Vi.duration(TimeDelta::minutes(90)), "1 giờ 30 phút");
+        assert_eq!(Lang::En.duration(TimeDelta::minutes(120)), "2 h");
+        assert_eq!(Lang::En.duration(TimeDelta::minutes(1445)), "1 d 5 min");
+        assert_eq!(Lang::En.duration(TimeDelta::seconds(20)), "0 min");
+    }
+}

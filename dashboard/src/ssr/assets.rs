@@ -1,0 +1,87 @@
+//! What pages load: embedded files, and the bundle from its folder.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, LazyLock};
+
+use axum::Extension;
+use axum::body::Bytes;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+const STYLE: &str = include_str!("../../static/style.css");
+const LIVE: &str = include_str!("../../static/live.js");
+const BOOT: &str = include_str!("../../static/boot.js");
+const ICON: &str = include_str!("../../static/icon.svg");
+
+/// Addresses carry this, so that a browser may keep what it has for a year.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| short_hash([STYLE, LIVE, BOOT, ICON].concat().as_bytes()));
+
+const FOR_A_YEAR: &str = "public, max-age=31536000, immutable";
+
+/// The address of an embedded file.
+pub(crate) fn url(name: &str) -> String {
+    format!("/static/{name}?v={}", *VERSION)
+}
+
+pub(crate) async fn embedded(axum::extract::Path(name): axum::extract::Path<String>) -> Response {
+    let (kind, text) = match name.as_str() {
+        "style.css" => ("text/css; charset=utf-8", STYLE),
+        "live.js" => ("text/javascript; charset=utf-8", LIVE),
+        "boot.js" => ("text/javascript; charset=utf-8", BOOT),
+        "icon.svg" => ("image/svg+xml", ICON),
+        _ => return StatusCode::NOT_FOUND.into_response(),
+    };
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, FOR_A_YEAR)], text).into_response()
+}
+
+/// The browser's bundle, read once.
+#[derive(Debug)]
+pub(crate) struct Bundle {
+    files: Vec<(&'static str, Bytes, Bytes)>,
+    version: String,
+}
+
+impl Bundle {
+    /// The bundle in a folder, if it is there and whole.
+    pub(crate) fn load(folder: &Path) -> Option<Self> {
+        let read = |path: PathBuf| std::fs::read(path).ok().map(Bytes::from);
+        let mut files = Vec::new();
+        let mut all = Vec::new();
+        for name in ["clearbay.js", "clearbay_bg.wasm"] {
+            let (plain, gzip) = (read(folder.join(name))?, read(folder.join(format!("{name}.gz")))?);
+            all.extend_from_slice(&plain);
+            files.push((name, plain, gzip));
+        }
+        Some(Self { files, version: short_hash(&all) })
+    }
+
+    /// The address of one of its files.
+    pub(crate) fn url(&self, name: &str) -> String {
+        format!("/pkg/{name}?v={}", self.version)
+    }
+}
+
+pub(crate) async fn bundled(
+    Extension(bundle): Extension<Arc<Option<Bundle>>>,
+    axum::extract::Path(name): axum::extract::Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let found = bundle.as_ref().as_ref().and_then(|b| b.files.iter().find(|file| file.0 == name));
+    let Some((name, plain, gzip)) = found else { return StatusCode::NOT_FOUND.into_response() };
+    let kind = if name.ends_with(".wasm") { "application/wasm" } else { "text/javascript; charset=utf-8" };
+    let takes_gzip = headers
+        .get(header::ACCEPT_ENCODING)
+        .and_then(|value| value.to_str().ok())
+        .is_some_and(|value| value.contains("gzip"));
+    let shared = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, FOR_A_YEAR), (header::VARY, "accept-encoding")];
+    if takes_gzip {
+        (shared, [(header::CONTENT_ENCODING, "gzip")], gzip.clone()).into_response()
+    } else {
+        (shared, plain.clone()).into_response()
+    }
+}
+
+fn short_hash(bytes: &[u8]) -> String {
+    api::secret::sha256(bytes)[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,110 @@
+//! The document around every page.
+
+use std::sync::Arc;
+
+use axum::http::StatusCode;
+use axum::response::{Html, IntoResponse, Response};
+use hydration_context::SsrSharedContext;
+use leptos::prelude::*;
+
+use super::{Reader, assets, problem};
+
+/// What a page tells the document.
+pub(crate) struct Document<'a> {
+    pub(crate) title: &'a str,
+    /// The address of the menu's entry under which the page lies.
+    pub(crate) active: &'a str,
+    /// Where events come from that concern the page's content, for readers without the bundle.
+    pub(crate) live: Option<String>,
+}
+
+impl Document<'_> {
+    /// The page as a reply.
+    pub(crate) fn page<V: IntoView + 'static>(
+        self,
+        reader: &Reader,
+        content: impl FnOnce() -> V,
+    ) -> Response {
+        self.respond(reader, StatusCode::OK, content)
+    }
+
+    /// The page as a reply with a status.
+    pub(crate) fn respond<V: IntoView + 'static>(
+        self,
+        reader: &Reader,
+        status: StatusCode,
+        content: impl FnOnce() -> V,
+    ) -> Response {
+        let owner = Owner::new_root(Some(Arc::new(SsrSharedContext::new_islands())));
+        let html = owner.with(|| self.shell(reader, content()).to_html());
+        (status, Html(format!("<!DOCTYPE html>{html}"))).into_response()
+    }
+
+    fn shell<V: IntoView + 'static>(self, reader: &Reader, content: V) -> impl IntoView + use<V> {
+        let lang = reader.lang;
+        let title = format!("{} · Clearbay", self.title);
+        let bundle = reader.bundle.as_ref().as_ref();
+        let script = bundle.map(|bundle| {
+            let (src, wasm) = (bundle.url("clearbay.js"), bundle.url("clearbay_bg.wasm"));
+            view! { <script src=assets::url("boot.js") data-src=src data-wasm=wasm defer></script> }
+        });
+        let plain = (bundle.is_none() && self.live.is_some())
+            .then(|| view! { <script src=assets::url("live.js") defer></script> });
+        let live = if bundle.is_none() { self.live } else { None };
+        let active = self.active.to_owned();
+        let entry = move |href: &'static str, text: &'static str| {
+            let current = (active == href).then_some("page");
+            view! { <a href=href aria-current=current>{text}</a> }
+        };
+        let other = lang.t("en", "vi");
+        view! {
+            <html lang=lang.code() class=if bundle.is_some() { "bundled" } else { "" }>
+                <head>
+                    <meta charset="utf-8" />
+                    <meta name="viewport" content="width=device-width, initial-scale=1" />
+                    <meta name="theme-color" content="#0b5d52" />
+                    <title>{title}</title>
+                    <link rel="icon" href=assets::url("icon.svg") type="image/svg+xml" />
+                    <link rel="stylesheet" href=assets::url("style.css") />
+                    {script}
+                    {plain}
+                </head>
+                <body>
+                    <a class="skip" href="#content">{lang.t("Tới nội dung", "Skip to content")}</a>
+                    <header class="top">
+                        <a class="brand" href="/">
+                            <span class="brand-mark" aria-hidden="true">"P"</span>
+                            "Clearbay"
+                        </a>
+                        <nav aria-label=lang.t("Mục chính", "Main")>
+                            {entry("/", lang.t("Tìm chỗ", "Find"))}
+                            {entry("/city", lang.t("Thành phố", "City"))}
+                            {entry("/staff", lang.t("Nhân viên", "Staff"))}
+                            <a class="lang" href=format!("/lang/{other}") hreflang=other>
+                                {lang.t("EN", "VI")}
+                            </a>
+                        </nav>
+                    </header>
+                    <main id="content" data-live=live>
+                        {content}
+                    </main>
+                    <footer class="foot">
+                        <p>
+                            {lang.t(
+                                "Mọi khoản thu đều có biên lai và vào sổ công khai theo ngày.",
+                                "Every payment has a receipt and enters the public daily totals.",
+                            )}
+                            " "
+                            <a href="/api/docs/">"API"</a>
+                        </p>
+                    </footer>
+                </body>
+            </html>
+        }
+    }
+}
+
+/// For addresses that are no page.
+pub(crate) async fn not_found(reader: Reader) -> Response {
+    problem(&reader, &api::ApiError::NotFound("page"))
+}

@@ -1,0 +1,185 @@
+//! Finding a place: the city's lots, and one lot.
+
+use api::{ApiError, App};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use domain::board::{BaySummary, LotSummary, Occupancy};
+use domain::place::VehicleClass;
+use domain::tariff::{Pricing, Tariff, in_force};
+use leptos::prelude::*;
+
+use super::document::Document;
+use super::{Reader, problem};
+use crate::island::LotFinder;
+use crate::lang::Lang;
+
+/// `/`: all lots, on a map and in a list.
+pub(crate) async fn city_page(State(app): State<App>, reader: Reader) -> Response {
+    let lang = reader.lang;
+    let lots = app.live.lots(Some(&app.city.code), App::now()).await;
+    let events = format!("/api/v1/live?city={}", app.city.code);
+    let title = lang.t("Tìm chỗ đỗ xe", "Find parking");
+    let document = Document { title, active: "/", live: Some(events.clone()) };
+    document.page(&reader, move || {
+        let (free, unknown) =
+            lots.iter().fold((0, 0), |sum, lot| (sum.0 + lot.free, sum.1 + lot.unknown));
+        let empty = lots.is_empty();
+        view! {
+            <section class="hero">
+                <h1>{title}</h1>
+                <p>
+                    <b class="big">{free}</b>
+                    {lang.t(" chỗ trống ngay lúc này", " bays are free right now")}
+                    {(unknown > 0).then(|| format!(" · {unknown} {}", lang.t("chỗ không rõ", "unknown")))}
+                </p>
+                <form class="bay-code" action="/b" method="get">
+                    <label for="code">{lang.t("Đã đỗ? Mã trên biển chỗ đỗ", "Parked already? The code on the sign")}</label>
+                    <span>
+                        <input id="code" name="code" required placeholder="HK-01-001" autocomplete="off" autocapitalize="characters" maxlength="40" />
+                        <button>{lang.t("Trả tiền", "Pay")}</button>
+                    </span>
+                </form>
+            </section>
+            {empty.then(|| view! { <p class="empty">{lang.t("Chưa có điểm đỗ nào được cài đặt.", "No lots are installed yet.")}</p> })}
+            <LotFinder lots=lots events=events lang=lang />
+        }
+    })
+}
+
+/// `/lots/{code}`: one lot's bays and prices.
+pub(crate) async fn lot_page(
+    State(app): State<App>,
+    reader: Reader,
+    Path(code): Path<String>,
+) -> Response {
+    match load(&app, &code).await {
+        Ok((lot, bays, tariffs)) => {
+            let lang = reader.lang;
+            let live = Some(format!("/api/v1/live?lot={}", lot.code));
+            let title = lot.name.clone();
+            Document { title: &title, active: "/", live }
+                .page(&reader, move || lot_view(&lot, &bays, tariffs, lang))
+        }
+        Err(error) => problem(&reader, &error),
+    }
+}
+
+type Lot = (LotSummary, Vec<BaySummary>, Vec<Tariff>);
+
+async fn load(app: &App, code: &str) -> Result<Lot, ApiError> {
+    let now = App::now();
+    let (lot, bays) = app.live.lot(code, now).await.ok_or(ApiError::NotFound("lot"))?;
+    // All bays of a lot lie in one zone: the first knows its tariffs.
+    let versions: Vec<Tariff> = match bays.first() {
+        Some(bay) => {
+            let place = app.store.bay_place(&bay.code).await?;
+            place.tariffs.into_iter().map(|version| version.tariff).collect()
+        }
+        None => Vec::new(),
+    };
+    let classes = [VehicleClass::Car, VehicleClass::Motorbike];
+    let tariffs = classes
+        .into_iter()
+        .filter(|class| bays.iter().any(|bay| bay.class == *class))
+        .filter_map(|class| in_force(&versions, class, now).cloned())
+        .collect();
+    Ok((lot, bays, tariffs))
+}
+
+fn lot_view(lot: &LotSummary, bays: &[BaySummary], tariffs: Vec<Tariff>, lang: Lang) -> impl IntoView + use<> {
+    let view_box = crate::island::view_box(bays.iter().map(|bay| bay.outline));
+    let drawn = bays.iter().map(|bay| drawn(bay, lang)).collect_view();
+    let free: Vec<_> = bays.iter().filter(|bay| bay.state == Occupancy::Free).cloned().collect();
+    let first = bays.first().map(|bay| bay.code.clone());
+    view! {
+        <nav class="crumbs"><a href="/">{lang.t("Tất cả điểm đỗ", "All parking")}</a></nav>
+        <section class="hero">
+            <h1>{lot.name.clone()}</h1>
+            <p>{lang.kind(lot.kind)} " · " {lot.ward.clone()} " · " {lot.code.clone()}</p>
+            <div class="counts">
+                <span class="count free"><b>{lot.free}</b><small>"○ " {lang.t("trống", "free")}</small></span>
+                <span class="count occupied"><b>{lot.occupied}</b><small>"● " {lang.t("có xe", "taken")}</small></span>
+                <span class="count unknown"><b>{lot.unknown}</b><small>"? " {lang.t("không rõ", "unknown")}</small></span>
+            </div>
+        </section>
+        <div class="two">
+            <section class="card">
+                <h2>{lang.t("Sơ đồ", "Plan")}</h2>
+                <svg class="bays" viewBox=view_box role="img" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>{drawn}</svg>
+                <p class="note">{lang.t("Chạm vào một chỗ để trả tiền cho chỗ đó.", "Touch a bay to pay for it.")}</p>
+            </section>
+            <section class="card">
+                <h2>{lang.t("Giá", "Prices")}</h2>
+                {tariffs.into_iter().map(|tariff| price_board(tariff, lang)).collect_view()}
+                <h2>{lang.t("Chỗ trống", "Free bays")}</h2>
+                <ul class="codes">
+                    {free.into_iter().take(24).map(|bay| view! {
+                        <li><a href=format!("/b/{}", bay.code)>{bay.code.clone()} <small>{lang.class(bay.class)}</small></a></li>
+                    }).collect_view()}
+                </ul>
+                {first.map(|code| view! {
+                    <p><a class="button" href=format!("/b/{code}")>{lang.t("Trả tiền đỗ xe ở đây", "Pay for parking here")}</a></p>
+                })}
+            </section>
+        </div>
+    }
+}
+
+fn drawn(bay: &BaySummary, lang: Lang) -> impl IntoView + use<> {
+    let (letter, words) = match bay.state {
+        Occupancy::Free => ("○", lang.t("trống", "free")),
+        Occupancy::Occupied => ("●", lang.t("có xe", "taken")),
+        Occupancy::Unknown => ("?", lang.t("không rõ", "unknown")),
+    };
+    let (x, y) = crate::island::middle(&bay.outline);
+    let title = format!("{}: {words}", bay.code);
+    view! {
+        <a href=format!("/b/{}", bay.code) class=format!("bay {}", bay.state)>
+            <title>{title}</title>
+            <polygon points=crate::island::points(&bay.outline) />
+            <text x=format!("{x:.1}") y=format!("{:.1}", y + 0.5)>{letter}</text>
+        </a>
+    }
+}
+
+fn price_board(tariff: Tariff, lang: Lang) -> impl IntoView {
+    let unit = |minutes: u32| lang.duration(chrono::TimeDelta::minutes(i64::from(minutes)));
+    let rows: Vec<(String, String)> = match &tariff.pricing {
+        Pricing::Blocks(blocks) => blocks
+            .iter()
+            .scan(0, |from, block| {
+                let start = std::mem::replace(from, block.until_min.unwrap_or(u32::MAX));
+                let span = match block.until_min {
+                    _ if blocks.len() == 1 => lang.t("Mọi lúc", "Any time").to_owned(),
+                    Some(end) => format!("{}–{}", start / 60, unit(end)),
+                    None => format!("{} {}", lang.t("Sau", "After"), unit(start)),
+                };
+                Some((span, format!("{} / {}", block.rate_vnd, unit(block.per_min))))
+            })
+            .collect(),
+        Pricing::Windows(windows) => windows
+            .iter()
+            .map(|window| {
+                let name = match lang {
+                    Lang::Vi => &window.name_vi,
+                    Lang::En => &window.name_en,
+                };
+                (name.clone(), format!("{} / {}", window.rate_vnd, lang.t("lượt", "stay")))
+            })
+            .collect(),
+    };
+    let notes = [
+        (tariff.free_min > 0).then(|| format!("{} {}", lang.t("Miễn phí", "Free for"), unit(tariff.free_min))),
+        tariff.cap_24h_vnd.map(|cap| format!("{} {cap} / 24 h", lang.t("Tối đa", "At most"))),
+    ];
+    let notes: Vec<String> = notes.into_iter().flatten().collect();
+    view! {
+        <table class="lines">
+            <caption>{lang.class(tariff.class)}</caption>
+            <tbody>
+                {rows.into_iter().map(|(span, rate)| view! { <tr><td>{span}</td><td class="amount">{rate}</td></tr> }).collect_view()}
+            </tbody>
+        </table>
+        {(!notes.is_empty()).then(|| view! { <p class="note">{notes.join(" · ")}</p> })}
+    }
+}

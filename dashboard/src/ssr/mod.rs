@@ -1,0 +1,137 @@
+//! Pages, rendered on the server.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use api::App;
+use axum::extract::{FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Redirect, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Router};
+
+use crate::lang::Lang;
+
+mod assets;
+mod chart;
+mod city;
+mod document;
+mod find;
+mod parts;
+mod pay;
+mod receipt;
+mod staff;
+
+use assets::Bundle;
+use document::Document;
+
+/// Every page, by its address. `web_dir` is the folder with the browser's bundle.
+pub fn router(web_dir: Option<&Path>) -> Router<App> {
+    let bundle = web_dir.and_then(Bundle::load);
+    if bundle.is_none() {
+        tracing::info!("no browser bundle: pages work by forms and plain events");
+    }
+    Router::new()
+        .route("/", get(find::city_page))
+        .route("/lots/{code}", get(find::lot_page))
+        .route("/b", get(pay::find_bay))
+        .route("/b/{code}", get(pay::form_page).post(pay::submit))
+        .route("/pay/{id}", get(pay::payment_page))
+        .route("/r/{id}", get(receipt::page))
+        .route("/staff", get(staff::lots_page))
+        .route("/staff/lots/{code}", get(staff::lot_page))
+        .route("/staff/login", post(staff::sign_in))
+        .route("/staff/logout", post(staff::sign_out))
+        .route("/city", get(city::page))
+        .route("/lang/{code}", get(choose_language))
+        .route("/static/{name}", get(assets::embedded))
+        .route("/pkg/{name}", get(assets::bundled))
+        .fallback(document::not_found)
+        .layer(middleware::from_fn(protect))
+        .layer(Extension(Arc::new(bundle)))
+}
+
+/// What every page needs to know of its reader.
+pub(crate) struct Reader {
+    pub(crate) lang: Lang,
+    pub(crate) bundle: Arc<Option<Bundle>>,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Reader {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
+        let bundle = parts.extensions.get::<Arc<Option<Bundle>>>().cloned().unwrap_or_default();
+        let lang = language(&parts.headers);
+        Ok(Self { lang, bundle })
+    }
+}
+
+/// The language chosen, else the browser's first that we have, else Vietnamese.
+fn language(headers: &HeaderMap) -> Lang {
+    let chosen = api::extract::cookie(headers, "lang").and_then(Lang::from_code);
+    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
+    let asked = asked.and_then(|list| list.split(',').find_map(|item| Lang::from_code(item.get(..2)?)));
+    chosen.or(asked).unwrap_or_default()
+}
+
+async fn choose_language(
+    axum::extract::Path(code): axum::extract::Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let lang = Lang::from_code(&code).unwrap_or_default();
+    // Only back to a page of ours.
+    let back = headers
+        .get(header::REFERER)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|url| url.split_once("://")?.1.split_once('/'))
+        .map_or_else(|| "/".to_owned(), |(_, path)| format!("/{}", path.trim_start_matches('/')));
+    let cookie = format!("lang={}; Path=/; Max-Age=31536000; SameSite=Lax", lang.code());
+    ([(header::SET_COOKIE, cookie)], Redirect::to(&back)).into_response()
+}
+
+/// Headers that keep a page from being framed, sniffed, or fed with scripts of others.
+async fn protect(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "same-origin"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    if !headers.contains_key(header::CACHE_CONTROL) {
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    }
+    response
+}
+
+/// A failure as a page.
+pub(crate) fn problem(reader: &Reader, error: &api::ApiError) -> Response {
+    let status = error.status();
+    let lang = reader.lang;
+    let (title, text) = match status {
+        StatusCode::NOT_FOUND => (
+            lang.t("Không tìm thấy", "Not found"),
+            lang.t("Trang, chỗ đỗ hoặc biên lai này không có.", "There is no such page, bay or receipt."),
+        ),
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (
+            lang.t("Không mở được", "Cannot be opened"),
+            lang.t("Trang này chỉ dành cho người đã mở nó.", "This page belongs to somebody else."),
+        ),
+        StatusCode::SERVICE_UNAVAILABLE => (
+            lang.t("Tạm thời gián đoạn", "Out of order for the moment"),
+            lang.t("Xin thử lại sau ít phút. Chưa thu khoản nào.", "Please try again in a moment. Nothing was charged."),
+        ),
+        _ => (
+            lang.t("Không thực hiện được", "That did not work"),
+            lang.t("Xin thử lại. Chưa thu khoản nào.", "Please try again. Nothing was charged."),
+        ),
+    };
+    Document { title, active: "", live: None }.respond(reader, status, move || {
+        parts::message(title, text.to_owned(), lang)
+    })
+}

@@ -1,0 +1,67 @@
+//! Pieces that several pages share.
+
+use chrono_tz::Tz;
+use domain::Timestamp;
+use domain::tariff::QuoteLine;
+use leptos::prelude::*;
+
+use crate::lang::Lang;
+
+/// A short message in the middle of an otherwise empty page.
+pub(crate) fn message(title: &'static str, text: String, lang: Lang) -> impl IntoView {
+    view! {
+        <section class="card narrow center">
+            <h1>{title}</h1>
+            <p>{text}</p>
+            <p><a class="button" href="/">{lang.t("Về trang tìm chỗ", "Back to find parking")}</a></p>
+        </section>
+    }
+}
+
+/// The reasons of a price, as a table whose last row is their sum.
+pub(crate) fn price_lines(lines: &[QuoteLine], total: String, lang: Lang) -> impl IntoView + use<> {
+    let rows = lines
+        .iter()
+        .map(|line| {
+            let text = match lang {
+                Lang::Vi => line.text.clone(),
+                Lang::En => line.text_en.clone(),
+            };
+            view! { <tr><td>{text}</td><td class="amount">{line.amount_vnd.to_string()}</td></tr> }
+        })
+        .collect_view();
+    view! {
+        <table class="lines">
+            <tbody>{rows}</tbody>
+            <tfoot>
+                <tr><th scope="row">{lang.t("Tổng cộng", "Total")}</th><td class="amount">{total}</td></tr>
+            </tfoot>
+        </table>
+    }
+}
+
+/// A figure with what it means.
+pub(crate) fn stat(figure: String, label: &'static str, note: String) -> impl IntoView {
+    view! {
+        <div class="stat">
+            <small>{label}</small>
+            <b>{figure}</b>
+            <span>{note}</span>
+        </div>
+    }
+}
+
+/// A time of day in the city, with the date where it is not today.
+pub(crate) fn clock(at: Timestamp, tz: Tz, now: Timestamp) -> String {
+    let (local, today) = (at.with_timezone(&tz), now.with_timezone(&tz));
+    if local.date_naive() == today.date_naive() {
+        local.format("%H:%M").to_string()
+    } else {
+        local.format("%H:%M %d/%m").to_string()
+    }
+}
+
+/// A date and time in the city.
+pub(crate) fn full_time(at: Timestamp, tz: Tz) -> String {
+    at.with_timezone(&tz).format("%H:%M:%S %d/%m/%Y").to_string()
+}

@@ -1,0 +1,250 @@
+//! Behind the counter: signing in, the lots of one's operator, one lot's bays.
+
+use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
+use api::{ApiError, App};
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use domain::board::{BayStatus, LotSummary, StaffBay};
+use domain::money::Vnd;
+use leptos::prelude::*;
+use serde::Deserialize;
+use store::staff::{Staff, SuspendedNotice};
+
+use super::document::Document;
+use super::parts::clock;
+use super::{Reader, problem};
+use crate::island::StaffBays;
+use crate::lang::Lang;
+
+/// How many rows of money in suspense are shown.
+const SUSPENSE_ROWS: i64 = 20;
+
+#[derive(Deserialize)]
+pub(crate) struct LoginForm {
+    login: String,
+    password: String,
+}
+
+/// `POST /staff/login`.
+pub(crate) async fn sign_in(
+    State(app): State<App>,
+    reader: Reader,
+    Form(form): Form<LoginForm>,
+) -> Response {
+    match staff::sign_in(&app, &form.login, form.password, App::now()).await {
+        Ok(token) => {
+            let age = LOGIN_TIME.num_seconds();
+            let cookie = format!("{COOKIE}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict");
+            // SameSite=Strict: the page must come from us, which a redirect after a form does.
+            ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
+        }
+        Err(ApiError::Unauthorized) => login_page(&reader, Some(form.login)),
+        Err(error) => problem(&reader, &error),
+    }
+}
+
+/// `POST /staff/logout`.
+pub(crate) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Response {
+    if let Some(token) = api::extract::cookie(&headers, COOKIE)
+        && let Err(error) = staff::sign_out(&app, token).await
+    {
+        tracing::warn!(%error, "a sign-out was not recorded");
+    }
+    let cookie = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+    ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
+}
+
+fn login_page(reader: &Reader, failed: Option<String>) -> Response {
+    let lang = reader.lang;
+    let title = lang.t("Đăng nhập", "Sign in");
+    let status = if failed.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    Document { title, active: "/staff", live: None }.respond(reader, status, move || {
+        let wrong = failed.is_some();
+        view! {
+            <form class="card narrow" method="post" action="/staff/login">
+                <h1>{lang.t("Nhân viên đăng nhập", "Staff sign-in")}</h1>
+                {wrong.then(|| view! { <p class="error" role="alert">{lang.t("Tên hoặc mật khẩu không đúng.", "Login or password is wrong.")}</p> })}
+                <label class="field">
+                    <span>{lang.t("Tên đăng nhập", "Login")}</span>
+                    <input name="login" value=failed.unwrap_or_default() required autocomplete="username" autocapitalize="none" />
+                </label>
+                <label class="field">
+                    <span>{lang.t("Mật khẩu", "Password")}</span>
+                    <input name="password" type="password" required autocomplete="current-password" />
+                </label>
+                <button class="primary">{title}</button>
+            </form>
+        }
+    })
+}
+
+struct Row {
+    lot: LotSummary,
+    counts: [usize; 5],
+}
+
+const STATUSES: [BayStatus; 5] = [
+    BayStatus::Overstayed,
+    BayStatus::Unpaid,
+    BayStatus::Paid,
+    BayStatus::Free,
+    BayStatus::Unknown,
+];
+
+/// `/staff`: the lots of one's operator.
+pub(crate) async fn lots_page(
+    State(app): State<App>,
+    reader: Reader,
+    headers: HeaderMap,
+) -> Response {
+    let now = App::now();
+    let who = match staff::find(&app, api::extract::cookie(&headers, COOKIE), now).await {
+        Ok(who) => who,
+        Err(ApiError::Unauthorized) => return login_page(&reader, None),
+        Err(error) => return problem(&reader, &error),
+    };
+    let mut rows = Vec::new();
+    for lot in app.live.lots(Some(&app.city.code), now).await {
+        if let Some((lot, bays)) = app.live.staff_lot(&lot.code, now).await.filter(|(lot, _)| may_see(&who, lot)) {
+            let count = |status| bays.iter().filter(|bay: &&StaffBay| bay.status == status).count();
+            rows.push(Row { lot, counts: STATUSES.map(count) });
+        }
+    }
+    // Where somebody should go first stands first.
+    rows.sort_by_key(|row| std::cmp::Reverse(row.counts[0] + row.counts[1]));
+    let suspense = match who.operator {
+        Some(_) => Vec::new(),
+        None => match app.store.suspense_list(SUSPENSE_ROWS).await {
+            Ok(rows) => rows,
+            Err(error) => return problem(&reader, &error.into()),
+        },
+    };
+    let lang = reader.lang;
+    let title = lang.t("Các điểm đỗ", "Lots");
+    let live = Some(format!("/api/v1/live?city={}", app.city.code));
+    let tz = app.city.timezone;
+    Document { title, active: "/staff", live }.page(&reader, move || {
+        let sums = (0..5).map(|i| rows.iter().map(|row| row.counts[i]).sum::<usize>());
+        let sums: Vec<usize> = sums.collect();
+        view! {
+            {staff_bar(&who, lang)}
+            <h1>{title}</h1>
+            <div class="counts">
+                {STATUSES.iter().zip(sums).map(|(status, sum)| view! {
+                    <span class=format!("count {status}")><b>{sum}</b><small>{status_words(*status, lang)}</small></span>
+                }).collect_view()}
+            </div>
+            <div class="scroll card">
+                <table class="grid">
+                    <thead>
+                        <tr>
+                            <th>{lang.t("Điểm đỗ", "Lot")}</th>
+                            {STATUSES.map(|status| view! { <th class="amount">{status_words(status, lang)}</th> }).collect_view()}
+                            <th class="amount">{lang.t("Tổng", "Bays")}</th>
+                        </tr>
+                    </thead>
+                    <tbody>
+                        {rows.into_iter().map(|row| view! {
+                            <tr>
+                                <th scope="row">
+                                    <a href=format!("/staff/lots/{}", row.lot.code)>{row.lot.name.clone()}</a>
+                                    <small>{row.lot.code.clone()} " · " {row.lot.ward.clone()}</small>
+                                </th>
+                                {STATUSES.iter().zip(row.counts).map(|(status, count)| view! {
+                                    <td class=format!("amount {}", if count == 0 { "none".to_owned() } else { status.to_string() })>{count}</td>
+                                }).collect_view()}
+                                <td class="amount">{row.lot.capacity}</td>
+                            </tr>
+                        }).collect_view()}
+                    </tbody>
+                </table>
+            </div>
+            {who.operator.is_none().then(|| suspense_view(suspense, tz, lang))}
+        }
+    })
+}
+
+const fn status_words(status: BayStatus, lang: Lang) -> &'static str {
+    match status {
+        BayStatus::Free => lang.t("Trống", "Free"),
+        BayStatus::Paid => lang.t("Đã trả", "Paid"),
+        BayStatus::Unpaid => lang.t("Chưa trả", "Unpaid"),
+        BayStatus::Overstayed => lang.t("Quá giờ", "Overstayed"),
+        BayStatus::Unknown => lang.t("Không rõ", "Unknown"),
+    }
+}
+
+fn staff_bar(who: &Staff, lang: Lang) -> impl IntoView + use<> {
+    let scope = who.operator.clone().unwrap_or_else(|| lang.t("toàn thành phố", "whole city").to_owned());
+    view! {
+        <form class="staff-bar" method="post" action="/staff/logout">
+            <span>{who.name.clone()} " · " {scope}</span>
+            <button class="quiet">{lang.t("Đăng xuất", "Sign out")}</button>
+        </form>
+    }
+}
+
+fn suspense_view(rows: Vec<SuspendedNotice>, tz: chrono_tz::Tz, lang: Lang) -> impl IntoView {
+    let now = App::now();
+    let empty = rows.is_empty();
+    let why = move |outcome: &str| match outcome {
+        "amount_differs" => lang.t("sai số tiền", "another amount"),
+        "unknown_reference" => lang.t("không rõ nội dung", "unknown reference"),
+        "paid_twice" => lang.t("trả hai lần", "paid twice"),
+        "late" => lang.t("trả sau hạn", "too late"),
+        _ => lang.t("khác tiền tệ", "another currency"),
+    };
+    view! {
+        <section class="card">
+            <h2>{lang.t("Tiền chưa có chủ", "Money without an owner")}</h2>
+            <p class="note">{lang.t("Đã vào tài khoản nhưng không khớp khoản nào; chờ trả lại hoặc gán.", "It arrived but pays for nothing; it waits to be given back or assigned.")}</p>
+            {empty.then(|| view! { <p class="empty">{lang.t("Không có.", "None.")}</p> })}
+            <div class="scroll">
+                <table class="grid">
+                    <tbody>
+                        {rows.into_iter().map(|row| view! {
+                            <tr>
+                                <td>{clock(row.paid_at, tz, now)}</td>
+                                <td><code>{row.bank_ref}</code></td>
+                                <td>{why(&row.outcome)}</td>
+                                <td class="amount">{if row.currency == "VND" { Vnd::new(row.amount_vnd).to_string() } else { format!("{} {}", row.amount_vnd, row.currency) }}</td>
+                            </tr>
+                        }).collect_view()}
+                    </tbody>
+                </table>
+            </div>
+        </section>
+    }
+}
+
+/// `/staff/lots/{code}`: one lot's bays, live.
+pub(crate) async fn lot_page(
+    State(app): State<App>,
+    reader: Reader,
+    Path(code): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let now = App::now();
+    let who = match staff::find(&app, api::extract::cookie(&headers, COOKIE), now).await {
+        Ok(who) => who,
+        Err(ApiError::Unauthorized) => return login_page(&reader, None),
+        Err(error) => return problem(&reader, &error),
+    };
+    let (lot, bays) = match app.live.staff_lot(&code, now).await {
+        Some((lot, bays)) if may_see(&who, &lot) => (lot, bays),
+        Some(_) => return problem(&reader, &ApiError::Forbidden),
+        None => return problem(&reader, &ApiError::NotFound("lot")),
+    };
+    let lang = reader.lang;
+    let events = format!("/api/v1/live?lot={}", lot.code);
+    let title = lot.name.clone();
+    Document { title: &title, active: "/staff", live: Some(events.clone()) }.page(&reader, move || {
+        view! {
+            {staff_bar(&who, lang)}
+            <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
+            <h1>{lot.name.clone()} " " <small>{lot.code.clone()}</small></h1>
+            <StaffBays bays=bays events=events now=now lang=lang />
+        }
+    })
+}
