@@ -8,7 +8,7 @@ use domain::event::{Event, device_time};
 use store::event::{KnownDevice, RefusedMessage};
 
 use crate::decoder::decode;
-use crate::envelope::{Content, unwrap};
+use crate::envelope::{Content, Unwrapped, unwrap};
 use crate::{Reason, Refusal};
 
 /// A message as it came from the broker.
@@ -27,15 +27,29 @@ pub struct Message {
 /// Every installed device by the name it calls itself.
 pub type Directory = HashMap<String, KnownDevice>;
 
-/// Decodes one message; the result names the device's key.
+/// Finds who sent a message, when, and what is in it.
+///
+/// # Errors
+/// [`Refusal`] where it is too large, its topic is none of ours or its envelope is not whole.
+pub fn open(message: &Message) -> Result<Unwrapped, Refusal> {
+    if message.size > message.payload.len() {
+        return Err(Refusal::new(
+            Reason::TooLarge,
+            format!("{} bytes", message.size),
+        ));
+    }
+    unwrap(&message.topic, &message.payload)
+}
+
+/// Decodes what was in a message; the result names the device's key.
 ///
 /// # Errors
 /// [`Refusal`] where it gives no event.
-pub fn event_of(directory: &Directory, message: &Message) -> Result<(i32, Event), Refusal> {
-    if message.size > message.payload.len() {
-        return Err(Refusal::new(Reason::TooLarge, format!("{} bytes", message.size)));
-    }
-    let unwrapped = unwrap(&message.topic, &message.payload)?;
+pub fn event_of(
+    directory: &Directory,
+    message: &Message,
+    unwrapped: Unwrapped,
+) -> Result<(i32, Event), Refusal> {
     let device = directory
         .get(&unwrapped.device)
         .ok_or_else(|| Refusal::new(Reason::UnknownDevice, "no such device is installed"))?;

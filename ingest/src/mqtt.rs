@@ -3,24 +3,25 @@
 //! The task that reads does nothing that could wait for the database; the worker does nothing that
 //! could wait for the task that reads. So neither can hold up the other for ever.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use chrono::{SubsecRound, Utc};
 use rumqttc::{
-    AsyncClient, Event, EventLoop, MqttOptions, Outgoing, Packet, Publish, QoS, SubscribeFilter,
+    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet, PubAck, Publish,
+    QoS, SubscribeFilter,
 };
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinHandle;
+use tokio::task::JoinSet;
 
 use crate::batch::Message;
 use crate::envelope::FILTERS;
 use crate::{IngestError, Options};
 
-/// Packet numbers have 16 bits, so no more acknowledgements than this can be due at once: there is
-/// always room for one more, and for a subscription.
-const ACKS_MAX: usize = u16::MAX as usize + 16;
+/// How many requests may wait for the task that reads: one for each batch, and subscriptions.
+const REQUESTS_MAX: usize = 65_536;
 /// How many deltas may wait while the broker is away; what is more is lost.
 const DELTAS_MAX: usize = 4_096;
 /// MQTT's own limit. A smaller one would make a message that is larger end the connection, and so
@@ -31,6 +32,7 @@ const DELTA_MAX: usize = 16 * 1024 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+const WRITE_WITHIN: Duration = Duration::from_secs(5);
 /// How long to wait for the last acknowledgements and deltas to leave.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
@@ -42,30 +44,53 @@ pub(crate) struct Delivery {
     connection: u64,
 }
 
-/// The connection in force, by number. Packet numbers are a connection's own: on the next one the
-/// broker delivers again what was not acknowledged, and an old acknowledgement would hit another
-/// message of the same number.
-type Connection = Arc<Mutex<u64>>;
+/// What is due to the broker on the connection in force.
+///
+/// Packet numbers are a connection's own: on the next one the broker delivers again what was not
+/// acknowledged, and an old acknowledgement would hit another message of the same number.
+#[derive(Default)]
+struct Due {
+    connection: u64,
+    /// For each acknowledgement that was queued as a request, those that follow it.
+    groups: VecDeque<Vec<u16>>,
+}
+
+type Dues = Arc<Mutex<Due>>;
+
+fn lock(due: &Dues) -> MutexGuard<'_, Due> {
+    due.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Acknowledges a message on the connection on which it came, and on no other.
 pub(crate) struct Acknowledger {
     client: AsyncClient,
-    connection: Connection,
+    due: Dues,
 }
 
 impl Acknowledger {
-    /// Queues the acknowledgements, in the order of the messages. Never waits.
+    /// Queues the acknowledgements, in the order of the messages, as brokers want them. Never
+    /// waits.
+    ///
+    /// rumqttc sends and flushes one request at a time, between reads of many messages each; with
+    /// a request for every message, acknowledgements would fall behind without limit. So only the
+    /// first is a request, which wakes the task that reads; that task writes the others at once.
     pub(crate) fn acknowledge(&self, deliveries: impl IntoIterator<Item = Delivery>) {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        for delivery in deliveries {
-            if delivery.connection != *connection {
-                continue;
-            }
-            let mut publish = Publish::new("", delivery.qos, Vec::new());
-            publish.pkid = delivery.pkid;
-            if let Err(error) = self.client.try_ack(&publish) {
-                tracing::error!(%error, "a message was kept but could not be acknowledged");
-            }
+        let mut due = lock(&self.due);
+        let mut pkids = deliveries
+            .into_iter()
+            .filter(|delivery| {
+                delivery.qos != QoS::AtMostOnce && delivery.connection == due.connection
+            })
+            .map(|delivery| delivery.pkid);
+        let Some(first) = pkids.next() else { return };
+        let rest = pkids.collect();
+        due.groups.push_back(rest);
+        let mut publish = Publish::new("", QoS::AtLeastOnce, Vec::new());
+        publish.pkid = first;
+        if let Err(error) = self.client.try_ack(&publish) {
+            // The task that reads has ended: the broker will deliver these again.
+            due.groups.pop_back();
+            tracing::warn!(%error, "messages were kept but could not be acknowledged");
         }
     }
 }
@@ -78,43 +103,57 @@ pub(crate) struct Publisher {
 impl Publisher {
     /// Queues a message. Never waits: with the broker away and the queue full, it is lost.
     pub(crate) fn publish(&self, topic: String, payload: Vec<u8>) {
-        if self.client.try_publish(topic, QoS::AtMostOnce, false, payload).is_err() {
+        if self
+            .client
+            .try_publish(topic, QoS::AtMostOnce, false, payload)
+            .is_err()
+        {
             metrics::counter!("clearbay_ingest_deltas_lost_total").increment(1);
         }
     }
 }
 
-/// Both connections and their tasks.
+/// Both connections. Their tasks end with this value.
 pub(crate) struct Link {
-    reader: (AsyncClient, JoinHandle<()>),
-    teller: (AsyncClient, JoinHandle<()>),
-    connection: Connection,
+    reader: AsyncClient,
+    teller: AsyncClient,
+    tasks: JoinSet<()>,
+    due: Dues,
 }
 
 impl Link {
     pub(crate) fn acknowledger(&self) -> Acknowledger {
-        Acknowledger { client: self.reader.0.clone(), connection: self.connection.clone() }
+        Acknowledger {
+            client: self.reader.clone(),
+            due: self.due.clone(),
+        }
     }
 
     pub(crate) fn publisher(&self) -> Publisher {
-        Publisher { client: self.teller.0.clone() }
+        Publisher {
+            client: self.teller.clone(),
+        }
     }
 
     /// Leaves the broker once what is queued has been sent.
     ///
     /// # Errors
     /// Where a task had ended by itself.
-    pub(crate) async fn close(self) -> Result<(), IngestError> {
-        for (client, mut task) in [self.reader, self.teller] {
+    pub(crate) async fn close(mut self) -> Result<(), IngestError> {
+        for client in [&self.reader, &self.teller] {
             // Refused only where the task has ended already.
             let _ = client.try_disconnect();
-            match tokio::time::timeout(CLOSE_WITHIN, &mut task).await {
-                Ok(done) => done.map_err(|error| IngestError::Stopped(error.to_string()))?,
-                // The broker is away: what was not acknowledged it will deliver again.
-                Err(_) => task.abort(),
-            }
         }
-        Ok(())
+        let ended = async {
+            while let Some(task) = self.tasks.join_next().await {
+                task.map_err(|error| IngestError::Stopped(error.to_string()))?;
+            }
+            Ok(())
+        };
+        // Too late means that the broker is away: what was not acknowledged it delivers again.
+        tokio::time::timeout(CLOSE_WITHIN, ended)
+            .await
+            .unwrap_or(Ok(()))
     }
 }
 
@@ -128,29 +167,38 @@ pub(crate) fn connect(
     shutdown: &watch::Receiver<bool>,
 ) -> Result<(mpsc::Receiver<Delivery>, Link), IngestError> {
     let mut reading = mqtt_options(&options.mqtt_url, &options.client_id)?;
-    reading.set_clean_session(false).set_manual_acks(true).set_max_packet_size(PACKET_MAX, 1024);
+    reading
+        .set_clean_session(false)
+        .set_manual_acks(true)
+        .set_max_packet_size(PACKET_MAX, 1024);
     let mut telling = mqtt_options(&options.mqtt_url, &format!("{}-deltas", options.client_id))?;
     telling.set_max_packet_size(1024, DELTA_MAX);
 
-    let (read_client, mut read_events) = AsyncClient::new(reading, ACKS_MAX);
+    let (read_client, mut read_events) = AsyncClient::new(reading, REQUESTS_MAX);
     let (tell_client, mut tell_events) = AsyncClient::new(telling, DELTAS_MAX);
     read_events.network_options.set_tcp_nodelay(true);
     tell_events.network_options.set_tcp_nodelay(true);
 
     let (send, receive) = mpsc::channel(options.queue_max);
-    let connection = Connection::default();
+    let due = Dues::default();
     let reader = Reader {
         client: read_client.clone(),
         send,
-        connection: connection.clone(),
+        due: due.clone(),
         payload_max: options.payload_max,
     };
-    let link = Link {
-        reader: (read_client, tokio::spawn(reader.run(read_events, shutdown.clone()))),
-        teller: (tell_client, tokio::spawn(tell(tell_events, shutdown.clone()))),
-        connection,
-    };
-    Ok((receive, link))
+    let mut tasks = JoinSet::new();
+    tasks.spawn(reader.run(read_events, shutdown.clone()));
+    tasks.spawn(tell(tell_events, shutdown.clone()));
+    Ok((
+        receive,
+        Link {
+            reader: read_client,
+            teller: tell_client,
+            tasks,
+            due,
+        },
+    ))
 }
 
 fn mqtt_options(url: &str, client_id: &str) -> Result<MqttOptions, IngestError> {
@@ -161,7 +209,9 @@ fn mqtt_options(url: &str, client_id: &str) -> Result<MqttOptions, IngestError> 
     let separator = if url.contains('?') { '&' } else { '?' };
     let mut options = MqttOptions::parse_url(format!("{url}{separator}client_id=clearbay"))
         .map_err(|error| IngestError::Url(error.to_string()))?;
-    options.set_client_id(client_id.to_owned()).set_keep_alive(KEEP_ALIVE);
+    options
+        .set_client_id(client_id.to_owned())
+        .set_keep_alive(KEEP_ALIVE);
     Ok(options)
 }
 
@@ -169,7 +219,7 @@ fn mqtt_options(url: &str, client_id: &str) -> Result<MqttOptions, IngestError> 
 struct Reader {
     client: AsyncClient,
     send: mpsc::Sender<Delivery>,
-    connection: Connection,
+    due: Dues,
     payload_max: usize,
 }
 
@@ -181,7 +231,10 @@ impl Reader {
             match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(ack))) => {
                     backoff = BACKOFF_MIN;
-                    tracing::info!(session_present = ack.session_present, "connected to the broker");
+                    tracing::info!(
+                        session_present = ack.session_present,
+                        "connected to the broker"
+                    );
                     // rumqttc does not subscribe again by itself, and the broker may have
                     // forgotten us.
                     if !ack.session_present && !self.subscribe() {
@@ -189,13 +242,22 @@ impl Reader {
                     }
                 }
                 Ok(Event::Incoming(Packet::SubAck(ack))) => {
-                    if ack.return_codes.contains(&rumqttc::SubscribeReasonCode::Failure) {
+                    if ack
+                        .return_codes
+                        .contains(&rumqttc::SubscribeReasonCode::Failure)
+                    {
                         tracing::error!("the broker refuses a subscription");
                     }
                 }
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     // After the worker has gone the rest stays with the broker, unacknowledged.
                     let _ = self.send.send(self.delivery(publish, connection)).await;
+                }
+                Ok(Event::Outgoing(Outgoing::PubAck(_))) => {
+                    if let Err(error) = self.acknowledge_rest(&mut events).await {
+                        tracing::warn!(%error, "acknowledgements could not be sent");
+                        connection = self.reset(&mut events);
+                    }
                 }
                 Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
                 Ok(_) => {}
@@ -221,14 +283,33 @@ impl Reader {
         queued.is_ok()
     }
 
+    /// Writes the acknowledgements that follow the one just sent.
+    async fn acknowledge_rest(&self, events: &mut EventLoop) -> Result<(), ConnectionError> {
+        let group = lock(&self.due).groups.pop_front();
+        let (Some(group), Some(network)) = (group, events.network.as_mut()) else {
+            return Ok(());
+        };
+        let written = async {
+            for pkid in group {
+                network.write(Packet::PubAck(PubAck::new(pkid))).await?;
+            }
+            network.flush().await
+        };
+        tokio::time::timeout(WRITE_WITHIN, written)
+            .await
+            .map_err(|_| ConnectionError::FlushTimeout)?
+            .map_err(ConnectionError::MqttState)
+    }
+
     /// Ends a connection: none of its messages or acknowledgements may be taken for the next
     /// one's. The lock keeps the worker from queueing one in between.
     fn reset(&self, events: &mut EventLoop) -> u64 {
-        let mut connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        *connection += 1;
+        let mut due = lock(&self.due);
+        due.connection += 1;
+        due.groups.clear();
         events.clean();
         events.state.events.clear();
-        *connection
+        due.connection
     }
 
     fn delivery(&self, publish: Publish, connection: u64) -> Delivery {
@@ -240,7 +321,12 @@ impl Reader {
         };
         let received_at = Utc::now().trunc_subsecs(6);
         Delivery {
-            message: Message { topic: publish.topic, payload, size, received_at },
+            message: Message {
+                topic: publish.topic,
+                payload,
+                size,
+                received_at,
+            },
             pkid: publish.pkid,
             qos: publish.qos,
             connection,

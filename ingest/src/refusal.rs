@@ -48,7 +48,10 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal.
     pub fn new(reason: Reason, detail: impl fmt::Display) -> Self {
-        Self { reason, detail: detail.to_string() }
+        Self {
+            reason,
+            detail: detail.to_string(),
+        }
     }
 
     pub(crate) fn undecodable(detail: impl fmt::Display) -> Self {

@@ -10,12 +10,13 @@ use store::event::{Ingested, RefusedMessage};
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 
-use crate::batch::{Directory, event_of, refused};
+use crate::batch::{Directory, event_of, open, refused};
+use crate::envelope::Unwrapped;
 use crate::mqtt::{Acknowledger, Delivery, Publisher};
 use crate::{Options, Reason, Refusal};
 
-/// How often an unknown device makes us read the directory again.
-const DIRECTORY_EVERY: Duration = Duration::from_secs(2);
+/// How often the directory is read anew, for devices that were moved. New ones are found at once.
+const DIRECTORY_EVERY: Duration = Duration::from_secs(60);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 
 pub(crate) struct Worker {
@@ -64,7 +65,9 @@ impl Worker {
                 count = messages.recv_many(&mut batch, self.batch_max) => if count == 0 { return },
             }
             let started = Instant::now();
-            let Some(ingested) = self.keep(&batch, &mut shutdown).await else { return };
+            let Some(ingested) = self.keep(&batch, &mut shutdown).await else {
+                return;
+            };
             metrics::histogram!("clearbay_ingest_batch_seconds")
                 .record(started.elapsed().as_secs_f64());
             metrics::histogram!("clearbay_ingest_batch_messages").record(batch.len() as f64);
@@ -80,15 +83,10 @@ impl Worker {
         batch: &[Delivery],
         shutdown: &mut watch::Receiver<bool>,
     ) -> Option<Ingested> {
-        let (events, origins, refusals) = self.decode(batch).await;
-        let part = Part { events: &events, origins: &origins, batch };
         let mut retry_after = self.retry_after;
         loop {
-            match self.keep_once(part, &refusals).await {
-                Ok((ingested, refusals)) => {
-                    count(&ingested, &refusals, &events);
-                    return Some(ingested);
-                }
+            match self.keep_once(batch).await {
+                Ok(ingested) => return Some(ingested),
                 Err(error) => {
                     tracing::warn!(%error, messages = batch.len(), "a batch could not be kept yet");
                     metrics::counter!("clearbay_ingest_retries_total").increment(1);
@@ -102,23 +100,48 @@ impl Worker {
         }
     }
 
-    /// The events of a batch, the position of each one's message in it, and the refused messages.
-    async fn decode(
+    /// Finds what is in a batch's messages, and its devices where they are new to us.
+    async fn open(
         &mut self,
         batch: &[Delivery],
+    ) -> Result<Vec<Result<Unwrapped, Refusal>>, StoreError> {
+        if self.directory_read.elapsed() > DIRECTORY_EVERY {
+            self.directory = self.store.device_directory().await?;
+            self.lots = lots_of(&self.directory);
+            self.directory_read = Instant::now();
+        }
+        let opened: Vec<_> = batch
+            .iter()
+            .map(|delivery| open(&delivery.message))
+            .collect();
+        let strangers: Vec<&str> = opened
+            .iter()
+            .flatten()
+            .map(|unwrapped| unwrapped.device.as_str())
+            .filter(|device| !self.directory.contains_key(*device))
+            .collect();
+        if !strangers.is_empty() {
+            let installed = self.store.devices_named(&strangers).await?;
+            self.lots.extend(lots_of(&installed));
+            self.directory.extend(installed);
+        }
+        Ok(opened)
+    }
+
+    /// The events of a batch, the position of each one's message in it, and the refused messages.
+    fn decode(
+        &self,
+        batch: &[Delivery],
+        opened: Vec<Result<Unwrapped, Refusal>>,
     ) -> (Vec<(i32, Event)>, Vec<usize>, Vec<RefusedMessage>) {
-        let (mut events, mut origins, mut refusals) =
-            (Vec::with_capacity(batch.len()), Vec::with_capacity(batch.len()), Vec::new());
-        for (origin, Delivery { message, .. }) in batch.iter().enumerate() {
-            let mut result = event_of(&self.directory, message);
-            if let Err(refusal) = &result
-                && refusal.reason == Reason::UnknownDevice
-                && self.directory_read.elapsed() > DIRECTORY_EVERY
-            {
-                self.read_directory().await;
-                result = event_of(&self.directory, message);
-            }
-            match result {
+        let (mut events, mut origins, mut refusals) = (
+            Vec::with_capacity(batch.len()),
+            Vec::with_capacity(batch.len()),
+            Vec::new(),
+        );
+        for (origin, (delivery, opened)) in batch.iter().zip(opened).enumerate() {
+            let message = &delivery.message;
+            match opened.and_then(|unwrapped| event_of(&self.directory, message, unwrapped)) {
                 Ok(event) => {
                     events.push(event);
                     origins.push(origin);
@@ -132,38 +155,29 @@ impl Worker {
         (events, origins, refusals)
     }
 
-    async fn read_directory(&mut self) {
-        self.directory_read = Instant::now();
-        match self.store.device_directory().await {
-            Ok(directory) => {
-                self.lots = lots_of(&directory);
-                self.directory = directory;
-            }
-            Err(error) => tracing::warn!(%error, "the device directory could not be read anew"),
-        }
-    }
-
     /// Keeps a batch whole. Where the database refuses its content, keeps what it does not refuse,
-    /// and the rest as refused messages. Returns all that were refused.
-    async fn keep_once(
-        &self,
-        whole: Part<'_>,
-        refusals: &[RefusedMessage],
-    ) -> Result<(Ingested, Vec<RefusedMessage>), StoreError> {
-        match self.store.event_ingest(whole.events, refusals).await {
-            Ok(ingested) => Ok((ingested, refusals.to_vec())),
+    /// and the rest as refused messages.
+    async fn keep_once(&mut self, batch: &[Delivery]) -> Result<Ingested, StoreError> {
+        let opened = self.open(batch).await?;
+        let (events, origins, mut refusals) = self.decode(batch, opened);
+        let whole = Part {
+            events: &events,
+            origins: &origins,
+            batch,
+        };
+        let ingested = match self.store.event_ingest(&events, &refusals).await {
             Err(error) if error.is_about_content() => {
-                let (mut ingested, mut refusals) = (Ingested::default(), refusals.to_vec());
-                for part in whole.halves() {
-                    self.keep_part(part, &mut ingested, &mut refusals).await?;
-                }
+                let mut ingested = Ingested::default();
+                self.keep_part(whole, &mut ingested, &mut refusals).await?;
                 // Last, so that a repetition after a failure between the parts finds events that
                 // are kept already, which changes nothing, and no message refused twice.
                 self.store.event_ingest(&[], &refusals).await?;
-                Ok((ingested, refusals))
+                ingested
             }
-            Err(error) => Err(error),
-        }
+            other => other?,
+        };
+        count(&ingested, &refusals, &events);
+        Ok(ingested)
     }
 
     /// Keeps a part of a batch, or, where the database refuses its content, its halves, down to
@@ -205,7 +219,10 @@ impl Worker {
             }
         }
         for (lot, bays) in by_lot {
-            let delta = OccupancyDelta { lot: lot.to_owned(), bays };
+            let delta = OccupancyDelta {
+                lot: lot.to_owned(),
+                bays,
+            };
             match serde_json::to_vec(&delta) {
                 Ok(payload) => self.publisher.publish(occupancy_topic(lot), payload),
                 Err(error) => tracing::error!(%error, lot, "a delta could not be written"),
@@ -227,14 +244,25 @@ impl Part<'_> {
         let middle = self.events.len() / 2;
         let (events, origins) = (self.events.split_at(middle), self.origins.split_at(middle));
         [
-            Self { events: events.0, origins: origins.0, batch: self.batch },
-            Self { events: events.1, origins: origins.1, batch: self.batch },
+            Self {
+                events: events.0,
+                origins: origins.0,
+                batch: self.batch,
+            },
+            Self {
+                events: events.1,
+                origins: origins.1,
+                batch: self.batch,
+            },
         ]
     }
 }
 
 fn lots_of(directory: &Directory) -> HashMap<BayId, String> {
-    directory.values().map(|device| (device.bay, device.lot.clone())).collect()
+    directory
+        .values()
+        .map(|device| (device.bay, device.lot.clone()))
+        .collect()
 }
 
 fn count(ingested: &Ingested, refusals: &[RefusedMessage], events: &[(i32, Event)]) {
@@ -247,7 +275,11 @@ fn count(ingested: &Ingested, refusals: &[RefusedMessage], events: &[(i32, Event
         total(refusal.reason, 1);
     }
     // How far what devices say lies behind: network, broker and queue together.
-    if let Some(lag) = events.iter().map(|(_, event)| event.received_at - event.at).max() {
+    if let Some(lag) = events
+        .iter()
+        .map(|(_, event)| event.received_at - event.at)
+        .max()
+    {
         metrics::gauge!("clearbay_ingest_device_lag_seconds").set(lag.as_seconds_f64());
     }
 }

@@ -18,6 +18,7 @@ pub mod report;
 pub mod session;
 pub mod settlement;
 pub mod staff;
+mod stay;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 

@@ -1,1 +1,58 @@
-//! Black-box tests over the real broker, database and browser.
+//! What black-box tests stand on: a database of their own, real brokers, sensors, a small city.
+//!
+//! Nothing here is a stand-in for a part of Clearbay. `cargo xtask test` provides the database
+//! server and the programs, and names them in the environment.
+
+#![allow(clippy::unwrap_used)]
+
+pub mod broker;
+pub mod city;
+pub mod database;
+pub mod ingesting;
+pub mod sensors;
+
+use std::time::Duration;
+
+/// Waits until `condition` holds, for as long as a slow machine may need.
+///
+/// # Panics
+/// After two minutes, naming what was waited for.
+pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: impl FnMut() -> F) {
+    let waited = tokio::time::timeout(Duration::from_secs(120), async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    assert!(waited.await.is_ok(), "waited in vain for: {what}");
+}
+
+/// A variable that `cargo xtask test` sets.
+///
+/// # Panics
+/// Where it is missing.
+pub fn provided(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run cargo xtask test"))
+}
+
+/// Shows what the program logs, for a test that fails; `RUST_LOG` chooses. Once is enough.
+pub fn log() {
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+        .with_test_writer()
+        .try_init();
+}
+
+/// Tests that take a [`broker::BrokerKind`], over each: `rumqttd::NAME` and `mosquitto::NAME`.
+#[macro_export]
+macro_rules! over_both_brokers {
+    ($($name:ident),* $(,)?) => {
+        mod rumqttd {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name($crate::broker::BrokerKind::Rumqttd).await; })*
+        }
+        mod mosquitto {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() { super::$name($crate::broker::BrokerKind::Mosquitto).await; })*
+        }
+    };
+}

@@ -14,7 +14,10 @@ pub fn decode(f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
     match f_port {
         1 => {
             let [state] = exactly(bytes)?;
-            Ok(Reading { occupied: occupied(state), ..Reading::default() })
+            Ok(Reading {
+                occupied: occupied(state),
+                ..Reading::default()
+            })
         }
         2 => {
             let [state, temperature] = exactly(bytes)?;
@@ -40,7 +43,11 @@ fn startup(bytes: [u8; 17]) -> Result<Reading, Refusal> {
     let [major, minor, patch, cause, state] = [12, 13, 14, 15, 16].map(|at: usize| bytes[at]);
     Ok(Reading {
         occupied: occupied(state),
-        debug_codes: [0, 4, 8].map(code).into_iter().filter(|code| *code != 0).collect(),
+        debug_codes: [0, 4, 8]
+            .map(code)
+            .into_iter()
+            .filter(|code| *code != 0)
+            .collect(),
         firmware: Some(format!("{major}.{minor}.{patch}")),
         start_cause: Some(match cause {
             1 => "watchdog",

@@ -39,9 +39,9 @@ pub fn decode(model: DeviceModel, f_port: u8, bytes: &[u8]) -> Result<Reading, R
         DeviceModel::BoschTps110 => bosch::decode(f_port, bytes),
         DeviceModel::NwaveNps405 => nwave::decode(nwave::Layout::Plain, f_port, bytes),
         DeviceModel::NwaveNps405Battery => nwave::decode(nwave::Layout::WithBattery, f_port, bytes),
-        DeviceModel::Clearbay => {
-            Err(Refusal::undecodable("a device of this model publishes JSON on its own topic"))
-        }
+        DeviceModel::Clearbay => Err(Refusal::undecodable(
+            "a device of this model publishes JSON on its own topic",
+        )),
     }
 }
 

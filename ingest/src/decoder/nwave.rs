@@ -82,7 +82,11 @@ fn tagged(layout: Layout, bytes: &[u8]) -> Result<Reading, Refusal> {
         // A tag read while no vehicle is there says nothing of the bay's last change.
         return Err(Refusal::no_occupancy("a tag without a vehicle"));
     }
-    Ok(Reading { battery_mv, tag: Some(hex::encode_upper(tag)), ..state_change(state) })
+    Ok(Reading {
+        battery_mv,
+        tag: Some(hex::encode_upper(tag)),
+        ..state_change(state)
+    })
 }
 
 const fn occupied(state: u8) -> bool {

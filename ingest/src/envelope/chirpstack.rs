@@ -28,8 +28,14 @@ struct DeviceInfo {
 
 pub(super) fn unwrap(topic_device: &str, payload: &[u8]) -> Result<Unwrapped, Refusal> {
     let message: Message = json(payload)?;
-    if !message.device_info.dev_eui.eq_ignore_ascii_case(topic_device) {
-        return Err(Refusal::undecodable("the message names another device than its topic"));
+    if !message
+        .device_info
+        .dev_eui
+        .eq_ignore_ascii_case(topic_device)
+    {
+        return Err(Refusal::undecodable(
+            "the message names another device than its topic",
+        ));
     }
     let at = earliest(&message.rx_info)
         .or(message.time)

@@ -39,8 +39,11 @@ pub enum Content {
 }
 
 /// The filters under which devices publish.
-pub const FILTERS: [&str; 3] =
-    ["clearbay/v1/devices/+/up", "v3/+/devices/+/up", "application/+/device/+/event/+"];
+pub const FILTERS: [&str; 3] = [
+    "clearbay/v1/devices/+/up",
+    "v3/+/devices/+/up",
+    "application/+/device/+/event/+",
+];
 
 /// Unwraps a message by its topic.
 ///
@@ -52,10 +55,13 @@ pub fn unwrap(topic: &str, payload: &[u8]) -> Result<Unwrapped, Refusal> {
         ["clearbay", "v1", "devices", device, "up"] => own::unwrap(device, payload),
         ["v3", _, "devices", device, "up"] => tts::unwrap(device, payload),
         ["application", _, "device", device, "event", "up"] => chirpstack::unwrap(device, payload),
-        ["application", _, "device", _, "event", kind] => {
-            Err(Refusal::no_occupancy(format!("a network server's {kind} event")))
-        }
-        _ => Err(Refusal::new(Reason::UnknownTopic, "no device publishes here")),
+        ["application", _, "device", _, "event", kind] => Err(Refusal::no_occupancy(format!(
+            "a network server's {kind} event"
+        ))),
+        _ => Err(Refusal::new(
+            Reason::UnknownTopic,
+            "no device publishes here",
+        )),
     }
 }
 
@@ -65,7 +71,9 @@ fn json<'a, T: Deserialize<'a>>(payload: &'a [u8]) -> Result<T, Refusal> {
 
 fn base64(text: &str) -> Result<Vec<u8>, Refusal> {
     use ::base64::Engine;
-    ::base64::engine::general_purpose::STANDARD.decode(text).map_err(Refusal::undecodable)
+    ::base64::engine::general_purpose::STANDARD
+        .decode(text)
+        .map_err(Refusal::undecodable)
 }
 
 /// What a gateway tells of one reception.
@@ -77,5 +85,8 @@ struct Reception {
 
 /// The earliest time at which a gateway heard the message: the same whichever copy arrives first.
 fn earliest(receptions: &[Reception]) -> Option<Timestamp> {
-    receptions.iter().filter_map(|reception| reception.time).min()
+    receptions
+        .iter()
+        .filter_map(|reception| reception.time)
+        .min()
 }

@@ -21,7 +21,9 @@ struct Message<'a> {
 pub(super) fn unwrap(topic_device: &str, payload: &[u8]) -> Result<Unwrapped, Refusal> {
     let message: Message<'_> = json(payload)?;
     if message.device != topic_device {
-        return Err(Refusal::undecodable("the message names another device than its topic"));
+        return Err(Refusal::undecodable(
+            "the message names another device than its topic",
+        ));
     }
     Ok(Unwrapped {
         device: topic_device.to_owned(),

@@ -35,7 +35,9 @@ struct Uplink {
 pub(super) fn unwrap(topic_device: &str, payload: &[u8]) -> Result<Unwrapped, Refusal> {
     let message: Message = json(payload)?;
     if message.end_device_ids.device_id != topic_device {
-        return Err(Refusal::undecodable("the message names another device than its topic"));
+        return Err(Refusal::undecodable(
+            "the message names another device than its topic",
+        ));
     }
     let uplink = message.uplink_message;
     let at = earliest(&uplink.rx_metadata)

@@ -1,0 +1,125 @@
+//! A database for one test.
+
+use std::str::FromStr;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
+use store::Store;
+use uuid::Uuid;
+
+/// A migrated database of its own, dropped with this value.
+pub struct TestDatabase {
+    /// The store on it.
+    pub store: Store,
+    /// Raw access, to look at tables as an auditor would.
+    pub pool: PgPool,
+    /// Its address.
+    pub url: String,
+    name: String,
+    server: PgConnectOptions,
+}
+
+impl TestDatabase {
+    /// Makes one on the server that `cargo xtask test` provides.
+    ///
+    /// # Panics
+    /// Where there is no server, or it refuses.
+    pub async fn create() -> Self {
+        crate::log();
+        let server = PgConnectOptions::from_str(&crate::provided("CLEARBAY_TEST_DATABASE_URL"))
+            .unwrap()
+            .disable_statement_logging();
+        let name = format!("clearbay_test_{}", Uuid::new_v4().simple());
+        let mut connection = PgConnection::connect_with(&server).await.unwrap();
+        // template0 has no users of its own that could be in the way of another test's.
+        let create = AssertSqlSafe(format!("CREATE DATABASE {name} TEMPLATE template0"));
+        connection.execute(create).await.unwrap();
+        connection.close().await.unwrap();
+        let options = server.clone().database(&name);
+        let url = options.to_url_lossy().to_string();
+        let store = Store::connect(&url, 8).await.unwrap();
+        store.migrate().await.unwrap();
+        let pool = PgPoolOptions::new()
+            .max_connections(4)
+            .connect_with(options)
+            .await
+            .unwrap();
+        Self {
+            store,
+            pool,
+            url,
+            name,
+            server,
+        }
+    }
+
+    /// Refuses new connections and ends those there are, as a database that goes away would.
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    pub async fn take_away(&self) {
+        self.allow_connections(false).await;
+        let mut connection = PgConnection::connect_with(&self.server).await.unwrap();
+        sqlx::query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1")
+            .bind(&self.name)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+
+    /// Undoes [`TestDatabase::take_away`].
+    ///
+    /// # Panics
+    /// Where the server refuses.
+    pub async fn bring_back(&self) {
+        self.allow_connections(true).await;
+    }
+
+    async fn allow_connections(&self, allow: bool) {
+        let name = &self.name;
+        let alter = AssertSqlSafe(format!("ALTER DATABASE {name} ALLOW_CONNECTIONS {allow}"));
+        let mut connection = PgConnection::connect_with(&self.server).await.unwrap();
+        connection.execute(alter).await.unwrap();
+    }
+
+    /// How many rows a table has.
+    ///
+    /// # Panics
+    /// Where there is no such table.
+    pub async fn count(&self, table: &str) -> i64 {
+        let count = AssertSqlSafe(format!("SELECT count(*) FROM {table}"));
+        sqlx::query_scalar(count)
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// What of a message gave no event, by reason, in order of reason.
+    ///
+    /// # Panics
+    /// Where the database does not answer.
+    pub async fn refused(&self) -> Vec<(String, i64)> {
+        self.store.refused_counts().await.unwrap()
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        let (name, server) = (self.name.clone(), self.server.clone());
+        // A destructor cannot await on the test's own runtime.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()?;
+            runtime.block_on(async {
+                let mut connection = PgConnection::connect_with(&server).await?;
+                let drop = format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)");
+                connection.execute(AssertSqlSafe(drop)).await?;
+                anyhow::Ok(())
+            })
+        });
+        if !matches!(dropping.join(), Ok(Ok(()))) {
+            eprintln!("database {} could not be dropped", self.name);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Sensors, as a broker meets them.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use serde_json::json;
+use uuid::Uuid;
+
+/// A message before it is published.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// Its topic.
+    pub topic: String,
+    /// Its payload.
+    pub payload: Vec<u8>,
+}
+
+/// A message in Clearbay's own JSON.
+pub fn told(device: &str, at: DateTime<Utc>, seq: i64, occupied: bool) -> Told {
+    let payload = json!({"device": device, "at": at, "seq": seq, "occupied": occupied});
+    Told {
+        topic: format!("clearbay/v1/devices/{device}/up"),
+        payload: payload.to_string().into_bytes(),
+    }
+}
+
+/// Publishes all, in order, at QoS 1, and returns when the broker has acknowledged each.
+///
+/// # Panics
+/// Where the broker is away.
+pub async fn publish(url: &str, messages: Vec<Told>) {
+    let due = messages.len();
+    let (client, mut events) = AsyncClient::new(options(url), 100);
+    let sending = tokio::spawn(async move {
+        for message in messages {
+            client
+                .publish(message.topic, QoS::AtLeastOnce, false, message.payload)
+                .await
+                .unwrap();
+        }
+        // The queue ends with the last sender; it must outlive the acknowledgements.
+        client
+    });
+    let mut acknowledged = 0;
+    while acknowledged < due {
+        match tokio::time::timeout(Duration::from_secs(60), events.poll()).await {
+            Ok(Ok(Event::Incoming(Packet::PubAck(_)))) => acknowledged += 1,
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => panic!("after {acknowledged} of {due} acknowledgements: {error}"),
+            Err(_) => panic!("the broker acknowledges no more, after {acknowledged} of {due}"),
+        }
+    }
+    let _ = sending.await.unwrap().disconnect().await;
+    while !matches!(
+        events.poll().await,
+        Ok(Event::Outgoing(rumqttc::Outgoing::Disconnect)) | Err(_)
+    ) {}
+}
+
+/// Somebody who reads topics of the broker at QoS 1.
+pub struct Listener {
+    messages: tokio::sync::mpsc::UnboundedReceiver<Told>,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Listener {
+    /// Subscribes, and returns when the broker has confirmed it.
+    ///
+    /// # Panics
+    /// Where the broker is away.
+    pub async fn subscribe(url: &str, filter: &str) -> Self {
+        let (client, mut events) = AsyncClient::new(options(url), 10);
+        client.subscribe(filter, QoS::AtLeastOnce).await.unwrap();
+        while !matches!(
+            events.poll().await.unwrap(),
+            Event::Incoming(Packet::SubAck(_))
+        ) {}
+        let (send, messages) = tokio::sync::mpsc::unbounded_channel();
+        let task = tokio::spawn(async move {
+            let _client = client;
+            while let Ok(event) = events.poll().await {
+                if let Event::Incoming(Packet::Publish(publish)) = event {
+                    let told = Told {
+                        topic: publish.topic,
+                        payload: publish.payload.to_vec(),
+                    };
+                    if send.send(told).is_err() {
+                        return;
+                    }
+                }
+            }
+        });
+        Self { messages, task }
+    }
+
+    /// The next message.
+    ///
+    /// # Panics
+    /// Where none comes within two minutes.
+    pub async fn next(&mut self) -> Told {
+        let next = tokio::time::timeout(Duration::from_secs(120), self.messages.recv());
+        next.await
+            .expect("no message came")
+            .expect("the connection ended")
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+fn options(url: &str) -> MqttOptions {
+    let mut options =
+        MqttOptions::parse_url(format!("{url}?client_id={}", Uuid::new_v4().simple())).unwrap();
+    options.set_max_packet_size(1024 * 1024, 1024 * 1024);
+    options
+}

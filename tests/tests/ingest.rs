@@ -1,0 +1,209 @@
+//! From a sensor's message to what is kept of it, over both brokers.
+
+#![allow(clippy::unwrap_used)]
+
+use chrono::{DateTime, TimeDelta, Utc};
+use domain::board::OccupancyDelta;
+use tests::broker::BrokerKind;
+use tests::city::{self, past};
+use tests::ingesting::{Ingesting, comings_and_goings, set_up, subscribed_once};
+use tests::sensors::{Listener, Told, publish, told};
+use tests::{eventually, over_both_brokers};
+
+over_both_brokers!(
+    messages_become_events_stays_and_states,
+    what_gives_no_event_is_kept_with_its_reason,
+    a_delta_is_told_after_the_commit,
+    a_message_that_is_too_large_holds_up_nothing,
+    what_the_database_refuses_holds_up_nothing,
+    a_device_is_known_as_soon_as_it_is_installed,
+);
+
+async fn messages_become_events_stays_and_states(kind: BrokerKind) {
+    let (database, broker) = set_up(kind).await;
+    subscribed_once(&database, &broker).await;
+    let ingest = Ingesting::start(&database.store, &broker.url);
+    publish(&broker.url, comings_and_goings("lot-0-0-sensor", 201)).await;
+    publish(&broker.url, comings_and_goings("lot-0-1-sensor", 200)).await;
+    eventually("all events", || async {
+        database.count("event").await == 402
+    })
+    .await;
+    ingest.stop().await;
+    assert_eq!(database.count("stay").await, 201);
+    let states: Vec<(String, bool, bool)> = sqlx::query_as(
+        "SELECT code, occupied, since = last_at FROM bay_state JOIN bay USING (bay_id)
+         WHERE code LIKE 'lot-0-%' ORDER BY code",
+    )
+    .fetch_all(&database.pool)
+    .await
+    .unwrap();
+    let expected = [
+        ("lot-0-0".to_owned(), true, true),
+        ("lot-0-1".to_owned(), false, true),
+    ];
+    assert_eq!(states, expected);
+    assert_eq!(database.refused().await, []);
+}
+
+async fn what_gives_no_event_is_kept_with_its_reason(kind: BrokerKind) {
+    let (database, broker) = set_up(kind).await;
+    subscribed_once(&database, &broker).await;
+    let on = |topic: &str, payload: &[u8]| Told {
+        topic: topic.into(),
+        payload: payload.into(),
+    };
+    let known = "clearbay/v1/devices/lot-0-0-sensor/up";
+    let messages = vec![
+        told("nobody-sensor", past(), 1, true),
+        on(known, b"{"),
+        on(known, b"\xff\x00"),
+        on(known, b""),
+        on(
+            known,
+            br#"{"device":"lot-0-1-sensor","at":"2026-01-01T00:00:00Z","seq":1,"occupied":true}"#,
+        ),
+        told("lot-0-0-sensor", Utc::now() + TimeDelta::days(1), 2, true),
+        on("application/a/device/0011223344556677/event/join", b"{}"),
+        on(
+            "application/a/device/0011223344556677/event/status",
+            br#"{"batteryLevel":75.0}"#,
+        ),
+    ];
+    let ingest = Ingesting::start(&database.store, &broker.url);
+    publish(&broker.url, messages.clone()).await;
+    publish(&broker.url, vec![told("lot-0-0-sensor", past(), 3, true)]).await;
+    eventually("the good one", || async {
+        database.count("event").await == 2
+    })
+    .await;
+    ingest.stop().await;
+    let counts = [
+        ("clock_ahead", 1),
+        ("no_occupancy", 2),
+        ("undecodable", 4),
+        ("unknown_device", 1),
+    ];
+    assert_eq!(
+        database.refused().await,
+        counts.map(|(reason, n)| (reason.to_owned(), n))
+    );
+    let kept: Vec<(String, Vec<u8>)> =
+        sqlx::query_as("SELECT topic, payload FROM refused_message ORDER BY refused_message_id")
+            .fetch_all(&database.pool)
+            .await
+            .unwrap();
+    let sent: Vec<_> = messages.into_iter().map(|m| (m.topic, m.payload)).collect();
+    assert_eq!(kept, sent, "kept whole, as they came");
+    // They were acknowledged: whoever reads next meets none of them.
+    let ingest = Ingesting::start(&database.store, &broker.url);
+    publish(&broker.url, vec![told("lot-0-0-sensor", past(), 4, false)]).await;
+    eventually("one more", || async { database.count("event").await == 3 }).await;
+    ingest.stop().await;
+    assert_eq!(database.count("refused_message").await, 8);
+}
+
+async fn a_delta_is_told_after_the_commit(kind: BrokerKind) {
+    let (database, broker) = set_up(kind).await;
+    subscribed_once(&database, &broker).await;
+    let mut listener = Listener::subscribe(&broker.url, "clearbay/v1/occupancy/+").await;
+    let ingest = Ingesting::start(&database.store, &broker.url);
+    for message in comings_and_goings("lot-1-2-sensor", 30) {
+        publish(&broker.url, vec![message]).await;
+        let heard = listener.next().await;
+        assert_eq!(heard.topic, "clearbay/v1/occupancy/lot-1");
+        let delta: OccupancyDelta = serde_json::from_slice(&heard.payload).unwrap();
+        let [bay] = &delta.bays[..] else {
+            panic!("one bay spoke: {delta:?}")
+        };
+        let kept: (bool, DateTime<Utc>, DateTime<Utc>) = sqlx::query_as(
+            "SELECT bay_state.occupied, since, last_at FROM bay_state JOIN bay USING (bay_id)
+             JOIN event USING (bay_id)
+             WHERE bay_id = $1 AND bay.code = 'lot-1-2' AND event.at = last_at",
+        )
+        .bind(bay.bay.0)
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+        assert_eq!(kept, (bay.occupied, bay.since, bay.heard_at));
+    }
+    ingest.stop().await;
+}
+
+async fn a_message_that_is_too_large_holds_up_nothing(kind: BrokerKind) {
+    let (database, broker) = set_up(kind).await;
+    subscribed_once(&database, &broker).await;
+    let topic = "clearbay/v1/devices/lot-0-0-sensor/up".to_owned();
+    let large = Told {
+        topic,
+        payload: vec![b' '; 100_000],
+    };
+    publish(
+        &broker.url,
+        vec![large, told("lot-0-0-sensor", past(), 1, true)],
+    )
+    .await;
+    let ingest = Ingesting::start(&database.store, &broker.url);
+    eventually("the one behind it", || async {
+        database.count("event").await == 2
+    })
+    .await;
+    ingest.stop().await;
+    assert_eq!(database.refused().await, [("too_large".to_owned(), 1)]);
+    let kept: i32 = sqlx::query_scalar("SELECT length(payload) FROM refused_message")
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+    assert_eq!(
+        kept, 65_536,
+        "of a message without bound only so much is kept"
+    );
+}
+
+async fn what_the_database_refuses_holds_up_nothing(kind: BrokerKind) {
+    let (database, broker) = set_up(kind).await;
+    subscribed_once(&database, &broker).await;
+    let mut messages = comings_and_goings("lot-0-0-sensor", 40);
+    // Before PostgreSQL's calendar begins.
+    let refused = told(
+        "lot-0-0-sensor",
+        "-9999-01-01T00:00:00Z".parse().unwrap(),
+        1,
+        true,
+    );
+    messages.insert(23, refused.clone());
+    publish(&broker.url, messages).await;
+    let ingest = Ingesting::start(&database.store, &broker.url);
+    eventually("all others", || async {
+        database.count("event").await == 41
+    })
+    .await;
+    ingest.stop().await;
+    let kept: Vec<(String, Vec<u8>)> =
+        sqlx::query_as("SELECT reason, payload FROM refused_message")
+            .fetch_all(&database.pool)
+            .await
+            .unwrap();
+    assert_eq!(kept, [("rejected".to_owned(), refused.payload)]);
+}
+
+async fn a_device_is_known_as_soon_as_it_is_installed(kind: BrokerKind) {
+    let (database, broker) = set_up(kind).await;
+    subscribed_once(&database, &broker).await;
+    let ingest = Ingesting::start(&database.store, &broker.url);
+    publish(&broker.url, vec![told("lot-2-0-sensor", past(), 1, true)]).await;
+    let refused = || async { database.count("refused_message").await == 1 };
+    eventually("a stranger's message", refused).await;
+    database
+        .store
+        .place_import(&city::small(3, 5))
+        .await
+        .unwrap();
+    publish(&broker.url, vec![told("lot-2-0-sensor", past(), 2, true)]).await;
+    eventually("the installed device's", || async {
+        database.count("event").await == 2
+    })
+    .await;
+    ingest.stop().await;
+    assert_eq!(database.refused().await, [("unknown_device".to_owned(), 1)]);
+}
