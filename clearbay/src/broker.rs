@@ -46,14 +46,19 @@ pub fn start() -> anyhow::Result<String> {
         v4: Some(HashMap::from([("clearbay".to_owned(), settings)])),
         ..Config::default()
     };
-    std::thread::Builder::new().name("broker".to_owned()).spawn(move || {
-        if let Err(error) = Broker::new(config).start() {
-            tracing::error!(%error, "the broker stopped");
-        }
-    })?;
+    std::thread::Builder::new()
+        .name("broker".to_owned())
+        .spawn(move || {
+            if let Err(error) = Broker::new(config).start() {
+                tracing::error!(%error, "the broker stopped");
+            }
+        })?;
     let started = Instant::now();
     while std::net::TcpStream::connect(listen).is_err() {
-        anyhow::ensure!(started.elapsed() < Duration::from_secs(10), "the broker did not start");
+        anyhow::ensure!(
+            started.elapsed() < Duration::from_secs(10),
+            "the broker did not start"
+        );
         std::thread::sleep(Duration::from_millis(10));
     }
     Ok(format!("mqtt://{listen}"))

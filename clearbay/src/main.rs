@@ -13,10 +13,20 @@ mod shutdown;
 #[command(name = "clearbay", version, arg_required_else_help = true)]
 struct Cli {
     /// Which messages to log, as in RUST_LOG.
-    #[arg(long, global = true, env = "CLEARBAY_LOG", default_value = "info,rumqttd=warn,rumqttc=warn,sqlx=warn")]
+    #[arg(
+        long,
+        global = true,
+        env = "CLEARBAY_LOG",
+        default_value = "info,rumqttd=warn,rumqttc=warn,sqlx=warn"
+    )]
     log: String,
     /// How to log: lines for people or JSON for machines.
-    #[arg(long, global = true, env = "CLEARBAY_LOG_FORMAT", default_value = "text")]
+    #[arg(
+        long,
+        global = true,
+        env = "CLEARBAY_LOG_FORMAT",
+        default_value = "text"
+    )]
     log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
@@ -48,7 +58,10 @@ enum Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log(&cli);
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
     };
@@ -78,7 +91,9 @@ fn fail(error: &anyhow::Error) -> ExitCode {
 
 fn log(cli: &Cli) {
     let filter = EnvFilter::try_new(&cli.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr);
     match cli.log_format {
         LogFormat::Text => builder.init(),
         LogFormat::Json => builder.json().init(),

@@ -36,11 +36,18 @@ pub fn demo(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         secrets.entry(name.to_owned()).or_insert_with(|| {
             let token = api::secret::random_token();
             // Passwords are typed by hand; ten characters of base 64 are sixty bits.
-            if name.ends_with("PASSWORD") { token.chars().take(10).collect() } else { token }
+            if name.ends_with("PASSWORD") {
+                token.chars().take(10).collect()
+            } else {
+                token
+            }
         });
     }
     if secrets.len() > known {
-        let text: String = secrets.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+        let text: String = secrets
+            .iter()
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect();
         std::fs::OpenOptions::new()
             .write(true)
             .create(true)

@@ -69,7 +69,11 @@ impl Lang {
             .take(2)
             .map(|(count, unit)| format!("{count}{unit}"))
             .collect();
-        if words.is_empty() { format!("0{m}") } else { words.join(" ") }
+        if words.is_empty() {
+            format!("0{m}")
+        } else {
+            words.join(" ")
+        }
     }
 }
 

@@ -81,7 +81,10 @@ pub fn acts(
                 sense(&mut out, &mut rng, device, &plan, day, number, dead);
             }
             let mut rng = chance(seed, number, day, 2);
-            out.extend(plan.iter().filter_map(|stay| sale(&mut rng, seed, &bay.code, bay.class, stay)));
+            out.extend(
+                plan.iter()
+                    .filter_map(|stay| sale(&mut rng, seed, &bay.code, bay.class, stay)),
+            );
         }
     }
     out.retain(|act| from <= act.when && act.when < to);
@@ -105,14 +108,29 @@ fn sense(
         if alive(at) {
             let (topic, payload) = message(device, &statement);
             let when = at + TimeDelta::milliseconds(delay_ms);
-            out.push(Act { when, kind: Kind::Message { topic, payload, heartbeat } });
+            out.push(Act {
+                when,
+                kind: Kind::Message {
+                    topic,
+                    payload,
+                    heartbeat,
+                },
+            });
         }
     };
     let mut before = start;
-    let changes = plan.iter().flat_map(|stay| [(stay.from, true), (stay.to, false)]);
+    let changes = plan
+        .iter()
+        .flat_map(|stay| [(stay.from, true), (stay.to, false)]);
     for (at, occupied) in changes {
-        let previous_min = u16::try_from((at - before).num_minutes()).ok().or(Some(u16::MAX));
-        let statement = Statement { at, occupied, previous_min };
+        let previous_min = u16::try_from((at - before).num_minutes())
+            .ok()
+            .or(Some(u16::MAX));
+        let statement = Statement {
+            at,
+            occupied,
+            previous_min,
+        };
         before = at;
         // One in two hundred never arrives: the next heartbeat tells.
         if rng.random_bool(0.005) {
@@ -125,14 +143,28 @@ fn sense(
         };
         say(at, statement, delay_ms, false);
         if rng.random_bool(0.02) {
-            say(at, statement, delay_ms + rng.random_range(500..20_000), false);
+            say(
+                at,
+                statement,
+                delay_ms + rng.random_range(500..20_000),
+                false,
+            );
         }
     }
     let offset_s = i64::from(number * 7 % 3_600);
     for hour in 0..24 {
         let at = start + TimeDelta::seconds(hour * 3_600 + offset_s);
         let occupied = plan.iter().any(|stay| stay.from <= at && at < stay.to);
-        say(at, Statement { at, occupied, previous_min: None }, rng.random_range(200..3_000), true);
+        say(
+            at,
+            Statement {
+                at,
+                occupied,
+                previous_min: None,
+            },
+            rng.random_range(200..3_000),
+            true,
+        );
     }
 }
 
@@ -158,7 +190,11 @@ fn sale(
             plate: stay.plate.clone(),
             minutes: stay.paid_min,
             paid_after_s: (stay.habit != Habit::GivesUp).then_some(delay_s),
-            error_vnd: if stay.habit == Habit::WrongAmount { -error } else { 0 },
+            error_vnd: if stay.habit == Habit::WrongAmount {
+                -error
+            } else {
+                0
+            },
         }),
     })
 }

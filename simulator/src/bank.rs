@@ -50,7 +50,9 @@ impl Bank {
     /// # Errors
     /// Where the API refuses or does not answer.
     pub async fn tell(&self, notices: &[BankNotice]) -> anyhow::Result<Reply> {
-        let body = serde_json::to_vec(&Webhook { transactions: notices })?;
+        let body = serde_json::to_vec(&Webhook {
+            transactions: notices,
+        })?;
         insist(|| {
             self.api
                 .post("/api/v1/gateways/vietqr/webhook")
@@ -78,7 +80,12 @@ impl Bank {
 ///
 /// # Errors
 /// Where a bank's app would refuse the code.
-pub fn transfer(qr: &str, key: Uuid, error_vnd: i64, paid_at: Timestamp) -> anyhow::Result<BankNotice> {
+pub fn transfer(
+    qr: &str,
+    key: Uuid,
+    error_vnd: i64,
+    paid_at: Timestamp,
+) -> anyhow::Result<BankNotice> {
     let code = VietQr::parse(qr)?;
     let amount = code.amount_vnd.unwrap_or_default() + error_vnd;
     let text = code.purpose.unwrap_or_default();

@@ -30,8 +30,12 @@ pub async fn buy(api: &Api, bank: &Bank, sale: &Sale) -> anyhow::Result<()> {
         "bay": sale.bay, "plate": sale.plate, "class": sale.class, "minutes": sale.minutes,
     });
     let key = sale.key.to_string();
-    let session: Opened =
-        insist(|| api.post("/api/v1/sessions").header("idempotency-key", &key).json(&body)).await?;
+    let session: Opened = insist(|| {
+        api.post("/api/v1/sessions")
+            .header("idempotency-key", &key)
+            .json(&body)
+    })
+    .await?;
     let path = format!("/api/v1/sessions/{}/payments", session.id);
     let payment: Payment = insist(|| {
         api.post(&path)
@@ -40,7 +44,9 @@ pub async fn buy(api: &Api, bank: &Bank, sale: &Sale) -> anyhow::Result<()> {
             .json(&json!({ "gateway": "vietqr" }))
     })
     .await?;
-    let (Some(qr), Some(delay_s)) = (payment.qr, sale.paid_after_s) else { return Ok(()) };
+    let (Some(qr), Some(delay_s)) = (payment.qr, sale.paid_after_s) else {
+        return Ok(());
+    };
     tokio::time::sleep(Duration::from_secs(u64::from(delay_s))).await;
     let notice = transfer(&qr, sale.key, sale.error_vnd, Utc::now().trunc_subsecs(6))?;
     bank.tell(std::slice::from_ref(&notice)).await?;

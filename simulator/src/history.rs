@@ -60,7 +60,11 @@ pub async fn send(
     let (mut messages, mut sales) = (Vec::new(), Vec::new());
     for Act { when, kind } in acts {
         match kind {
-            Kind::Message { topic, payload, heartbeat } => {
+            Kind::Message {
+                topic,
+                payload,
+                heartbeat,
+            } => {
                 let old = heartbeat && when < now - HEARTBEATS_KEPT;
                 if !old || chrono::Timelike::hour(&when).is_multiple_of(6) {
                     messages.push((topic, payload));
@@ -69,7 +73,11 @@ pub async fn send(
             Kind::Sale(sale) => sales.push((when, sale)),
         }
     }
-    let mut sent = Sent { messages: messages.len(), sales: sales.len(), ..Sent::default() };
+    let mut sent = Sent {
+        messages: messages.len(),
+        sales: sales.len(),
+        ..Sent::default()
+    };
     let publish = async {
         for (topic, payload) in messages {
             publisher.publish(topic, payload).await?;
@@ -80,10 +88,16 @@ pub async fn send(
     let uploads = stream::iter(sales.chunks(UPLOAD))
         .map(|sales| upload(api, bank, sales, now))
         .buffer_unordered(UPLOADS)
-        .try_fold((0, 0), |sum, part| async move { Ok((sum.0 + part.0, sum.1 + part.1)) });
+        .try_fold((0, 0), |sum, part| async move {
+            Ok((sum.0 + part.0, sum.1 + part.1))
+        });
     let ((), (refused, transfers)) = tokio::try_join!(publish, uploads)?;
     (sent.refused, sent.transfers) = (refused, transfers);
-    tracing::debug!(?sent, seconds = started.elapsed().as_secs_f32(), "sent a part of the past");
+    tracing::debug!(
+        ?sent,
+        seconds = started.elapsed().as_secs_f32(),
+        "sent a part of the past"
+    );
     Ok(sent)
 }
 

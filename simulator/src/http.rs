@@ -22,15 +22,25 @@ impl Api {
     /// # Errors
     /// Where no client can be made.
     pub fn new(url: &str) -> anyhow::Result<Self> {
-        let client = Client::builder().timeout(Duration::from_secs(30)).no_proxy().build()?;
+        let client = Client::builder()
+            .timeout(Duration::from_secs(30))
+            .no_proxy()
+            .build()?;
         let url = url.trim_end_matches('/').to_owned();
-        Ok(Self { client, url, import_token: String::new() })
+        Ok(Self {
+            client,
+            url,
+            import_token: String::new(),
+        })
     }
 
     /// The same client with the token of terminals that upload sales.
     #[must_use]
     pub fn with_import_token(self, token: &str) -> Self {
-        Self { import_token: token.to_owned(), ..self }
+        Self {
+            import_token: token.to_owned(),
+            ..self
+        }
     }
 
     /// A POST to a path, as a terminal makes it.
@@ -46,7 +56,9 @@ impl Api {
     /// Whether the API says that it is ready.
     pub async fn is_ready(&self) -> bool {
         let request = self.client.get(format!("{}/readyz", self.url)).send();
-        request.await.is_ok_and(|response| response.status().is_success())
+        request
+            .await
+            .is_ok_and(|response| response.status().is_success())
     }
 }
 
@@ -61,14 +73,19 @@ pub async fn insist<T: DeserializeOwned>(
     for attempt in 1..=TRIES {
         match request().send().await {
             Ok(response) if response.status().is_success() => {
-                return response.json().await.context("the API's reply cannot be read");
+                return response
+                    .json()
+                    .await
+                    .context("the API's reply cannot be read");
             }
             Ok(response) if !is_later(response.status()) => {
                 let status = response.status();
                 let text = response.text().await.unwrap_or_default();
                 anyhow::bail!("the API refused ({status}): {text}");
             }
-            Ok(response) if attempt == TRIES => anyhow::bail!("the API answers {}", response.status()),
+            Ok(response) if attempt == TRIES => {
+                anyhow::bail!("the API answers {}", response.status())
+            }
             Err(error) if attempt == TRIES => return Err(error).context("the API does not answer"),
             _ => tokio::time::sleep(pause).await,
         }

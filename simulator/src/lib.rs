@@ -63,5 +63,12 @@ async fn play(options: &Options) -> anyhow::Result<()> {
     }
     let bank = bank::Bank::new(api.clone(), options.webhook_secret.clone());
     let place = city::hanoi(options.bays)?;
-    live::City { options, place, api, bank }.play().await
+    live::City {
+        options,
+        place,
+        api,
+        bank,
+    }
+    .play()
+    .await
 }

@@ -8,6 +8,7 @@ use domain::Timestamp;
 use domain::place::Place;
 use serde::{Deserialize, Serialize};
 
+use crate::Options;
 use crate::act::{Act, Kind, acts};
 use crate::bank::Bank;
 use crate::driver::buy;
@@ -15,7 +16,6 @@ use crate::history::{Sent, send};
 use crate::http::Api;
 use crate::mqtt::Publisher;
 use crate::plan::{day_of, day_start};
-use crate::Options;
 
 /// How often it is remembered how far the city has been played.
 const REMEMBER_EVERY: Duration = Duration::from_secs(10);
@@ -87,7 +87,10 @@ impl City<'_> {
             self.remember(played)?;
         }
         let seconds = started.elapsed().as_secs_f32();
-        println!("history sent: {} messages and {} sales in {seconds:.1} s", total.messages, total.sales);
+        println!(
+            "history sent: {} messages and {} sales in {seconds:.1} s",
+            total.messages, total.sales
+        );
         Ok(())
     }
 
@@ -101,7 +104,13 @@ impl City<'_> {
             .take_while(|day| *day <= last)
             .flat_map(|day| {
                 let range = (played.until, until);
-                acts(&self.place, self.options.seed, day, range, played.dead_since)
+                acts(
+                    &self.place,
+                    self.options.seed,
+                    day,
+                    range,
+                    played.dead_since,
+                )
             })
             .collect();
         out.sort_by_key(|act| act.when);
@@ -124,18 +133,31 @@ impl City<'_> {
     }
 
     fn remembered(&self, now: Timestamp) -> Played {
-        let Options { seed, bays, history_days, state_file, .. } = self.options;
+        let Options {
+            seed,
+            bays,
+            history_days,
+            state_file,
+            ..
+        } = self.options;
         let first = now - TimeDelta::days(i64::from(*history_days));
         let found = std::fs::read(state_file)
             .ok()
             .and_then(|text| serde_json::from_slice::<Played>(&text).ok())
             .filter(|played| played.seed == *seed && played.bays == *bays);
         match found {
-            Some(played) => Played { until: played.until.clamp(first, now), ..played },
+            Some(played) => Played {
+                until: played.until.clamp(first, now),
+                ..played
+            },
             None => Played {
                 seed: *seed,
                 bays: *bays,
-                until: if *history_days == 0 { now } else { day_start(day_of(first)).max(first) },
+                until: if *history_days == 0 {
+                    now
+                } else {
+                    day_start(day_of(first)).max(first)
+                },
                 dead_since: now - TimeDelta::hours(9),
             },
         }

@@ -36,12 +36,19 @@ impl Publisher {
         let id = format!("{name}-{}", uuid::Uuid::new_v4().simple());
         let mut options = MqttOptions::parse_url(format!("{mqtt_url}{separator}client_id={id}"))
             .context("MQTT_URL is not of the form mqtt://user:password@host:port")?;
-        options.set_inflight(INFLIGHT).set_keep_alive(Duration::from_secs(30));
+        options
+            .set_inflight(INFLIGHT)
+            .set_keep_alive(Duration::from_secs(30));
         options.set_max_packet_size(64 * 1024, 64 * 1024);
         let (client, events) = AsyncClient::new(options, usize::from(INFLIGHT));
         let acknowledged = Arc::new(Acknowledged::default());
         let reader = tokio::spawn(read(events, acknowledged.clone()));
-        Ok(Self { client, published: 0, acknowledged, reader })
+        Ok(Self {
+            client,
+            published: 0,
+            acknowledged,
+            reader,
+        })
     }
 
     /// Hands over a message; waits where too many are under way.
@@ -49,7 +56,9 @@ impl Publisher {
     /// # Errors
     /// Where the publisher has ended.
     pub async fn publish(&mut self, topic: String, payload: Vec<u8>) -> anyhow::Result<()> {
-        self.client.publish(topic, QoS::AtLeastOnce, false, payload).await?;
+        self.client
+            .publish(topic, QoS::AtLeastOnce, false, payload)
+            .await?;
         self.published += 1;
         Ok(())
     }

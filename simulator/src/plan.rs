@@ -73,7 +73,10 @@ const DAY_BEGINS: u32 = 4;
 /// When the planned day `day` begins.
 pub fn day_start(day: NaiveDate) -> Timestamp {
     let local = day.and_time(NaiveTime::from_hms_opt(DAY_BEGINS, 0, 0).unwrap_or_default());
-    Ho_Chi_Minh.from_local_datetime(&local).earliest().map_or_else(|| local.and_utc(), |at| at.to_utc())
+    Ho_Chi_Minh
+        .from_local_datetime(&local)
+        .earliest()
+        .map_or_else(|| local.and_utc(), |at| at.to_utc())
 }
 
 /// The planned day in which an instant lies.
@@ -92,7 +95,13 @@ pub fn chance(seed: u64, bay: u32, day: NaiveDate, salt: u64) -> StdRng {
 }
 
 /// The stays of a bay on a planned day, in order, without overlap, within that day.
-pub fn stays(seed: u64, bay: u32, class: VehicleClass, demand: Demand, day: NaiveDate) -> Vec<PlannedStay> {
+pub fn stays(
+    seed: u64,
+    bay: u32,
+    class: VehicleClass,
+    demand: Demand,
+    day: NaiveDate,
+) -> Vec<PlannedStay> {
     let mut rng = chance(seed, bay, day, 0);
     let start = day_start(day);
     let end = start + TimeDelta::days(1) - TimeDelta::minutes(2);
@@ -140,9 +149,17 @@ fn stay_length(rng: &mut StdRng, class: VehicleClass, demand: Demand, hour: usiz
         (Demand::Shopping, _) => (30, 160),
     };
     let minutes: i64 = rng.random_range(low..high);
-    let minutes = if class == VehicleClass::Motorbike { minutes * 3 / 4 } else { minutes };
+    let minutes = if class == VehicleClass::Motorbike {
+        minutes * 3 / 4
+    } else {
+        minutes
+    };
     // A few only stop for a moment.
-    let minutes = if rng.random_bool(0.06) { rng.random_range(4..12) } else { minutes };
+    let minutes = if rng.random_bool(0.06) {
+        rng.random_range(4..12)
+    } else {
+        minutes
+    };
     TimeDelta::seconds(minutes * 60 + rng.random_range(0..60))
 }
 
@@ -180,7 +197,9 @@ fn plate(rng: &mut StdRng, class: VehicleClass) -> String {
     let number = rng.random_range(0..100_000);
     match class {
         VehicleClass::Car => format!("30{}{number:05}", letter(rng)),
-        VehicleClass::Motorbike => format!("29{}{}{number:05}", letter(rng), rng.random_range(1..10)),
+        VehicleClass::Motorbike => {
+            format!("29{}{}{number:05}", letter(rng), rng.random_range(1..10))
+        }
     }
 }
 
@@ -189,17 +208,27 @@ mod tests {
     use super::*;
 
     fn days() -> impl Iterator<Item = NaiveDate> {
-        NaiveDate::from_ymd_opt(2026, 11, 16).into_iter().flat_map(|day| day.iter_days().take(7))
+        NaiveDate::from_ymd_opt(2026, 11, 16)
+            .into_iter()
+            .flat_map(|day| day.iter_days().take(7))
     }
 
     #[test]
     fn a_day_can_be_planned_again_and_stands_alone() {
-        for demand in [Demand::Office, Demand::OldQuarter, Demand::Shopping, Demand::Residential] {
+        for demand in [
+            Demand::Office,
+            Demand::OldQuarter,
+            Demand::Shopping,
+            Demand::Residential,
+        ] {
             for (bay, day) in (0..40).flat_map(|bay| days().map(move |day| (bay, day))) {
                 let plan = stays(7, bay, VehicleClass::Car, demand, day);
                 assert_eq!(plan, stays(7, bay, VehicleClass::Car, demand, day));
                 let (start, end) = (day_start(day), day_start(day + TimeDelta::days(1)));
-                assert!(plan.iter().all(|stay| start <= stay.from && stay.from < stay.to && stay.to < end));
+                assert!(
+                    plan.iter()
+                        .all(|stay| start <= stay.from && stay.from < stay.to && stay.to < end)
+                );
                 assert!(plan.windows(2).all(|pair| pair[0].to < pair[1].from));
             }
         }
@@ -214,17 +243,34 @@ mod tests {
             (Demand::Residential, 1, 10),
         ] {
             let day = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap_or_default();
-            let plans: Vec<_> =
-                (0..400).map(|bay| stays(1, bay, VehicleClass::Car, demand, day)).collect();
+            let plans: Vec<_> = (0..400)
+                .map(|bay| stays(1, bay, VehicleClass::Car, demand, day))
+                .collect();
             let taken = |hour: i64| {
                 let hour = if hour < 4 { hour + 24 } else { hour };
                 let at = day_start(day) + TimeDelta::minutes((hour - 4) * 60 + 30);
-                plans.iter().flatten().filter(|stay| stay.from <= at && at < stay.to).count()
+                plans
+                    .iter()
+                    .flatten()
+                    .filter(|stay| stay.from <= at && at < stay.to)
+                    .count()
             };
-            assert!(taken(busy) > 280, "{demand:?} is full at {busy}: {}", taken(busy));
-            assert!(taken(busy) > taken(quiet) + 60, "{demand:?}: {} {}", taken(busy), taken(quiet));
+            assert!(
+                taken(busy) > 280,
+                "{demand:?} is full at {busy}: {}",
+                taken(busy)
+            );
+            assert!(
+                taken(busy) > taken(quiet) + 60,
+                "{demand:?}: {} {}",
+                taken(busy),
+                taken(quiet)
+            );
             let per_bay = plans.iter().flatten().count() as f64 / 400.0;
-            assert!((2.0..14.0).contains(&per_bay), "{demand:?}: {per_bay} stays a day");
+            assert!(
+                (2.0..14.0).contains(&per_bay),
+                "{demand:?}: {per_bay} stays a day"
+            );
         }
     }
 }

@@ -58,7 +58,12 @@ pub enum RowRefusal {
 }
 
 impl RowRefusal {
-    const ALL: [Self; 4] = [Self::Unreadable, Self::BelowZero, Self::OverCapacity, Self::Repeated];
+    const ALL: [Self; 4] = [
+        Self::Unreadable,
+        Self::BelowZero,
+        Self::OverCapacity,
+        Self::Repeated,
+    ];
 
     /// In words.
     pub const fn text(self) -> &'static str {
@@ -144,7 +149,9 @@ impl Recording {
         let row = row.map_err(|_| RowRefusal::Unreadable)?;
         let local = NaiveDateTime::parse_from_str(&row.updated, "%Y-%m-%d %H:%M:%S");
         // Where clocks went back, the earlier of two instants.
-        let at = local.ok().and_then(|local| London.from_local_datetime(&local).earliest());
+        let at = local
+            .ok()
+            .and_then(|local| London.from_local_datetime(&local).earliest());
         let at = at.ok_or(RowRefusal::Unreadable)?.to_utc();
         if row.occupancy < 0 {
             return Err(RowRefusal::BelowZero);
@@ -156,10 +163,14 @@ impl Recording {
         if !seen.insert((row.code.clone(), row.updated)) {
             return Err(RowRefusal::Repeated);
         }
-        let lot = self.lots.iter().position(|(code, _)| *code == row.code).unwrap_or_else(|| {
-            self.lots.push((row.code.clone(), row.capacity));
-            self.lots.len() - 1
-        });
+        let lot = self
+            .lots
+            .iter()
+            .position(|(code, _)| *code == row.code)
+            .unwrap_or_else(|| {
+                self.lots.push((row.code.clone(), row.capacity));
+                self.lots.len() - 1
+            });
         self.lots[lot].1 = self.lots[lot].1.max(row.capacity);
         self.readings.push(Reading { at, lot, occupied });
         Ok(())
@@ -177,15 +188,19 @@ impl Recording {
 
     /// How many rows were read, taken, and refused by reason.
     pub fn account(&self) -> (usize, usize, Vec<(RowRefusal, usize)>) {
-        let refused =
-            RowRefusal::ALL.map(|why| (why, self.refused.get(&why).copied().unwrap_or(0))).to_vec();
+        let refused = RowRefusal::ALL
+            .map(|why| (why, self.refused.get(&why).copied().unwrap_or(0)))
+            .to_vec();
         (self.rows, self.readings.len(), refused)
     }
 
     /// The closing table.
     pub fn table(&self) -> String {
         let (rows, taken, refused) = self.account();
-        let mut out = format!("{:<24}{rows:>8}\n{:<24}{taken:>8}\n", "rows read", "rows taken");
+        let mut out = format!(
+            "{:<24}{rows:>8}\n{:<24}{taken:>8}\n",
+            "rows read", "rows taken"
+        );
         for (why, count) in refused {
             let _ = writeln!(out, "{:<24}{count:>8}", format!("refused: {}", why.text()));
         }
@@ -202,28 +217,39 @@ impl Recording {
     /// The car parks as a place. The recording knows no prices, so the zone has none, and nothing
     /// of where they lie, so they stand in a grid around the city's middle.
     pub fn place(&self) -> Place {
-        let lots = self.lots.iter().enumerate().map(|(index, (code, capacity))| Lot {
-            code: lot_code(code),
-            name: code.clone(),
-            kind: LotKind::OffStreet,
-            ward: "centre".to_owned(),
-            zone: "none".to_owned(),
-            operator: "bcc".to_owned(),
-            position: [
-                -1.9106 + 0.006 * (index % 6) as f64,
-                52.4711 + 0.004 * (index / 6) as f64,
-            ],
-            bays: (0..*capacity).map(|bay| self.bay(code, bay)).collect(),
-        });
+        let lots = self
+            .lots
+            .iter()
+            .enumerate()
+            .map(|(index, (code, capacity))| Lot {
+                code: lot_code(code),
+                name: code.clone(),
+                kind: LotKind::OffStreet,
+                ward: "centre".to_owned(),
+                zone: "none".to_owned(),
+                operator: "bcc".to_owned(),
+                position: [
+                    -1.9106 + 0.006 * (index % 6) as f64,
+                    52.4711 + 0.004 * (index / 6) as f64,
+                ],
+                bays: (0..*capacity).map(|bay| self.bay(code, bay)).collect(),
+            });
         Place {
-            city: City { code: CITY.to_owned(), name: "Birmingham".to_owned(), timezone: London },
+            city: City {
+                code: CITY.to_owned(),
+                name: "Birmingham".to_owned(),
+                timezone: London,
+            },
             operators: vec![Operator {
                 code: "bcc".to_owned(),
                 name: "Birmingham City Council (recording)".to_owned(),
                 bank_bin: "000000".to_owned(),
                 bank_account: "none".to_owned(),
             }],
-            wards: vec![Ward { code: "centre".to_owned(), name: "Birmingham".to_owned() }],
+            wards: vec![Ward {
+                code: "centre".to_owned(),
+                name: "Birmingham".to_owned(),
+            }],
             zones: vec![Zone {
                 code: "none".to_owned(),
                 name: "Recording without prices".to_owned(),
@@ -240,7 +266,11 @@ impl Recording {
             code: id.to_uppercase(),
             class: VehicleClass::Car,
             outline: [[x, y], [x + 2.5, y], [x + 2.5, y + 5.0], [x, y + 5.0]],
-            device: Some(Device { id, model: DeviceModel::Clearbay, silence_after_s: None }),
+            device: Some(Device {
+                id,
+                model: DeviceModel::Clearbay,
+                silence_after_s: None,
+            }),
         }
     }
 
@@ -262,7 +292,10 @@ impl Recording {
         for (index, reading) in self.readings.iter().enumerate() {
             anyhow::ensure!(!*shutdown.borrow(), "stopped");
             if let (Speed::Times(factor), Some(first)) = (speed, first) {
-                let due = (reading.at - first).to_std().unwrap_or_default().div_f64(factor);
+                let due = (reading.at - first)
+                    .to_std()
+                    .unwrap_or_default()
+                    .div_f64(factor);
                 tokio::time::sleep(due.saturating_sub(started.elapsed())).await;
             }
             let (code, capacity) = &self.lots[reading.lot];
@@ -274,7 +307,9 @@ impl Recording {
                 let payload = format!(
                     "{{\"device\":\"{id}\",\"at\":\"{at}\",\"seq\":{seq},\"occupied\":{occupied}}}"
                 );
-                publisher.publish(format!("clearbay/v1/devices/{id}/up"), payload.into()).await?;
+                publisher
+                    .publish(format!("clearbay/v1/devices/{id}/up"), payload.into())
+                    .await?;
                 sent += 1;
             }
             known[reading.lot] = Some(reading.occupied);
@@ -324,7 +359,10 @@ mod tests {
         let recording = Recording::read(&path).unwrap();
         let (rows, taken, refused) = recording.account();
         assert_eq!(rows, 35_717);
-        assert_eq!(taken + refused.iter().map(|(_, count)| count).sum::<usize>(), rows);
+        assert_eq!(
+            taken + refused.iter().map(|(_, count)| count).sum::<usize>(),
+            rows
+        );
         let count = |why| refused.iter().find(|(found, _)| *found == why).unwrap().1;
         assert_eq!(count(RowRefusal::OverCapacity), 373);
         assert_eq!(count(RowRefusal::BelowZero), 12);
@@ -332,7 +370,10 @@ mod tests {
         let place = recording.place();
         assert_eq!(place.validate(), Ok(()));
         assert_eq!(place.lots.len(), 30);
-        assert_eq!(place.lots.iter().map(|lot| lot.bays.len()).sum::<usize>(), 39_956);
+        assert_eq!(
+            place.lots.iter().map(|lot| lot.bays.len()).sum::<usize>(),
+            39_956
+        );
     }
 
     #[test]

@@ -42,7 +42,10 @@ pub fn message(device: &Device, statement: &Statement) -> (String, Vec<u8>) {
                  \"rx_metadata\":[{{\"gateway_ids\":{{\"gateway_id\":\"hn-gw-1\"}},\"time\":\"{at}\",\"rssi\":-97,\"snr\":7.5}}],\"received_at\":\"{at}\"}}}}",
                 id.to_uppercase()
             );
-            (format!("v3/parking@hanoi/devices/tps-{id}/up"), payload.into_bytes())
+            (
+                format!("v3/parking@hanoi/devices/tps-{id}/up"),
+                payload.into_bytes(),
+            )
         }
         DeviceModel::NwaveNps405 | DeviceModel::NwaveNps405Battery => {
             let (f_port, payload) = nwave(statement);
@@ -52,7 +55,10 @@ pub fn message(device: &Device, statement: &Statement) -> (String, Vec<u8>) {
                  \"fCnt\":{seq},\"fPort\":{f_port},\"data\":\"{data}\",\"rxInfo\":[{{\"gatewayId\":\"hn-gw-2\",\"rssi\":-101,\"snr\":5.2}}]}}",
                 uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{id}{seq}").as_bytes())
             );
-            (format!("application/parking/device/{id}/event/up"), payload.into_bytes())
+            (
+                format!("application/parking/device/{id}/event/up"),
+                payload.into_bytes(),
+            )
         }
     }
 }
@@ -92,14 +98,28 @@ mod tests {
 
     #[test]
     fn lengths_of_stays_are_coded_as_the_vendor_does() {
-        for (minutes, code) in [(0, 0), (74, 74), (90, 90), (160, 104), (239, 119), (240, 120), (659, 126), (660, 127), (9_999, 127)] {
+        for (minutes, code) in [
+            (0, 0),
+            (74, 74),
+            (90, 90),
+            (160, 104),
+            (239, 119),
+            (240, 120),
+            (659, 126),
+            (660, 127),
+            (9_999, 127),
+        ] {
             assert_eq!(duration_code(minutes), code, "{minutes} min");
         }
     }
 
     #[test]
     fn a_change_is_the_vectors_byte() {
-        let statement = Statement { at: Timestamp::UNIX_EPOCH, occupied: true, previous_min: Some(74) };
+        let statement = Statement {
+            at: Timestamp::UNIX_EPOCH,
+            occupied: true,
+            previous_min: Some(74),
+        };
         assert_eq!(nwave(&statement), (1, vec![0x95]));
         assert_eq!(bosch(&statement), (1, vec![0x01]));
     }

@@ -78,9 +78,9 @@ impl StoreError {
             Self::Constraint(_) | Self::Corrupt { .. } => true,
             Self::Database(sqlx::Error::Encode(_)) => true,
             // SQLSTATE class 22: data exception; 23: integrity constraint violation.
-            Self::Database(sqlx::Error::Database(error)) => {
-                error.code().is_some_and(|code| code.starts_with("22") || code.starts_with("23"))
-            }
+            Self::Database(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| code.starts_with("22") || code.starts_with("23")),
             _ => false,
         }
     }

@@ -10,6 +10,7 @@ pub mod city;
 pub mod database;
 pub mod ingesting;
 pub mod sensors;
+pub mod serving;
 
 use std::time::Duration;
 
@@ -55,4 +56,22 @@ macro_rules! over_both_brokers {
             async fn $name() { super::$name($crate::broker::BrokerKind::Mosquitto).await; })*
         }
     };
+}
+
+/// Where data lies that is shared beside the checkout, or beside the checkout it was cloned from.
+pub fn shared_path(name: &str) -> std::path::PathBuf {
+    std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../shared")
+        .join(name)
+}
+
+/// A file that is shared beside the checkout; says so where it is missing, and the test that
+/// needed it is skipped.
+pub fn shared(name: &str) -> Option<Vec<u8>> {
+    let path = shared_path(name);
+    let found = std::fs::read(&path).ok();
+    if found.is_none() {
+        println!("skipped: {} is not on this machine", path.display());
+    }
+    found
 }

@@ -19,7 +19,14 @@ impl Bench {
     pub fn run(&self, workspace: &Workspace) -> anyhow::Result<ExitCode> {
         let _lock = workspace.lock("bench")?;
         println!("program: building for speed (minutes at first)");
-        say::show(&mut workspace.cargo(["build", "--release", "--package", "clearbay-tests", "--bin", "bench"]))?;
+        say::show(&mut workspace.cargo([
+            "build",
+            "--release",
+            "--package",
+            "clearbay-tests",
+            "--bin",
+            "bench",
+        ]))?;
         let mut env = Environment::new();
         let database = env.provide(workspace, Purpose::Bench)?;
         let mut command = std::process::Command::new(workspace.built("release", "bench"));

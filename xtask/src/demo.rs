@@ -34,9 +34,8 @@ impl Demo {
     /// Runs the command.
     pub fn run(&self, workspace: &Workspace) -> anyhow::Result<ExitCode> {
         let _lock = workspace.lock("demo")?;
-        TcpListener::bind((Ipv4Addr::LOCALHOST, self.port)).with_context(|| {
-            format!("port {} is taken; choose another with --port", self.port)
-        })?;
+        TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))
+            .with_context(|| format!("port {} is taken; choose another with --port", self.port))?;
         println!("program: building (minutes at first, seconds later)");
         say::show(&mut workspace.cargo(["build", "--package", "clearbay", "--bin", "clearbay"]))?;
         let bundle = web::build(workspace)?;

@@ -8,12 +8,21 @@ use crate::workspace::Workspace;
 /// Checks formatting, lints, and, where cargo-deny is installed, licences and advisories.
 pub fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
     say::show(&mut workspace.cargo(["fmt", "--all", "--check"]))?;
-    say::show(&mut workspace.cargo(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    say::show(&mut workspace.cargo([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     let deny = Command::new("cargo-deny").arg("--version").output();
     if deny.is_ok_and(|output| output.status.success()) {
         say::show(&mut workspace.cargo(["deny", "check"]))?;
     } else {
-        println!("licences and advisories: skipped, cargo-deny is not installed (cargo install cargo-deny)");
+        println!(
+            "licences and advisories: skipped, cargo-deny is not installed (cargo install cargo-deny)"
+        );
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -31,18 +31,26 @@ pub fn run(command: &mut Command) -> anyhow::Result<String> {
     }
     let stderr = String::from_utf8_lossy(&output.stderr);
     let stdout = String::from_utf8_lossy(&output.stdout);
-    let last = stderr.lines().chain(stdout.lines()).rfind(|line| !line.trim().is_empty());
+    let last = stderr
+        .lines()
+        .chain(stdout.lines())
+        .rfind(|line| !line.trim().is_empty());
     let whole = format!("{stderr}{stdout}");
     if whole.contains("No space left on device") {
         anyhow::bail!("the disk is full; free some space and start again");
     }
-    anyhow::bail!("{name} failed: {}", last.unwrap_or("it gave no reason").trim())
+    anyhow::bail!(
+        "{name} failed: {}",
+        last.unwrap_or("it gave no reason").trim()
+    )
 }
 
 /// Runs a command in sight and fails where it does.
 pub fn show(command: &mut Command) -> anyhow::Result<()> {
     let name = command.get_program().to_string_lossy().into_owned();
-    let status = command.status().with_context(|| format!("cannot run {name}"))?;
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {name}"))?;
     anyhow::ensure!(status.success(), "{name} failed; its own words are above");
     Ok(())
 }

@@ -18,7 +18,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub fn run(program: &Command) -> anyhow::Result<ExitCode> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let mut command = Command::new("setpriv");
-    command.args(["--pdeathsig", "TERM", "--"]).arg(program.get_program()).args(program.get_args());
+    command
+        .args(["--pdeathsig", "TERM", "--"])
+        .arg(program.get_program())
+        .args(program.get_args());
     for (name, value) in program.get_envs() {
         match value {
             Some(value) => command.env(name, value),
@@ -28,9 +31,10 @@ pub fn run(program: &Command) -> anyhow::Result<ExitCode> {
     if let Some(folder) = program.get_current_dir() {
         command.current_dir(folder);
     }
-    let mut child = command.process_group(0).spawn().with_context(|| {
-        format!("cannot start {}", program.get_program().to_string_lossy())
-    })?;
+    let mut child = command
+        .process_group(0)
+        .spawn()
+        .with_context(|| format!("cannot start {}", program.get_program().to_string_lossy()))?;
     let group = Pid::from_raw(-child.id().cast_signed());
     let mut told: Option<Instant> = None;
     loop {
@@ -39,7 +43,11 @@ pub fn run(program: &Command) -> anyhow::Result<ExitCode> {
             let _ = kill(group, Signal::SIGKILL);
             let stopped = told.is_some();
             let code = u8::try_from(status.code().unwrap_or(1)).unwrap_or(1);
-            return Ok(if stopped { ExitCode::SUCCESS } else { ExitCode::from(code) });
+            return Ok(if stopped {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::from(code)
+            });
         }
         if signals.pending().next().is_some() && told.is_none() {
             told = Some(Instant::now());

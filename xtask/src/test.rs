@@ -21,8 +21,14 @@ impl Test {
         let _lock = workspace.lock("test")?;
         let mut env = Environment::new();
         let browser = browser::chromium()?;
-        env.set("CLEARBAY_TEST_CHROMIUM", &browser.chromium.display().to_string());
-        env.set("CLEARBAY_TEST_CHROMEDRIVER", &browser.driver.display().to_string());
+        env.set(
+            "CLEARBAY_TEST_CHROMIUM",
+            &browser.chromium.display().to_string(),
+        );
+        env.set(
+            "CLEARBAY_TEST_CHROMEDRIVER",
+            &browser.driver.display().to_string(),
+        );
         println!("program: building (minutes at first, seconds later)");
         say::show(&mut workspace.cargo(["build", "--package", "clearbay", "--bin", "clearbay"]))?;
         let program = workspace.built("debug", "clearbay");
@@ -37,9 +43,15 @@ impl Test {
             .args(["nextest", "--version"])
             .output()
             .is_ok_and(|output| output.status.success());
-        let runner: &[&str] = if nextest { &["nextest", "run"] } else { &["test", "--no-fail-fast"] };
+        let runner: &[&str] = if nextest {
+            &["nextest", "run"]
+        } else {
+            &["test", "--no-fail-fast"]
+        };
         let mut command = workspace.cargo(runner);
-        command.args(["--workspace", "--exclude", "clearbay-bundler"]).args(&self.args);
+        command
+            .args(["--workspace", "--exclude", "clearbay-bundler"])
+            .args(&self.args);
         env.apply(&mut command);
         let code = supervise::run(&command);
         drop(database);
@@ -65,13 +77,26 @@ impl Environment {
     /// Starts a database and finds a broker.
     pub fn provide(&mut self, workspace: &Workspace, purpose: Purpose) -> anyhow::Result<Database> {
         let mosquitto = broker::mosquitto(workspace)?;
-        self.set("CLEARBAY_TEST_MOSQUITTO", &mosquitto.program.display().to_string());
+        self.set(
+            "CLEARBAY_TEST_MOSQUITTO",
+            &mosquitto.program.display().to_string(),
+        );
         if let Some(libraries) = mosquitto.libraries {
-            self.set("CLEARBAY_TEST_MOSQUITTO_LIBS", &libraries.display().to_string());
+            self.set(
+                "CLEARBAY_TEST_MOSQUITTO_LIBS",
+                &libraries.display().to_string(),
+            );
         }
         let database = database::start(workspace, purpose)?;
         self.set("CLEARBAY_TEST_DATABASE_URL", &database.url);
-        self.set("CLEARBAY_TEST_PG_KIND", if database.timescale { "timescale" } else { "plain" });
+        self.set(
+            "CLEARBAY_TEST_PG_KIND",
+            if database.timescale {
+                "timescale"
+            } else {
+                "plain"
+            },
+        );
         Ok(database)
     }
 

@@ -55,9 +55,10 @@ pub fn build(workspace: &Workspace) -> anyhow::Result<Outcome> {
         Ok(toolchain) => toolchain,
         Err(error) => return Ok(Outcome::Unavailable(format!("{error:#}"))),
     };
-    let built = say::step("web: building the browser's bundle (minutes at first)", || {
-        bundle(workspace, &toolchain, &folder)
-    });
+    let built = say::step(
+        "web: building the browser's bundle (minutes at first)",
+        || bundle(workspace, &toolchain, &folder),
+    );
     if let Err(error) = built {
         return Ok(Outcome::Unavailable(format!("{error:#}")));
     }
@@ -76,15 +77,17 @@ enum Toolchain {
     /// The target came with the toolchain.
     Target,
     /// Debian's compiler for browsers, which builds its standard library from source.
-    Debian {
-        root: PathBuf,
-    },
+    Debian { root: PathBuf },
 }
 
 impl Toolchain {
     fn find(workspace: &Workspace) -> anyhow::Result<Self> {
         let sysroot = say::run(Command::new("rustc").args(["--print", "sysroot"]))?;
-        if Path::new(sysroot.trim()).join("lib/rustlib").join(TARGET).is_dir() {
+        if Path::new(sysroot.trim())
+            .join("lib/rustlib")
+            .join(TARGET)
+            .is_dir()
+        {
             return Ok(Self::Target);
         }
         let wanted = Wanted {
@@ -94,11 +97,14 @@ impl Toolchain {
             libraries: true,
         };
         if workspace.state.join("debs/rustc-web").is_dir() {
-            return Ok(Self::Debian { root: install(&workspace.state, &wanted)? });
+            return Ok(Self::Debian {
+                root: install(&workspace.state, &wanted)?,
+            });
         }
-        let root = say::step("web: fetching Debian's compiler for browsers (about 200 MB, once)", || {
-            install(&workspace.state, &wanted)
-        })?;
+        let root = say::step(
+            "web: fetching Debian's compiler for browsers (about 200 MB, once)",
+            || install(&workspace.state, &wanted),
+        )?;
         Ok(Self::Debian { root })
     }
 
@@ -108,7 +114,10 @@ impl Toolchain {
             root.join("usr/lib").join(multiarch()),
             root.join("usr/lib/llvm-22/lib"),
         ];
-        let libraries: Vec<_> = libraries.iter().map(|path| path.display().to_string()).collect();
+        let libraries: Vec<_> = libraries
+            .iter()
+            .map(|path| path.display().to_string())
+            .collect();
         command
             .env("RUSTC", root.join("usr/bin/rustc"))
             .env("RUSTC_BOOTSTRAP", "1")
@@ -124,7 +133,13 @@ impl Toolchain {
 
 fn bundle(workspace: &Workspace, toolchain: &Toolchain, folder: &Path) -> anyhow::Result<()> {
     let target_dir = workspace.state.join("wasm-target");
-    let mut command = workspace.cargo(["build", "--quiet", "--package", "clearbay-dashboard", "--lib"]);
+    let mut command = workspace.cargo([
+        "build",
+        "--quiet",
+        "--package",
+        "clearbay-dashboard",
+        "--lib",
+    ]);
     command
         .args(["--no-default-features", "--features", "hydrate"])
         .args(["--target", TARGET, "--profile", "wasm"])
@@ -150,7 +165,10 @@ fn bundle(workspace: &Workspace, toolchain: &Toolchain, folder: &Path) -> anyhow
 
 /// A hash of all that the bundle is made from.
 fn fingerprint(workspace: &Workspace) -> anyhow::Result<String> {
-    let mut files = vec![workspace.root.join("Cargo.lock"), workspace.root.join("Cargo.toml")];
+    let mut files = vec![
+        workspace.root.join("Cargo.lock"),
+        workspace.root.join("Cargo.toml"),
+    ];
     for folder in ["dashboard", "domain", "xtask/bundler"] {
         collect(&workspace.root.join(folder), &mut files)?;
     }

@@ -45,14 +45,18 @@ impl Workspace {
         let path = PathBuf::from(format!("/var/tmp/clearbay-{inode}"));
         make_dir(&path)?;
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
-        fs::write(self.state.join("elsewhere"), path.as_os_str().as_encoded_bytes())?;
+        fs::write(
+            self.state.join("elsewhere"),
+            path.as_os_str().as_encoded_bytes(),
+        )?;
         Ok(path)
     }
 
     /// Takes the checkout for one command; two of a kind would share a database and its port.
     pub fn lock(&self, name: &str) -> anyhow::Result<Lock> {
         let path = self.state.join(format!("{name}.lock"));
-        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        let file =
+            File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
         if file.try_lock().is_err() {
             anyhow::bail!("another `cargo xtask {name}` runs in this checkout; stop it first");
         }

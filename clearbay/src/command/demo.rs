@@ -12,8 +12,8 @@ use store::Store;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::serve::{ServeOptions, listen, recorder, serve};
 use super::Database;
+use super::serve::{ServeOptions, listen, recorder, serve};
 use crate::shutdown;
 
 /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
@@ -80,7 +80,10 @@ impl Demo {
             import_token: secret("CLEARBAY_IMPORT_TOKEN"),
         };
         let simulator = self.simulator(address, &mqtt_url, &state_file, &known)?;
-        println!("{}", welcome(address, &mqtt_url, &operators, &known, &self.example_bay()?));
+        println!(
+            "{}",
+            welcome(address, &mqtt_url, &operators, &known, &self.example_bay()?)
+        );
         let watched = tokio::spawn(watch_simulator(simulator, shutdown.clone()));
         let served = serve(
             store,
@@ -103,14 +106,22 @@ impl Demo {
         let place = simulator::city::hanoi(self.bays)?;
         let there = store.city_bay_count(&place.city.code).await?;
         if there == 0 {
-            println!("Building a city of {} lots and {} bays ...", place.lots.len(), self.bays);
+            println!(
+                "Building a city of {} lots and {} bays ...",
+                place.lots.len(),
+                self.bays
+            );
             store.place_import(&place).await?;
         }
         anyhow::ensure!(
             there == 0 || there == i64::from(self.bays),
             "this demo's city has {there} bays; start with --bays {there}, or with --fresh to build another"
         );
-        Ok(place.operators.into_iter().map(|operator| operator.code).collect())
+        Ok(place
+            .operators
+            .into_iter()
+            .map(|operator| operator.code)
+            .collect())
     }
 
     fn example_bay(&self) -> anyhow::Result<String> {
@@ -139,7 +150,11 @@ impl Demo {
             .arg(state_file)
             .env_remove("DATABASE_URL")
             .env("MQTT_URL", mqtt_url)
-            .envs(shared.iter().filter_map(|name| Some((name, known.get(*name)?))))
+            .envs(
+                shared
+                    .iter()
+                    .filter_map(|name| Some((name, known.get(*name)?))),
+            )
             .stdin(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
@@ -172,11 +187,18 @@ async fn sign_up(
     known: &BTreeMap<String, String>,
 ) -> anyhow::Result<()> {
     for (login, name, operator) in STAFF {
-        let secret = if operator.is_none() { "CLEARBAY_CITY_PASSWORD" } else { "CLEARBAY_STAFF_PASSWORD" };
+        let secret = if operator.is_none() {
+            "CLEARBAY_CITY_PASSWORD"
+        } else {
+            "CLEARBAY_STAFF_PASSWORD"
+        };
         let password = known.get(secret).cloned().unwrap_or_default();
-        let hash = tokio::task::spawn_blocking(move || api::service::staff::hash_password(&password))
-            .await??;
-        let operator = operator.and_then(|index| operators.get(index)).map(String::as_str);
+        let hash =
+            tokio::task::spawn_blocking(move || api::service::staff::hash_password(&password))
+                .await??;
+        let operator = operator
+            .and_then(|index| operators.get(index))
+            .map(String::as_str);
         store.staff_put(login, name, &hash, operator).await?;
     }
     Ok(())

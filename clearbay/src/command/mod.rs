@@ -40,6 +40,11 @@ impl Database {
 #[derive(Clone, Debug, clap::Args)]
 pub struct Broker {
     /// The MQTT broker, as mqtt://user:password@host:port.
-    #[arg(long, env = "MQTT_URL", hide_env_values = true, default_value = "mqtt://127.0.0.1:1883")]
+    #[arg(
+        long,
+        env = "MQTT_URL",
+        hide_env_values = true,
+        default_value = "mqtt://127.0.0.1:1883"
+    )]
     pub mqtt_url: String,
 }

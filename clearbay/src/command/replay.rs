@@ -60,7 +60,9 @@ impl Birmingham {
         let sent = recording
             .publish(&self.broker.mqtt_url, self.speed, shutdown.clone())
             .await
-            .context("the recording could not be sent whole; start it again, repetition is harmless")?;
+            .context(
+                "the recording could not be sent whole; start it again, repetition is harmless",
+            )?;
         println!("Sent {sent} messages. Waiting for ingest to take them ...");
         tokio::select! {
             () = shutdown::told(&mut shutdown) => anyhow::bail!("stopped before ingest had taken all"),
@@ -86,7 +88,10 @@ async fn settled(store: &Store, recording: &Recording) -> anyhow::Result<()> {
                 let lot = board.iter().find(|lot| lot.code == **code);
                 lot.is_none_or(|lot| {
                     let told = lot.bays.values().map(|bay| bay.occupancy(now).0);
-                    let full = told.clone().filter(|state| *state == Occupancy::Occupied).count();
+                    let full = told
+                        .clone()
+                        .filter(|state| *state == Occupancy::Occupied)
+                        .count();
                     full != **occupied as usize || told.clone().any(|s| s == Occupancy::Unknown)
                 })
             })

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context;
+use api::App;
 use api::limit::Limits;
 use api::live::LiveBoard;
 use api::secret::Secrets;
-use api::App;
 use chrono::TimeDelta;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rumqttc::MqttOptions;
@@ -43,7 +43,12 @@ pub struct Serve {
     #[arg(long, env = "CLEARBAY_WEBHOOK_KEY", hide_env_values = true)]
     webhook_key: String,
     /// Shared with handheld terminals that upload what they sold offline; empty refuses uploads.
-    #[arg(long, env = "CLEARBAY_IMPORT_TOKEN", hide_env_values = true, default_value = "")]
+    #[arg(
+        long,
+        env = "CLEARBAY_IMPORT_TOKEN",
+        hide_env_values = true,
+        default_value = ""
+    )]
     import_token: String,
 }
 
@@ -80,7 +85,16 @@ impl Serve {
         };
         let (_stop, shutdown) = shutdown::on_signal()?;
         let metrics = recorder()?;
-        serve(store, secrets, &self.broker.mqtt_url, &self.options, listener, metrics, shutdown).await
+        serve(
+            store,
+            secrets,
+            &self.broker.mqtt_url,
+            &self.options,
+            listener,
+            metrics,
+            shutdown,
+        )
+        .await
     }
 }
 
@@ -93,7 +107,9 @@ pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 /// Installs the recorder of metrics. Once in a process.
 pub fn recorder() -> anyhow::Result<PrometheusHandle> {
-    let seconds = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+    let seconds = [
+        0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
+    ];
     Ok(PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
         .install_recorder()?)
@@ -110,14 +126,26 @@ pub async fn serve(
     mut shutdown: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let city = store.city(&options.city).await.with_context(|| {
-        format!("there is no city {:?} in the database; import one, or start a demo", options.city)
+        format!(
+            "there is no city {:?} in the database; import one, or start a demo",
+            options.city
+        )
     })?;
     let live = Arc::new(LiveBoard::default());
     live.reload(&store, App::now()).await?;
     let mqtt = board_client(mqtt_url)?;
-    let feed =
-        tokio::spawn(api::live::feed(live.clone(), store.clone(), mqtt, App::now, shutdown.clone()));
-    let housekeeping = tokio::spawn(housekeeping(store.clone(), metrics.clone(), shutdown.clone()));
+    let feed = tokio::spawn(api::live::feed(
+        live.clone(),
+        store.clone(),
+        mqtt,
+        App::now,
+        shutdown.clone(),
+    ));
+    let housekeeping = tokio::spawn(housekeeping(
+        store.clone(),
+        metrics.clone(),
+        shutdown.clone(),
+    ));
     let app = App {
         store: store.clone(),
         live,
@@ -152,11 +180,16 @@ fn board_client(mqtt_url: &str) -> anyhow::Result<MqttOptions> {
     let separator = if mqtt_url.contains('?') { '&' } else { '?' };
     let mut mqtt = MqttOptions::parse_url(format!("{mqtt_url}{separator}client_id={id}"))
         .context("MQTT_URL is not of the form mqtt://user:password@host:port")?;
-    mqtt.set_clean_session(true).set_max_packet_size(1024 * 1024, 64 * 1024);
+    mqtt.set_clean_session(true)
+        .set_max_packet_size(1024 * 1024, 64 * 1024);
     Ok(mqtt)
 }
 
-async fn housekeeping(store: Store, metrics: PrometheusHandle, mut shutdown: watch::Receiver<bool>) {
+async fn housekeeping(
+    store: Store,
+    metrics: PrometheusHandle,
+    mut shutdown: watch::Receiver<bool>,
+) {
     let mut ticks = tokio::time::interval(std::time::Duration::from_secs(60));
     loop {
         tokio::select! {

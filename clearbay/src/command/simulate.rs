@@ -11,7 +11,11 @@ pub struct Simulate {
     #[command(flatten)]
     broker: Broker,
     /// Where the API is.
-    #[arg(long, env = "CLEARBAY_API_URL", default_value = "http://127.0.0.1:8080")]
+    #[arg(
+        long,
+        env = "CLEARBAY_API_URL",
+        default_value = "http://127.0.0.1:8080"
+    )]
     api_url: String,
     /// The key that the bank shares with Clearbay.
     #[arg(long, env = "CLEARBAY_WEBHOOK_KEY", hide_env_values = true)]

@@ -16,14 +16,19 @@ pub fn StaffBays(
     /// The language of the page.
     lang: Lang,
 ) -> impl IntoView {
-    let view_box = view_box(bays.iter().map(|bay| bay.outline));
+    let outlines: Vec<_> = bays.iter().map(|bay| bay.outline).collect();
+    let (view_box, shapes) = draw(&outlines);
     let (bays, set_bays) = signal(bays);
     let (now, set_now) = signal(now);
     #[cfg(feature = "hydrate")]
     Effect::new(move || {
-        let Ok(source) = web_sys::EventSource::new(&events) else { return };
+        let Ok(source) = web_sys::EventSource::new(&events) else {
+            return;
+        };
         super::listen(&source, "bay", move |text| {
-            let Ok(bay) = serde_json::from_str::<StaffBay>(&text) else { return };
+            let Ok(bay) = serde_json::from_str::<StaffBay>(&text) else {
+                return;
+            };
             set_now.set(super::now());
             set_bays.update(|bays| {
                 if let Some(known) = bays.iter_mut().find(|known| known.code == bay.code) {
@@ -31,13 +36,20 @@ pub fn StaffBays(
                 }
             });
         });
-        set_interval(move || set_now.set(super::now()), std::time::Duration::from_secs(30));
+        set_interval(
+            move || set_now.set(super::now()),
+            std::time::Duration::from_secs(30),
+        );
     });
     #[cfg(not(feature = "hydrate"))]
     let _ = (events, set_bays, set_now);
     let count = move |status| bays.get().iter().filter(|bay| bay.status == status).count();
     let attention = move || {
-        let mut bays: Vec<StaffBay> = bays.get().into_iter().filter(|b| needs_staff(b.status)).collect();
+        let mut bays: Vec<StaffBay> = bays
+            .get()
+            .into_iter()
+            .filter(|b| needs_staff(b.status))
+            .collect();
         bays.sort_by_key(|bay| (bay.status != BayStatus::Overstayed, bay.since));
         bays
     };
@@ -56,7 +68,9 @@ pub fn StaffBays(
         </div>
         <div class="bays-and-list">
             <svg class="bays" viewBox=view_box role="img" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>
-                {move || bays.get().into_iter().map(|bay| drawn(&bay, lang)).collect_view()}
+                {move || {
+                    bays.get().iter().zip(&shapes).map(|(bay, shape)| drawn(bay, shape, lang)).collect_view()
+                }}
             </svg>
             <section>
                 <h2>{lang.t("Cần xem", "To look at")}</h2>
@@ -108,8 +122,12 @@ const fn words(status: BayStatus, lang: Lang) -> &'static str {
 }
 
 fn entry(bay: StaffBay, now: Timestamp, lang: Lang) -> impl IntoView {
-    let over = bay.paid_until.filter(|_| bay.status == BayStatus::Overstayed);
-    let since = over.or(bay.since).map_or_else(String::new, |since| lang.duration(now - since));
+    let over = bay
+        .paid_until
+        .filter(|_| bay.status == BayStatus::Overstayed);
+    let since = over
+        .or(bay.since)
+        .map_or_else(String::new, |since| lang.duration(now - since));
     view! {
         <li class=bay.status.to_string()>
             <b>{bay.code}</b>
@@ -119,39 +137,94 @@ fn entry(bay: StaffBay, now: Timestamp, lang: Lang) -> impl IntoView {
     }
 }
 
-fn drawn(bay: &StaffBay, lang: Lang) -> impl IntoView + use<> {
-    let points = points(&bay.outline);
-    let (x, y) = middle(&bay.outline);
+fn drawn(bay: &StaffBay, shape: &Shape, lang: Lang) -> impl IntoView + use<> {
+    let Shape {
+        points,
+        x,
+        y,
+        letter: size,
+    } = shape.clone();
     let title = format!("{}: {}", bay.code, words(bay.status, lang));
     view! {
         <g class=format!("bay {}", bay.status)>
             <title>{title}</title>
             <polygon points=points />
-            <text x=format!("{x:.1}") y=format!("{:.1}", y + 0.5)>{letter(bay.status)}</text>
+            <text x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.1}")>{letter(bay.status)}</text>
         </g>
     }
 }
 
-/// The corners as SVG wants them; north is up, so y is turned over.
-pub(crate) fn points(outline: &[[f32; 2]; 4]) -> String {
-    outline.map(|[x, y]| format!("{x:.1},{:.1}", -y)).join(" ")
+/// A bay as it is drawn: its corners in a drawing whose y points down, its middle, and the size of
+/// a letter that fits.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Shape {
+    pub(crate) points: String,
+    pub(crate) x: f32,
+    pub(crate) y: f32,
+    pub(crate) letter: f32,
 }
 
-/// The middle of a bay in the drawing.
-pub(crate) fn middle(outline: &[[f32; 2]; 4]) -> (f32, f32) {
-    let sum = outline.iter().fold((0.0, 0.0), |(x, y), corner| (x + corner[0], y - corner[1]));
-    (sum.0 / 4.0, sum.1 / 4.0)
+/// A long kerb is drawn in rows of about this many metres, so that a phone can show it.
+const ROW_M: f32 = 45.0;
+
+/// The drawing of a lot: turned so that its bays stand side by side, a long row broken into
+/// several. The result is the bounds for `viewBox` and a shape for each bay.
+pub(crate) fn draw(outlines: &[[[f32; 2]; 4]]) -> (String, Vec<Shape>) {
+    let Some(first) = outlines.first() else {
+        return ("0 0 10 10".to_owned(), Vec::new());
+    };
+    let (dx, dy) = (first[1][0] - first[0][0], first[1][1] - first[0][1]);
+    let length = dx.hypot(dy).max(f32::EPSILON);
+    let (cos, sin) = (dx / length, dy / length);
+    let turned: Vec<[[f32; 2]; 4]> = outlines
+        .iter()
+        .map(|outline| outline.map(|[x, y]| [x * cos + y * sin, x * sin - y * cos]))
+        .collect();
+    let [left, top, right, bottom] = bounds(&turned);
+    let long = right - left > 3.0 * (bottom - top).max(8.0);
+    let row_height = bottom - top + 2.5;
+    let broken: Vec<[[f32; 2]; 4]> = turned
+        .into_iter()
+        .map(|outline| {
+            let start = bounds(&[outline])[0];
+            let row = if long {
+                ((start - left) / ROW_M).floor()
+            } else {
+                0.0
+            };
+            outline.map(|[x, y]| [x - row * ROW_M, y + row * row_height])
+        })
+        .collect();
+    let [left, top, right, bottom] = bounds(&broken);
+    let (x, y, width, height) = (
+        left - 1.0,
+        top - 1.0,
+        right - left + 2.0,
+        bottom - top + 2.0,
+    );
+    (
+        format!("{x:.1} {y:.1} {width:.1} {height:.1}"),
+        broken.iter().map(shape).collect(),
+    )
 }
 
-/// The drawing's bounds around all bays, with a margin of two metres.
-pub(crate) fn view_box(outlines: impl Iterator<Item = [[f32; 2]; 4]>) -> String {
-    let mut bounds = [f32::MAX, f32::MAX, f32::MIN, f32::MIN];
-    for [x, y] in outlines.flatten() {
-        bounds = [bounds[0].min(x), bounds[1].min(-y), bounds[2].max(x), bounds[3].max(-y)];
+fn shape(outline: &[[f32; 2]; 4]) -> Shape {
+    let [left, top, right, bottom] = bounds(&[*outline]);
+    let letter = (right - left).min(bottom - top).min(2.5) * 0.62;
+    Shape {
+        points: outline.map(|[x, y]| format!("{x:.1},{y:.1}")).join(" "),
+        x: (left + right) / 2.0,
+        y: (top + bottom) / 2.0 + letter * 0.36,
+        letter,
     }
-    let [left, top, right, bottom] = bounds;
-    if left > right {
-        return "0 0 10 10".to_owned();
-    }
-    format!("{:.1} {:.1} {:.1} {:.1}", left - 2.0, top - 2.0, right - left + 4.0, bottom - top + 4.0)
+}
+
+/// Left, top, right and bottom.
+fn bounds(outlines: &[[[f32; 2]; 4]]) -> [f32; 4] {
+    outlines
+        .iter()
+        .flatten()
+        .fold([f32::MAX, f32::MAX, f32::MIN, f32::MIN], |b, [x, y]| {
+            [b[0].min(*x), b[1].min(*y), b[2].max(*x), b[3].max(*y)]
+        })
 }

@@ -24,9 +24,13 @@ pub fn LotFinder(
     let (kind, set_kind) = signal(None::<LotKind>);
     #[cfg(feature = "hydrate")]
     Effect::new(move || {
-        let Ok(source) = web_sys::EventSource::new(&events) else { return };
+        let Ok(source) = web_sys::EventSource::new(&events) else {
+            return;
+        };
         super::listen(&source, "lot", move |text| {
-            let Ok(lot) = serde_json::from_str::<LotSummary>(&text) else { return };
+            let Ok(lot) = serde_json::from_str::<LotSummary>(&text) else {
+                return;
+            };
             set_lots.update(|lots| {
                 if let Some(known) = lots.iter_mut().find(|known| known.code == lot.code) {
                     *known = lot;
@@ -154,7 +158,10 @@ impl Map {
     fn around(lots: &[LotSummary]) -> Self {
         let bounds = |axis: usize| {
             let values = lots.iter().map(|lot| lot.position[axis]);
-            (values.clone().fold(f64::MAX, f64::min), values.fold(f64::MIN, f64::max))
+            (
+                values.clone().fold(f64::MAX, f64::min),
+                values.fold(f64::MIN, f64::max),
+            )
         };
         let ((west, east), (south, north)) = (bounds(0), bounds(1));
         let shrink = north.to_radians().cos();
@@ -178,7 +185,10 @@ impl Map {
 
     fn at(&self, [lon, lat]: [f64; 2]) -> (f64, f64) {
         let x = (lon - self.west) * METRES * self.shrink / 10.0;
-        ((x * 10.0).round() / 10.0, ((self.north - lat) * METRES).round() / 10.0)
+        (
+            (x * 10.0).round() / 10.0,
+            ((self.north - lat) * METRES).round() / 10.0,
+        )
     }
 
     fn line(&self, points: &[[f64; 2]]) -> String {
@@ -192,10 +202,48 @@ impl Map {
 
 /// The lakes and the river by which people know where they are, drawn by hand.
 const WATER: [(&str, &[[f64; 2]]); 4] = [
-    ("Hồ Tây", &[[105.812, 21.047], [105.806, 21.056], [105.812, 21.066], [105.822, 21.071], [105.830, 21.066], [105.836, 21.056], [105.836, 21.047], [105.826, 21.043]]),
-    ("Hồ Gươm", &[[105.8515, 21.0315], [105.8535, 21.0312], [105.8535, 21.0262], [105.8518, 21.0262]]),
-    ("Hồ Bảy Mẫu", &[[105.839, 21.0175], [105.8425, 21.0172], [105.842, 21.0095], [105.8395, 21.0098]]),
-    ("Sông Hồng", &[[105.838, 21.085], [105.851, 21.055], [105.860, 21.040], [105.867, 21.020], [105.880, 21.020], [105.880, 21.085]]),
+    (
+        "Hồ Tây",
+        &[
+            [105.812, 21.047],
+            [105.806, 21.056],
+            [105.812, 21.066],
+            [105.822, 21.071],
+            [105.830, 21.066],
+            [105.836, 21.056],
+            [105.836, 21.047],
+            [105.826, 21.043],
+        ],
+    ),
+    (
+        "Hồ Gươm",
+        &[
+            [105.8515, 21.0315],
+            [105.8535, 21.0312],
+            [105.8535, 21.0262],
+            [105.8518, 21.0262],
+        ],
+    ),
+    (
+        "Hồ Bảy Mẫu",
+        &[
+            [105.839, 21.0175],
+            [105.8425, 21.0172],
+            [105.842, 21.0095],
+            [105.8395, 21.0098],
+        ],
+    ),
+    (
+        "Sông Hồng",
+        &[
+            [105.838, 21.085],
+            [105.851, 21.055],
+            [105.860, 21.040],
+            [105.867, 21.020],
+            [105.880, 21.020],
+            [105.880, 21.085],
+        ],
+    ),
 ];
 
 #[component]
@@ -219,7 +267,11 @@ fn marker(map: &Map, lot: &LotSummary, lang: Lang) -> impl IntoView + use<> {
     let (x, y) = map.at(lot.position);
     let level = level(lot);
     let size = 11.0 + f64::from(lot.capacity).sqrt();
-    let label = if level == "unknown" { "?".to_owned() } else { lot.free.to_string() };
+    let label = if level == "unknown" {
+        "?".to_owned()
+    } else {
+        lot.free.to_string()
+    };
     let title = format!("{}: {} {}", lot.name, lot.free, lang.t("chỗ trống", "free"));
     let spoken = title.clone();
     view! {

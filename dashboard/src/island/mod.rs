@@ -6,7 +6,7 @@ mod payment;
 
 pub use bays::StaffBays;
 #[cfg(feature = "ssr")]
-pub(crate) use bays::{middle, points, view_box};
+pub(crate) use bays::{Shape, draw};
 pub use lots::LotFinder;
 pub use payment::PaymentWatch;
 
@@ -23,11 +23,12 @@ fn listen(source: &web_sys::EventSource, name: &str, handle: impl FnMut(String) 
     use wasm_bindgen::JsCast;
     use wasm_bindgen::prelude::Closure;
     let mut handle = handle;
-    let closure = Closure::<dyn FnMut(web_sys::MessageEvent)>::new(move |event: web_sys::MessageEvent| {
-        if let Some(text) = event.data().as_string() {
-            handle(text);
-        }
-    });
+    let closure =
+        Closure::<dyn FnMut(web_sys::MessageEvent)>::new(move |event: web_sys::MessageEvent| {
+            if let Some(text) = event.data().as_string() {
+                handle(text);
+            }
+        });
     let _ = source.add_event_listener_with_callback(name, closure.as_ref().unchecked_ref());
     // It lives as long as the page.
     closure.forget();

@@ -32,7 +32,14 @@ pub(crate) async fn embedded(axum::extract::Path(name): axum::extract::Path<Stri
         "icon.svg" => ("image/svg+xml", ICON),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
-    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, FOR_A_YEAR)], text).into_response()
+    (
+        [
+            (header::CONTENT_TYPE, kind),
+            (header::CACHE_CONTROL, FOR_A_YEAR),
+        ],
+        text,
+    )
+        .into_response()
 }
 
 /// The browser's bundle, read once.
@@ -49,11 +56,17 @@ impl Bundle {
         let mut files = Vec::new();
         let mut all = Vec::new();
         for name in ["clearbay.js", "clearbay_bg.wasm"] {
-            let (plain, gzip) = (read(folder.join(name))?, read(folder.join(format!("{name}.gz")))?);
+            let (plain, gzip) = (
+                read(folder.join(name))?,
+                read(folder.join(format!("{name}.gz")))?,
+            );
             all.extend_from_slice(&plain);
             files.push((name, plain, gzip));
         }
-        Some(Self { files, version: short_hash(&all) })
+        Some(Self {
+            files,
+            version: short_hash(&all),
+        })
     }
 
     /// The address of one of its files.
@@ -67,14 +80,27 @@ pub(crate) async fn bundled(
     axum::extract::Path(name): axum::extract::Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let found = bundle.as_ref().as_ref().and_then(|b| b.files.iter().find(|file| file.0 == name));
-    let Some((name, plain, gzip)) = found else { return StatusCode::NOT_FOUND.into_response() };
-    let kind = if name.ends_with(".wasm") { "application/wasm" } else { "text/javascript; charset=utf-8" };
+    let found = bundle
+        .as_ref()
+        .as_ref()
+        .and_then(|b| b.files.iter().find(|file| file.0 == name));
+    let Some((name, plain, gzip)) = found else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let kind = if name.ends_with(".wasm") {
+        "application/wasm"
+    } else {
+        "text/javascript; charset=utf-8"
+    };
     let takes_gzip = headers
         .get(header::ACCEPT_ENCODING)
         .and_then(|value| value.to_str().ok())
         .is_some_and(|value| value.contains("gzip"));
-    let shared = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, FOR_A_YEAR), (header::VARY, "accept-encoding")];
+    let shared = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, FOR_A_YEAR),
+        (header::VARY, "accept-encoding"),
+    ];
     if takes_gzip {
         (shared, [(header::CONTENT_ENCODING, "gzip")], gzip.clone()).into_response()
     } else {
@@ -83,5 +109,8 @@ pub(crate) async fn bundled(
 }
 
 fn short_hash(bytes: &[u8]) -> String {
-    api::secret::sha256(bytes)[..6].iter().map(|byte| format!("{byte:02x}")).collect()
+    api::secret::sha256(bytes)[..6]
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

@@ -39,14 +39,24 @@ pub(crate) async fn page(
     query: Result<Query<RangeQuery>, QueryRejection>,
 ) -> Response {
     // A day that cannot be read is as none: the page shows the last week.
-    let query = query.map_or(RangeQuery { from: None, to: None }, |Query(query)| query);
+    let query = query.map_or(
+        RangeQuery {
+            from: None,
+            to: None,
+        },
+        |Query(query)| query,
+    );
     match load(&app, &query).await {
         Ok(figures) => {
             let lang = reader.lang;
             let title = lang.t("Thành phố", "City");
             let city = app.city.name.clone();
-            Document { title, active: "/city", live: None }
-                .page(&reader, move || view(figures, &city, lang))
+            Document {
+                title,
+                active: "/city",
+                live: None,
+            }
+            .page(&reader, move || view(figures, &city, lang))
         }
         Err(error) => problem(&reader, &error),
     }
@@ -63,15 +73,36 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
         report::occupancy(app, range, now),
         report::sensed_paid(app, range, now),
     )?;
-    Ok(Figures { range, by_day, by_ward, by_lot, by_operator, hours, parking })
+    Ok(Figures {
+        range,
+        by_day,
+        by_ward,
+        by_lot,
+        by_operator,
+        hours,
+        parking,
+    })
 }
 
 fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
-    let Figures { range, by_day, by_ward, by_lot, by_operator, hours, parking } = figures;
+    let Figures {
+        range,
+        by_day,
+        by_ward,
+        by_lot,
+        by_operator,
+        hours,
+        parking,
+    } = figures;
     let receipts: i64 = by_day.rows.iter().map(|row| row.receipts).sum();
-    let (sensed, paid) = parking.iter().fold((0, 0), |sum, day| (sum.0 + day.sensed_s, sum.1 + day.paid_s));
+    let (sensed, paid) = parking.iter().fold((0, 0), |sum, day| {
+        (sum.0 + day.sensed_s, sum.1 + day.paid_s)
+    });
     let stays: i64 = parking.iter().map(|day| day.stays).sum();
-    let peak = hours.iter().max_by_key(|hour| hour.occupied_bp).map_or((0, 0), |hour| (hour.hour, hour.occupied_bp));
+    let peak = hours
+        .iter()
+        .max_by_key(|hour| hour.occupied_bp)
+        .map_or((0, 0), |hour| (hour.hour, hour.occupied_bp));
     let total = by_day.total_vnd;
     let total_text = Vnd::new(total).to_string();
     view! {
@@ -119,18 +150,29 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
 }
 
 fn percent(part: i64, whole: i64) -> i64 {
-    if whole > 0 { (part.saturating_mul(100) + whole / 2) / whole } else { 0 }
+    if whole > 0 {
+        (part.saturating_mul(100) + whole / 2) / whole
+    } else {
+        0
+    }
 }
 
 fn average(total: i64, receipts: i64, lang: Lang) -> String {
     match receipts {
         0 => lang.t("chưa có", "none yet").to_owned(),
-        _ => format!("{} {}", lang.t("trung bình", "on average"), Vnd::new(total / receipts)),
+        _ => format!(
+            "{} {}",
+            lang.t("trung bình", "on average"),
+            Vnd::new(total / receipts)
+        ),
     }
 }
 
 fn csv(range: &Range, by: &'static str) -> impl IntoView + use<> {
-    let href = format!("/api/v1/reports/revenue?from={}&to={}&by={by}&format=csv", range.from, range.to);
+    let href = format!(
+        "/api/v1/reports/revenue?from={}&to={}&by={by}&format=csv",
+        range.from, range.to
+    );
     view! { <a class="csv" href=href download>"CSV"</a> }
 }
 
@@ -140,11 +182,17 @@ fn millions(amount: i64) -> String {
 }
 
 fn weekday(day: &str, lang: Lang) -> String {
-    let Ok(date) = day.parse::<NaiveDate>() else { return day.to_owned() };
+    let Ok(date) = day.parse::<NaiveDate>() else {
+        return day.to_owned();
+    };
     let index = date.weekday().num_days_from_monday() as usize;
     let vi = ["T2", "T3", "T4", "T5", "T6", "T7", "CN"];
     let en = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    let name = if lang == Lang::Vi { vi[index] } else { en[index] };
+    let name = if lang == Lang::Vi {
+        vi[index]
+    } else {
+        en[index]
+    };
     format!("{name} {}", date.format("%d/%m"))
 }
 
@@ -153,7 +201,11 @@ fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
         .rows
         .iter()
         .map(|row| Bar {
-            label: if revenue.rows.len() > 14 { row.key[5..].to_owned() } else { weekday(&row.key, lang) },
+            label: if revenue.rows.len() > 14 {
+                row.key[5..].to_owned()
+            } else {
+                weekday(&row.key, lang)
+            },
             value: row.amount_vnd,
             part: row.amount_vnd,
             title: format!("{}: {}", row.key, Vnd::new(row.amount_vnd)),
@@ -224,7 +276,11 @@ fn sensed_and_paid(days: &[SensedPaid], lang: Lang) -> impl IntoView + use<> {
     let drawn: Vec<Bar> = days
         .iter()
         .map(|day| Bar {
-            label: if days.len() > 14 { day.day.format("%d/%m").to_string() } else { weekday(&day.day.to_string(), lang) },
+            label: if days.len() > 14 {
+                day.day.format("%d/%m").to_string()
+            } else {
+                weekday(&day.day.to_string(), lang)
+            },
             value: day.sensed_s,
             part: day.paid_s,
             title: format!("{}: {} %", day.day, percent(day.paid_s, day.sensed_s)),

@@ -10,7 +10,7 @@ use leptos::prelude::*;
 
 use super::document::Document;
 use super::{Reader, problem};
-use crate::island::LotFinder;
+use crate::island::{LotFinder, Shape, draw};
 use crate::lang::Lang;
 
 /// `/`: all lots, on a map and in a list.
@@ -19,7 +19,11 @@ pub(crate) async fn city_page(State(app): State<App>, reader: Reader) -> Respons
     let lots = app.live.lots(Some(&app.city.code), App::now()).await;
     let events = format!("/api/v1/live?city={}", app.city.code);
     let title = lang.t("Tìm chỗ đỗ xe", "Find parking");
-    let document = Document { title, active: "/", live: Some(events.clone()) };
+    let document = Document {
+        title,
+        active: "/",
+        live: Some(events.clone()),
+    };
     document.page(&reader, move || {
         let (free, unknown) =
             lots.iter().fold((0, 0), |sum, lot| (sum.0 + lot.free, sum.1 + lot.unknown));
@@ -57,8 +61,12 @@ pub(crate) async fn lot_page(
             let lang = reader.lang;
             let live = Some(format!("/api/v1/live?lot={}", lot.code));
             let title = lot.name.clone();
-            Document { title: &title, active: "/", live }
-                .page(&reader, move || lot_view(&lot, &bays, tariffs, lang))
+            Document {
+                title: &title,
+                active: "/",
+                live,
+            }
+            .page(&reader, move || lot_view(&lot, &bays, tariffs, lang))
         }
         Err(error) => problem(&reader, &error),
     }
@@ -68,12 +76,20 @@ type Lot = (LotSummary, Vec<BaySummary>, Vec<Tariff>);
 
 async fn load(app: &App, code: &str) -> Result<Lot, ApiError> {
     let now = App::now();
-    let (lot, bays) = app.live.lot(code, now).await.ok_or(ApiError::NotFound("lot"))?;
+    let (lot, bays) = app
+        .live
+        .lot(code, now)
+        .await
+        .ok_or(ApiError::NotFound("lot"))?;
     // All bays of a lot lie in one zone: the first knows its tariffs.
     let versions: Vec<Tariff> = match bays.first() {
         Some(bay) => {
             let place = app.store.bay_place(&bay.code).await?;
-            place.tariffs.into_iter().map(|version| version.tariff).collect()
+            place
+                .tariffs
+                .into_iter()
+                .map(|version| version.tariff)
+                .collect()
         }
         None => Vec::new(),
     };
@@ -86,10 +102,24 @@ async fn load(app: &App, code: &str) -> Result<Lot, ApiError> {
     Ok((lot, bays, tariffs))
 }
 
-fn lot_view(lot: &LotSummary, bays: &[BaySummary], tariffs: Vec<Tariff>, lang: Lang) -> impl IntoView + use<> {
-    let view_box = crate::island::view_box(bays.iter().map(|bay| bay.outline));
-    let drawn = bays.iter().map(|bay| drawn(bay, lang)).collect_view();
-    let free: Vec<_> = bays.iter().filter(|bay| bay.state == Occupancy::Free).cloned().collect();
+fn lot_view(
+    lot: &LotSummary,
+    bays: &[BaySummary],
+    tariffs: Vec<Tariff>,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let outlines: Vec<_> = bays.iter().map(|bay| bay.outline).collect();
+    let (view_box, shapes) = draw(&outlines);
+    let drawn = bays
+        .iter()
+        .zip(shapes)
+        .map(|(bay, shape)| drawn(bay, shape, lang))
+        .collect_view();
+    let free: Vec<_> = bays
+        .iter()
+        .filter(|bay| bay.state == Occupancy::Free)
+        .cloned()
+        .collect();
     let first = bays.first().map(|bay| bay.code.clone());
     view! {
         <nav class="crumbs"><a href="/">{lang.t("Tất cả điểm đỗ", "All parking")}</a></nav>
@@ -125,19 +155,24 @@ fn lot_view(lot: &LotSummary, bays: &[BaySummary], tariffs: Vec<Tariff>, lang: L
     }
 }
 
-fn drawn(bay: &BaySummary, lang: Lang) -> impl IntoView + use<> {
+fn drawn(bay: &BaySummary, shape: Shape, lang: Lang) -> impl IntoView + use<> {
     let (letter, words) = match bay.state {
         Occupancy::Free => ("○", lang.t("trống", "free")),
         Occupancy::Occupied => ("●", lang.t("có xe", "taken")),
         Occupancy::Unknown => ("?", lang.t("không rõ", "unknown")),
     };
-    let (x, y) = crate::island::middle(&bay.outline);
+    let Shape {
+        points,
+        x,
+        y,
+        letter: size,
+    } = shape;
     let title = format!("{}: {words}", bay.code);
     view! {
         <a href=format!("/b/{}", bay.code) class=format!("bay {}", bay.state)>
             <title>{title}</title>
-            <polygon points=crate::island::points(&bay.outline) />
-            <text x=format!("{x:.1}") y=format!("{:.1}", y + 0.5)>{letter}</text>
+            <polygon points=points />
+            <text x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.1}")>{letter}</text>
         </a>
     }
 }
@@ -154,7 +189,10 @@ fn price_board(tariff: Tariff, lang: Lang) -> impl IntoView {
                     Some(end) => format!("{}–{}", start / 60, unit(end)),
                     None => format!("{} {}", lang.t("Sau", "After"), unit(start)),
                 };
-                Some((span, format!("{} / {}", block.rate_vnd, unit(block.per_min))))
+                Some((
+                    span,
+                    format!("{} / {}", block.rate_vnd, unit(block.per_min)),
+                ))
             })
             .collect(),
         Pricing::Windows(windows) => windows
@@ -164,13 +202,24 @@ fn price_board(tariff: Tariff, lang: Lang) -> impl IntoView {
                     Lang::Vi => &window.name_vi,
                     Lang::En => &window.name_en,
                 };
-                (name.clone(), format!("{} / {}", window.rate_vnd, lang.t("lượt", "stay")))
+                (
+                    name.clone(),
+                    format!("{} / {}", window.rate_vnd, lang.t("lượt", "stay")),
+                )
             })
             .collect(),
     };
     let notes = [
-        (tariff.free_min > 0).then(|| format!("{} {}", lang.t("Miễn phí", "Free for"), unit(tariff.free_min))),
-        tariff.cap_24h_vnd.map(|cap| format!("{} {cap} / 24 h", lang.t("Tối đa", "At most"))),
+        (tariff.free_min > 0).then(|| {
+            format!(
+                "{} {}",
+                lang.t("Miễn phí", "Free for"),
+                unit(tariff.free_min)
+            )
+        }),
+        tariff
+            .cap_24h_vnd
+            .map(|cap| format!("{} {cap} / 24 h", lang.t("Tối đa", "At most"))),
     ];
     let notes: Vec<String> = notes.into_iter().flatten().collect();
     view! {

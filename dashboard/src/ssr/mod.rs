@@ -63,7 +63,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
     type Rejection = std::convert::Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Self::Rejection> {
-        let bundle = parts.extensions.get::<Arc<Option<Bundle>>>().cloned().unwrap_or_default();
+        let bundle = parts
+            .extensions
+            .get::<Arc<Option<Bundle>>>()
+            .cloned()
+            .unwrap_or_default();
         let lang = language(&parts.headers);
         Ok(Self { lang, bundle })
     }
@@ -72,8 +76,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
 /// The language chosen, else the browser's first that we have, else Vietnamese.
 fn language(headers: &HeaderMap) -> Lang {
     let chosen = api::extract::cookie(headers, "lang").and_then(Lang::from_code);
-    let asked = headers.get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
-    let asked = asked.and_then(|list| list.split(',').find_map(|item| Lang::from_code(item.get(..2)?)));
+    let asked = headers
+        .get(header::ACCEPT_LANGUAGE)
+        .and_then(|value| value.to_str().ok());
+    let asked = asked.and_then(|list| {
+        list.split(',')
+            .find_map(|item| Lang::from_code(item.get(..2)?))
+    });
     chosen.or(asked).unwrap_or_default()
 }
 
@@ -87,8 +96,14 @@ async fn choose_language(
         .get(header::REFERER)
         .and_then(|value| value.to_str().ok())
         .and_then(|url| url.split_once("://")?.1.split_once('/'))
-        .map_or_else(|| "/".to_owned(), |(_, path)| format!("/{}", path.trim_start_matches('/')));
-    let cookie = format!("lang={}; Path=/; Max-Age=31536000; SameSite=Lax", lang.code());
+        .map_or_else(
+            || "/".to_owned(),
+            |(_, path)| format!("/{}", path.trim_start_matches('/')),
+        );
+    let cookie = format!(
+        "lang={}; Path=/; Max-Age=31536000; SameSite=Lax",
+        lang.code()
+    );
     ([(header::SET_COOKIE, cookie)], Redirect::to(&back)).into_response()
 }
 
@@ -97,7 +112,10 @@ async fn protect(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+        ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "same-origin"),
     ] {
@@ -116,22 +134,39 @@ pub(crate) fn problem(reader: &Reader, error: &api::ApiError) -> Response {
     let (title, text) = match status {
         StatusCode::NOT_FOUND => (
             lang.t("Không tìm thấy", "Not found"),
-            lang.t("Trang, chỗ đỗ hoặc biên lai này không có.", "There is no such page, bay or receipt."),
+            lang.t(
+                "Trang, chỗ đỗ hoặc biên lai này không có.",
+                "There is no such page, bay or receipt.",
+            ),
         ),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (
             lang.t("Không mở được", "Cannot be opened"),
-            lang.t("Trang này chỉ dành cho người đã mở nó.", "This page belongs to somebody else."),
+            lang.t(
+                "Trang này chỉ dành cho người đã mở nó.",
+                "This page belongs to somebody else.",
+            ),
         ),
         StatusCode::SERVICE_UNAVAILABLE => (
             lang.t("Tạm thời gián đoạn", "Out of order for the moment"),
-            lang.t("Xin thử lại sau ít phút. Chưa thu khoản nào.", "Please try again in a moment. Nothing was charged."),
+            lang.t(
+                "Xin thử lại sau ít phút. Chưa thu khoản nào.",
+                "Please try again in a moment. Nothing was charged.",
+            ),
         ),
         _ => (
             lang.t("Không thực hiện được", "That did not work"),
-            lang.t("Xin thử lại. Chưa thu khoản nào.", "Please try again. Nothing was charged."),
+            lang.t(
+                "Xin thử lại. Chưa thu khoản nào.",
+                "Please try again. Nothing was charged.",
+            ),
         ),
     };
-    Document { title, active: "", live: None }.respond(reader, status, move || {
+    Document {
+        title,
+        active: "",
+        live: None,
+    }
+    .respond(reader, status, move || {
         parts::message(title, text.to_owned(), lang)
     })
 }

@@ -63,5 +63,7 @@ pub(crate) fn clock(at: Timestamp, tz: Tz, now: Timestamp) -> String {
 
 /// A date and time in the city.
 pub(crate) fn full_time(at: Timestamp, tz: Tz) -> String {
-    at.with_timezone(&tz).format("%H:%M:%S %d/%m/%Y").to_string()
+    at.with_timezone(&tz)
+        .format("%H:%M:%S %d/%m/%Y")
+        .to_string()
 }

@@ -139,13 +139,29 @@ async fn form(
         .await
         .and_then(|(_, bays)| bays.into_iter().find(|seen| seen.code == bay.code))
         .map(|seen| seen.state);
-    let status =
-        if failed.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let status = if failed.is_some() {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
     let title = format!("{} {}", lang.t("Đỗ xe ở", "Park at"), bay.code);
-    Document { title: &title, active: "", live: None }.respond(reader, status, move || {
+    Document {
+        title: &title,
+        active: "",
+        live: None,
+    }
+    .respond(reader, status, move || {
         if options.is_empty() {
-            let text = lang.t("Chỗ này chưa có giá nên chưa thu tiền được.", "This bay has no price yet, so nothing can be paid.");
-            return message(lang.t("Chưa thu tiền", "Not for sale"), text.to_owned(), lang).into_any();
+            let text = lang.t(
+                "Chỗ này chưa có giá nên chưa thu tiền được.",
+                "This bay has no price yet, so nothing can be paid.",
+            );
+            return message(
+                lang.t("Chưa thu tiền", "Not for sale"),
+                text.to_owned(),
+                lang,
+            )
+            .into_any();
         }
         form_view(&bay, options, occupancy, failed, lang).into_any()
     })
@@ -162,14 +178,22 @@ fn form_view(
         Some((filled, error)) => (filled, Some(reason(&error, lang))),
         None => (PayForm::default(), None),
     };
-    let chosen = if filled.minutes == 0 { 60 } else { filled.minutes };
+    let chosen = if filled.minutes == 0 {
+        60
+    } else {
+        filled.minutes
+    };
     let has_chosen = options.iter().any(|(minutes, _)| *minutes == chosen);
     let tz = bay.timezone;
     let choices = options
         .into_iter()
         .enumerate()
         .map(|(index, (minutes, priced))| {
-            let checked = if has_chosen { minutes == chosen } else { index == 0 };
+            let checked = if has_chosen {
+                minutes == chosen
+            } else {
+                index == 0
+            };
             choice(minutes, &priced, checked, tz, lang)
         })
         .collect_view();
@@ -222,7 +246,13 @@ fn form_view(
     }
 }
 
-fn choice(minutes: u32, priced: &session::Priced, checked: bool, tz: Tz, lang: Lang) -> impl IntoView + use<> {
+fn choice(
+    minutes: u32,
+    priced: &session::Priced,
+    checked: bool,
+    tz: Tz,
+    lang: Lang,
+) -> impl IntoView + use<> {
     let amount = priced.quote.amount_vnd.to_string();
     let until = clock(priced.ends_at, tz, priced.starts_at);
     let lines = price_lines(&priced.quote.lines, amount.clone(), lang);
@@ -248,7 +278,10 @@ fn reason(error: &ApiError, lang: Lang) -> String {
                 "The details have changed since they were first sent. Please check and send again.",
             )
             .to_owned(),
-        (_, Lang::Vi) => "Biển số hoặc thời gian chưa đúng. Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45.".to_owned(),
+        (_, Lang::Vi) => {
+            "Biển số hoặc thời gian chưa đúng. Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45."
+                .to_owned()
+        }
         (error, Lang::En) => format!("Please check: {error}."),
     }
 }
@@ -261,7 +294,11 @@ pub(crate) async fn payment_page(
     headers: HeaderMap,
 ) -> Response {
     match load(&app, &id, &headers).await {
-        Ok(Loaded { payment, session, bay }) => {
+        Ok(Loaded {
+            payment,
+            session,
+            bay,
+        }) => {
             let lang = reader.lang;
             let live = (payment.status == PaymentStatus::Pending)
                 .then(|| format!("/api/v1/live/payments/{}", payment.id));
@@ -269,8 +306,12 @@ pub(crate) async fn payment_page(
                 PaymentStatus::Pending => lang.t("Trả tiền", "Pay"),
                 _ => lang.t("Đã trả tiền", "Paid"),
             };
-            Document { title, active: "", live }
-                .page(&reader, move || payment_view(payment, session, &bay, lang))
+            Document {
+                title,
+                active: "",
+                live,
+            }
+            .page(&reader, move || payment_view(payment, session, &bay, lang))
         }
         Err(error) => problem(&reader, &error),
     }
@@ -289,10 +330,19 @@ async fn load(app: &App, id: &str, headers: &HeaderMap) -> Result<Loaded, ApiErr
     let payment = payment::find(app, id, token).await?;
     let session = app.store.session(payment.session).await?;
     let bay = app.store.bay_place(&session.bay_code).await?;
-    Ok(Loaded { payment, session, bay })
+    Ok(Loaded {
+        payment,
+        session,
+        bay,
+    })
 }
 
-fn payment_view(payment: Payment, session: Session, bay: &BayPlace, lang: Lang) -> impl IntoView + use<> {
+fn payment_view(
+    payment: Payment,
+    session: Session,
+    bay: &BayPlace,
+    lang: Lang,
+) -> impl IntoView + use<> {
     let now = App::now();
     let tz = bay.timezone;
     let amount = payment.amount_vnd.to_string();
@@ -325,13 +375,22 @@ fn payment_view(payment: Payment, session: Session, bay: &BayPlace, lang: Lang) 
         }
         PaymentStatus::Voided => message(
             lang.t("Đã hết hạn", "Too late"),
-            lang.t("Mã này đã hết hạn và không thu tiền. Xin bắt đầu lại.", "This code has expired and nothing was charged. Please start again.").to_owned(),
+            lang.t(
+                "Mã này đã hết hạn và không thu tiền. Xin bắt đầu lại.",
+                "This code has expired and nothing was charged. Please start again.",
+            )
+            .to_owned(),
             lang,
         )
         .into_any(),
-        PaymentStatus::Pending => {
-            pending_view(payment, amount, bay, (summary.into_any(), lines.into_any()), lang).into_any()
-        }
+        PaymentStatus::Pending => pending_view(
+            payment,
+            amount,
+            bay,
+            (summary.into_any(), lines.into_any()),
+            lang,
+        )
+        .into_any(),
     }
 }
 

@@ -26,7 +26,12 @@ pub(crate) async fn page(
     match found {
         Ok(receipt) => {
             let title = lang.t("Biên lai", "Receipt");
-            Document { title, active: "", live: None }.page(&reader, move || view(receipt, lang))
+            Document {
+                title,
+                active: "",
+                live: None,
+            }
+            .page(&reader, move || view(receipt, lang))
         }
         Err(error) => problem(&reader, &error),
     }

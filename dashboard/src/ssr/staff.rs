@@ -35,7 +35,8 @@ pub(crate) async fn sign_in(
     match staff::sign_in(&app, &form.login, form.password, App::now()).await {
         Ok(token) => {
             let age = LOGIN_TIME.num_seconds();
-            let cookie = format!("{COOKIE}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict");
+            let cookie =
+                format!("{COOKIE}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict");
             // SameSite=Strict: the page must come from us, which a redirect after a form does.
             ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
         }
@@ -58,7 +59,11 @@ pub(crate) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
 fn login_page(reader: &Reader, failed: Option<String>) -> Response {
     let lang = reader.lang;
     let title = lang.t("Đăng nhập", "Sign in");
-    let status = if failed.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    let status = if failed.is_some() {
+        StatusCode::UNAUTHORIZED
+    } else {
+        StatusCode::OK
+    };
     Document { title, active: "/staff", live: None }.respond(reader, status, move || {
         let wrong = failed.is_some();
         view! {
@@ -106,9 +111,21 @@ pub(crate) async fn lots_page(
     };
     let mut rows = Vec::new();
     for lot in app.live.lots(Some(&app.city.code), now).await {
-        if let Some((lot, bays)) = app.live.staff_lot(&lot.code, now).await.filter(|(lot, _)| may_see(&who, lot)) {
-            let count = |status| bays.iter().filter(|bay: &&StaffBay| bay.status == status).count();
-            rows.push(Row { lot, counts: STATUSES.map(count) });
+        if let Some((lot, bays)) = app
+            .live
+            .staff_lot(&lot.code, now)
+            .await
+            .filter(|(lot, _)| may_see(&who, lot))
+        {
+            let count = |status| {
+                bays.iter()
+                    .filter(|bay: &&StaffBay| bay.status == status)
+                    .count()
+            };
+            rows.push(Row {
+                lot,
+                counts: STATUSES.map(count),
+            });
         }
     }
     // Where somebody should go first stands first.
@@ -176,7 +193,10 @@ const fn status_words(status: BayStatus, lang: Lang) -> &'static str {
 }
 
 fn staff_bar(who: &Staff, lang: Lang) -> impl IntoView + use<> {
-    let scope = who.operator.clone().unwrap_or_else(|| lang.t("toàn thành phố", "whole city").to_owned());
+    let scope = who
+        .operator
+        .clone()
+        .unwrap_or_else(|| lang.t("toàn thành phố", "whole city").to_owned());
     view! {
         <form class="staff-bar" method="post" action="/staff/logout">
             <span>{who.name.clone()} " · " {scope}</span>
@@ -239,7 +259,12 @@ pub(crate) async fn lot_page(
     let lang = reader.lang;
     let events = format!("/api/v1/live?lot={}", lot.code);
     let title = lot.name.clone();
-    Document { title: &title, active: "/staff", live: Some(events.clone()) }.page(&reader, move || {
+    Document {
+        title: &title,
+        active: "/staff",
+        live: Some(events.clone()),
+    }
+    .page(&reader, move || {
         view! {
             {staff_bar(&who, lang)}
             <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>

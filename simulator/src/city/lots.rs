@@ -52,10 +52,25 @@ pub(super) const WARDS: [(&str, &str); 12] = [
 
 /// Code, name, NAPAS BIN of a bank, account.
 pub(super) const OPERATORS: [(&str, &str, &str, &str); 4] = [
-    ("HKP", "Bến xe và bãi đỗ Hoàn Kiếm", "970415", "113366668888"),
-    ("HNP", "Khai thác điểm đỗ xe Hà Nội", "970436", "0011004455667"),
+    (
+        "HKP",
+        "Bến xe và bãi đỗ Hoàn Kiếm",
+        "970415",
+        "113366668888",
+    ),
+    (
+        "HNP",
+        "Khai thác điểm đỗ xe Hà Nội",
+        "970436",
+        "0011004455667",
+    ),
     ("THP", "Dịch vụ đô thị Tây Hồ", "970422", "0680119922008"),
-    ("CGP", "Bãi xe Cầu Giấy – Thanh Xuân", "970407", "19036655443322"),
+    (
+        "CGP",
+        "Bãi xe Cầu Giấy – Thanh Xuân",
+        "970407",
+        "19036655443322",
+    ),
 ];
 
 #[rustfmt::skip]

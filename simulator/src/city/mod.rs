@@ -34,7 +34,11 @@ pub fn hanoi(bays: u32) -> anyhow::Result<Place> {
     );
     let mut devices = 0;
     let counts = shares(bays);
-    let lots = LOTS.iter().zip(counts).map(|(spec, bays)| lot(spec, bays, &mut devices)).collect();
+    let lots = LOTS
+        .iter()
+        .zip(counts)
+        .map(|(spec, bays)| lot(spec, bays, &mut devices))
+        .collect();
     Ok(Place {
         city: City {
             code: CODE.to_owned(),
@@ -52,7 +56,10 @@ pub fn hanoi(bays: u32) -> anyhow::Result<Place> {
             .collect(),
         wards: WARDS
             .iter()
-            .map(|(code, name)| Ward { code: (*code).to_owned(), name: (*name).to_owned() })
+            .map(|(code, name)| Ward {
+                code: (*code).to_owned(),
+                name: (*name).to_owned(),
+            })
             .collect(),
         zones: zones(),
         lots,
@@ -61,37 +68,55 @@ pub fn hanoi(bays: u32) -> anyhow::Result<Place> {
 
 /// What kind of demand a lot of the city has.
 pub fn demand(lot_code: &str) -> Demand {
-    LOTS.iter().find(|spec| spec.code == lot_code).map_or(Demand::Office, |spec| spec.demand)
+    LOTS.iter()
+        .find(|spec| spec.code == lot_code)
+        .map_or(Demand::Office, |spec| spec.demand)
 }
 
 /// How many bays each lot gets: by its weight, at least two, in all exactly `bays`.
 fn shares(bays: u32) -> Vec<u32> {
     let total: u32 = LOTS.iter().map(|spec| spec.weight).sum();
     let spare = bays - 2 * LOTS.len() as u32;
-    let mut counts: Vec<u32> = LOTS.iter().map(|spec| 2 + spare * spec.weight / total).collect();
+    let mut counts: Vec<u32> = LOTS
+        .iter()
+        .map(|spec| 2 + spare * spec.weight / total)
+        .collect();
     let missing = bays - counts.iter().sum::<u32>();
-    counts.iter_mut().take(missing as usize).for_each(|count| *count += 1);
+    counts
+        .iter_mut()
+        .take(missing as usize)
+        .for_each(|count| *count += 1);
     counts
 }
 
 fn lot(spec: &LotSpec, bays: u32, devices: &mut u32) -> Lot {
     let motorbikes = bays * spec.motorbike_percent / 100;
     let classes: Vec<VehicleClass> = (0..bays)
-        .map(|i| if i < bays - motorbikes { VehicleClass::Car } else { VehicleClass::Motorbike })
+        .map(|i| {
+            if i < bays - motorbikes {
+                VehicleClass::Car
+            } else {
+                VehicleClass::Motorbike
+            }
+        })
         .collect();
     let outlines = match spec.kind {
         LotKind::Street => outline::kerb(&classes, spec.bearing_deg),
         LotKind::OffStreet => outline::yard(&classes),
     };
-    let bays = classes.into_iter().zip(outlines).enumerate().map(|(index, (class, outline))| {
-        *devices += 1;
-        Bay {
-            code: format!("{}-{:03}", spec.code, index + 1),
-            class,
-            outline,
-            device: Some(device(*devices)),
-        }
-    });
+    let bays = classes
+        .into_iter()
+        .zip(outlines)
+        .enumerate()
+        .map(|(index, (class, outline))| {
+            *devices += 1;
+            Bay {
+                code: format!("{}-{:03}", spec.code, index + 1),
+                class,
+                outline,
+                device: Some(device(*devices)),
+            }
+        });
     Lot {
         code: spec.code.to_owned(),
         name: spec.name.to_owned(),
@@ -111,14 +136,26 @@ fn device(number: u32) -> Device {
         12..17 => (format!("70b3d5b0{number:08x}"), DeviceModel::BoschTps110),
         _ => (format!("24e124a0{number:08x}"), DeviceModel::NwaveNps405),
     };
-    Device { id, model, silence_after_s: Some(SILENCE_AFTER_S) }
+    Device {
+        id,
+        model,
+        silence_after_s: Some(SILENCE_AFTER_S),
+    }
 }
 
 fn zones() -> Vec<Zone> {
     let old_quarter = blocks(&[(None, 60_000, 120)]);
-    let centre = blocks(&[(Some(120), 25_000, 60), (Some(240), 35_000, 60), (None, 45_000, 60)]);
+    let centre = blocks(&[
+        (Some(120), 25_000, 60),
+        (Some(240), 35_000, 60),
+        (None, 45_000, 60),
+    ]);
     // The level of prices before 2018.
-    let earlier = blocks(&[(Some(120), 20_000, 60), (Some(240), 25_000, 60), (None, 30_000, 60)]);
+    let earlier = blocks(&[
+        (Some(120), 20_000, 60),
+        (Some(240), 25_000, 60),
+        (None, 30_000, 60),
+    ]);
     let outer = blocks(&[(Some(120), 20_000, 60), (None, 25_000, 60)]);
     let zone = |code: &str, name: &str, car: Pricing, car_before: Pricing, cap: Option<i64>| Zone {
         code: code.to_owned(),
@@ -131,9 +168,21 @@ fn zones() -> Vec<Zone> {
         ],
     };
     vec![
-        zone("A", "Khu phố cổ · Old Quarter", old_quarter, earlier.clone(), None),
+        zone(
+            "A",
+            "Khu phố cổ · Old Quarter",
+            old_quarter,
+            earlier.clone(),
+            None,
+        ),
         zone("B", "Trung tâm · Centre", centre, earlier.clone(), None),
-        zone("C", "Ngoài trung tâm · Outer", outer, earlier, Some(300_000)),
+        zone(
+            "C",
+            "Ngoài trung tâm · Outer",
+            outer,
+            earlier,
+            Some(300_000),
+        ),
     ]
 }
 

@@ -18,19 +18,39 @@ pub struct Mosquitto {
 /// mosquitto from the PATH, else from Debian's packages.
 pub fn mosquitto(workspace: &Workspace) -> anyhow::Result<Mosquitto> {
     if let Some(program) = super::on_path("mosquitto") {
-        return Ok(Mosquitto { program, libraries: None });
+        return Ok(Mosquitto {
+            program,
+            libraries: None,
+        });
     }
-    let wanted =
-        Wanted { name: "mosquitto", suite: Suite::Host, packages: &["mosquitto"], libraries: true };
+    let wanted = Wanted {
+        name: "mosquitto",
+        suite: Suite::Host,
+        packages: &["mosquitto"],
+        libraries: true,
+    };
     let unpack = || install(&workspace.state, &wanted);
     let there = workspace.state.join("debs/mosquitto").is_dir();
-    let root = if there { unpack()? } else { say::step("broker: fetching mosquitto from Debian", unpack)? };
+    let root = if there {
+        unpack()?
+    } else {
+        say::step("broker: fetching mosquitto from Debian", unpack)?
+    };
     // The machine's own C library goes before the fetched one, which its loader would not fit.
     let libraries = root.join("usr/lib").join(multiarch());
-    for name in ["libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1"] {
+    for name in [
+        "libc.so.6",
+        "libm.so.6",
+        "libpthread.so.0",
+        "libdl.so.2",
+        "librt.so.1",
+    ] {
         for folder in [root.join("lib").join(multiarch()), libraries.clone()] {
             let _ = std::fs::remove_file(folder.join(name));
         }
     }
-    Ok(Mosquitto { program: root.join("usr/sbin/mosquitto"), libraries: Some(libraries) })
+    Ok(Mosquitto {
+        program: root.join("usr/sbin/mosquitto"),
+        libraries: Some(libraries),
+    })
 }

@@ -23,13 +23,28 @@ pub fn chromium() -> anyhow::Result<Browser> {
         nix::unistd::geteuid().is_root() && super::on_path("apt-get").is_some(),
         "the browser test needs Chromium; run: sudo apt-get install chromium chromium-driver"
     );
-    say::step("browser: installing Chromium from Debian (about 100 MB, once)", || {
-        let apt = |args: &[&str]| {
-            say::run(Command::new("apt-get").args(args).env("DEBIAN_FRONTEND", "noninteractive"))
-        };
-        apt(&["update", "-qq"])?;
-        apt(&["install", "-y", "-qq", "--no-install-recommends", "chromium", "chromium-driver", "fonts-noto-core"])
-    })?;
+    say::step(
+        "browser: installing Chromium from Debian (about 100 MB, once)",
+        || {
+            let apt = |args: &[&str]| {
+                say::run(
+                    Command::new("apt-get")
+                        .args(args)
+                        .env("DEBIAN_FRONTEND", "noninteractive"),
+                )
+            };
+            apt(&["update", "-qq"])?;
+            apt(&[
+                "install",
+                "-y",
+                "-qq",
+                "--no-install-recommends",
+                "chromium",
+                "chromium-driver",
+                "fonts-noto-core",
+            ])
+        },
+    )?;
     find().ok_or_else(|| anyhow::anyhow!("Chromium was installed but is not on the PATH"))
 }
 

@@ -72,7 +72,11 @@ pub fn start(workspace: &Workspace, purpose: Purpose) -> anyhow::Result<Database
         && let Ok(url) = std::env::var("DATABASE_URL")
     {
         println!("database: the one that DATABASE_URL names");
-        return Ok(Database { url, timescale: true, server: None });
+        return Ok(Database {
+            url,
+            timescale: true,
+            server: None,
+        });
     }
     let state = workspace.open_state()?;
     let programs = programs(&state)?;
@@ -81,14 +85,27 @@ pub fn start(workspace: &Workspace, purpose: Purpose) -> anyhow::Result<Database
     let password = initialise(&programs, &data, owner.as_ref())?;
     let port = free_port()?;
     let (bin, timescale) = (programs.bin.clone(), programs.timescale);
-    let what = if timescale { "PostgreSQL with TimescaleDB" } else { "PostgreSQL" };
+    let what = if timescale {
+        "PostgreSQL with TimescaleDB"
+    } else {
+        "PostgreSQL"
+    };
     let server = say::step(&format!("database: starting {what}"), || {
         let child = launch(&programs, &data, owner.as_ref(), port, purpose)?;
-        let mut server = Server { child, bin, port, password };
+        let mut server = Server {
+            child,
+            bin,
+            port,
+            password,
+        };
         server.wait_until_ready(&data)?;
         Ok(server)
     })?;
-    Ok(Database { url: server.url("postgres"), timescale, server: Some(server) })
+    Ok(Database {
+        url: server.url("postgres"),
+        timescale,
+        server: Some(server),
+    })
 }
 
 impl Database {
@@ -104,7 +121,9 @@ impl Database {
         if fresh {
             server.sql(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"))?;
         }
-        let there = server.sql(&format!("SELECT 1 FROM pg_database WHERE datname = '{name}'"))?;
+        let there = server.sql(&format!(
+            "SELECT 1 FROM pg_database WHERE datname = '{name}'"
+        ))?;
         if there.trim().is_empty() {
             server.sql(&format!("CREATE DATABASE {name}"))?;
         }
@@ -114,14 +133,35 @@ impl Database {
 
 impl Server {
     fn url(&self, database: &str) -> String {
-        format!("postgres://{USER}:{}@127.0.0.1:{}/{database}", self.password, self.port)
+        format!(
+            "postgres://{USER}:{}@127.0.0.1:{}/{database}",
+            self.password, self.port
+        )
     }
 
     fn sql(&self, text: &str) -> anyhow::Result<String> {
         say::run(
             Command::new(self.bin.join("psql"))
-                .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1"])
-                .args(["-p", &self.port.to_string(), "-U", USER, "-d", "postgres", "-c", text])
+                .args([
+                    "-X",
+                    "-q",
+                    "-A",
+                    "-t",
+                    "-v",
+                    "ON_ERROR_STOP=1",
+                    "-h",
+                    "127.0.0.1",
+                ])
+                .args([
+                    "-p",
+                    &self.port.to_string(),
+                    "-U",
+                    USER,
+                    "-d",
+                    "postgres",
+                    "-c",
+                    text,
+                ])
                 .env("PGPASSWORD", &self.password),
         )
     }
@@ -131,10 +171,15 @@ impl Server {
         loop {
             if let Some(status) = self.child.try_wait()? {
                 let log = fs::read_to_string(data.with_extension("log")).unwrap_or_default();
-                let last = log.lines().rfind(|line| line.contains("FATAL")).unwrap_or("no reason given");
+                let last = log
+                    .lines()
+                    .rfind(|line| line.contains("FATAL"))
+                    .unwrap_or("no reason given");
                 anyhow::bail!("PostgreSQL stopped at once ({status}): {last}");
             }
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok() && self.sql("SELECT 1").is_ok() {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
+                && self.sql("SELECT 1").is_ok()
+            {
                 return Ok(());
             }
             anyhow::ensure!(
@@ -170,7 +215,9 @@ impl Owner {
                 return Ok(Some(Self { user }));
             }
         }
-        anyhow::bail!("PostgreSQL refuses to run as root and there is no other user; run this as one")
+        anyhow::bail!(
+            "PostgreSQL refuses to run as root and there is no other user; run this as one"
+        )
     }
 }
 
@@ -179,7 +226,9 @@ fn as_owner(owner: Option<&Owner>, program: &Path) -> Command {
     let mut command = Command::new("setpriv");
     command.args(["--pdeathsig", "INT"]);
     if let Some(Owner { user }) = owner {
-        command.arg(format!("--reuid={}", user.uid)).arg(format!("--regid={}", user.gid));
+        command
+            .arg(format!("--reuid={}", user.uid))
+            .arg(format!("--regid={}", user.gid));
         command.arg("--clear-groups");
     }
     command.arg("--").arg(program).current_dir("/");
@@ -189,7 +238,10 @@ fn as_owner(owner: Option<&Owner>, program: &Path) -> Command {
 fn programs(state: &Path) -> anyhow::Result<Programs> {
     let installed = installed();
     if let Some(programs) = installed.iter().find(|(_, timescale)| *timescale) {
-        return Ok(Programs { bin: programs.0.clone(), timescale: true });
+        return Ok(Programs {
+            bin: programs.0.clone(),
+            timescale: true,
+        });
     }
     match fetched(state) {
         Ok(bin) => Ok(Programs { bin, timescale: true }),
@@ -235,24 +287,36 @@ fn fetched(state: &Path) -> anyhow::Result<PathBuf> {
     if done.is_file() {
         return Ok(state.join("debs/postgresql").join(bin));
     }
-    say::step("database: fetching PostgreSQL and TimescaleDB from Debian (about 60 MB, once)", || {
-        let patchelf = install(
-            state,
-            &Wanted { name: "patchelf", suite: Suite::Host, packages: &["patchelf"], libraries: false },
-        )?;
-        let root = install(
-            state,
-            &Wanted {
-                name: "postgresql",
-                suite: Suite::Trixie,
-                packages: &["postgresql-17", "postgresql-client-17", "postgresql-17-timescaledb"],
-                libraries: true,
-            },
-        )?;
-        patch_programs(&root, &root.join(bin), &patchelf.join("usr/bin/patchelf"))?;
-        fs::write(&done, "")?;
-        Ok(root.join(bin))
-    })
+    say::step(
+        "database: fetching PostgreSQL and TimescaleDB from Debian (about 60 MB, once)",
+        || {
+            let patchelf = install(
+                state,
+                &Wanted {
+                    name: "patchelf",
+                    suite: Suite::Host,
+                    packages: &["patchelf"],
+                    libraries: false,
+                },
+            )?;
+            let root = install(
+                state,
+                &Wanted {
+                    name: "postgresql",
+                    suite: Suite::Trixie,
+                    packages: &[
+                        "postgresql-17",
+                        "postgresql-client-17",
+                        "postgresql-17-timescaledb",
+                    ],
+                    libraries: true,
+                },
+            )?;
+            patch_programs(&root, &root.join(bin), &patchelf.join("usr/bin/patchelf"))?;
+            fs::write(&done, "")?;
+            Ok(root.join(bin))
+        },
+    )
 }
 
 /// Makes the cluster where it is missing; the result is its password.
@@ -276,7 +340,12 @@ fn initialise(programs: &Programs, data: &Path, owner: Option<&Owner>) -> anyhow
         }
         say::run(
             as_owner(owner, &programs.bin.join("initdb"))
-                .args(["--encoding=UTF8", "--locale=C.UTF-8", "--auth=scram-sha-256", "--no-sync"])
+                .args([
+                    "--encoding=UTF8",
+                    "--locale=C.UTF-8",
+                    "--auth=scram-sha-256",
+                    "--no-sync",
+                ])
                 .arg(format!("--username={USER}"))
                 .arg(format!("--pwfile={}", password_file.display()))
                 .arg("-D")
@@ -323,8 +392,14 @@ fn launch(
         set("full_page_writes=off");
     }
     // A group of its own: Ctrl-C in the terminal must reach us first, and it last.
-    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).process_group(0);
-    command.spawn().context("cannot start PostgreSQL; is util-linux's setpriv here?")
+    command
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0);
+    command
+        .spawn()
+        .context("cannot start PostgreSQL; is util-linux's setpriv here?")
 }
 
 fn free_port() -> anyhow::Result<u16> {

@@ -46,7 +46,11 @@ pub fn install(state: &Path, wanted: &Wanted<'_>) -> anyhow::Result<PathBuf> {
     let apt = Apt::new(state, wanted.suite)?;
     apt.run("update", &[])
         .context("the list of Debian's packages could not be fetched; is the network there?")?;
-    let names = if wanted.libraries { apt.closure(wanted.packages)? } else { owned(wanted.packages) };
+    let names = if wanted.libraries {
+        apt.closure(wanted.packages)?
+    } else {
+        owned(wanted.packages)
+    };
     let folder = state.join("debs").join(format!("{}.part", wanted.name));
     let _ = fs::remove_dir_all(&folder);
     make_dir(&folder)?;
@@ -56,7 +60,12 @@ pub fn install(state: &Path, wanted: &Wanted<'_>) -> anyhow::Result<PathBuf> {
     say::run(apt.command("download").args(&names).current_dir(&files))
         .context("packages could not be fetched; is the network there?")?;
     for file in fs::read_dir(&files)? {
-        say::run(Command::new("dpkg").arg("-x").arg(file?.path()).arg(&folder))?;
+        say::run(
+            Command::new("dpkg")
+                .arg("-x")
+                .arg(file?.path())
+                .arg(&folder),
+        )?;
     }
     fs::remove_dir_all(&files)?;
     fs::rename(&folder, &root)?;
@@ -69,7 +78,10 @@ pub fn patch_programs(root: &Path, bin: &Path, tool: &Path) -> anyhow::Result<()
     let libraries = root.join("usr/lib").join(multiarch());
     let loader = fs::read_dir(&libraries)?
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .find(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with("ld-linux")))
+        .find(|path| {
+            path.file_name()
+                .is_some_and(|name| name.to_string_lossy().starts_with("ld-linux"))
+        })
         .context("the fetched C library has no loader")?;
     for entry in fs::read_dir(bin)? {
         let program = entry?.path();
@@ -93,7 +105,11 @@ pub fn patch_programs(root: &Path, bin: &Path, tool: &Path) -> anyhow::Result<()
 
 /// The folder of this machine's libraries under /usr/lib.
 pub fn multiarch() -> &'static str {
-    if cfg!(target_arch = "aarch64") { "aarch64-linux-gnu" } else { "x86_64-linux-gnu" }
+    if cfg!(target_arch = "aarch64") {
+        "aarch64-linux-gnu"
+    } else {
+        "x86_64-linux-gnu"
+    }
 }
 
 fn owned(names: &[&str]) -> Vec<String> {
@@ -150,31 +166,46 @@ impl Apt {
     /// would install beside them (services, scripts, perl) is not for a private folder.
     fn closure(&self, packages: &[&str]) -> anyhow::Result<Vec<String>> {
         let mut command = self.command("install");
-        command.args(["-y", "--no-install-recommends", "--print-uris"]).args(packages);
+        command
+            .args(["-y", "--no-install-recommends", "--print-uris"])
+            .args(packages);
         let listed = say::run(&mut command)?;
         // 'URI' name_version_arch.deb size hash
-        let names = listed.lines().filter_map(|line| line.split_whitespace().nth(1)?.split('_').next());
+        let names = listed
+            .lines()
+            .filter_map(|line| line.split_whitespace().nth(1)?.split('_').next());
         let needed = |name: &str| {
             packages.contains(&name) || (name.starts_with("lib") && !name.starts_with("libperl"))
         };
-        Ok(names.filter(|name| needed(name)).map(str::to_owned).collect())
+        Ok(names
+            .filter(|name| needed(name))
+            .map(str::to_owned)
+            .collect())
     }
 }
 
 /// Lines for sources.list, from the machine's own mirrors.
 fn sources(suite: Suite) -> anyhow::Result<String> {
     let format = "$(ORIGIN) $(REPO_URI) $(RELEASE) $(COMPONENT)";
-    let listed = say::run(
-        Command::new("apt-get").args(["indextargets", "--format", format, "Created-By: Packages"]),
-    )?;
+    let listed = say::run(Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        format,
+        "Created-By: Packages",
+    ]))?;
     let debian: Vec<Vec<&str>> = listed
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>())
         .filter(|fields| fields.len() == 4 && fields[3] == "main")
         .filter(|fields| matches!(fields[0], "Debian" | "Debian-Security"))
         .collect();
-    let debian = if debian.is_empty() { unlisted()? } else {
-        debian.iter().map(|f| (f[1].to_owned(), f[2].to_owned())).collect()
+    let debian = if debian.is_empty() {
+        unlisted()?
+    } else {
+        debian
+            .iter()
+            .map(|f| (f[1].to_owned(), f[2].to_owned()))
+            .collect()
     };
     let key = "/usr/share/keyrings/debian-archive-keyring.gpg";
     let line = |uri: &str, suite: &str| format!("deb [signed-by={key}] {uri} {suite} main\n");
@@ -186,16 +217,22 @@ fn sources(suite: Suite) -> anyhow::Result<String> {
             .map(|(uri, _)| line(uri, "trixie"))
             .unwrap_or_default(),
     };
-    anyhow::ensure!(!lines.is_empty(), "no mirror of Debian is configured on this machine");
+    anyhow::ensure!(
+        !lines.is_empty(),
+        "no mirror of Debian is configured on this machine"
+    );
     Ok(lines)
 }
 
 /// Mirrors of a machine that has never updated its lists: apt knows their origin only afterwards.
 fn unlisted() -> anyhow::Result<Vec<(String, String)>> {
     let format = "$(REPO_URI) $(RELEASE) $(COMPONENT) $(SIGNED_BY)";
-    let listed = say::run(
-        Command::new("apt-get").args(["indextargets", "--format", format, "Created-By: Packages"]),
-    )?;
+    let listed = say::run(Command::new("apt-get").args([
+        "indextargets",
+        "--format",
+        format,
+        "Created-By: Packages",
+    ]))?;
     Ok(listed
         .lines()
         .map(|line| line.split_whitespace().collect::<Vec<_>>())

@@ -1,0 +1,274 @@
+//! A whole city in processes of its own: `clearbay serve` and `clearbay ingest` over a real
+//! broker and database, and a client that speaks to it as drivers and banks do.
+
+use std::process::Stdio;
+
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use domain::place::Place;
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+use uuid::Uuid;
+
+use crate::broker::Broker;
+use crate::database::TestDatabase;
+use crate::ingesting::IngestProcess;
+use crate::{eventually, provided};
+
+/// The key that tests share with the bank.
+pub const WEBHOOK_KEY: &str = "a-webhook-key-of-tests";
+/// The token that tests share with terminals.
+pub const IMPORT_TOKEN: &str = "an-import-token-of-tests";
+
+/// A running city. Everything ends with it.
+pub struct Serving {
+    /// Its database.
+    pub database: TestDatabase,
+    /// Its broker.
+    pub broker: Broker,
+    /// Where its pages and API are.
+    pub url: String,
+    /// A client without cookies.
+    pub client: Client,
+    _serve: Child,
+    _ingest: IngestProcess,
+}
+
+impl Serving {
+    /// The synthetic city with that many bays.
+    ///
+    /// # Panics
+    /// Where anything it needs is missing.
+    pub async fn city(bays: u32) -> Self {
+        Self::place(&simulator::city::hanoi(bays).unwrap(), Broker::rumqttd()).await
+    }
+
+    /// A city of one's own over a broker of one's own.
+    ///
+    /// # Panics
+    /// Where anything it needs is missing.
+    pub async fn place(place: &Place, broker: Broker) -> Self {
+        let database = TestDatabase::create().await;
+        database.store.place_import(place).await.unwrap();
+        let address = {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            listener.local_addr().unwrap()
+        };
+        let mut command = Command::new(provided("CLEARBAY_TEST_BIN"));
+        command
+            .arg("serve")
+            .args(["--listen", &address.to_string(), "--city", &place.city.code])
+            .env("DATABASE_URL", &database.url)
+            .env("MQTT_URL", &broker.url)
+            .env("CLEARBAY_SESSION_KEY", "a-session-key-of-tests")
+            .env("CLEARBAY_WEBHOOK_KEY", WEBHOOK_KEY)
+            .env("CLEARBAY_IMPORT_TOKEN", IMPORT_TOKEN)
+            .stdin(Stdio::null())
+            .kill_on_drop(true);
+        if let Ok(folder) = std::env::var("CLEARBAY_TEST_WEB_DIR") {
+            command.env("CLEARBAY_WEB_DIR", folder);
+        }
+        let serve = command.spawn().unwrap();
+        let ingest = IngestProcess::start(&database.url, &broker.url);
+        let client = Client::builder()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .unwrap();
+        let url = format!("http://{address}");
+        let ready = || async {
+            let reply = client.get(format!("{url}/readyz")).send().await;
+            reply.is_ok_and(|reply| reply.status() == StatusCode::OK)
+        };
+        eventually("the city to be ready", ready).await;
+        Self {
+            database,
+            broker,
+            url,
+            client,
+            _serve: serve,
+            _ingest: ingest,
+        }
+    }
+
+    /// A GET of a path.
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.url))
+    }
+
+    /// A POST of JSON to a path, with a new idempotency key.
+    pub fn post(&self, path: &str, body: &Value) -> RequestBuilder {
+        self.client
+            .post(format!("{}{path}", self.url))
+            .header("idempotency-key", Uuid::new_v4().to_string())
+            .json(body)
+    }
+
+    /// The JSON of a GET that succeeds.
+    ///
+    /// # Panics
+    /// Where it does not.
+    pub async fn json(&self, path: &str) -> Value {
+        let reply = self.get(path).send().await.unwrap();
+        assert!(reply.status().is_success(), "{path}: {}", reply.status());
+        reply.json().await.unwrap()
+    }
+
+    /// Opens a session for a car and asks for its money.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    pub async fn open_payment(&self, bay: &str, minutes: u32) -> Open {
+        let body = json!({"bay": bay, "plate": "30A-123.45", "class": "car", "minutes": minutes});
+        let reply = self.post("/api/v1/sessions", &body).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::CREATED);
+        let session: Value = reply.json().await.unwrap();
+        let (id, token) = (text(&session["id"]), text(&session["token"]));
+        let reply = self
+            .post(
+                &format!("/api/v1/sessions/{id}/payments"),
+                &json!({"gateway": "vietqr"}),
+            )
+            .bearer_auth(&token)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(reply.status(), StatusCode::CREATED);
+        let payment: Value = reply.json().await.unwrap();
+        Open {
+            session: id,
+            token,
+            payment: text(&payment["id"]),
+            qr: text(&payment["qr"]),
+            reference: text(&payment["reference"]),
+            amount_vnd: payment["amount_vnd"].as_i64().unwrap(),
+        }
+    }
+
+    /// Where a payment stands, for whoever holds its session's token.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    pub async fn payment(&self, open: &Open) -> Value {
+        let path = format!("/api/v1/payments/{}", open.payment);
+        let reply = self
+            .get(&path)
+            .bearer_auth(&open.token)
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(reply.status(), StatusCode::OK);
+        reply.json().await.unwrap()
+    }
+
+    /// What the bank says, rightly signed.
+    ///
+    /// # Panics
+    /// Where the city does not answer.
+    pub async fn bank(&self, transactions: &[Value]) -> Response {
+        let body = json!({ "transactions": transactions }).to_string();
+        let time = Utc::now().timestamp().to_string();
+        let parts = [time.as_bytes(), b".", body.as_bytes()];
+        let hash = hex::encode(api::secret::hmac_sha256(WEBHOOK_KEY.as_bytes(), &parts));
+        self.webhook(&format!("t={time},v1={hash}"), body).await
+    }
+
+    /// What somebody says who claims to be the bank.
+    ///
+    /// # Panics
+    /// Where the city does not answer.
+    pub async fn webhook(&self, signature: &str, body: String) -> Response {
+        self.client
+            .post(format!("{}/api/v1/gateways/vietqr/webhook", self.url))
+            .header("content-type", "application/json")
+            .header("clearbay-signature", signature)
+            .body(body)
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// The outcomes of what the bank says.
+    ///
+    /// # Panics
+    /// Where it is not believed.
+    pub async fn outcomes(&self, transactions: &[Value]) -> Vec<String> {
+        let reply = self.bank(transactions).await;
+        assert_eq!(reply.status(), StatusCode::OK);
+        let reply: Value = reply.json().await.unwrap();
+        reply["results"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|result| text(&result["outcome"]))
+            .collect()
+    }
+
+    /// Fails where the books are not right.
+    ///
+    /// # Panics
+    /// Where a payment, a transfer and a receipt do not agree, or the sums do not.
+    pub async fn assert_books_are_right(&self) {
+        assert_eq!(
+            self.database.store.ledger_breaks().await.unwrap(),
+            Vec::<String>::new()
+        );
+        let balances = self.database.store.ledger_balances().await.unwrap();
+        let sum = |side: fn(&store::ledger::Balance) -> i64| balances.iter().map(side).sum::<i64>();
+        assert_eq!(
+            sum(|balance| balance.debits_vnd),
+            sum(|balance| balance.credits_vnd)
+        );
+    }
+}
+
+/// A payment that waits for its money.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// Its session's identity.
+    pub session: String,
+    /// The only key to it.
+    pub token: String,
+    /// Its identity.
+    pub payment: String,
+    /// What the driver's bank app reads.
+    pub qr: String,
+    /// The text that the transfer must carry.
+    pub reference: String,
+    /// What it costs.
+    pub amount_vnd: i64,
+}
+
+impl Open {
+    /// The bank's word that the right amount came just now.
+    pub fn transfer(&self) -> Value {
+        self.transfer_of(self.amount_vnd, Utc::now())
+    }
+
+    /// The bank's word that an amount came at a moment.
+    pub fn transfer_of(&self, amount_vnd: i64, paid_at: DateTime<Utc>) -> Value {
+        json!({
+            "bank_ref": format!("FT{}", Uuid::new_v4().simple()),
+            "description": format!("IBFT {} GD", self.reference),
+            "amount_vnd": amount_vnd,
+            "currency": "VND",
+            "paid_at": paid_at.trunc_subsecs(6),
+        })
+    }
+}
+
+/// A time in the past that is not too long ago for anything.
+pub fn some_time_ago() -> DateTime<Utc> {
+    Utc::now().trunc_subsecs(6) - TimeDelta::hours(2)
+}
+
+/// The text of a JSON value.
+///
+/// # Panics
+/// Where it is none.
+pub fn text(value: &Value) -> String {
+    value
+        .as_str()
+        .unwrap_or_else(|| panic!("no text: {value}"))
+        .to_owned()
+}
