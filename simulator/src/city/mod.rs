@@ -7,7 +7,7 @@ use domain::place::{Bay, City, Lot, LotKind, Operator, Place, VehicleClass, Ward
 use domain::tariff::{Block, Pricing, Tariff, Window};
 
 mod lots;
-mod outline;
+pub(crate) mod outline;
 
 pub use lots::Demand;
 use lots::{LOTS, LotSpec, OPERATORS, WARDS};
@@ -34,7 +34,11 @@ pub fn hanoi(bays: u32) -> anyhow::Result<Place> {
     );
     let mut devices = 0;
     let counts = shares(bays);
-    let lots = LOTS.iter().zip(counts).map(|(spec, bays)| lot(spec, bays, &mut devices)).collect();
+    let lots = LOTS
+        .iter()
+        .zip(counts)
+        .map(|(spec, bays)| lot(spec, bays, &mut devices))
+        .collect();
     Ok(Place {
         city: City {
             code: CODE.to_owned(),
@@ -52,7 +56,10 @@ pub fn hanoi(bays: u32) -> anyhow::Result<Place> {
             .collect(),
         wards: WARDS
             .iter()
-            .map(|(code, name)| Ward { code: (*code).to_owned(), name: (*name).to_owned() })
+            .map(|(code, name)| Ward {
+                code: (*code).to_owned(),
+                name: (*name).to_owned(),
+            })
             .collect(),
         zones: zones(),
         lots,
@@ -61,37 +68,92 @@ pub fn hanoi(bays: u32) -> anyhow::Result<Place> {
 
 /// What kind of demand a lot of the city has.
 pub fn demand(lot_code: &str) -> Demand {
-    LOTS.iter().find(|spec| spec.code == lot_code).map_or(Demand::Office, |spec| spec.demand)
+    LOTS.iter()
+        .find(|spec| spec.code == lot_code)
+        .map_or(Demand::Office, |spec| spec.demand)
+}
+
+/// A bay as the simulation sees it.
+#[derive(Clone, Debug)]
+pub struct SensedBay {
+    /// Its number in the city, from 0: what its chances are drawn from.
+    pub index: u32,
+    /// The code on its sticker.
+    pub code: String,
+    /// Its lot's code.
+    pub lot: String,
+    /// What it is made for.
+    pub class: VehicleClass,
+    /// What brings vehicles to it.
+    pub demand: Demand,
+    /// Its sensor.
+    pub device: Device,
+}
+
+/// The bays of a place that have a sensor, in order.
+pub fn sensed_bays(place: &Place) -> Vec<SensedBay> {
+    place
+        .lots
+        .iter()
+        .flat_map(|lot| lot.bays.iter().map(move |bay| (lot, bay)))
+        .zip(0..)
+        .filter_map(|((lot, bay), index)| {
+            Some(SensedBay {
+                index,
+                code: bay.code.clone(),
+                lot: lot.code.clone(),
+                class: bay.class,
+                demand: demand(&lot.code),
+                device: bay.device.clone()?,
+            })
+        })
+        .collect()
 }
 
 /// How many bays each lot gets: by its weight, at least two, in all exactly `bays`.
 fn shares(bays: u32) -> Vec<u32> {
     let total: u32 = LOTS.iter().map(|spec| spec.weight).sum();
     let spare = bays - 2 * LOTS.len() as u32;
-    let mut counts: Vec<u32> = LOTS.iter().map(|spec| 2 + spare * spec.weight / total).collect();
+    let mut counts: Vec<u32> = LOTS
+        .iter()
+        .map(|spec| 2 + spare * spec.weight / total)
+        .collect();
     let missing = bays - counts.iter().sum::<u32>();
-    counts.iter_mut().take(missing as usize).for_each(|count| *count += 1);
+    counts
+        .iter_mut()
+        .take(missing as usize)
+        .for_each(|count| *count += 1);
     counts
 }
 
 fn lot(spec: &LotSpec, bays: u32, devices: &mut u32) -> Lot {
     let motorbikes = bays * spec.motorbike_percent / 100;
     let classes: Vec<VehicleClass> = (0..bays)
-        .map(|i| if i < bays - motorbikes { VehicleClass::Car } else { VehicleClass::Motorbike })
+        .map(|i| {
+            if i < bays - motorbikes {
+                VehicleClass::Car
+            } else {
+                VehicleClass::Motorbike
+            }
+        })
         .collect();
     let outlines = match spec.kind {
         LotKind::Street => outline::kerb(&classes, spec.bearing_deg),
         LotKind::OffStreet => outline::yard(&classes),
     };
-    let bays = classes.into_iter().zip(outlines).enumerate().map(|(index, (class, outline))| {
-        *devices += 1;
-        Bay {
-            code: format!("{}-{:03}", spec.code, index + 1),
-            class,
-            outline,
-            device: Some(device(*devices)),
-        }
-    });
+    let bays = classes
+        .into_iter()
+        .zip(outlines)
+        .enumerate()
+        .map(|(index, (class, outline))| {
+            *devices += 1;
+            Bay {
+                code: format!("{}-{:03}", spec.code, index + 1),
+                class,
+                outline,
+                device: Some(device(*devices)),
+            }
+        });
     Lot {
         code: spec.code.to_owned(),
         name: spec.name.to_owned(),
@@ -104,21 +166,34 @@ fn lot(spec: &LotSpec, bays: u32, devices: &mut u32) -> Lot {
     }
 }
 
-/// Of twenty devices twelve speak our own JSON, five are Bosch's and three Nwave's.
+/// Of twenty devices twelve speak our own JSON, five are Bosch's and three Nwave's. The DevEUIs are
+/// locally administered ones, which no real device has.
 fn device(number: u32) -> Device {
     let (id, model) = match number % 20 {
         0..12 => (format!("d{number:06}"), DeviceModel::Clearbay),
-        12..17 => (format!("70b3d5b0{number:08x}"), DeviceModel::BoschTps110),
-        _ => (format!("24e124a0{number:08x}"), DeviceModel::NwaveNps405),
+        12..17 => (format!("0200b05c{number:08x}"), DeviceModel::BoschTps110),
+        _ => (format!("02004e57{number:08x}"), DeviceModel::NwaveNps405),
     };
-    Device { id, model, silence_after_s: Some(SILENCE_AFTER_S) }
+    Device {
+        id,
+        model,
+        silence_after_s: Some(SILENCE_AFTER_S),
+    }
 }
 
 fn zones() -> Vec<Zone> {
     let old_quarter = blocks(&[(None, 60_000, 120)]);
-    let centre = blocks(&[(Some(120), 25_000, 60), (Some(240), 35_000, 60), (None, 45_000, 60)]);
+    let centre = blocks(&[
+        (Some(120), 25_000, 60),
+        (Some(240), 35_000, 60),
+        (None, 45_000, 60),
+    ]);
     // The level of prices before 2018.
-    let earlier = blocks(&[(Some(120), 20_000, 60), (Some(240), 25_000, 60), (None, 30_000, 60)]);
+    let earlier = blocks(&[
+        (Some(120), 20_000, 60),
+        (Some(240), 25_000, 60),
+        (None, 30_000, 60),
+    ]);
     let outer = blocks(&[(Some(120), 20_000, 60), (None, 25_000, 60)]);
     let zone = |code: &str, name: &str, car: Pricing, car_before: Pricing, cap: Option<i64>| Zone {
         code: code.to_owned(),
@@ -131,9 +206,21 @@ fn zones() -> Vec<Zone> {
         ],
     };
     vec![
-        zone("A", "Khu phố cổ · Old Quarter", old_quarter, earlier.clone(), None),
+        zone(
+            "A",
+            "Khu phố cổ · Old Quarter",
+            old_quarter,
+            earlier.clone(),
+            None,
+        ),
         zone("B", "Trung tâm · Centre", centre, earlier.clone(), None),
-        zone("C", "Ngoài trung tâm · Outer", outer, earlier, Some(300_000)),
+        zone(
+            "C",
+            "Ngoài trung tâm · Outer",
+            outer,
+            earlier,
+            Some(300_000),
+        ),
     ]
 }
 
@@ -194,5 +281,68 @@ mod tests {
         }
         assert!(hanoi(79).is_err());
         assert!(hanoi(20_001).is_err());
+    }
+
+    #[test]
+    fn codes_fit_on_a_sticker_and_lots_lie_in_hanoi() {
+        let place = hanoi(2_000).unwrap();
+        for lot in &place.lots {
+            let [longitude, latitude] = lot.position;
+            assert!((105.77..105.87).contains(&longitude), "{}", lot.code);
+            assert!((20.99..21.07).contains(&latitude), "{}", lot.code);
+            for bay in &lot.bays {
+                assert!(bay.code.starts_with(&lot.code) && bay.code.len() <= 12);
+                let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-';
+                assert!(bay.code.chars().all(plain), "{}", bay.code);
+                let near = |metres: f32| metres.abs() < 150.0;
+                assert!(
+                    bay.outline.iter().flatten().all(|metres| near(*metres)),
+                    "{}",
+                    bay.code
+                );
+            }
+        }
+        let bays = sensed_bays(&place);
+        assert_eq!(bays.len(), 2_000);
+        let share = |model| bays.iter().filter(|bay| bay.device.model == model).count();
+        assert_eq!(share(DeviceModel::Clearbay), 1_200);
+        assert_eq!(share(DeviceModel::BoschTps110), 500);
+        assert_eq!(share(DeviceModel::NwaveNps405), 300);
+    }
+
+    #[test]
+    fn prices_are_hanois() {
+        let place = hanoi(80).unwrap();
+        let at = |year| {
+            let hanoi = chrono_tz::Asia::Ho_Chi_Minh;
+            hanoi
+                .with_ymd_and_hms(year, 3, 2, 9, 0, 0)
+                .unwrap()
+                .to_utc()
+        };
+        let price = |zone: &str, class, year, minutes| {
+            let zone = place.zones.iter().find(|found| found.code == zone).unwrap();
+            let tariff = domain::tariff::in_force(&zone.tariffs, class, at(year)).unwrap();
+            let to = at(year) + chrono::TimeDelta::minutes(minutes);
+            tariff
+                .quote(place.city.timezone, at(year), to)
+                .unwrap()
+                .amount_vnd
+                .get()
+        };
+        let car = VehicleClass::Car;
+        assert_eq!(price("B", car, 2026, 60), 25_000);
+        assert_eq!(price("B", car, 2026, 8 * 60), 300_000);
+        assert_eq!(price("B", car, 2026, 9 * 60), 345_000);
+        assert_eq!(price("A", car, 2026, 90), 60_000);
+        assert_eq!(price("A", car, 2026, 121), 120_000);
+        assert_eq!(price("A", car, 2026, 10), 0);
+        assert_eq!(price("C", car, 2026, 24 * 60), 300_000);
+        assert_eq!(price("A", VehicleClass::Motorbike, 2026, 60), 5_000);
+        assert_eq!(price("A", VehicleClass::Motorbike, 2026, 12 * 60), 13_000);
+        assert!(
+            price("A", car, 2016, 90) < 60_000,
+            "an earlier version was cheaper"
+        );
     }
 }

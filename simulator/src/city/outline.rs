@@ -28,14 +28,21 @@ pub(super) fn kerb(classes: &[VehicleClass], bearing_deg: f32) -> Vec<[[f32; 2];
 }
 
 /// Bays in rows with aisles of six metres for cars and two for motorbikes between them.
-pub(super) fn yard(classes: &[VehicleClass]) -> Vec<[[f32; 2]; 4]> {
-    let area: f32 = classes.iter().map(|class| size(*class).0 * (size(*class).1 + 4.0)).sum();
+pub(crate) fn yard(classes: &[VehicleClass]) -> Vec<[[f32; 2]; 4]> {
+    let area: f32 = classes
+        .iter()
+        .map(|class| size(*class).0 * (size(*class).1 + 4.0))
+        .sum();
     let row_length = (area * 1.5).sqrt().max(12.0);
     let (mut x, mut y, mut last) = (0.0, 0.0, None);
     let mut drawn = Vec::with_capacity(classes.len());
     for class in classes {
         let (width, depth) = size(*class);
-        let aisle = if *class == VehicleClass::Car { 6.0 } else { 2.0 };
+        let aisle = if *class == VehicleClass::Car {
+            6.0
+        } else {
+            2.0
+        };
         if x + width > row_length || last.is_some_and(|last| last != *class) {
             let (_, before) = size(last.unwrap_or(*class));
             (x, y) = (0.0, y + before + aisle);
@@ -46,11 +53,19 @@ pub(super) fn yard(classes: &[VehicleClass]) -> Vec<[[f32; 2]; 4]> {
     }
     let height = drawn.last().map_or(0.0, |corners| corners[2][1]);
     let centre = |[x, y]: [f32; 2]| round([x - row_length / 2.0, y - height / 2.0]);
-    drawn.into_iter().map(|corners| corners.map(centre)).collect()
+    drawn
+        .into_iter()
+        .map(|corners| corners.map(centre))
+        .collect()
 }
 
 fn rectangle(x: f32, y: f32, width: f32, depth: f32) -> [[f32; 2]; 4] {
-    [[x, y], [x + width, y], [x + width, y + depth], [x, y + depth]]
+    [
+        [x, y],
+        [x + width, y],
+        [x + width, y + depth],
+        [x, y + depth],
+    ]
 }
 
 /// To the decimetre.
