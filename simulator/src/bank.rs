@@ -1,23 +1,79 @@
-//! The bank's stand-in: reads the QR code that the API made, as a bank's app does, and tells the
-//! API by a signed webhook what was transferred.
+//! The drivers' bank: reads a QR code as a phone does, books the transfer, tells Clearbay.
 
-use chrono::Utc;
+use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::money::Vnd;
 use domain::payment::BankNotice;
-use domain::vietqr::VietQr;
+use domain::vietqr::{VietQr, VietQrError};
 use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
-use uuid::Uuid;
 
-use crate::http::{Api, insist};
+use crate::http::{Api, HttpError};
+use crate::purchase::Purchase;
 
-/// A bank that shares a key with the API.
+/// The most transfers that one message may tell of.
+pub const NOTICES_MAX: usize = 1_000;
+
+const WEBHOOK: &str = "/api/v1/gateways/vietqr/webhook";
+
+/// Why a code cannot be paid.
+#[derive(Debug, thiserror::Error)]
+pub enum QrError {
+    /// It is damaged, or no VietQR code.
+    #[error(transparent)]
+    Payload(#[from] VietQrError),
+    /// It does not say how much to pay or what for.
+    #[error("the code has no amount or no purpose")]
+    Incomplete,
+}
+
+/// The transfer that a driver orders by scanning `qr`, booked at `paid_at`; `None` where the
+/// driver orders none.
+///
+/// # Errors
+/// [`QrError`] where a bank's app could not read the code.
+pub fn transfer(
+    purchase: &Purchase,
+    qr: &str,
+    paid_at: Timestamp,
+) -> Result<Option<BankNotice>, QrError> {
+    let Some(order) = purchase.order else {
+        return Ok(None);
+    };
+    let code = VietQr::parse(qr)?;
+    let (Some(amount_vnd), Some(purpose)) = (code.amount_vnd, code.purpose) else {
+        return Err(QrError::Incomplete);
+    };
+    // A driver who types the amount by hand forgets a digit's worth.
+    let amount_vnd = if order.wrong_amount {
+        (amount_vnd - 1_000).max(500)
+    } else {
+        amount_vnd
+    };
+    let bank_ref = format!("FT{:016X}", purchase.key.as_u128() >> 64);
+    Ok(Some(BankNotice {
+        // Banks put the payer's and their own words around the purpose.
+        description: format!("{bank_ref} {purpose} thanh toan do xe"),
+        bank_ref,
+        amount_vnd: Vnd::new(amount_vnd),
+        currency: "VND".to_owned(),
+        paid_at,
+    }))
+}
+
+/// When a transfer ordered at `at` is booked.
+pub fn booked_at(purchase: &Purchase, at: Timestamp) -> Timestamp {
+    at + purchase
+        .order
+        .map_or(TimeDelta::zero(), |order| order.after)
+}
+
+/// The bank's side of the webhook.
 #[derive(Clone)]
 pub struct Bank {
     api: Api,
-    key: String,
+    secret: Vec<u8>,
 }
 
 #[derive(Serialize)]
@@ -25,76 +81,65 @@ struct Webhook<'a> {
     transactions: &'a [BankNotice],
 }
 
-/// The API's answer to a webhook.
-#[derive(Debug, Deserialize)]
-pub struct Reply {
-    /// A result for each transfer, in order.
-    pub results: Vec<ReplyItem>,
-}
-
-/// What became of one transfer.
-#[derive(Debug, Deserialize)]
-pub struct ReplyItem {
-    /// `posted`, `repeated`, or why its money is held.
+/// What Clearbay did with one transfer.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct NoticeResult {
+    /// The bank's number of the transfer.
+    pub bank_ref: String,
+    /// `posted`, `repeated`, or why the money is held.
     pub outcome: String,
 }
 
+#[derive(Deserialize)]
+struct WebhookReply {
+    results: Vec<NoticeResult>,
+}
+
 impl Bank {
-    /// A bank.
-    pub fn new(api: Api, key: String) -> Self {
-        Self { api, key }
+    /// A bank that shares `secret` with Clearbay.
+    pub fn new(api: Api, secret: &str) -> Self {
+        Self {
+            api,
+            secret: secret.as_bytes().to_vec(),
+        }
     }
 
-    /// Tells the API of transfers, at most 1,000.
+    /// Tells of at most [`NOTICES_MAX`] transfers, again and again until it is heard.
     ///
     /// # Errors
-    /// Where the API refuses or does not answer.
-    pub async fn tell(&self, notices: &[BankNotice]) -> anyhow::Result<Reply> {
+    /// [`HttpError`]
+    pub async fn tell(&self, notices: &[BankNotice]) -> Result<Vec<NoticeResult>, HttpError> {
+        if notices.is_empty() {
+            return Ok(Vec::new());
+        }
         let body = serde_json::to_vec(&Webhook {
             transactions: notices,
-        })?;
-        insist(|| {
-            self.api
-                .post("/api/v1/gateways/vietqr/webhook")
-                .header("content-type", "application/json")
-                .header("clearbay-signature", self.sign(&body))
-                .body(body.clone())
         })
-        .await
-    }
-
-    fn sign(&self, body: &[u8]) -> String {
-        let time = Utc::now().timestamp().to_string();
-        // HMAC takes keys of any length, so this cannot fail.
-        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.key.as_bytes()) else {
-            return String::new();
-        };
-        mac.update(time.as_bytes());
-        mac.update(b".");
-        mac.update(body);
-        format!("t={time},v1={}", hex::encode(mac.finalize().into_bytes()))
+        .map_err(|error| HttpError::Reply(error.to_string()))?;
+        let reply: WebhookReply = self
+            .api
+            .send(|| {
+                let signature = signature(&self.secret, chrono::Utc::now().timestamp(), &body);
+                self.api
+                    .post(WEBHOOK, body.clone())
+                    .header("Clearbay-Signature", signature)
+            })
+            .await?;
+        Ok(reply.results)
     }
 }
 
-/// The transfer that a driver makes who scans `qr`, erring by `error_vnd`.
-///
-/// # Errors
-/// Where a bank's app would refuse the code.
-pub fn transfer(
-    qr: &str,
-    key: Uuid,
-    error_vnd: i64,
-    paid_at: Timestamp,
-) -> anyhow::Result<BankNotice> {
-    let code = VietQr::parse(qr)?;
-    let amount = code.amount_vnd.unwrap_or_default() + error_vnd;
-    let text = code.purpose.unwrap_or_default();
-    Ok(BankNotice {
-        bank_ref: format!("FT{}", &key.simple().to_string()[..18].to_uppercase()),
-        // Banks put words of their own around what the payer wrote.
-        description: format!("IBFT {} {text} GD", code.account),
-        amount_vnd: Vnd::new(amount),
-        currency: "VND".to_owned(),
-        paid_at,
-    })
+/// The value of `Clearbay-Signature` for a body sent at `unix_s`, in seconds since 1970.
+pub fn signature(secret: &[u8], unix_s: i64, body: &[u8]) -> String {
+    // HMAC takes keys of every length.
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
+        return String::new();
+    };
+    mac.update(format!("{unix_s}.").as_bytes());
+    mac.update(body);
+    format!("t={unix_s},v1={}", hex::encode(mac.finalize().into_bytes()))
 }
+
+#[cfg(test)]
+#[path = "bank_tests.rs"]
+mod tests;

@@ -1,19 +1,28 @@
-//! A driver with a phone: opens a session, asks for its QR code, and pays some seconds later.
+//! A driver at the kerb: asks for a session, gets a code, pays it by phone.
 
 use std::time::Duration;
 
-use chrono::{SubsecRound, Utc};
-use serde::Deserialize;
+use domain::place::VehicleClass;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::act::Sale;
-use crate::bank::{Bank, transfer};
-use crate::http::{Api, insist};
+use crate::bank::{self, Bank};
+use crate::http::{Api, HttpError};
+use crate::purchase::Purchase;
+
+#[derive(Serialize)]
+struct NewSession<'a> {
+    bay: &'a str,
+    plate: &'a str,
+    class: VehicleClass,
+    minutes: u32,
+}
 
 #[derive(Deserialize)]
-struct Opened {
+struct OpenedSession {
     id: String,
     token: String,
+    status: String,
 }
 
 #[derive(Deserialize)]
@@ -21,38 +30,51 @@ struct Payment {
     qr: Option<String>,
 }
 
-/// Does all that a driver does for one purchase.
+/// Buys a session now, as a phone does. The result is whether it is paid.
 ///
 /// # Errors
-/// Where the API refuses or does not answer.
-pub async fn buy(api: &Api, bank: &Bank, sale: &Sale) -> anyhow::Result<()> {
-    let body = json!({
-        "bay": sale.bay, "plate": sale.plate, "class": sale.class, "minutes": sale.minutes,
-    });
-    let key = sale.key.to_string();
-    let session: Opened = insist(|| {
-        api.post("/api/v1/sessions")
-            .header("idempotency-key", &key)
-            .json(&body)
-    })
-    .await?;
-    let path = format!("/api/v1/sessions/{}/payments", session.id);
-    let payment: Payment = insist(|| {
-        api.post(&path)
-            .header("idempotency-key", &key)
-            .bearer_auth(&session.token)
-            .json(&json!({ "gateway": "vietqr" }))
-    })
-    .await?;
-    let (Some(qr), Some(delay_s)) = (payment.qr, sale.paid_after_s) else {
-        return Ok(());
+/// [`HttpError`] where the API does not answer, or refuses.
+pub async fn buy(api: &Api, bank: &Bank, purchase: &Purchase) -> Result<bool, HttpError> {
+    let key = purchase.key.to_string();
+    let body = to_json(&NewSession {
+        bay: &purchase.bay,
+        plate: &purchase.plate,
+        class: purchase.class,
+        minutes: purchase.minutes,
+    })?;
+    let request = || {
+        api.post("/api/v1/sessions", body.clone())
+            .header("Idempotency-Key", &key)
     };
-    tokio::time::sleep(Duration::from_secs(u64::from(delay_s))).await;
-    let notice = transfer(&qr, sale.key, sale.error_vnd, Utc::now().trunc_subsecs(6))?;
-    bank.tell(std::slice::from_ref(&notice)).await?;
-    // Banks that did not hear the answer say it again; one in thirty does.
-    if sale.key.as_u128().is_multiple_of(30) {
-        bank.tell(&[notice]).await?;
+    let session: OpenedSession = api.send(request).await?;
+    if session.status == "paid" {
+        return Ok(true);
     }
-    Ok(())
+    let body = to_json(&json!({"gateway": "vietqr"}))?;
+    let path = format!("/api/v1/sessions/{}/payments", session.id);
+    let request = || {
+        api.post(&path, body.clone())
+            .header("Idempotency-Key", &key)
+            .bearer_auth(&session.token)
+    };
+    let payment: Payment = api.send(request).await?;
+    let Some((qr, order)) = payment.qr.zip(purchase.order) else {
+        return Ok(false);
+    };
+    // The time to unlock a phone, scan and confirm; and the bank's.
+    tokio::time::sleep(order.after.to_std().unwrap_or(Duration::ZERO)).await;
+    let notice = match bank::transfer(purchase, &qr, chrono::Utc::now()) {
+        Ok(Some(notice)) => [notice],
+        Ok(None) => return Ok(false),
+        Err(error) => return Err(HttpError::Reply(error.to_string())),
+    };
+    let results = bank.tell(&notice).await?;
+    if order.told_twice {
+        bank.tell(&notice).await?;
+    }
+    Ok(results.iter().any(|result| result.outcome == "posted"))
+}
+
+fn to_json(value: &impl Serialize) -> Result<Vec<u8>, HttpError> {
+    serde_json::to_vec(value).map_err(|error| HttpError::Reply(error.to_string()))
 }

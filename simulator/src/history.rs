@@ -1,144 +1,214 @@
 //! The past, through the same doors as the present: messages over MQTT, sales as terminals upload
 //! them, transfers as the bank tells them.
 
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use chrono::{SecondsFormat, TimeDelta};
+use chrono::TimeDelta;
 use domain::Timestamp;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde::Deserialize;
-use serde_json::json;
 
-use crate::act::{Act, Kind, Sale};
-use crate::bank::{Bank, transfer};
-use crate::http::{Api, insist};
+use crate::city::Demand;
+use crate::http::Api;
 use crate::mqtt::Publisher;
+use crate::plan;
+use crate::purchase::{Purchase, Sold, Terminal, UPLOAD_MAX};
+use crate::scene::{Happenings, Scene};
+use crate::sensor;
+use crate::timeline::{Report, Window};
 
-/// How many sales go into one upload.
-const UPLOAD: usize = 500;
 /// How many uploads are under way at once.
 const UPLOADS: usize = 4;
-/// Heartbeats older than this are thinned out: only what is recent tells whether a sensor lives.
-const HEARTBEATS_KEPT: TimeDelta = TimeDelta::hours(2);
+/// Heartbeats are told of so much of the past: long enough that every living sensor is known to
+/// live, for a bay is unknown after three hours of silence.
+const HEARTBEATS: TimeDelta = TimeDelta::hours(2);
+/// How long ingest may take to catch up before the city goes on without it.
+const CATCH_UP_WITHIN: Duration = Duration::from_secs(120);
 
-#[derive(Deserialize)]
-struct Uploaded {
-    sessions: Vec<UploadResult>,
-}
-
-#[derive(Deserialize)]
-struct UploadResult {
-    qr: Option<String>,
-    error: Option<String>,
-}
-
-/// What was sent.
+/// What was sent of the past.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// Messages of sensors.
-    pub messages: usize,
-    /// Sales that were uploaded.
-    pub sales: usize,
-    /// Sales that the API did not take.
-    pub refused: usize,
-    /// Transfers that the bank told of.
-    pub transfers: usize,
+    /// Sensors' messages.
+    pub messages: u64,
+    /// What became of what drivers bought.
+    pub sold: Sold,
 }
 
-/// Sends acts of the past, as of `now`.
-///
-/// # Errors
-/// Where the API or the broker fails for good.
-pub async fn send(
-    api: &Api,
-    bank: &Bank,
-    publisher: &mut Publisher,
-    acts: Vec<Act>,
-    now: Timestamp,
-) -> anyhow::Result<Sent> {
-    let started = Instant::now();
-    let (mut messages, mut sales) = (Vec::new(), Vec::new());
-    for Act { when, kind } in acts {
-        match kind {
-            Kind::Message {
-                topic,
-                payload,
-                heartbeat,
-            } => {
-                let old = heartbeat && when < now - HEARTBEATS_KEPT;
-                if !old || chrono::Timelike::hour(&when).is_multiple_of(6) {
-                    messages.push((topic, payload));
-                }
+/// Sends the past.
+pub struct History<'a> {
+    /// The city.
+    pub scene: Arc<Scene>,
+    /// The API.
+    pub api: &'a Api,
+    /// The terminals that upload sales.
+    pub terminal: &'a Terminal,
+    /// The time at which it is the past.
+    pub now: Timestamp,
+}
+
+impl History<'_> {
+    /// Sends everything from `from` up to `now`, a day at a time, and waits until the city's board
+    /// shows it. The result tells whether it does.
+    ///
+    /// # Errors
+    /// Where the API or the broker fails for good.
+    pub async fn send(&self, from: Timestamp, publisher: &mut Publisher) -> anyhow::Result<bool> {
+        let started = Instant::now();
+        let mut total = Sent::default();
+        let mut last = None;
+        for (day, from, to) in days(from, self.now) {
+            let day_started = Instant::now();
+            let happenings = self.happenings(from, to).await?;
+            last = happenings.reports.last().cloned().or(last);
+            let (messages, sold) = tokio::try_join!(
+                self.publish(publisher, &happenings.reports),
+                self.sell(&happenings.purchases)
+            )?;
+            total.messages += messages;
+            total.sold += sold;
+            println!(
+                "history {day}: {messages} sensor messages, {} sessions, {} of them paid, in {:.1} s",
+                sold.sessions,
+                sold.posted,
+                day_started.elapsed().as_secs_f64()
+            );
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        let Sent { messages, sold } = total;
+        println!(
+            "history sent in {seconds:.1} s: {messages} sensor messages ({:.0} a second), {} sessions, \
+             {} payments, {} transfers held, {} sessions known already or refused",
+            messages as f64 / seconds.max(0.001),
+            sold.sessions,
+            sold.posted,
+            sold.held,
+            sold.refused
+        );
+        match last {
+            Some(report) => Ok(self.caught_up(&report).await),
+            None => Ok(true),
+        }
+    }
+
+    /// Plans a part of the past on a thread of its own: it may take a while.
+    async fn happenings(&self, from: Timestamp, to: Timestamp) -> anyhow::Result<Happenings> {
+        let scene = self.scene.clone();
+        let window = Window {
+            from,
+            to,
+            heartbeats_from: self.now - HEARTBEATS,
+        };
+        Ok(tokio::task::spawn_blocking(move || scene.happenings(window)).await?)
+    }
+
+    async fn publish(&self, publisher: &mut Publisher, reports: &[Report]) -> anyhow::Result<u64> {
+        let mut count = 0;
+        for report in reports {
+            if let Some(bay) = self.scene.bay(report) {
+                let payload = sensor::payload(&bay.device, report);
+                publisher
+                    .publish(sensor::topic(&bay.device), payload)
+                    .await?;
+                count += 1;
             }
-            Kind::Sale(sale) => sales.push((when, sale)),
         }
+        publisher.flush().await?;
+        Ok(count)
     }
-    let mut sent = Sent {
-        messages: messages.len(),
-        sales: sales.len(),
-        ..Sent::default()
-    };
-    let publish = async {
-        for (topic, payload) in messages {
-            publisher.publish(topic, payload).await?;
+
+    async fn sell(&self, purchases: &[Purchase]) -> anyhow::Result<Sold> {
+        let sold = stream::iter(purchases.chunks(UPLOAD_MAX))
+            .map(|purchases| self.terminal.upload(purchases, self.now))
+            .buffer_unordered(UPLOADS)
+            .try_fold(Sold::default(), |mut sum, sold| async move {
+                sum += sold;
+                Ok(sum)
+            })
+            .await?;
+        Ok(sold)
+    }
+
+    /// Waits until the board shows the last message sent: what the broker has taken may not be
+    /// kept yet, and a broker may forget.
+    async fn caught_up(&self, last: &Report) -> bool {
+        let Some(bay) = self.scene.bay(last) else {
+            return true;
+        };
+        let started = Instant::now();
+        while started.elapsed() < CATCH_UP_WITHIN {
+            let lots: Result<Lots, _> = self.api.send(|| self.api.get("/api/v1/lots")).await;
+            let shown = lots.ok().and_then(|lots| {
+                lots.lots
+                    .into_iter()
+                    .find(|lot| lot.code == bay.lot)
+                    .and_then(|lot| lot.updated_at)
+            });
+            if shown.is_some_and(|shown| shown >= last.at) {
+                println!(
+                    "The board shows the past, {:.1} s later.",
+                    started.elapsed().as_secs_f64()
+                );
+                return true;
+            }
+            tokio::time::sleep(Duration::from_millis(500)).await;
         }
-        publisher.flush().await;
-        anyhow::Ok(())
-    };
-    let uploads = stream::iter(sales.chunks(UPLOAD))
-        .map(|sales| upload(api, bank, sales, now))
-        .buffer_unordered(UPLOADS)
-        .try_fold((0, 0), |sum, part| async move {
-            Ok((sum.0 + part.0, sum.1 + part.1))
-        });
-    let ((), (refused, transfers)) = tokio::try_join!(publish, uploads)?;
-    (sent.refused, sent.transfers) = (refused, transfers);
-    tracing::debug!(
-        ?sent,
-        seconds = started.elapsed().as_secs_f32(),
-        "sent a part of the past"
-    );
-    Ok(sent)
+        tracing::warn!("the board does not show what the sensors said; is ingest running?");
+        false
+    }
 }
 
-/// Uploads sales and has the bank tell of their money; the result is how many were refused and
-/// how many transfers were told.
-async fn upload(
-    api: &Api,
-    bank: &Bank,
-    sales: &[(Timestamp, Sale)],
-    now: Timestamp,
-) -> anyhow::Result<(usize, usize)> {
-    let items: Vec<_> = sales
-        .iter()
-        .map(|(when, sale)| {
-            json!({
-                "key": sale.key, "bay": sale.bay, "plate": sale.plate, "class": sale.class,
-                "minutes": sale.minutes, "at": when.to_rfc3339_opts(SecondsFormat::Micros, true),
-            })
+#[derive(Deserialize)]
+struct Lots {
+    lots: Vec<Lot>,
+}
+
+#[derive(Deserialize)]
+struct Lot {
+    code: String,
+    updated_at: Option<Timestamp>,
+}
+
+/// When `history_days` days of history begin: with a planned day, so that the first is whole.
+pub fn begins(now: Timestamp, history_days: u32) -> Timestamp {
+    let first = plan::day_of(Demand::Office, now) - TimeDelta::days(i64::from(history_days));
+    if history_days == 0 {
+        now
+    } else {
+        plan::day_start(Demand::Office, first)
+    }
+}
+
+/// The planned days between two instants: date, from, to.
+fn days(
+    from: Timestamp,
+    to: Timestamp,
+) -> impl Iterator<Item = (chrono::NaiveDate, Timestamp, Timestamp)> {
+    let first = plan::day_of(Demand::Office, from);
+    first
+        .iter_days()
+        .map(move |day| {
+            let start = plan::day_start(Demand::Office, day);
+            let end = plan::day_start(Demand::Office, day + TimeDelta::days(1));
+            (day, start.max(from), end.min(to))
         })
-        .collect();
-    let body = serde_json::to_vec(&json!({ "sessions": items }))?;
-    let uploaded: Uploaded = insist(|| {
-        api.import("/api/v1/imports/sessions")
-            .header("content-type", "application/json")
-            .body(body.clone())
-    })
-    .await?;
-    let mut refused = 0;
-    let mut notices = Vec::with_capacity(sales.len());
-    for ((when, sale), result) in sales.iter().zip(uploaded.sessions) {
-        if let Some(error) = result.error {
-            tracing::debug!(bay = %sale.bay, %error, "a sale was not taken");
-            refused += 1;
-        }
-        if let (Some(qr), Some(delay_s)) = (result.qr, sale.paid_after_s) {
-            let paid_at = (*when + TimeDelta::seconds(i64::from(delay_s))).min(now);
-            notices.push(transfer(&qr, sale.key, sale.error_vnd, paid_at)?);
-        }
+        .take_while(|(_, from, to)| from < to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_tile_the_past() {
+        let now = chrono::DateTime::from_timestamp(1_795_472_000, 0).unwrap_or_default();
+        let from = begins(now, 7);
+        assert!(from <= now - TimeDelta::days(7) && from > now - TimeDelta::days(8));
+        let days: Vec<_> = days(from, now).collect();
+        assert_eq!(days.len(), 8);
+        assert_eq!(days[0].1, from);
+        assert_eq!(days[7].2, now);
+        assert!(days.windows(2).all(|pair| pair[0].2 == pair[1].1));
+        assert_eq!(begins(now, 0), now);
     }
-    if !notices.is_empty() {
-        bank.tell(&notices).await?;
-    }
-    Ok((refused, notices.len()))
 }

@@ -1,99 +1,122 @@
-//! Requests that are made again until they are answered.
+//! The API as its clients see it: JSON over HTTP, tried again while the other side is busy.
 
 use std::time::Duration;
 
-use anyhow::Context;
-use reqwest::{Client, RequestBuilder, StatusCode};
+use reqwest::{RequestBuilder, StatusCode};
 use serde::de::DeserializeOwned;
 
-const TRIES: u32 = 8;
+/// How long one request may take: a little longer than the API gives itself.
+const REQUEST_WITHIN: Duration = Duration::from_secs(20);
+const ATTEMPTS_MAX: u32 = 8;
+const BACKOFF_MIN: Duration = Duration::from_millis(200);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
 
-/// A client for one API.
-#[derive(Clone)]
+/// Why a request had no success.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpError {
+    /// The API says no; asking again would not help.
+    #[error("the API refuses with {status}: {detail}")]
+    Refused {
+        /// The HTTP status.
+        status: StatusCode,
+        /// The reply, shortened.
+        detail: String,
+    },
+    /// No reply, or none that is of use, however often it was asked.
+    #[error("the API does not answer: {0}")]
+    Unavailable(String),
+    /// The reply is not of the documented shape.
+    #[error("the API's reply cannot be read: {0}")]
+    Reply(String),
+}
+
+/// A connection to the API.
+#[derive(Clone, Debug)]
 pub struct Api {
-    client: Client,
-    url: String,
-    import_token: String,
+    client: reqwest::Client,
+    base: String,
 }
 
 impl Api {
-    /// A client for the API at `url`.
+    /// A client of the API at `base_url`, such as `http://127.0.0.1:8080`.
     ///
     /// # Errors
-    /// Where no client can be made.
-    pub fn new(url: &str) -> anyhow::Result<Self> {
-        let client = Client::builder()
-            .timeout(Duration::from_secs(30))
+    /// Where the client cannot be made.
+    pub fn new(base_url: &str) -> Result<Self, HttpError> {
+        let client = reqwest::Client::builder()
+            .timeout(REQUEST_WITHIN)
+            .user_agent("clearbay-simulator")
+            // The API is on this machine or its network; a proxy for the outside is in the way.
             .no_proxy()
-            .build()?;
-        let url = url.trim_end_matches('/').to_owned();
+            .build()
+            .map_err(|error| HttpError::Unavailable(error.to_string()))?;
         Ok(Self {
             client,
-            url,
-            import_token: String::new(),
+            base: base_url.trim_end_matches('/').to_owned(),
         })
     }
 
-    /// The same client with the token of terminals that upload sales.
-    #[must_use]
-    pub fn with_import_token(self, token: &str) -> Self {
-        Self {
-            import_token: token.to_owned(),
-            ..self
-        }
+    /// A POST of a JSON body, to be completed by the caller.
+    pub fn post(&self, path: &str, body: Vec<u8>) -> RequestBuilder {
+        let url = format!("{}{path}", self.base);
+        self.client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body)
     }
 
-    /// A POST to a path, as a terminal makes it.
-    pub fn import(&self, path: &str) -> RequestBuilder {
-        self.post(path).bearer_auth(&self.import_token)
+    /// A GET.
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.base))
     }
 
-    /// A POST to a path.
-    pub fn post(&self, path: &str) -> RequestBuilder {
-        self.client.post(format!("{}{path}", self.url))
-    }
-
-    /// Whether the API says that it is ready.
+    /// Whether the API says that it can work.
     pub async fn is_ready(&self) -> bool {
-        let request = self.client.get(format!("{}/readyz", self.url)).send();
-        request
-            .await
-            .is_ok_and(|response| response.status().is_success())
+        let reply = self.get("/readyz").send().await;
+        reply.is_ok_and(|reply| reply.status().is_success())
     }
-}
 
-/// Sends a request until it is answered with anything but "later"; doubles the pause each time.
-///
-/// # Errors
-/// Where it is refused, or not answered at all.
-pub async fn insist<T: DeserializeOwned>(
-    request: impl Fn() -> RequestBuilder,
-) -> anyhow::Result<T> {
-    let mut pause = Duration::from_millis(200);
-    for attempt in 1..=TRIES {
-        match request().send().await {
-            Ok(response) if response.status().is_success() => {
-                return response
-                    .json()
-                    .await
-                    .context("the API's reply cannot be read");
+    /// Sends what `request` makes until it succeeds or is refused. `request` is called for every
+    /// attempt, because a signature holds its time.
+    ///
+    /// # Errors
+    /// [`HttpError`]; after eight attempts in about half a minute it gives up.
+    pub async fn send<T: DeserializeOwned>(
+        &self,
+        request: impl Fn() -> RequestBuilder,
+    ) -> Result<T, HttpError> {
+        let mut backoff = BACKOFF_MIN;
+        let mut last = String::new();
+        for attempt in 0..ATTEMPTS_MAX {
+            if attempt > 0 {
+                tokio::time::sleep(backoff).await;
+                backoff = (backoff * 2).min(BACKOFF_MAX);
             }
-            Ok(response) if !is_later(response.status()) => {
-                let status = response.status();
-                let text = response.text().await.unwrap_or_default();
-                anyhow::bail!("the API refused ({status}): {text}");
+            let reply = match request().send().await {
+                Ok(reply) => reply,
+                Err(error) => {
+                    last = format!("{:#}", anyhow::Error::from(error));
+                    continue;
+                }
+            };
+            let status = reply.status();
+            if status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS {
+                last = status.to_string();
+                continue;
             }
-            Ok(response) if attempt == TRIES => {
-                anyhow::bail!("the API answers {}", response.status())
+            let body = match reply.bytes().await {
+                Ok(body) => body,
+                Err(error) => {
+                    last = error.to_string();
+                    continue;
+                }
+            };
+            if !status.is_success() {
+                let detail = String::from_utf8_lossy(&body).chars().take(300).collect();
+                return Err(HttpError::Refused { status, detail });
             }
-            Err(error) if attempt == TRIES => return Err(error).context("the API does not answer"),
-            _ => tokio::time::sleep(pause).await,
+            return serde_json::from_slice(&body).map_err(|e| HttpError::Reply(e.to_string()));
         }
-        pause = (pause * 2).min(Duration::from_secs(5));
+        Err(HttpError::Unavailable(last))
     }
-    anyhow::bail!("the API does not answer")
-}
-
-fn is_later(status: StatusCode) -> bool {
-    status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS
 }

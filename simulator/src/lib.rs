@@ -1,14 +1,16 @@
 //! A synthetic city, its drivers and their bank, seen from outside: MQTT and HTTP only.
 //!
-//! Everything is planned from a seed (`plan`), turned into acts at moments (`act`), and carried
-//! out: what lies in the past in bulk (`history`), what comes when its moment comes (`live`).
+//! `plan` decides from a seed which vehicle stands where and when; `timeline` what the sensors say
+//! of it; `purchase` what the drivers buy; `scene` puts the three together for a part of time. What
+//! lies in the past is sent in bulk (`history`), what is to come when its moment comes (`live`).
+//! `replay` sends recorded occupancy instead of planned.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
 
-pub mod act;
 pub mod bank;
 pub mod city;
 pub mod driver;
@@ -17,8 +19,15 @@ pub mod http;
 mod live;
 pub mod mqtt;
 pub mod plan;
+pub mod purchase;
 pub mod replay;
+pub mod scene;
 pub mod sensor;
+pub mod state;
+pub mod timeline;
+
+/// How long the API may take to become ready.
+const READY_WITHIN: Duration = Duration::from_secs(300);
 
 /// Whom to play, and against whom.
 #[derive(Clone)]
@@ -57,18 +66,47 @@ pub async fn run(options: Options, mut shutdown: watch::Receiver<bool>) -> anyho
 }
 
 async fn play(options: &Options) -> anyhow::Result<()> {
-    let api = http::Api::new(&options.api_url)?.with_import_token(&options.import_token);
-    while !api.is_ready().await {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
-    let bank = bank::Bank::new(api.clone(), options.webhook_secret.clone());
     let place = city::hanoi(options.bays)?;
-    live::City {
-        options,
-        place,
+    let scene = Arc::new(scene::Scene::new(options.seed, &place));
+    let state = state::StateFile::new(&options.state_file, options.seed, options.bays);
+    let sent_until = state.sent_until()?;
+    let api = http::Api::new(&options.api_url)?;
+    ready(&api, &options.api_url).await?;
+    let bank = bank::Bank::new(api.clone(), &options.webhook_secret);
+    let terminal = purchase::Terminal::new(api.clone(), &options.import_token, bank.clone());
+    let mut publisher = mqtt::Publisher::connect(&options.mqtt_url).await?;
+
+    let now = live::now();
+    let begins = history::begins(now, options.history_days);
+    let from = sent_until.map_or(begins, |until| (until - live::OVERLAP).clamp(begins, now));
+    let past = history::History {
+        scene: scene.clone(),
+        api: &api,
+        terminal: &terminal,
+        now,
+    };
+    let state = past.send(from, &mut publisher).await?.then_some(state);
+    if let Some(state) = &state {
+        state.save(now)?;
+    }
+    println!("The city is live.");
+    live::Live {
+        scene,
         api,
         bank,
+        terminal,
+        state,
     }
-    .play()
+    .play(now, &mut publisher)
     .await
+}
+
+async fn ready(api: &http::Api, url: &str) -> anyhow::Result<()> {
+    let wait = async {
+        while !api.is_ready().await {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    };
+    let waited = tokio::time::timeout(READY_WITHIN, wait).await;
+    waited.map_err(|_| anyhow::anyhow!("the API at {url} did not become ready within five minutes"))
 }

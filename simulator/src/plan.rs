@@ -1,12 +1,12 @@
 //! What happens on one bay on one day: a function of seed, bay and date, so that the same past can
 //! be sent again and changes nothing.
 
-use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc, Weekday};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, TimeDelta, TimeZone, Timelike, Weekday};
 use chrono_tz::Asia::Ho_Chi_Minh;
+use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::place::VehicleClass;
-use rand::rngs::StdRng;
-use rand::{Rng, SeedableRng};
+use domain::session::MIN_STAY_MIN;
 
 use crate::city::Demand;
 
@@ -25,6 +25,8 @@ pub enum Habit {
     GivesUp,
     /// Does not even look.
     NeverPays,
+    /// Is gone before anybody would have to pay.
+    StopsBriefly,
 }
 
 /// One vehicle's time on a bay.
@@ -55,43 +57,92 @@ const fn curve(demand: Demand) -> [u8; 24] {
     }
 }
 
-/// The share at an hour of a day: weekends empty offices and fill shops.
-fn level(demand: Demand, day: NaiveDate, hour: usize) -> f64 {
-    let weekend = matches!(day.weekday(), Weekday::Sat | Weekday::Sun);
+/// The share of a kind's bays that should be taken at an instant: weekends empty offices and fill
+/// shops.
+fn target(demand: Demand, at: Timestamp) -> f64 {
+    let local = local(at);
+    let hours = curve(demand).map(f64::from);
+    let hour = local.hour() as usize % 24;
+    let into = f64::from(local.minute()) / 60.0;
+    let percent = hours[hour] * (1.0 - into) + hours[(hour + 1) % 24] * into;
+    let weekend = matches!(local.weekday(), Weekday::Sat | Weekday::Sun);
     let factor = match (demand, weekend) {
         (Demand::Office, true) => 0.45,
         (Demand::Shopping, true) => 1.12,
         (Demand::OldQuarter, true) => 1.05,
         _ => 1.0,
     };
-    (f64::from(curve(demand)[hour % 24]) / 100.0 * factor).min(0.97)
+    (percent / 100.0 * factor).min(0.97)
 }
 
-/// The hour at which a planned day begins. No stay crosses it, so that each day stands alone.
-const DAY_BEGINS: u32 = 4;
+/// The local hour at which a kind's planned day begins: one of its quietest, because no stay
+/// crosses it, so that each day stands alone.
+const fn day_begins(demand: Demand) -> u32 {
+    match demand {
+        Demand::Office | Demand::OldQuarter | Demand::Shopping => 4,
+        Demand::Residential => 10,
+    }
+}
 
-/// When the planned day `day` begins.
-pub fn day_start(day: NaiveDate) -> Timestamp {
-    let local = day.and_time(NaiveTime::from_hms_opt(DAY_BEGINS, 0, 0).unwrap_or_default());
+/// When the planned day `day` begins for a kind of bays.
+pub fn day_start(demand: Demand, day: NaiveDate) -> Timestamp {
+    let local = day.and_time(NaiveTime::from_hms_opt(day_begins(demand), 0, 0).unwrap_or_default());
     Ho_Chi_Minh
         .from_local_datetime(&local)
         .earliest()
         .map_or_else(|| local.and_utc(), |at| at.to_utc())
 }
 
-/// The planned day in which an instant lies.
-pub fn day_of(at: Timestamp) -> NaiveDate {
-    (at.with_timezone(&Ho_Chi_Minh) - TimeDelta::hours(i64::from(DAY_BEGINS))).date_naive()
+/// The planned day of a kind of bays in which an instant lies.
+pub fn day_of(demand: Demand, at: Timestamp) -> NaiveDate {
+    (local(at) - TimeDelta::hours(i64::from(day_begins(demand)))).date_naive()
 }
 
-/// A source of chance for one bay and day.
-pub fn chance(seed: u64, bay: u32, day: NaiveDate, salt: u64) -> StdRng {
-    let mut key = [0u8; 32];
-    key[..8].copy_from_slice(&seed.to_le_bytes());
-    key[8..12].copy_from_slice(&bay.to_le_bytes());
-    key[12..16].copy_from_slice(&day.num_days_from_ce().to_le_bytes());
-    key[16..24].copy_from_slice(&salt.to_le_bytes());
-    StdRng::from_seed(key)
+/// An instant on Hanoi's clocks.
+pub fn local(at: Timestamp) -> DateTime<Tz> {
+    at.with_timezone(&Ho_Chi_Minh)
+}
+
+/// Numbers into one that looks like chance: SplitMix64 over each. Written out because it must be
+/// the same in every version of every library: idempotency keys come from it.
+pub fn hash<const N: usize>(parts: [u64; N]) -> u64 {
+    parts.into_iter().fold(0, |state: u64, part| {
+        let mut z = (state ^ part).wrapping_add(0x9E37_79B9_7F4A_7C15);
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    })
+}
+
+/// A source of chance.
+struct Chance {
+    state: u64,
+}
+
+impl Chance {
+    fn next(&mut self) -> u64 {
+        self.state = hash([self.state]);
+        self.state
+    }
+
+    /// A number from `low` up to `high`.
+    fn range(&mut self, low: i64, high: i64) -> i64 {
+        low + i64::try_from(self.next() % (high - low).unsigned_abs().max(1)).unwrap_or(0)
+    }
+
+    /// The same for what is never negative.
+    fn count(&mut self, low: u32, high: u32) -> u32 {
+        u32::try_from(self.range(i64::from(low), i64::from(high))).unwrap_or(low)
+    }
+
+    /// From 0 up to 1.
+    fn share(&mut self) -> f64 {
+        f64::from(u32::try_from(self.next() >> 32).unwrap_or(0)) / 4_294_967_296.0
+    }
+
+    fn happens(&mut self, probability: f64) -> bool {
+        self.share() < probability
+    }
 }
 
 /// The stays of a bay on a planned day, in order, without overlap, within that day.
@@ -102,175 +153,137 @@ pub fn stays(
     demand: Demand,
     day: NaiveDate,
 ) -> Vec<PlannedStay> {
-    let mut rng = chance(seed, bay, day, 0);
-    let start = day_start(day);
-    let end = start + TimeDelta::days(1) - TimeDelta::minutes(2);
-    let mut at = start + TimeDelta::seconds(rng.random_range(5..600));
-    let mut taken = rng.random_bool(level(demand, day, DAY_BEGINS as usize));
+    let date = u64::from(day.num_days_from_ce().unsigned_abs());
+    let mut chance = Chance {
+        state: hash([seed, u64::from(bay), date]),
+    };
+    let start = day_start(demand, day);
+    let end = start + TimeDelta::days(1) - TimeDelta::seconds(chance.range(60, 900));
+    let mut at = start + TimeDelta::seconds(chance.range(5, 600));
+    let mut arrives = chance.happens(target(demand, start));
     let mut out = Vec::new();
     while at < end {
-        let hour = hour_of(at);
-        let share = level(demand, day, hour);
-        let stay = stay_length(&mut rng, class, demand, hour);
-        if taken {
-            let to = (at + stay).min(end);
-            if to - at >= TimeDelta::minutes(4) {
-                out.push(planned(&mut rng, class, at, to));
+        if arrives {
+            let to = (at + stay_length(&mut chance, class, demand, at)).min(end);
+            if to - at >= SHORTEST {
+                out.push(planned(&mut chance, class, at, to));
             }
-            at = to + TimeDelta::seconds(rng.random_range(20..120));
-            taken = false;
+            at = to + TimeDelta::seconds(chance.range(20, 120));
+            arrives = false;
         } else {
-            // Free for as long as keeps the share of taken time at the curve's.
-            let mean_s = stay.num_seconds() as f64 * (1.0 - share) / share;
-            let free_s = mean_s * rng.random_range(0.3..1.7);
-            // The curve may rise meanwhile: look again within the hour.
-            let capped = free_s.min(3_000.0);
-            at += TimeDelta::seconds(capped as i64 + 30);
-            taken = free_s <= 3_000.0 || rng.random_bool(share * 0.5);
+            at += TimeDelta::seconds(chance.range(1, STEP.num_seconds() * 2));
+            arrives = chance.happens(arrival(class, demand, at));
         }
     }
     out
 }
 
-fn hour_of(at: DateTime<Utc>) -> usize {
-    chrono::Timelike::hour(&at.with_timezone(&Ho_Chi_Minh)) as usize
+const SHORTEST: TimeDelta = TimeDelta::minutes(4);
+/// How long a free bay waits on average before it is asked again whether somebody comes.
+const STEP: TimeDelta = TimeDelta::minutes(5);
+
+/// How likely somebody takes a free bay within a step, for the taken share to follow its curve:
+/// as many as leave, and as many as the curve rises by, shared among the free bays.
+fn arrival(class: VehicleClass, demand: Demand, at: Timestamp) -> f64 {
+    let now = target(demand, at);
+    let rise = target(demand, at + STEP) - now;
+    // Who leaves now came some time ago, when other stays were usual.
+    let (low, high) = stay_minutes(class, demand, at - TimeDelta::hours(2));
+    let mean = (low + high) as f64 / 2.0;
+    let leave = now * STEP.num_minutes() as f64 / mean;
+    ((rise + leave) / (1.0 - now)).clamp(0.0, 1.0)
 }
 
-fn stay_length(rng: &mut StdRng, class: VehicleClass, demand: Demand, hour: usize) -> TimeDelta {
-    let night = !(5..20).contains(&hour);
-    let (low, high) = match (demand, night) {
-        // Who parked overnight leaves for work.
-        (Demand::Residential, true) if hour < 8 => (90, 270),
-        (Demand::Residential, true) => (360, 600),
-        (Demand::Residential, false) => (40, 240),
-        (Demand::Office, _) => (60, 330),
-        (Demand::OldQuarter, true) => (90, 420),
-        (Demand::OldQuarter, false) => (35, 170),
+/// The shortest and the longest usual stay, in minutes.
+fn stay_minutes(class: VehicleClass, demand: Demand, arrives: Timestamp) -> (i64, i64) {
+    let hour = local(arrives).hour();
+    let (low, high) = match (demand, hour) {
+        (Demand::Office, _) => (40, 260),
+        (Demand::OldQuarter, 6..21) => (35, 170),
+        (Demand::OldQuarter, _) => (60, 300),
         (Demand::Shopping, _) => (30, 160),
+        // Who comes home in the evening stays until the morning.
+        (Demand::Residential, 17..24) => (480, 780),
+        (Demand::Residential, 0..5) => (120, 360),
+        (Demand::Residential, _) => (30, 200),
     };
-    let minutes: i64 = rng.random_range(low..high);
-    let minutes = if class == VehicleClass::Motorbike {
-        minutes * 3 / 4
-    } else {
-        minutes
-    };
-    // A few only stop for a moment.
-    let minutes = if rng.random_bool(0.06) {
-        rng.random_range(4..12)
-    } else {
-        minutes
-    };
-    TimeDelta::seconds(minutes * 60 + rng.random_range(0..60))
+    match class {
+        VehicleClass::Car => (low, high),
+        VehicleClass::Motorbike => (low * 2 / 3, high * 2 / 3),
+    }
 }
 
-fn planned(rng: &mut StdRng, class: VehicleClass, from: Timestamp, to: Timestamp) -> PlannedStay {
-    let habit = match rng.random_range(0..1_000) {
+fn stay_length(
+    chance: &mut Chance,
+    class: VehicleClass,
+    demand: Demand,
+    at: Timestamp,
+) -> TimeDelta {
+    let (low, high) = stay_minutes(class, demand, at);
+    // A few only stop for a moment.
+    let (low, high) = if chance.happens(0.05) {
+        (4, 10)
+    } else {
+        (low, high)
+    };
+    TimeDelta::seconds(chance.range(low * 60, high * 60))
+}
+
+/// A stay of at most this long needs no payment.
+const FREE: TimeDelta = TimeDelta::minutes(10);
+
+fn planned(
+    chance: &mut Chance,
+    class: VehicleClass,
+    from: Timestamp,
+    to: Timestamp,
+) -> PlannedStay {
+    let habit = match chance.range(0, 1_000) {
+        _ if to - from <= FREE => Habit::StopsBriefly,
         0..720 => Habit::Pays,
         720..820 => Habit::Overstays,
-        820..850 => Habit::PaysLate,
-        850..858 => Habit::WrongAmount,
-        858..885 => Habit::GivesUp,
+        820..840 => Habit::PaysLate,
+        840..850 => Habit::WrongAmount,
+        850..880 => Habit::GivesUp,
         _ => Habit::NeverPays,
     };
-    let length = u32::try_from((to - from).num_minutes()).unwrap_or(0) + 1;
-    let wanted = match habit {
-        Habit::Overstays => length * rng.random_range(35..80) / 100,
-        _ => length,
-    };
+    let length_s = u32::try_from((to - from).num_seconds()).unwrap_or(0);
     let pays_after_s = match habit {
-        Habit::PaysLate => rng.random_range(600..1_800),
-        _ => rng.random_range(20..150),
+        Habit::PaysLate => chance.count(480, 1_800),
+        _ => chance.count(20, 150),
+    };
+    let pays_after_s = pays_after_s.min(length_s / 2);
+    let rest_min = (length_s - pays_after_s).div_ceil(60);
+    let wanted = match habit {
+        Habit::Overstays => rest_min * chance.count(35, 80) / 100,
+        _ => rest_min,
+    };
+    // Whole half hours, as people buy them; who means to overstay rounds down.
+    let halves = if habit == Habit::Overstays {
+        wanted / 30
+    } else {
+        wanted.div_ceil(30)
     };
     PlannedStay {
         from,
         to,
         habit,
-        // Whole half hours, as people buy them.
-        paid_min: (wanted.div_ceil(30) * 30).clamp(30, 24 * 60),
-        pays_after_s: pays_after_s.min(u32::try_from((to - from).num_seconds()).unwrap_or(0) / 2),
-        plate: plate(rng, class),
+        paid_min: (halves * 30).clamp(MIN_STAY_MIN, 24 * 60),
+        pays_after_s,
+        plate: plate(chance, class),
     }
 }
 
-fn plate(rng: &mut StdRng, class: VehicleClass) -> String {
-    let letter = |rng: &mut StdRng| char::from(b"ABCDEFGHKLMNPSTUVXYZ"[rng.random_range(0..20)]);
-    let number = rng.random_range(0..100_000);
+fn plate(chance: &mut Chance, class: VehicleClass) -> String {
+    const LETTERS: &[u8; 20] = b"ABCDEFGHKLMNPSTUVXYZ";
+    let letter = char::from(LETTERS[chance.count(0, 20) as usize % LETTERS.len()]);
+    let number = chance.count(0, 100_000);
     match class {
-        VehicleClass::Car => format!("30{}{number:05}", letter(rng)),
-        VehicleClass::Motorbike => {
-            format!("29{}{}{number:05}", letter(rng), rng.random_range(1..10))
-        }
+        VehicleClass::Car => format!("30{letter}{number:05}"),
+        VehicleClass::Motorbike => format!("29{letter}{}{number:05}", chance.count(1, 10)),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn days() -> impl Iterator<Item = NaiveDate> {
-        NaiveDate::from_ymd_opt(2026, 11, 16)
-            .into_iter()
-            .flat_map(|day| day.iter_days().take(7))
-    }
-
-    #[test]
-    fn a_day_can_be_planned_again_and_stands_alone() {
-        for demand in [
-            Demand::Office,
-            Demand::OldQuarter,
-            Demand::Shopping,
-            Demand::Residential,
-        ] {
-            for (bay, day) in (0..40).flat_map(|bay| days().map(move |day| (bay, day))) {
-                let plan = stays(7, bay, VehicleClass::Car, demand, day);
-                assert_eq!(plan, stays(7, bay, VehicleClass::Car, demand, day));
-                let (start, end) = (day_start(day), day_start(day + TimeDelta::days(1)));
-                assert!(
-                    plan.iter()
-                        .all(|stay| start <= stay.from && stay.from < stay.to && stay.to < end)
-                );
-                assert!(plan.windows(2).all(|pair| pair[0].to < pair[1].from));
-            }
-        }
-    }
-
-    #[test]
-    fn the_city_looks_like_a_city() {
-        for (demand, busy, quiet) in [
-            (Demand::Office, 10, 22),
-            (Demand::OldQuarter, 18, 5),
-            (Demand::Shopping, 19, 6),
-            (Demand::Residential, 1, 10),
-        ] {
-            let day = NaiveDate::from_ymd_opt(2026, 11, 18).unwrap_or_default();
-            let plans: Vec<_> = (0..400)
-                .map(|bay| stays(1, bay, VehicleClass::Car, demand, day))
-                .collect();
-            let taken = |hour: i64| {
-                let hour = if hour < 4 { hour + 24 } else { hour };
-                let at = day_start(day) + TimeDelta::minutes((hour - 4) * 60 + 30);
-                plans
-                    .iter()
-                    .flatten()
-                    .filter(|stay| stay.from <= at && at < stay.to)
-                    .count()
-            };
-            assert!(
-                taken(busy) > 280,
-                "{demand:?} is full at {busy}: {}",
-                taken(busy)
-            );
-            assert!(
-                taken(busy) > taken(quiet) + 60,
-                "{demand:?}: {} {}",
-                taken(busy),
-                taken(quiet)
-            );
-            let per_bay = plans.iter().flatten().count() as f64 / 400.0;
-            assert!(
-                (2.0..14.0).contains(&per_bay),
-                "{demand:?}: {per_bay} stays a day"
-            );
-        }
-    }
-}
+#[path = "plan_tests.rs"]
+mod tests;

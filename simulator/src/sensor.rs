@@ -1,126 +1,172 @@
-//! What a device of each model puts on the air, and how its network server wraps it.
+//! What a sensor puts on the air: topic and payload in its own format.
+
+use std::fmt::Write;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use chrono::SecondsFormat;
+use bytes::{Bytes, BytesMut};
+use chrono::{SecondsFormat, TimeDelta};
 use domain::Timestamp;
 use domain::device::{Device, DeviceModel};
 
-/// Seconds by which a device's counter is behind the clock, to fit 32 bits for a century.
-const COUNTER_EPOCH_S: i64 = 1_600_000_000;
+use crate::timeline::Report;
 
-/// A device's statement.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Statement {
-    /// The device's time.
-    pub at: Timestamp,
-    /// Whether a vehicle is there.
-    pub occupied: bool,
-    /// How long the state before lasted, in minutes, where the statement is a change.
-    pub previous_min: Option<u16>,
+/// The application and tenant under which the city's devices are known to The Things Stack.
+const TTS_APPLICATION: &str = "hanoi-parking";
+const TTS_TENANT: &str = "clearbay";
+/// The application under which the city's devices are known to ChirpStack.
+const CHIRPSTACK_APPLICATION: &str = "5f0c4d2e-8a51-4c0b-9b7e-2d1f6a3c9e10";
+const CHIRPSTACK_TENANT: &str = "b6d1f2a4-03c7-4e5d-8f19-7c2e4a6b8d00";
+/// 2020-01-01T00:00:00Z in seconds since 1970.
+const COUNTERS_BEGIN_S: i64 = 1_577_836_800;
+
+/// The counter of a message that a device sends at `at`: it ticks once a second from 2020 on, so
+/// that a restart of the simulator neither repeats nor reorders numbers. Fits LoRaWAN's 32 bits.
+pub fn seq_at(at: Timestamp) -> i64 {
+    (at.timestamp() - COUNTERS_BEGIN_S).max(0)
 }
 
-/// Topic and payload of a statement, in the device's own format.
-pub fn message(device: &Device, statement: &Statement) -> (String, Vec<u8>) {
-    let at = statement.at.to_rfc3339_opts(SecondsFormat::Millis, true);
-    let seq = statement.at.timestamp() - COUNTER_EPOCH_S;
+/// The topic on which a device's network publishes.
+pub fn topic(device: &Device) -> String {
     let id = &device.id;
     match device.model {
-        DeviceModel::Clearbay => {
-            let occupied = statement.occupied;
-            let payload = format!(
-                "{{\"device\":\"{id}\",\"at\":\"{at}\",\"seq\":{seq},\"occupied\":{occupied},\"battery_mv\":3600}}"
-            );
-            (format!("clearbay/v1/devices/{id}/up"), payload.into_bytes())
-        }
+        DeviceModel::Clearbay => format!("clearbay/v1/devices/{id}/up"),
         DeviceModel::BoschTps110 => {
-            let (f_port, payload) = bosch(statement);
-            let data = STANDARD.encode(payload);
-            let payload = format!(
-                "{{\"end_device_ids\":{{\"device_id\":\"tps-{id}\",\"dev_eui\":\"{}\",\"application_ids\":{{\"application_id\":\"parking\"}}}},\
-                 \"received_at\":\"{at}\",\"uplink_message\":{{\"f_port\":{f_port},\"f_cnt\":{seq},\"frm_payload\":\"{data}\",\
-                 \"rx_metadata\":[{{\"gateway_ids\":{{\"gateway_id\":\"hn-gw-1\"}},\"time\":\"{at}\",\"rssi\":-97,\"snr\":7.5}}],\"received_at\":\"{at}\"}}}}",
-                id.to_uppercase()
-            );
-            (
-                format!("v3/parking@hanoi/devices/tps-{id}/up"),
-                payload.into_bytes(),
-            )
+            format!("v3/{TTS_APPLICATION}@{TTS_TENANT}/devices/eui-{id}/up")
         }
         DeviceModel::NwaveNps405 | DeviceModel::NwaveNps405Battery => {
-            let (f_port, payload) = nwave(statement);
-            let data = STANDARD.encode(payload);
-            let payload = format!(
-                "{{\"deduplicationId\":\"{}\",\"time\":\"{at}\",\"deviceInfo\":{{\"tenantId\":\"hanoi\",\"applicationId\":\"parking\",\"devEui\":\"{id}\"}},\
-                 \"fCnt\":{seq},\"fPort\":{f_port},\"data\":\"{data}\",\"rxInfo\":[{{\"gatewayId\":\"hn-gw-2\",\"rssi\":-101,\"snr\":5.2}}]}}",
-                uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, format!("{id}{seq}").as_bytes())
-            );
-            (
-                format!("application/parking/device/{id}/event/up"),
-                payload.into_bytes(),
-            )
+            format!("application/{CHIRPSTACK_APPLICATION}/device/{id}/event/up")
         }
     }
 }
 
-/// Port 1 is a change, port 2 a heartbeat with the temperature.
-fn bosch(statement: &Statement) -> (u8, Vec<u8>) {
-    let state = u8::from(statement.occupied);
-    match statement.previous_min {
-        Some(_) => (1, vec![state]),
-        None => (2, vec![state, 27]),
+/// The message of a report, in the format of the device's model.
+pub fn payload(device: &Device, report: &Report) -> Bytes {
+    let mut out = BytesMut::new();
+    match device.model {
+        DeviceModel::Clearbay => {
+            let at = rfc3339(report.at);
+            let seq = seq_at(report.at);
+            own_json(
+                &mut out,
+                &device.id,
+                &at,
+                seq,
+                report.occupied,
+                Some(report.battery_mv),
+            );
+        }
+        DeviceModel::BoschTps110 => tts(&mut out, device, report),
+        DeviceModel::NwaveNps405 | DeviceModel::NwaveNps405Battery => {
+            chirpstack(&mut out, device, report);
+        }
+    }
+    out.freeze()
+}
+
+/// Writes Clearbay's own JSON to the end of `out`. `device` needs no escaping: it is a topic level
+/// of letters, digits and hyphens; `at` is a time in RFC 3339.
+pub fn own_json(
+    out: &mut BytesMut,
+    device: &str,
+    at: &str,
+    seq: i64,
+    occupied: bool,
+    battery_mv: Option<u16>,
+) {
+    // Writing to memory cannot fail.
+    let _ = write!(
+        out,
+        r#"{{"device":"{device}","at":"{at}","seq":{seq},"occupied":{occupied}"#
+    );
+    if let Some(battery_mv) = battery_mv {
+        let _ = write!(out, r#","battery_mv":{battery_mv}"#);
+    }
+    let _ = out.write_str("}");
+}
+
+fn rfc3339(at: Timestamp) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
+
+/// Port and bytes of a Bosch TPS110: state on port 1, heartbeat with temperature on port 2.
+fn bosch(report: &Report) -> (u8, Vec<u8>) {
+    let state = u8::from(report.occupied);
+    if report.heartbeat {
+        (2, vec![state, report.temperature_c.to_ne_bytes()[0]])
+    } else {
+        (1, vec![state])
     }
 }
 
-/// Port 1 is a change with a code for the length of the state before, port 2 a heartbeat.
-fn nwave(statement: &Statement) -> (u8, Vec<u8>) {
-    let state = u8::from(statement.occupied);
-    match statement.previous_min {
-        Some(minutes) => (1, vec![state | (duration_code(minutes) << 1)]),
-        // 3,600 mV would not fit: this battery tells 3,340. 27 °C is (27 - 10) * 2.
-        None => (2, vec![state, 210, 34, 0, 0, 0]),
+/// Port and bytes of an Nwave NPS405: state with the length of the one before on port 1; heartbeat
+/// with battery and temperature on port 2.
+fn nwave(report: &Report) -> (u8, Vec<u8>) {
+    let state = u8::from(report.occupied);
+    if !report.heartbeat {
+        return (
+            1,
+            vec![state | duration_code(report.previous_state_min) << 1],
+        );
     }
+    let battery = u8::try_from(report.battery_mv.saturating_sub(2_500) / 4).unwrap_or(u8::MAX);
+    // Half degrees from 10 °C, as a signed byte.
+    let half_degrees = (i16::from(report.temperature_c) - 10) * 2;
+    let temperature = i8::try_from(half_degrees).unwrap_or(i8::MAX);
+    (2, vec![state, battery, temperature.to_ne_bytes()[0]])
 }
 
-fn duration_code(minutes: u16) -> u8 {
+/// Nwave's seven bits for a time: minutes below 90, then steps of five minutes, then of an hour;
+/// 127 means 660 minutes or more, or not known.
+fn duration_code(minutes: Option<u16>) -> u8 {
     let code = match minutes {
-        0..90 => minutes,
-        90..240 => 90 + (minutes - 90) / 5,
-        240..660 => 120 + (minutes - 240) / 60,
+        Some(minutes @ 0..90) => minutes,
+        Some(minutes @ 90..240) => 90 + (minutes - 90) / 5,
+        Some(minutes @ 240..660) => 120 + (minutes - 240) / 60,
         _ => 127,
     };
     u8::try_from(code).unwrap_or(127)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lengths_of_stays_are_coded_as_the_vendor_does() {
-        for (minutes, code) in [
-            (0, 0),
-            (74, 74),
-            (90, 90),
-            (160, 104),
-            (239, 119),
-            (240, 120),
-            (659, 126),
-            (660, 127),
-            (9_999, 127),
-        ] {
-            assert_eq!(duration_code(minutes), code, "{minutes} min");
-        }
-    }
-
-    #[test]
-    fn a_change_is_the_vectors_byte() {
-        let statement = Statement {
-            at: Timestamp::UNIX_EPOCH,
-            occupied: true,
-            previous_min: Some(74),
-        };
-        assert_eq!(nwave(&statement), (1, vec![0x95]));
-        assert_eq!(bosch(&statement), (1, vec![0x01]));
-    }
+fn tts(out: &mut BytesMut, device: &Device, report: &Report) {
+    let (f_port, bytes) = bosch(report);
+    let id = &device.id;
+    let (heard, arrived) = (
+        rfc3339(report.at),
+        rfc3339(report.at + TimeDelta::milliseconds(300)),
+    );
+    let (rssi, snr) = radio(report);
+    let _ = write!(
+        out,
+        r#"{{"end_device_ids":{{"device_id":"eui-{id}","application_ids":{{"application_id":"{TTS_APPLICATION}"}},"dev_eui":"{eui}"}},"received_at":"{arrived}","uplink_message":{{"f_port":{f_port},"f_cnt":{f_cnt},"frm_payload":"{data}","rx_metadata":[{{"gateway_ids":{{"gateway_id":"hanoi-gateway-1"}},"time":"{heard}","rssi":{rssi},"snr":{snr}}}],"received_at":"{arrived}"}}}}"#,
+        eui = id.to_ascii_uppercase(),
+        f_cnt = seq_at(report.at),
+        data = STANDARD.encode(bytes),
+    );
 }
+
+fn chirpstack(out: &mut BytesMut, device: &Device, report: &Report) {
+    let (f_port, bytes) = nwave(report);
+    let id = &device.id;
+    let heard = rfc3339(report.at);
+    let (rssi, snr) = radio(report);
+    let name = format!("{id}/{}", seq_at(report.at));
+    let _ = write!(
+        out,
+        r#"{{"deduplicationId":"{unique}","time":"{heard}","deviceInfo":{{"tenantId":"{CHIRPSTACK_TENANT}","applicationId":"{CHIRPSTACK_APPLICATION}","deviceName":"{id}","devEui":"{id}"}},"fCnt":{f_cnt},"fPort":{f_port},"data":"{data}","rxInfo":[{{"gatewayId":"0200000000000001","gwTime":"{heard}","rssi":{rssi},"snr":{snr}}}]}}"#,
+        unique = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()),
+        f_cnt = seq_at(report.at),
+        data = STANDARD.encode(bytes),
+    );
+}
+
+/// A plausible signal, stable for a message: dBm and dB. A parked vehicle shields the sensor.
+fn radio(report: &Report) -> (i32, f64) {
+    let spread = i32::try_from(report.at.timestamp_subsec_millis() % 20).unwrap_or(0);
+    let rssi = if report.occupied { -105 } else { -95 } - spread;
+    (rssi, f64::from(90 - spread) / 10.0)
+}
+
+#[cfg(test)]
+#[path = "sensor_tests.rs"]
+mod tests;

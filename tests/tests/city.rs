@@ -117,7 +117,7 @@ async fn a_replay_ends_with_each_car_park_as_its_last_valid_row_says() {
 
     let recording = simulator::replay::Recording::read(&file).unwrap();
     let shown = || async {
-        let lots = city.json("/api/v1/lots?city=birmingham").await;
+        let lots = city.json("/api/v1/lots?city=bhm").await;
         let lots = lots["lots"].as_array().unwrap().clone();
         recording.expected().iter().all(|(code, occupied)| {
             lots.iter().any(|lot| {
@@ -126,7 +126,7 @@ async fn a_replay_ends_with_each_car_park_as_its_last_valid_row_says() {
         })
     };
     eventually("each car park as its last valid row says", shown).await;
-    let lots = city.json("/api/v1/lots?city=birmingham").await;
+    let lots = city.json("/api/v1/lots?city=bhm").await;
     assert_eq!(
         lots["lots"].as_array().unwrap().len(),
         recording.expected().len()

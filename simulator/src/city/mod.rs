@@ -7,7 +7,7 @@ use domain::place::{Bay, City, Lot, LotKind, Operator, Place, VehicleClass, Ward
 use domain::tariff::{Block, Pricing, Tariff, Window};
 
 mod lots;
-mod outline;
+pub(crate) mod outline;
 
 pub use lots::Demand;
 use lots::{LOTS, LotSpec, OPERATORS, WARDS};
@@ -73,6 +73,43 @@ pub fn demand(lot_code: &str) -> Demand {
         .map_or(Demand::Office, |spec| spec.demand)
 }
 
+/// A bay as the simulation sees it.
+#[derive(Clone, Debug)]
+pub struct SensedBay {
+    /// Its number in the city, from 0: what its chances are drawn from.
+    pub index: u32,
+    /// The code on its sticker.
+    pub code: String,
+    /// Its lot's code.
+    pub lot: String,
+    /// What it is made for.
+    pub class: VehicleClass,
+    /// What brings vehicles to it.
+    pub demand: Demand,
+    /// Its sensor.
+    pub device: Device,
+}
+
+/// The bays of a place that have a sensor, in order.
+pub fn sensed_bays(place: &Place) -> Vec<SensedBay> {
+    place
+        .lots
+        .iter()
+        .flat_map(|lot| lot.bays.iter().map(move |bay| (lot, bay)))
+        .zip(0..)
+        .filter_map(|((lot, bay), index)| {
+            Some(SensedBay {
+                index,
+                code: bay.code.clone(),
+                lot: lot.code.clone(),
+                class: bay.class,
+                demand: demand(&lot.code),
+                device: bay.device.clone()?,
+            })
+        })
+        .collect()
+}
+
 /// How many bays each lot gets: by its weight, at least two, in all exactly `bays`.
 fn shares(bays: u32) -> Vec<u32> {
     let total: u32 = LOTS.iter().map(|spec| spec.weight).sum();
@@ -129,12 +166,13 @@ fn lot(spec: &LotSpec, bays: u32, devices: &mut u32) -> Lot {
     }
 }
 
-/// Of twenty devices twelve speak our own JSON, five are Bosch's and three Nwave's.
+/// Of twenty devices twelve speak our own JSON, five are Bosch's and three Nwave's. The DevEUIs are
+/// locally administered ones, which no real device has.
 fn device(number: u32) -> Device {
     let (id, model) = match number % 20 {
         0..12 => (format!("d{number:06}"), DeviceModel::Clearbay),
-        12..17 => (format!("70b3d5b0{number:08x}"), DeviceModel::BoschTps110),
-        _ => (format!("24e124a0{number:08x}"), DeviceModel::NwaveNps405),
+        12..17 => (format!("0200b05c{number:08x}"), DeviceModel::BoschTps110),
+        _ => (format!("02004e57{number:08x}"), DeviceModel::NwaveNps405),
     };
     Device {
         id,
@@ -243,5 +281,68 @@ mod tests {
         }
         assert!(hanoi(79).is_err());
         assert!(hanoi(20_001).is_err());
+    }
+
+    #[test]
+    fn codes_fit_on_a_sticker_and_lots_lie_in_hanoi() {
+        let place = hanoi(2_000).unwrap();
+        for lot in &place.lots {
+            let [longitude, latitude] = lot.position;
+            assert!((105.77..105.87).contains(&longitude), "{}", lot.code);
+            assert!((20.99..21.07).contains(&latitude), "{}", lot.code);
+            for bay in &lot.bays {
+                assert!(bay.code.starts_with(&lot.code) && bay.code.len() <= 12);
+                let plain = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '-';
+                assert!(bay.code.chars().all(plain), "{}", bay.code);
+                let near = |metres: f32| metres.abs() < 150.0;
+                assert!(
+                    bay.outline.iter().flatten().all(|metres| near(*metres)),
+                    "{}",
+                    bay.code
+                );
+            }
+        }
+        let bays = sensed_bays(&place);
+        assert_eq!(bays.len(), 2_000);
+        let share = |model| bays.iter().filter(|bay| bay.device.model == model).count();
+        assert_eq!(share(DeviceModel::Clearbay), 1_200);
+        assert_eq!(share(DeviceModel::BoschTps110), 500);
+        assert_eq!(share(DeviceModel::NwaveNps405), 300);
+    }
+
+    #[test]
+    fn prices_are_hanois() {
+        let place = hanoi(80).unwrap();
+        let at = |year| {
+            let hanoi = chrono_tz::Asia::Ho_Chi_Minh;
+            hanoi
+                .with_ymd_and_hms(year, 3, 2, 9, 0, 0)
+                .unwrap()
+                .to_utc()
+        };
+        let price = |zone: &str, class, year, minutes| {
+            let zone = place.zones.iter().find(|found| found.code == zone).unwrap();
+            let tariff = domain::tariff::in_force(&zone.tariffs, class, at(year)).unwrap();
+            let to = at(year) + chrono::TimeDelta::minutes(minutes);
+            tariff
+                .quote(place.city.timezone, at(year), to)
+                .unwrap()
+                .amount_vnd
+                .get()
+        };
+        let car = VehicleClass::Car;
+        assert_eq!(price("B", car, 2026, 60), 25_000);
+        assert_eq!(price("B", car, 2026, 8 * 60), 300_000);
+        assert_eq!(price("B", car, 2026, 9 * 60), 345_000);
+        assert_eq!(price("A", car, 2026, 90), 60_000);
+        assert_eq!(price("A", car, 2026, 121), 120_000);
+        assert_eq!(price("A", car, 2026, 10), 0);
+        assert_eq!(price("C", car, 2026, 24 * 60), 300_000);
+        assert_eq!(price("A", VehicleClass::Motorbike, 2026, 60), 5_000);
+        assert_eq!(price("A", VehicleClass::Motorbike, 2026, 12 * 60), 13_000);
+        assert!(
+            price("A", car, 2016, 90) < 60_000,
+            "an earlier version was cheaper"
+        );
     }
 }

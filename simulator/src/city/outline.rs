@@ -28,7 +28,7 @@ pub(super) fn kerb(classes: &[VehicleClass], bearing_deg: f32) -> Vec<[[f32; 2];
 }
 
 /// Bays in rows with aisles of six metres for cars and two for motorbikes between them.
-pub(super) fn yard(classes: &[VehicleClass]) -> Vec<[[f32; 2]; 4]> {
+pub(crate) fn yard(classes: &[VehicleClass]) -> Vec<[[f32; 2]; 4]> {
     let area: f32 = classes
         .iter()
         .map(|class| size(*class).0 * (size(*class).1 + 4.0))
