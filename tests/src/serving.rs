@@ -43,11 +43,28 @@ impl Serving {
         Self::place(&simulator::city::hanoi(bays).unwrap(), Broker::rumqttd()).await
     }
 
+    /// The same without the browser's bundle.
+    ///
+    /// # Panics
+    /// Where anything it needs is missing.
+    pub async fn without_bundle(bays: u32) -> Self {
+        Self::start(
+            &simulator::city::hanoi(bays).unwrap(),
+            Broker::rumqttd(),
+            None,
+        )
+        .await
+    }
+
     /// A city of one's own over a broker of one's own.
     ///
     /// # Panics
     /// Where anything it needs is missing.
     pub async fn place(place: &Place, broker: Broker) -> Self {
+        Self::start(place, broker, std::env::var("CLEARBAY_TEST_WEB_DIR").ok()).await
+    }
+
+    async fn start(place: &Place, broker: Broker, web_dir: Option<String>) -> Self {
         let database = TestDatabase::create().await;
         database.store.place_import(place).await.unwrap();
         let address = {
@@ -65,7 +82,7 @@ impl Serving {
             .env("CLEARBAY_IMPORT_TOKEN", IMPORT_TOKEN)
             .stdin(Stdio::null())
             .kill_on_drop(true);
-        if let Ok(folder) = std::env::var("CLEARBAY_TEST_WEB_DIR") {
+        if let Some(folder) = web_dir {
             command.env("CLEARBAY_WEB_DIR", folder);
         }
         let serve = command.spawn().unwrap();

@@ -106,16 +106,17 @@ async fn a_replay_ends_with_each_car_park_as_its_last_valid_row_says() {
         "{said}{}",
         String::from_utf8_lossy(&done.stderr)
     );
-    let read = said
-        .lines()
-        .find(|line| line.starts_with("rows read"))
-        .unwrap();
-    assert_eq!(
-        read.split_whitespace().last().unwrap(),
-        (part.len() - 1).to_string()
-    );
-
     let recording = simulator::replay::Recording::read(&file).unwrap();
+    let (rows, taken, refused) = recording.account();
+    assert_eq!(rows, part.len() - 1);
+    assert_eq!(
+        taken + refused.iter().map(|(_, count)| count).sum::<usize>(),
+        rows
+    );
+    assert!(
+        said.contains(&rows.to_string()) && said.contains(&taken.to_string()),
+        "{said}"
+    );
     let shown = || async {
         let lots = city.json("/api/v1/lots?city=bhm").await;
         let lots = lots["lots"].as_array().unwrap().clone();

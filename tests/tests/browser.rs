@@ -1,0 +1,205 @@
+//! A driver's phone, really: Chromium at phone size, from the sticker's address to "paid", and the
+//! city's total that grows by just that amount.
+
+#![allow(clippy::unwrap_used)]
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::{Value, json};
+use tests::serving::{Serving, text};
+use tests::{eventually, provided};
+use tokio::process::{Child, Command};
+
+const BAY: &str = "CN-01-001";
+
+/// Chromium and its driver; both end with this value.
+struct Phone {
+    page: Client,
+    _driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+impl Phone {
+    async fn start() -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let driver = Command::new(provided("CLEARBAY_TEST_CHROMEDRIVER"))
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let profile = tempfile::tempdir().unwrap();
+        let options = json!({"goog:chromeOptions": {
+            "binary": provided("CLEARBAY_TEST_CHROMIUM"),
+            "args": [
+                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync",
+                "--disable-dev-shm-usage", "--lang=en-US", "--window-size=390,844",
+                format!("--user-data-dir={}", profile.path().display()),
+            ],
+        }});
+        let options = options.as_object().unwrap().clone();
+        let url = format!("http://127.0.0.1:{port}");
+        let connected = std::cell::RefCell::new(None);
+        eventually("the browser", || async {
+            let mut builder =
+                ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
+            let page = builder.capabilities(options.clone()).connect(&url).await;
+            *connected.borrow_mut() = page.ok();
+            connected.borrow().is_some()
+        })
+        .await;
+        let page = connected.into_inner().unwrap();
+        Self {
+            page,
+            _driver: driver,
+            _profile: profile,
+        }
+    }
+
+    async fn find(&self, selector: &str) -> fantoccini::elements::Element {
+        let wait = self.page.wait().at_most(Duration::from_secs(60));
+        wait.for_element(Locator::Css(selector)).await.unwrap()
+    }
+
+    async fn total(&self, city: &Serving) -> i64 {
+        self.page.goto(&format!("{}/city", city.url)).await.unwrap();
+        let total = self
+            .find("[data-total]")
+            .await
+            .attr("data-total")
+            .await
+            .unwrap()
+            .unwrap();
+        total.parse().unwrap()
+    }
+
+    async fn pay(&self, city: &Serving) -> i64 {
+        self.page
+            .goto(&format!("{}/b/{BAY}", city.url))
+            .await
+            .unwrap();
+        self.find("input[name=plate]")
+            .await
+            .send_keys("30a 123.45")
+            .await
+            .unwrap();
+        self.find(".choice:has(input[value='120'])")
+            .await
+            .click()
+            .await
+            .unwrap();
+        let why = self.find(".choice:has(:checked) .why").await;
+        assert!(
+            why.is_displayed().await.unwrap(),
+            "the chosen price explains itself"
+        );
+        self.find("button.primary").await.click().await.unwrap();
+        self.find("[data-status=pending] .qr svg").await;
+
+        // The bank tells; nobody touches the phone.
+        let reference = self.find(".facts code").await.text().await.unwrap();
+        let transfer = json!({"bank_ref": format!("FT{reference}"), "description": reference,
+            "amount_vnd": 50_000, "currency": "VND", "paid_at": chrono::Utc::now()});
+        // Give the page a moment to begin to listen, as a driver takes one to pay.
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(city.outcomes(&[transfer]).await, ["posted"]);
+        self.find("[data-status=paid]").await;
+        self.find("[data-status=paid] a.button")
+            .await
+            .click()
+            .await
+            .unwrap();
+        let receipt = self.find(".receipt").await.text().await.unwrap();
+        assert!(
+            receipt.contains("50.000 ₫") && receipt.contains(BAY),
+            "{receipt}"
+        );
+        assert!(!receipt.contains("30A"), "a receipt holds no plate");
+        50_000
+    }
+
+    async fn script(&self, code: &str) -> Value {
+        self.page.execute(code, Vec::new()).await.unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_driver_pays_and_the_city_s_total_grows_by_it() {
+    let city = Serving::city(80).await;
+    let phone = Phone::start().await;
+    let before = phone.total(&city).await;
+    let paid = phone.pay(&city).await;
+    assert_eq!(phone.total(&city).await, before + paid);
+
+    // The page fits the phone, and the list of lots is live where there is a bundle.
+    phone.page.goto(&format!("{}/", city.url)).await.unwrap();
+    phone.find(".lots li").await;
+    let overflow = phone
+        .script("return document.documentElement.scrollWidth - window.innerWidth")
+        .await;
+    assert!(
+        overflow.as_i64().unwrap() <= 0,
+        "wider than the phone by {overflow}"
+    );
+    if std::env::var("CLEARBAY_TEST_WEB_DIR").is_ok() {
+        phone.find("html.live").await;
+        phone
+            .find("input[type=search]")
+            .await
+            .send_keys("royal")
+            .await
+            .unwrap();
+        eventually("the list to show what was looked for", || async {
+            phone
+                .script("return document.querySelectorAll('.lots li').length")
+                .await
+                == 1
+        })
+        .await;
+    }
+    phone.page.clone().close().await.unwrap();
+}
+
+#[tokio::test]
+async fn pages_work_without_the_bundle() {
+    let city = Serving::without_bundle(80).await;
+    let phone = Phone::start().await;
+    phone.pay(&city).await;
+    // The list changes by plain events: no script of ours but the few lines that fetch the page.
+    phone.page.goto(&format!("{}/", city.url)).await.unwrap();
+    let place = simulator::city::hanoi(80).unwrap();
+    let device = place.lots[0].bays[0].device.clone().unwrap();
+    let free = || async {
+        phone
+            .find(".hero .big")
+            .await
+            .text()
+            .await
+            .unwrap_or_default()
+    };
+    assert_eq!(free().await, "0");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let told = tests::sensors::told(&device.id, chrono::Utc::now(), 1, false);
+    tests::sensors::publish(&city.broker.url, vec![told]).await;
+    eventually("the page to show the free bay", || async {
+        free().await == "1"
+    })
+    .await;
+    assert_eq!(
+        text(
+            &phone
+                .script("return document.documentElement.className")
+                .await
+        ),
+        ""
+    );
+    phone.page.clone().close().await.unwrap();
+}
