@@ -29,7 +29,10 @@ async fn main() -> anyhow::Result<()> {
     let names: Vec<String> = std::env::args().skip(1).collect();
     let wanted = |name: &str| names.is_empty() || names.iter().any(|given| given == name);
     if let Some(unknown) = names.iter().find(|name| !NAMES.contains(&name.as_str())) {
-        anyhow::bail!("there is no figure {unknown:?}; there are: {}", NAMES.join(", "));
+        anyhow::bail!(
+            "there is no figure {unknown:?}; there are: {}",
+            NAMES.join(", ")
+        );
     }
     if wanted("ingest") {
         ingest().await?;
@@ -58,14 +61,29 @@ async fn live() -> anyhow::Result<()> {
         let (lot, bay) = (index % LOTS, index / LOTS % BAYS_PER_LOT);
         let device = format!("lot-{lot}-{bay}-sensor");
         let at = Utc::now().trunc_subsecs(3);
-        let told = told(&device, at, index as i64, index / (LOTS * BAYS_PER_LOT) % 2 == 0);
+        let told = told(
+            &device,
+            at,
+            index as i64,
+            (index / (LOTS * BAYS_PER_LOT)).is_multiple_of(2),
+        );
         let entry = (at, Instant::now());
-        sent.lock().unwrap().entry(format!("lot-{lot}")).or_default().push(entry);
-        client.publish(told.topic, QoS::AtLeastOnce, false, told.payload).await?;
+        sent.lock()
+            .unwrap()
+            .entry(format!("lot-{lot}"))
+            .or_default()
+            .push(entry);
+        client
+            .publish(told.topic, QoS::AtLeastOnce, false, told.payload)
+            .await?;
     }
     let mut times = tokio::time::timeout(Duration::from_secs(30), seen).await??;
     poll.abort();
-    anyhow::ensure!(times.len() == count, "only {} of {count} events were seen", times.len());
+    anyhow::ensure!(
+        times.len() == count,
+        "only {} of {count} events were seen",
+        times.len()
+    );
     times.sort_unstable();
     let at = |share: usize| times[(times.len() - 1) * share / 100].as_secs_f64() * 1000.0;
     println!("live_p50_ms: {:.1}", at(50));
@@ -83,7 +101,9 @@ async fn watch(reply: reqwest::Response, waiting: Waiting) -> Vec<Duration> {
     let mut stream = reply.bytes_stream();
     let (mut text, mut times) = (String::new(), Vec::new());
     while times.len() < LIVE_PER_S * LIVE_S {
-        let Some(Ok(part)) = futures::StreamExt::next(&mut stream).await else { break };
+        let Some(Ok(part)) = futures::StreamExt::next(&mut stream).await else {
+            break;
+        };
         let now = Instant::now();
         text += &String::from_utf8_lossy(&part);
         while let Some(end) = text.find("\n\n") {
@@ -92,14 +112,20 @@ async fn watch(reply: reqwest::Response, waiting: Waiting) -> Vec<Duration> {
             let Some(lot) = data.and_then(|data| serde_json::from_str::<Value>(data).ok()) else {
                 continue;
             };
-            let updated = lot["updated_at"].as_str().and_then(|at| at.parse::<DateTime<Utc>>().ok());
+            let updated = lot["updated_at"]
+                .as_str()
+                .and_then(|at| at.parse::<DateTime<Utc>>().ok());
             let mut waiting = waiting.lock().unwrap();
-            let (Some(updated), Some(sent)) =
-                (updated, waiting.get_mut(lot["code"].as_str().unwrap_or_default()))
-            else {
+            let (Some(updated), Some(sent)) = (
+                updated,
+                waiting.get_mut(lot["code"].as_str().unwrap_or_default()),
+            ) else {
                 continue;
             };
-            times.extend(sent.extract_if(.., |(at, _)| *at <= updated).map(|(_, then)| now - then));
+            times.extend(
+                sent.extract_if(.., |(at, _)| *at <= updated)
+                    .map(|(_, then)| now - then),
+            );
         }
     }
     times

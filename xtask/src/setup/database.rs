@@ -65,6 +65,21 @@ struct Programs {
     timescale: bool,
 }
 
+impl Programs {
+    /// The major version, such as 17.
+    fn version(&self) -> anyhow::Result<String> {
+        // postgres (PostgreSQL) 17.6 (Debian 17.6-0+deb13u1)
+        let told = say::run(Command::new(self.bin.join("postgres")).arg("--version"))?;
+        let version = told
+            .split_whitespace()
+            .nth(2)
+            .and_then(|version| version.split('.').next());
+        version
+            .map(str::to_owned)
+            .context("PostgreSQL does not tell its version")
+    }
+}
+
 /// A database for a purpose: `DATABASE_URL` where it is set and the purpose is the demo, else a
 /// private cluster of the best PostgreSQL that can be had.
 pub fn start(workspace: &Workspace, purpose: Purpose) -> anyhow::Result<Database> {
@@ -80,7 +95,10 @@ pub fn start(workspace: &Workspace, purpose: Purpose) -> anyhow::Result<Database
     }
     let state = workspace.open_state()?;
     let programs = programs(&state)?;
-    let data = state.join("db").join(purpose.folder());
+    // A cluster belongs to the version that made it.
+    let data = state
+        .join("db")
+        .join(format!("{}-{}", purpose.folder(), programs.version()?));
     let owner = Owner::of_cluster()?;
     let password = initialise(&programs, &data, owner.as_ref())?;
     let port = free_port()?;
