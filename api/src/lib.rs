@@ -9,6 +9,7 @@ use chrono::Utc;
 use domain::Timestamp;
 use store::Store;
 use store::place::CityInfo;
+use store::report::SensedPaid;
 
 pub mod error;
 pub mod extract;
@@ -23,6 +24,8 @@ pub use error::ApiError;
 pub use live::LiveBoard;
 pub use secret::Secrets;
 
+use service::report::{HourShare, Remembered};
+
 /// What every request may use. Cheap to clone.
 #[derive(Clone)]
 pub struct App {
@@ -36,6 +39,10 @@ pub struct App {
     pub city: Arc<CityInfo>,
     /// Limits on what is done at once.
     pub limits: Arc<limit::Limits>,
+    /// Occupancy over the day, as it was computed last.
+    pub occupancy: Arc<Remembered<Vec<HourShare>>>,
+    /// Sensed against paid parking, as it was computed last.
+    pub parking: Arc<Remembered<Vec<SensedPaid>>>,
     /// Renders the metrics in Prometheus's text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }

@@ -10,7 +10,7 @@ use domain::id::BayId;
 use sqlx::{FromRow, PgConnection};
 
 use crate::stay::{Changes, StateRow, bay_states_lock, refold};
-use crate::{Store, StoreError, corrupt};
+use crate::{Store, StoreError, corrupt, storable};
 
 /// A device as ingest needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +78,7 @@ impl Store {
         let names: Vec<&str> = names
             .iter()
             .copied()
-            .filter(|name| !name.contains('\0'))
+            .filter(|name| storable(name))
             .collect();
         let rows: Vec<DeviceRow> = sqlx::query_as(
             "SELECT device.name, device_id, bay_id, lot.code AS lot, model

@@ -86,6 +86,11 @@ impl StoreError {
     }
 }
 
+/// Whether PostgreSQL can hold a text at all: it has no NUL. What it cannot hold, it does not have.
+pub(crate) fn storable(text: &str) -> bool {
+    !text.contains('\0')
+}
+
 pub(crate) fn corrupt(what: &'static str, why: impl ToString) -> StoreError {
     StoreError::Corrupt {
         what,

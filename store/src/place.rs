@@ -11,7 +11,7 @@ use domain::tariff::Tariff;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
-use crate::{Store, StoreError, corrupt};
+use crate::{Store, StoreError, corrupt, storable};
 
 /// How long a session that has run out is still loaded for the board, to tell an overstayed
 /// vehicle from an unpaid one.
@@ -151,6 +151,11 @@ impl Store {
     /// # Errors
     /// Database errors.
     pub async fn bay_places(&self, codes: &[String]) -> Result<Vec<BayPlace>, StoreError> {
+        let codes: Vec<&str> = codes
+            .iter()
+            .map(String::as_str)
+            .filter(|code| storable(code))
+            .collect();
         let rows: Vec<BayRow> = sqlx::query_as(
             "SELECT bay_id, bay.code, bay.class, lot_id, lot.code AS lot_code, lot.name AS lot_name,
                     zone_id, zone.name AS zone_name, timezone,
@@ -159,7 +164,7 @@ impl Store {
                   JOIN operator USING (operator_id) JOIN city ON city.city_id = lot.city_id
              WHERE bay.code = ANY($1)",
         )
-        .bind(codes)
+        .bind(&codes)
         .fetch_all(&self.pool)
         .await?;
         let zones: Vec<i32> = rows.iter().map(|row| row.zone_id).collect();

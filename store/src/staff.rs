@@ -3,7 +3,7 @@
 use domain::Timestamp;
 use sqlx::FromRow;
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, storable};
 
 /// Somebody who works with the lots.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
@@ -83,6 +83,9 @@ impl Store {
     /// # Errors
     /// Database errors.
     pub async fn staff_find(&self, login: &str) -> Result<Option<(Staff, String)>, StoreError> {
+        if !storable(login) {
+            return Ok(None);
+        }
         let row: Option<StaffRow> =
             sqlx::query_as(sqlx::AssertSqlSafe(format!("{STAFF} WHERE login = $1")))
                 .bind(login)

@@ -93,10 +93,47 @@ async fn errors_are_problems_whatever_is_wrong() {
             .await,
             StatusCode::UNPROCESSABLE_ENTITY,
         ),
+        (
+            post(
+                "/api/v1/quotes",
+                r#"{"bay":"\u0000","class":"car","minutes":60}"#,
+            )
+            .await,
+            StatusCode::NOT_FOUND,
+        ),
+        (
+            city.get("/api/v1/reports/revenue?to=-262143-01-01")
+                .send()
+                .await,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
+        (
+            city.get("/api/v1/reports/parking?from=%2B262142-12-31&to=%2B262142-12-31")
+                .send()
+                .await,
+            StatusCode::UNPROCESSABLE_ENTITY,
+        ),
     ] {
         let reply = reply.unwrap();
         assert_eq!(reply.status(), status, "{}", reply.url());
         problem(reply).await;
+    }
+}
+
+#[tokio::test]
+async fn pages_of_nothing_say_so() {
+    let city = Serving::city(80).await;
+    for path in [
+        "/b/NOWHERE",
+        "/b/%00",
+        "/lots/nowhere",
+        "/r/nothing",
+        "/nothing",
+        "/b?code=",
+    ] {
+        let reply = city.get(path).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::NOT_FOUND, "{path}");
+        assert!(reply.text().await.unwrap().contains("<main"), "{path}");
     }
 }
 

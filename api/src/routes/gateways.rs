@@ -63,6 +63,15 @@ pub(super) async fn vietqr_webhook(
             "at most {MAX_BULK_ITEMS} transactions at once"
         )));
     }
+    if webhook
+        .transactions
+        .iter()
+        .any(|notice| !is_keepable(notice))
+    {
+        return Err(ApiError::BadRequest(
+            "a transaction has an impossible text or time".to_owned(),
+        ));
+    }
     let outcomes = settle(&app, vietqr::CODE, &webhook.transactions, now).await?;
     let results = webhook
         .transactions
@@ -78,4 +87,15 @@ pub(super) async fn vietqr_webhook(
         })
         .collect();
     Ok(Reply(WebhookReply { results }))
+}
+
+/// Whether a notice can be kept at all. A bank that is told otherwise would say it for ever.
+fn is_keepable(notice: &BankNotice) -> bool {
+    let texts = [&notice.bank_ref, &notice.description, &notice.currency];
+    let year = chrono::Datelike::year(&notice.paid_at);
+    texts
+        .iter()
+        .all(|text| text.len() <= 1_000 && !text.contains('\0'))
+        && !notice.bank_ref.is_empty()
+        && (2000..=2200).contains(&year)
 }

@@ -1,16 +1,63 @@
 //! What the city publishes, over the city's local days.
 
+use std::collections::HashMap;
+
 use chrono::{Days, NaiveDate, TimeDelta, TimeZone};
 use domain::Timestamp;
 use store::report::{RevenueBy, RevenueRow, SensedPaid};
 
+use tokio::sync::Mutex;
+
 use crate::{ApiError, App};
+
+/// How long a report that sums over every stay may be shown again before it is computed anew.
+const FRESH_FOR: TimeDelta = TimeDelta::seconds(30);
+
+/// How many ranges are remembered.
+const REMEMBERED: usize = 64;
+
+/// Reports that cost more than a glance, by their range. Whoever asks for one that is being
+/// computed waits for it, so that a thousand readers cost as much as one.
+#[derive(Debug)]
+pub struct Remembered<T> {
+    reports: Mutex<HashMap<Range, (Timestamp, T)>>,
+}
+
+impl<T> Default for Remembered<T> {
+    fn default() -> Self {
+        Self {
+            reports: Mutex::default(),
+        }
+    }
+}
+
+impl<T: Clone> Remembered<T> {
+    async fn get(
+        &self,
+        range: Range,
+        now: Timestamp,
+        compute: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        let mut reports = self.reports.lock().await;
+        if let Some((computed_at, report)) = reports.get(&range)
+            && now - *computed_at < FRESH_FOR
+        {
+            return Ok(report.clone());
+        }
+        let report = compute.await?;
+        if reports.len() >= REMEMBERED {
+            reports.clear();
+        }
+        reports.insert(range, (now, report.clone()));
+        Ok(report)
+    }
+}
 
 /// The longest range of one report.
 const MAX_DAYS: i64 = 366;
 
 /// Days of a report, both included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Range {
     /// The first day.
     pub from: NaiveDate,
@@ -30,8 +77,12 @@ impl Range {
         now: Timestamp,
     ) -> Result<Self, ApiError> {
         let to = to.unwrap_or_else(|| now.with_timezone(&app.city.timezone).date_naive());
-        let from = from.unwrap_or(to - Days::new(6));
-        if from > to || (to - from).num_days() >= MAX_DAYS {
+        let from = from
+            .or_else(|| to.checked_sub_days(Days::new(6)))
+            .unwrap_or(to);
+        // Far from the ends of what can be reckoned with.
+        let sane = |day: NaiveDate| (1900..=2200).contains(&chrono::Datelike::year(&day));
+        if !sane(from) || !sane(to) || from > to || (to - from).num_days() >= MAX_DAYS {
             return Err(ApiError::Unprocessable(
                 "a report covers 1 to 366 days, and its first day is not after its last".to_owned(),
             ));
@@ -104,11 +155,21 @@ pub struct HourShare {
     pub occupied_bp: u32,
 }
 
-/// Occupancy over the day, 24 rows.
+/// Occupancy over the day, 24 rows, at most half a minute old.
 ///
 /// # Errors
 /// Where the database fails.
 pub async fn occupancy(
+    app: &App,
+    range: Range,
+    now: Timestamp,
+) -> Result<Vec<HourShare>, ApiError> {
+    app.occupancy
+        .get(range, now, compute_occupancy(app, range, now))
+        .await
+}
+
+async fn compute_occupancy(
     app: &App,
     range: Range,
     now: Timestamp,
@@ -143,7 +204,7 @@ pub async fn occupancy(
     Ok((0..24).map(share).collect())
 }
 
-/// Sensed parking against paid parking, a row for each day that had any.
+/// Sensed parking against paid parking, a row for each day that had any, at most half a minute old.
 ///
 /// # Errors
 /// Where the database fails.
@@ -152,9 +213,12 @@ pub async fn sensed_paid(
     range: Range,
     now: Timestamp,
 ) -> Result<Vec<SensedPaid>, ApiError> {
-    let (from, to) = range.instants(app, now);
-    Ok(app
-        .store
-        .report_sensed_paid(&app.city.code, from, to)
-        .await?)
+    let compute = async {
+        let (from, to) = range.instants(app, now);
+        Ok(app
+            .store
+            .report_sensed_paid(&app.city.code, from, to)
+            .await?)
+    };
+    app.parking.get(range, now, compute).await
 }

@@ -152,6 +152,8 @@ pub async fn serve(
         secrets: Arc::new(secrets),
         city: Arc::new(city),
         limits: Arc::new(Limits::new(options.max_requests, options.max_streams)),
+        occupancy: Arc::default(),
+        parking: Arc::default(),
         metrics: Arc::new(move || metrics.render()),
     };
     let pages = dashboard::router(options.web_dir.as_deref());
