@@ -30,7 +30,9 @@ impl Test {
             &browser.driver.display().to_string(),
         );
         println!("program: building (minutes at first, seconds later)");
-        say::show(&mut workspace.cargo(["build", "--package", "clearbay", "--bin", "clearbay"]))?;
+// All of it at once, as the test runner will ask for it: what it shares is built once.
+        let all = ["--workspace", "--exclude", "clearbay-bundler"];
+        say::show(workspace.cargo(["build", "--bins", "--tests"]).args(all))?;
         let program = workspace.built("debug", "clearbay");
         env.set("CLEARBAY_TEST_BIN", &program.display().to_string());
         let bundle = web::build(workspace)?;
@@ -49,9 +51,7 @@ impl Test {
             &["test", "--no-fail-fast"]
         };
         let mut command = workspace.cargo(runner);
-        command
-            .args(["--workspace", "--exclude", "clearbay-bundler"])
-            .args(&self.args);
+        command.args(all).args(&self.args);
         env.apply(&mut command);
         let code = supervise::run(&command);
         drop(database);
