@@ -22,10 +22,7 @@ pub fn StaffBays(
     let (now, set_now) = signal(now);
     #[cfg(feature = "hydrate")]
     Effect::new(move || {
-        let Ok(source) = web_sys::EventSource::new(&events) else {
-            return;
-        };
-        super::listen(&source, "bay", move |text| {
+        super::listen(events.clone(), "bay", move |text| {
             let Ok(bay) = serde_json::from_str::<StaffBay>(&text) else {
                 return;
             };

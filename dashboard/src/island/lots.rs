@@ -1,4 +1,5 @@
 use domain::board::LotSummary;
+use domain::money::Vnd;
 use domain::place::LotKind;
 use leptos::prelude::*;
 
@@ -16,6 +17,8 @@ pub fn LotFinder(
     events: String,
     /// The language of the page.
     lang: Lang,
+    /// What stands between the city's figures and the map.
+    children: Children,
 ) -> impl IntoView {
     let map = Map::around(&lots);
     let (view_box, background) = (map.view_box(), map.clone());
@@ -24,10 +27,7 @@ pub fn LotFinder(
     let (kind, set_kind) = signal(None::<LotKind>);
     #[cfg(feature = "hydrate")]
     Effect::new(move || {
-        let Ok(source) = web_sys::EventSource::new(&events) else {
-            return;
-        };
-        super::listen(&source, "lot", move |text| {
+        super::listen(events.clone(), "lot", move |text| {
             let Ok(lot) = serde_json::from_str::<LotSummary>(&text) else {
                 return;
             };
@@ -66,7 +66,23 @@ pub fn LotFinder(
             </button>
         }
     };
+    let sum = move |of: fn(&LotSummary) -> u32| {
+        lots.with(|lots| lots.iter().map(of).map(i64::from).sum::<i64>())
+    };
+    let unknown = move || sum(|lot| lot.unknown);
     view! {
+        <section class="hero">
+            <h1>{lang.t("Tìm chỗ đỗ xe", "Find parking")}</h1>
+            <p>
+                <b class="big">{move || Vnd::new(sum(|lot| lot.free)).grouped('.')}</b>
+                {lang.t(" chỗ trống ngay lúc này", " bays are free right now")}
+                <span hidden=move || unknown() == 0>
+                    " · " {move || Vnd::new(unknown()).grouped('.')}
+                    {lang.t(" chỗ không rõ", " unknown")}
+                </span>
+            </p>
+            {children()}
+        </section>
         <div class="finder">
             <div class="finder-map">
                 <svg class="map" viewBox=view_box role="img" aria-label=lang.t("Bản đồ các điểm đỗ", "Map of parking")>

@@ -16,20 +16,58 @@ fn now() -> domain::Timestamp {
     chrono::DateTime::from_timestamp_millis(js_sys::Date::now() as i64).unwrap_or_default()
 }
 
-/// Calls `handle` with the data of each event of that name for as long as the page is open. The
-/// browser connects again by itself when the connection breaks.
+/// Takes the data of each event.
 #[cfg(feature = "hydrate")]
-fn listen(source: &web_sys::EventSource, name: &str, handle: impl FnMut(String) + 'static) {
+type Handler = std::rc::Rc<std::cell::RefCell<dyn FnMut(String)>>;
+
+/// Calls `handle` with the data of each event of that name for as long as the page is open. While
+/// the connection is broken the page says so.
+#[cfg(feature = "hydrate")]
+fn listen(url: String, name: &'static str, handle: impl FnMut(String) + 'static) {
+    connect(url, name, std::rc::Rc::new(std::cell::RefCell::new(handle)));
+}
+
+#[cfg(feature = "hydrate")]
+fn connect(url: String, name: &'static str, handle: Handler) {
     use wasm_bindgen::JsCast;
     use wasm_bindgen::prelude::Closure;
-    let mut handle = handle;
-    let closure =
+    let Ok(source) = web_sys::EventSource::new(&url) else {
+        return;
+    };
+    let told = handle.clone();
+    let message =
         Closure::<dyn FnMut(web_sys::MessageEvent)>::new(move |event: web_sys::MessageEvent| {
             if let Some(text) = event.data().as_string() {
-                handle(text);
+                (told.borrow_mut())(text);
             }
         });
-    let _ = source.add_event_listener_with_callback(name, closure.as_ref().unchecked_ref());
-    // It lives as long as the page.
-    closure.forget();
+    let opened = Closure::<dyn FnMut()>::new(|| say_offline(false));
+    let stream = source.clone();
+    let failed = Closure::<dyn FnMut()>::new(move || {
+        say_offline(true);
+        // The browser connects again by itself after a break, but not after a refusal.
+        if stream.ready_state() == web_sys::EventSource::CLOSED {
+            let (url, handle) = (url.clone(), handle.clone());
+            let wait = std::time::Duration::from_secs_f64(4.0 + 4.0 * js_sys::Math::random());
+            leptos::prelude::set_timeout(move || connect(url, name, handle), wait);
+        }
+    });
+    let _ = source.add_event_listener_with_callback(name, message.as_ref().unchecked_ref());
+    source.set_onopen(Some(opened.as_ref().unchecked_ref()));
+    source.set_onerror(Some(failed.as_ref().unchecked_ref()));
+    // They live as long as the page.
+    message.forget();
+    opened.forget();
+    failed.forget();
+}
+
+/// Shows or hides the document's word that what it shows may be old.
+#[cfg(feature = "hydrate")]
+fn say_offline(offline: bool) {
+    use wasm_bindgen::JsCast;
+    let document = web_sys::window().and_then(|window| window.document());
+    let notice = document.and_then(|document| document.get_element_by_id("offline"));
+    if let Some(notice) = notice.and_then(|notice| notice.dyn_into::<web_sys::HtmlElement>().ok()) {
+        notice.set_hidden(!offline);
+    }
 }

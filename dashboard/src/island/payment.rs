@@ -12,10 +12,7 @@ pub fn PaymentWatch(
 ) -> impl IntoView {
     #[cfg(feature = "hydrate")]
     Effect::new(move || {
-        let Ok(source) = web_sys::EventSource::new(&events) else {
-            return;
-        };
-        super::listen(&source, "payment", |text| {
+        super::listen(events.clone(), "payment", |text| {
             let pending = serde_json::from_str::<serde_json::Value>(&text)
                 .is_ok_and(|payment| payment["status"] == "pending");
             if !pending && let Some(window) = web_sys::window() {

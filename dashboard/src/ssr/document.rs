@@ -14,7 +14,8 @@ pub(crate) struct Document<'a> {
     pub(crate) title: &'a str,
     /// The address of the menu's entry under which the page lies.
     pub(crate) active: &'a str,
-    /// Where events come from that concern the page's content, for readers without the bundle.
+    /// Where events come from that concern the page's content. Where no island listens to them,
+    /// `live.js` fetches the page anew when one arrives.
     pub(crate) live: Option<String>,
 }
 
@@ -44,13 +45,17 @@ impl Document<'_> {
         let lang = reader.lang;
         let title = format!("{} · Clearbay", self.title);
         let bundle = reader.bundle.as_ref().as_ref();
-        let script = bundle.map(|bundle| {
-            let (src, wasm) = (bundle.url("clearbay.js"), bundle.url("clearbay_bg.wasm"));
-            view! { <script src=assets::url("boot.js") data-src=src data-wasm=wasm defer></script> }
-        });
-        let plain = (bundle.is_none() && self.live.is_some())
-            .then(|| view! { <script src=assets::url("live.js") defer></script> });
-        let live = if bundle.is_none() { self.live } else { None };
+        let live_script = assets::url("live.js");
+        let script = match (bundle, &self.live) {
+            (Some(bundle), _) => {
+                let (module, wasm) = (bundle.url("clearbay.js"), bundle.url("clearbay_bg.wasm"));
+                view! { <script src=assets::url("boot.js") data-bundle=module data-wasm=wasm data-fallback=live_script defer></script> }
+                    .into_any()
+            }
+            (None, Some(_)) => view! { <script src=live_script defer></script> }.into_any(),
+            (None, None) => ().into_any(),
+        };
+        let live = self.live;
         let active = self.active.to_owned();
         let entry = move |href: &'static str, text: &'static str| {
             let current = (active == href).then_some("page");
@@ -58,7 +63,7 @@ impl Document<'_> {
         };
         let other = lang.t("en", "vi");
         view! {
-            <html lang=lang.code() class=if bundle.is_some() { "bundled" } else { "" }>
+            <html lang=lang.code()>
                 <head>
                     <meta charset="utf-8" />
                     <meta name="viewport" content="width=device-width, initial-scale=1" />
@@ -67,7 +72,6 @@ impl Document<'_> {
                     <link rel="icon" href=assets::url("icon.svg") type="image/svg+xml" />
                     <link rel="stylesheet" href=assets::url("style.css") />
                     {script}
-                    {plain}
                 </head>
                 <body>
                     <a class="skip" href="#content">{lang.t("Tới nội dung", "Skip to content")}</a>
@@ -85,6 +89,12 @@ impl Document<'_> {
                             </a>
                         </nav>
                     </header>
+                    <p id="offline" class="error" role="alert" hidden>
+                        {lang.t(
+                            "Mất kết nối: số liệu trên trang có thể đã cũ. Đang nối lại…",
+                            "Connection lost: what you see may be out of date. Reconnecting…",
+                        )}
+                    </p>
                     <main id="content" data-live=live>
                         {content}
                     </main>

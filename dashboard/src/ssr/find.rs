@@ -25,17 +25,9 @@ pub(crate) async fn city_page(State(app): State<App>, reader: Reader) -> Respons
         live: Some(events.clone()),
     };
     document.page(&reader, move || {
-        let (free, unknown) =
-            lots.iter().fold((0, 0), |sum, lot| (sum.0 + lot.free, sum.1 + lot.unknown));
         let empty = lots.is_empty();
         view! {
-            <section class="hero">
-                <h1>{title}</h1>
-                <p>
-                    <b class="big">{free}</b>
-                    {lang.t(" chỗ trống ngay lúc này", " bays are free right now")}
-                    {(unknown > 0).then(|| format!(" · {unknown} {}", lang.t("chỗ không rõ", "unknown")))}
-                </p>
+            <LotFinder lots=lots events=events lang=lang>
                 <form class="bay-code" action="/b" method="get">
                     <label for="code">{lang.t("Đã đỗ? Mã trên biển chỗ đỗ", "Parked already? The code on the sign")}</label>
                     <span>
@@ -43,9 +35,8 @@ pub(crate) async fn city_page(State(app): State<App>, reader: Reader) -> Respons
                         <button>{lang.t("Trả tiền", "Pay")}</button>
                     </span>
                 </form>
-            </section>
-            {empty.then(|| view! { <p class="empty">{lang.t("Chưa có điểm đỗ nào được cài đặt.", "No lots are installed yet.")}</p> })}
-            <LotFinder lots=lots events=events lang=lang />
+                {empty.then(|| view! { <p class="empty">{lang.t("Chưa có điểm đỗ nào được cài đặt.", "No lots are installed yet.")}</p> })}
+            </LotFinder>
         }
     })
 }

@@ -68,22 +68,27 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
             .get::<Arc<Option<Bundle>>>()
             .cloned()
             .unwrap_or_default();
-        let lang = language(&parts.headers);
+        let lang = language(parts.uri.query(), &parts.headers);
         Ok(Self { lang, bundle })
     }
 }
 
-/// The language chosen, else the browser's first that we have, else Vietnamese.
-fn language(headers: &HeaderMap) -> Lang {
+/// The language that the address names (`?lang=`), else the one chosen earlier, else the browser's
+/// first that we have, else Vietnamese.
+fn language(query: Option<&str>, headers: &HeaderMap) -> Lang {
+    let named = query
+        .into_iter()
+        .flat_map(|query| query.split('&'))
+        .find_map(|pair| Lang::from_code(pair.strip_prefix("lang=")?));
     let chosen = api::extract::cookie(headers, "lang").and_then(Lang::from_code);
     let asked = headers
         .get(header::ACCEPT_LANGUAGE)
         .and_then(|value| value.to_str().ok());
     let asked = asked.and_then(|list| {
         list.split(',')
-            .find_map(|item| Lang::from_code(item.get(..2)?))
+            .find_map(|item| Lang::from_code(item.trim_start().get(..2)?))
     });
-    chosen.or(asked).unwrap_or_default()
+    named.or(chosen).or(asked).unwrap_or_default()
 }
 
 async fn choose_language(
@@ -169,4 +174,22 @@ pub(crate) fn problem(reader: &Reader, error: &api::ApiError) -> Response {
     .respond(reader, status, move || {
         parts::message(title, text.to_owned(), lang)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_language_is_named_or_chosen_or_the_browser_s_or_vietnamese() {
+        let mut headers = HeaderMap::new();
+        assert_eq!(language(None, &headers), Lang::Vi);
+        let asked = HeaderValue::from_static("fr-FR, fr;q=0.9, en;q=0.8");
+        headers.insert(header::ACCEPT_LANGUAGE, asked);
+        assert_eq!(language(None, &headers), Lang::En);
+        headers.insert(header::COOKIE, HeaderValue::from_static("lang=vi"));
+        assert_eq!(language(Some("from=1"), &headers), Lang::Vi);
+        assert_eq!(language(Some("from=1&lang=en"), &headers), Lang::En);
+        assert_eq!(language(Some("lang=xx"), &headers), Lang::Vi);
+    }
 }

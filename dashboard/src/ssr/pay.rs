@@ -425,6 +425,7 @@ fn pending_view(
             </p>
             {(!late).then(|| view! { <PaymentWatch events=events lang=lang /> })}
             <noscript>
+                {(!late).then(|| view! { <meta http-equiv="refresh" content="8" /> })}
                 <p><a class="button" href=format!("/pay/{}", payment.id)>{lang.t("Xem đã nhận tiền chưa", "See whether the money is there")}</a></p>
             </noscript>
             <dl class="facts">
