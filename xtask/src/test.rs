@@ -30,7 +30,7 @@ impl Test {
             &browser.driver.display().to_string(),
         );
         println!("program: building (minutes at first, seconds later)");
-// All of it at once, as the test runner will ask for it: what it shares is built once.
+        // All of it at once, as the test runner will ask for it: what it shares is built once.
         let all = ["--workspace", "--exclude", "clearbay-bundler"];
         say::show(workspace.cargo(["build", "--bins", "--tests"]).args(all))?;
         let program = workspace.built("debug", "clearbay");

@@ -90,7 +90,7 @@ async fn follow_lots(
 ) {
     // Watching begins before the snapshot is taken, so that nothing falls between.
     let mut changes = app.live.watch_lots();
-    if snapshot(app, query, send).await.is_none() {
+    if snapshot(app, query, who, send).await.is_none() {
         return;
     }
     loop {
@@ -100,27 +100,14 @@ async fn follow_lots(
                 Ok(change) => change,
                 Err(RecvError::Closed) => return,
                 Err(RecvError::Lagged(_)) => {
-                    if snapshot(app, query, send).await.is_none() {
+                    if snapshot(app, query, who, send).await.is_none() {
                         return;
                     }
                     continue;
                 }
             },
         };
-        if !query.wants(&change) {
-            continue;
-        }
-        let mut events = vec![event("lot", &change.lot)];
-        if query.lot.is_some() && who.is_some_and(|who| staff::may_see(who, &change.lot)) {
-            let lot = change.lot.code.as_str();
-            events.extend(
-                change
-                    .bays
-                    .iter()
-                    .map(|bay| event("bay", &LiveBay { lot, bay })),
-            );
-        }
-        for event in events.into_iter().flatten() {
+        for event in events(&change, query, who) {
             if send.send(Ok(event)).await.is_err() {
                 return;
             }
@@ -128,20 +115,46 @@ async fn follow_lots(
     }
 }
 
-/// Sends every lot asked for; `None` where the reader has gone.
+/// Sends every lot asked for, and for its staff a lot's bays; `None` where the reader has gone.
 async fn snapshot(
     app: &App,
     query: &LiveQuery,
+    who: Option<&Staff>,
     send: &mpsc::Sender<Result<Event, Infallible>>,
 ) -> Option<()> {
-    let lots = app.live.lots(query.city.as_deref(), App::now()).await;
-    for lot in lots
-        .iter()
-        .filter(|lot| query.lot.as_ref().is_none_or(|code| *code == lot.code))
-    {
-        send.send(Ok(event("lot", lot)?)).await.ok()?;
+    let now = App::now();
+    let Some(code) = &query.lot else {
+        for lot in app.live.lots(query.city.as_deref(), now).await {
+            send.send(Ok(event("lot", &lot)?)).await.ok()?;
+        }
+        return Some(());
+    };
+    let Some((lot, bays)) = app.live.staff_lot(code, now).await else {
+        return Some(());
+    };
+    let change = LotChange { lot, bays };
+    for event in events(&change, query, who) {
+        send.send(Ok(event)).await.ok()?;
     }
     Some(())
+}
+
+/// What a reader is told of a change: the lot, and its staff the bays.
+fn events(change: &LotChange, query: &LiveQuery, who: Option<&Staff>) -> Vec<Event> {
+    if !query.wants(change) {
+        return Vec::new();
+    }
+    let mut events = vec![event("lot", &change.lot)];
+    if query.lot.is_some() && who.is_some_and(|who| staff::may_see(who, &change.lot)) {
+        let lot = change.lot.code.as_str();
+        events.extend(
+            change
+                .bays
+                .iter()
+                .map(|bay| event("bay", &LiveBay { lot, bay })),
+        );
+    }
+    events.into_iter().flatten().collect()
 }
 
 /// A payment's status as server-sent events: at once, and as soon as it changes.

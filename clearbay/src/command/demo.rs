@@ -117,6 +117,14 @@ impl Demo {
             there == 0 || there == i64::from(self.bays),
             "this demo's city has {there} bays; start with --bays {there}, or with --fresh to build another"
         );
+        let bays = place.lots.iter().flat_map(|lot| &lot.bays);
+        let devices: Vec<&str> = bays
+            .filter_map(|bay| Some(bay.device.as_ref()?.id.as_str()))
+            .collect();
+        anyhow::ensure!(
+            store.devices_named(&devices).await?.len() == devices.len(),
+            "this demo's city was built by another version of Clearbay; start with --fresh"
+        );
         Ok(place
             .operators
             .into_iter()
