@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::Timestamp;
 use domain::board::{
@@ -21,6 +21,8 @@ use tokio::sync::{RwLock, broadcast, watch};
 /// How many changes a slow reader may fall behind before it is given the whole board again.
 const BACKLOG: usize = 1024;
 const RELOAD_EVERY: Duration = Duration::from_secs(60);
+/// However often it is asked for, the board is not read anew sooner than this.
+const RELOAD_AGAIN: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
 
 /// What changed in one lot.
@@ -164,11 +166,11 @@ impl LiveBoard {
         Ok(())
     }
 
-    /// Takes a delta of ingest's.
-    pub async fn apply(&self, delta: &OccupancyDelta, now: Timestamp) {
+    /// Takes a delta of ingest's; `false` where the board does not know its lot.
+    pub async fn apply(&self, delta: &OccupancyDelta, now: Timestamp) -> bool {
         let mut state = self.state.write().await;
         let Some(watched) = state.lots.get_mut(&delta.lot) else {
-            return;
+            return false;
         };
         let mut changed = Vec::with_capacity(delta.bays.len());
         for bay in &delta.bays {
@@ -179,6 +181,7 @@ impl LiveBoard {
         if !changed.is_empty() {
             self.tell(watched, &changed, now);
         }
+        true
     }
 
     /// Takes paid time.
@@ -285,7 +288,12 @@ pub async fn feed(
                     }
                     Ok(Event::Incoming(Packet::Publish(message))) => {
                         match serde_json::from_slice::<OccupancyDelta>(&message.payload) {
-                            Ok(delta) => board.apply(&delta, now()).await,
+                            Ok(delta) => {
+                                // A lot that was installed since: the database knows it.
+                                if !board.apply(&delta, now()).await {
+                                    let _ = reload.try_send(());
+                                }
+                            }
                             Err(error) => tracing::warn!(%error, "unreadable occupancy delta"),
                         }
                     }
@@ -301,6 +309,7 @@ pub async fn feed(
             }
         })
     };
+    let mut reloaded = None;
     let mut sweeps = tokio::time::interval(SWEEP_EVERY);
     let mut minutes = tokio::time::interval(RELOAD_EVERY);
     loop {
@@ -308,8 +317,13 @@ pub async fn feed(
             () = stopped(&mut shutdown) => break,
             _ = sweeps.tick() => { board.sweep(now()).await; continue; }
             _ = minutes.tick() => {}
-            Some(()) = reloads.recv() => {}
+            Some(()) = reloads.recv() => {
+                if reloaded.is_some_and(|at: Instant| at.elapsed() < RELOAD_AGAIN) {
+                    tokio::time::sleep(RELOAD_AGAIN).await;
+                }
+            }
         }
+        reloaded = Some(Instant::now());
         if let Err(error) = board.reload(&store, now()).await {
             tracing::warn!(%error, "the live board could not be read anew");
         }
