@@ -30,6 +30,7 @@ impl Bench {
         let mut env = Environment::new();
         let program = workspace.built("release", "clearbay");
         env.set("CLEARBAY_TEST_BIN", &program.display().to_string());
+        env.set("CLEARBAY_LOG", "error");
         let database = env.provide(workspace, Purpose::Bench)?;
         let mut command = std::process::Command::new(workspace.built("release", "bench"));
         command.args(&self.names);
