@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+mod board;
 pub mod event;
 pub mod idempotency;
 pub mod ledger;

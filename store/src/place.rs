@@ -3,19 +3,13 @@
 use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
-use domain::Timestamp;
-use domain::board::{BayDelta, BoardBay, BoardLot, PaidTime};
 use domain::id::{BayId, LotId, OperatorId, TariffId, ZoneId};
-use domain::place::{LotKind, Place, VehicleClass};
+use domain::place::{Place, VehicleClass};
 use domain::tariff::Tariff;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
 use crate::{Store, StoreError, corrupt, storable};
-
-/// How long a session that has run out is still loaded for the board, to tell an overstayed
-/// vehicle from an unpaid one.
-const OVERSTAY_MEMORY: chrono::TimeDelta = chrono::TimeDelta::days(2);
 
 /// A version of a tariff with its key.
 #[derive(Clone, Debug)]
@@ -191,61 +185,6 @@ impl Store {
         }
         Ok(out)
     }
-
-    /// Every lot with its bays, what their devices told last and what is paid, as of `now`.
-    ///
-    /// # Errors
-    /// Database errors, and [`StoreError::Corrupt`] for values this version does not know.
-    pub async fn board_load(&self, now: Timestamp) -> Result<Vec<BoardLot>, StoreError> {
-        // One snapshot, so that a bay's state and its payment belong together.
-        let mut tx = self.pool.begin().await?;
-        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .execute(&mut *tx)
-            .await?;
-        let lots: Vec<LotRow> = sqlx::query_as(
-            "SELECT lot_id, city.code AS city, lot.code, lot.name, kind, ward.name AS ward,
-                    operator.code AS operator, longitude, latitude
-             FROM lot JOIN city USING (city_id) JOIN ward USING (ward_id)
-                  JOIN operator USING (operator_id)
-             ORDER BY lot.code",
-        )
-        .fetch_all(&mut *tx)
-        .await?;
-        let bays: Vec<BoardBayRow> = sqlx::query_as(
-            "SELECT bay.bay_id, bay.lot_id, bay.code, bay.class, bay.outline,
-                    device.silence_after_s, told.last_at, told.occupied, told.since,
-                    paid.starts_at AS paid_from, paid.ends_at AS paid_until
-             FROM bay
-             LEFT JOIN device USING (bay_id)
-             LEFT JOIN bay_state AS told USING (bay_id)
-             LEFT JOIN LATERAL (
-                SELECT starts_at, ends_at FROM session
-                WHERE session.bay_id = bay.bay_id AND status = 'paid' AND ends_at > $1
-                ORDER BY ends_at DESC LIMIT 1
-             ) AS paid ON true
-             ORDER BY bay.code",
-        )
-        .bind(now - OVERSTAY_MEMORY)
-        .fetch_all(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        let mut board: BTreeMap<i32, BoardLot> = BTreeMap::new();
-        let mut order = Vec::with_capacity(lots.len());
-        for row in lots {
-            order.push(row.lot_id);
-            board.insert(row.lot_id, row.lot()?);
-        }
-        for row in bays {
-            if let Some(lot) = board.get_mut(&row.lot_id) {
-                let bay = row.bay()?;
-                lot.bays.insert(bay.id, bay);
-            }
-        }
-        Ok(order
-            .into_iter()
-            .filter_map(|id| board.remove(&id))
-            .collect())
-    }
 }
 
 #[derive(FromRow)]
@@ -284,80 +223,6 @@ impl BayRow {
             operator_name: self.operator_name,
             bank_bin: self.bank_bin,
             bank_account: self.bank_account,
-        })
-    }
-}
-
-#[derive(FromRow)]
-struct LotRow {
-    lot_id: i32,
-    city: String,
-    code: String,
-    name: String,
-    kind: String,
-    ward: String,
-    operator: String,
-    longitude: f64,
-    latitude: f64,
-}
-
-impl LotRow {
-    fn lot(self) -> Result<BoardLot, StoreError> {
-        Ok(BoardLot {
-            id: LotId(self.lot_id),
-            kind: LotKind::from_code(&self.kind).ok_or_else(|| corrupt("lot kind", &self.kind))?,
-            position: [self.longitude, self.latitude],
-            city: self.city,
-            code: self.code,
-            name: self.name,
-            ward: self.ward,
-            operator: self.operator,
-            bays: BTreeMap::new(),
-        })
-    }
-}
-
-#[derive(FromRow)]
-struct BoardBayRow {
-    bay_id: i32,
-    lot_id: i32,
-    code: String,
-    class: String,
-    outline: Vec<f32>,
-    silence_after_s: Option<i32>,
-    last_at: Option<Timestamp>,
-    occupied: Option<bool>,
-    since: Option<Timestamp>,
-    paid_from: Option<Timestamp>,
-    paid_until: Option<Timestamp>,
-}
-
-impl BoardBayRow {
-    fn bay(self) -> Result<BoardBay, StoreError> {
-        let [x1, y1, x2, y2, x3, y3, x4, y4] = self.outline[..] else {
-            return Err(corrupt("bay outline", "not four corners"));
-        };
-        let id = BayId(self.bay_id);
-        let told = match (self.last_at, self.occupied, self.since) {
-            (Some(heard_at), Some(occupied), Some(since)) => Some(BayDelta {
-                bay: id,
-                occupied,
-                since,
-                heard_at,
-            }),
-            _ => None,
-        };
-        Ok(BoardBay {
-            id,
-            class: class(&self.class)?,
-            code: self.code,
-            outline: [[x1, y1], [x2, y2], [x3, y3], [x4, y4]],
-            silence_after_s: self.silence_after_s,
-            told,
-            paid: self
-                .paid_from
-                .zip(self.paid_until)
-                .map(|(from, until)| PaidTime { from, until }),
         })
     }
 }

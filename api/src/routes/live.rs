@@ -21,7 +21,7 @@ use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Path, Query, bearer, cookie};
 use crate::live::LotChange;
-use crate::service::{payment, staff};
+use crate::service::{payment, session, staff};
 
 /// How often a waiting driver's payment is looked up, beside being told: another process may have
 /// taken the bank's word.
@@ -206,12 +206,9 @@ pub(super) async fn live_payment(
 
 /// The session's token, from the API's header or the page's cookie.
 pub(super) fn session_token(headers: &HeaderMap) -> Option<String> {
-    let from_cookie = || payment::split_cookie(cookie(headers, SESSION_COOKIE)?).map(|(_, t)| t);
+    let from_cookie = || payment::split_cookie(cookie(headers, session::COOKIE)?).map(|(_, t)| t);
     bearer(headers).or_else(from_cookie).map(str::to_owned)
 }
-
-/// The cookie in which a page keeps the driver's session: `<session id>.<token>`.
-const SESSION_COOKIE: &str = "clearbay_session";
 
 fn stream(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
     let mut response = Sse::new(events)

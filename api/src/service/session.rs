@@ -15,6 +15,9 @@ use uuid::Uuid;
 use crate::secret::sha256;
 use crate::{ApiError, App};
 
+/// The cookie in which a page keeps its driver's session: `<session id>.<token>`.
+pub const COOKIE: &str = "clearbay_session";
+
 /// How far back an uploaded session may start.
 const MAX_UPLOAD_AGE: TimeDelta = TimeDelta::days(62);
 

@@ -21,6 +21,7 @@ mod document;
 mod find;
 mod parts;
 mod pay;
+mod payment;
 mod receipt;
 mod staff;
 
@@ -38,7 +39,7 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/lots/{code}", get(find::lot_page))
         .route("/b", get(pay::find_bay))
         .route("/b/{code}", get(pay::form_page).post(pay::submit))
-        .route("/pay/{id}", get(pay::payment_page))
+        .route("/pay/{id}", get(payment::page))
         .route("/r/{id}", get(receipt::page))
         .route("/staff", get(staff::lots_page))
         .route("/staff/lots/{code}", get(staff::lot_page))

@@ -1,17 +1,14 @@
-//! Paying for a bay: the form behind the sticker's QR code, and the page that waits for the money.
+//! Paying for a bay: the form behind the sticker's QR code.
 
 use api::service::{payment, session};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use domain::board::Occupancy;
-use domain::id::PaymentId;
-use domain::payment::PaymentStatus;
 use domain::plate::Plate;
-use domain::vietqr::VietQr;
 use leptos::prelude::*;
 use serde::Deserialize;
 use store::payment::Payment;
@@ -21,11 +18,7 @@ use store::session::Session;
 use super::document::Document;
 use super::parts::{clock, message, price_lines};
 use super::{Reader, problem};
-use crate::island::PaymentWatch;
 use crate::lang::Lang;
-
-/// The cookie that keeps a driver's session: `<session id>.<token>`.
-const COOKIE: &str = "clearbay_session";
 
 /// The lengths of time that are offered, in minutes.
 const CHOICES: [u32; 8] = [30, 60, 120, 180, 240, 480, 720, 1440];
@@ -78,7 +71,10 @@ pub(crate) async fn submit(
     match open(&app, &code, &filled).await {
         Ok((session, token, payment)) => {
             let value = format!("{}.{token}", session.id);
-            let cookie = format!("{COOKIE}={value}; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax");
+            let cookie = format!(
+                "{}={value}; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax",
+                session::COOKIE
+            );
             let to = match payment {
                 Some(payment) => format!("/pay/{}", payment.id),
                 None => format!("/b/{code}"),
@@ -284,175 +280,4 @@ fn reason(error: &ApiError, lang: Lang) -> String {
         }
         (error, Lang::En) => format!("Please check: {error}."),
     }
-}
-
-/// `/pay/{id}`: the QR code, and the word "paid" when the bank has told.
-pub(crate) async fn payment_page(
-    State(app): State<App>,
-    reader: Reader,
-    Path(id): Path<String>,
-    headers: HeaderMap,
-) -> Response {
-    match load(&app, &id, &headers).await {
-        Ok(Loaded {
-            payment,
-            session,
-            bay,
-        }) => {
-            let lang = reader.lang;
-            let live = (payment.status == PaymentStatus::Pending)
-                .then(|| format!("/api/v1/live/payments/{}", payment.id));
-            let title = match payment.status {
-                PaymentStatus::Pending => lang.t("Trả tiền", "Pay"),
-                _ => lang.t("Đã trả tiền", "Paid"),
-            };
-            Document {
-                title,
-                active: "",
-                live,
-            }
-            .page(&reader, move || payment_view(payment, session, &bay, lang))
-        }
-        Err(error) => problem(&reader, &error),
-    }
-}
-
-struct Loaded {
-    payment: Payment,
-    session: Session,
-    bay: BayPlace,
-}
-
-async fn load(app: &App, id: &str, headers: &HeaderMap) -> Result<Loaded, ApiError> {
-    let id: PaymentId = id.parse().map_err(|_| ApiError::NotFound("payment"))?;
-    let kept = api::extract::cookie(headers, COOKIE).and_then(payment::split_cookie);
-    let (_, token) = kept.ok_or(ApiError::Unauthorized)?;
-    let payment = payment::find(app, id, token).await?;
-    let session = app.store.session(payment.session).await?;
-    let bay = app.store.bay_place(&session.bay_code).await?;
-    Ok(Loaded {
-        payment,
-        session,
-        bay,
-    })
-}
-
-fn payment_view(
-    payment: Payment,
-    session: Session,
-    bay: &BayPlace,
-    lang: Lang,
-) -> impl IntoView + use<> {
-    let now = App::now();
-    let tz = bay.timezone;
-    let amount = payment.amount_vnd.to_string();
-    let summary = view! {
-        <dl class="facts">
-            <div><dt>{lang.t("Chỗ", "Bay")}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
-            <div><dt>{lang.t("Biển số", "Plate")}</dt><dd>{session.plate.reveal().to_owned()}</dd></div>
-            <div><dt>{lang.t("Thời gian", "Time")}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</dd></div>
-        </dl>
-    };
-    let lines = price_lines(&session.quote.lines, amount.clone(), lang);
-    match payment.status {
-        PaymentStatus::Posted | PaymentStatus::Refunded => {
-            let ended = now >= session.ends_at;
-            let receipt = payment.receipt.map(|id| format!("/r/{id}"));
-            view! {
-                <section class="card narrow center paid" data-status="paid">
-                    <div class="tick" aria-hidden="true">"✓"</div>
-                    <h1>{lang.t("Đã trả tiền", "Paid")}</h1>
-                    <p class="big">{amount}</p>
-                    <p>
-                        {if ended { lang.t("Hết giờ lúc ", "Ended at ") } else { lang.t("Được đỗ đến ", "You may park until ") }}
-                        <b>{clock(session.ends_at, tz, now)}</b>
-                    </p>
-                    {summary}
-                    {receipt.map(|href| view! { <p><a class="button primary" href=href>{lang.t("Xem biên lai", "Receipt")}</a></p> })}
-                </section>
-            }
-            .into_any()
-        }
-        PaymentStatus::Voided => message(
-            lang.t("Đã hết hạn", "Too late"),
-            lang.t(
-                "Mã này đã hết hạn và không thu tiền. Xin bắt đầu lại.",
-                "This code has expired and nothing was charged. Please start again.",
-            )
-            .to_owned(),
-            lang,
-        )
-        .into_any(),
-        PaymentStatus::Pending => pending_view(
-            payment,
-            amount,
-            bay,
-            (summary.into_any(), lines.into_any()),
-            lang,
-        )
-        .into_any(),
-    }
-}
-
-fn pending_view(
-    payment: Payment,
-    amount: String,
-    bay: &BayPlace,
-    (summary, lines): (AnyView, AnyView),
-    lang: Lang,
-) -> impl IntoView + use<> {
-    let now = App::now();
-    let late = now >= payment.expires_at;
-    let code = payment.qr.as_deref().and_then(|qr| VietQr::parse(qr).ok());
-    let picture = payment.qr.as_deref().map(qr_svg).unwrap_or_default();
-    let events = format!("/api/v1/live/payments/{}", payment.id);
-    let again = format!("/b/{}", bay.code);
-    view! {
-        <section class="card narrow center" data-status="pending">
-            <h1>{lang.t("Quét để trả", "Scan to pay")} " " <span class="amount">{amount}</span></h1>
-            {late.then(|| view! {
-                <p class="error" role="alert">
-                    {lang.t("Mã đã hết hạn. Xin đừng chuyển tiền nữa; ", "This code has expired. Please do not pay it any more; ")}
-                    <a href=again>{lang.t("bắt đầu lại", "start again")}</a> "."
-                </p>
-            })}
-            <div class="qr" role="img" aria-label="VietQR" inner_html=picture></div>
-            <p class="note">
-                {lang.t(
-                    "Mở ứng dụng ngân hàng bất kỳ và quét; hoặc chụp màn hình rồi chọn ảnh trong ứng dụng.",
-                    "Open any Vietnamese bank's app and scan; or take a screenshot and pick it in the app.",
-                )}
-            </p>
-            {(!late).then(|| view! { <PaymentWatch events=events lang=lang /> })}
-            <noscript>
-                {(!late).then(|| view! { <meta http-equiv="refresh" content="8" /> })}
-                <p><a class="button" href=format!("/pay/{}", payment.id)>{lang.t("Xem đã nhận tiền chưa", "See whether the money is there")}</a></p>
-            </noscript>
-            <dl class="facts">
-                <div><dt>{lang.t("Nội dung chuyển", "Transfer text")}</dt><dd><code>{payment.reference}</code></dd></div>
-                {code.map(|code| view! { <div><dt>{lang.t("Tài khoản", "Account")}</dt><dd><code>{code.account}</code></dd></div> })}
-                <div><dt>{lang.t("Người nhận", "To")}</dt><dd>{bay.operator_name.clone()}</dd></div>
-                <div><dt>{lang.t("Trả trước", "Pay before")}</dt><dd>{clock(payment.expires_at, bay.timezone, now)}</dd></div>
-            </dl>
-            {summary}
-            <details>
-                <summary>{lang.t("Vì sao giá này?", "Why this price?")}</summary>
-                {lines}
-            </details>
-        </section>
-    }
-}
-
-/// The code as SVG, with the quiet zone that scanners want.
-fn qr_svg(payload: &str) -> String {
-    use qrcode::render::svg;
-    qrcode::QrCode::with_error_correction_level(payload, qrcode::EcLevel::M)
-        .map(|code| {
-            code.render::<svg::Color<'_>>()
-                .min_dimensions(240, 240)
-                .dark_color(svg::Color("#000"))
-                .light_color(svg::Color("#fff"))
-                .build()
-        })
-        .unwrap_or_default()
 }
