@@ -42,11 +42,11 @@ impl Store {
              FROM bay
              LEFT JOIN device USING (bay_id)
              LEFT JOIN bay_state AS told USING (bay_id)
-             LEFT JOIN LATERAL (
-                SELECT starts_at, ends_at FROM session
-                WHERE session.bay_id = bay.bay_id AND status = 'paid' AND ends_at > $1
-                ORDER BY ends_at DESC LIMIT 1
-             ) AS paid ON true
+             LEFT JOIN (
+                SELECT DISTINCT ON (bay_id) bay_id, starts_at, ends_at FROM session
+                WHERE status = 'paid' AND ends_at > $1
+                ORDER BY bay_id, ends_at DESC
+             ) AS paid USING (bay_id)
              ORDER BY bay.code",
         )
         .bind(now - OVERSTAY_MEMORY)
