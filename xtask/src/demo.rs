@@ -1,5 +1,6 @@
 //! `cargo xtask demo`.
 
+use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, ExitCode};
 
@@ -9,12 +10,26 @@ use crate::setup::database::{self, Purpose};
 use crate::workspace::Workspace;
 use crate::{say, supervise, web};
 
+const ADDRESSES: &str = "\
+Addresses, with the default port (logins are printed at the start):
+  http://127.0.0.1:8080/            find parking
+  http://127.0.0.1:8080/b/BAY_CODE  pay for a bay, as its sticker's QR code opens it
+  http://127.0.0.1:8080/staff       lots and bays, live, for staff
+  http://127.0.0.1:8080/city        revenue and occupancy, for the city and its citizens
+  http://127.0.0.1:8080/api/docs/   the API
+
+Environment:
+  DATABASE_URL  a PostgreSQL 15 or newer to use instead of a private one
+  MQTT_URL      a broker to use instead of the one in the process
+  CLEARBAY_LOG  what is logged, such as info or debug,rumqttc=warn";
+
 /// Run a whole city on this machine: database, broker, API, pages, simulated sensors and drivers.
 ///
 /// What is missing is fetched into .clearbay/, which may be deleted at any time. DATABASE_URL names
 /// a PostgreSQL to use instead of a private one, MQTT_URL a broker instead of the one in the
 /// process. Ctrl-C stops everything.
 #[derive(Debug, clap::Args)]
+#[command(after_help = ADDRESSES)]
 pub struct Demo {
     /// The port of the pages and the API, on loopback.
     #[arg(long, default_value_t = 8080)]
@@ -34,11 +49,14 @@ impl Demo {
     /// Runs the command.
     pub fn run(&self, workspace: &Workspace) -> anyhow::Result<ExitCode> {
         let _lock = workspace.lock("demo")?;
-        TcpListener::bind((Ipv4Addr::LOCALHOST, self.port))
-            .with_context(|| format!("port {} is taken; choose another with --port", self.port))?;
+        check_port(self.port)?;
+        anyhow::ensure!(
+            !self.fresh || database::given().is_none(),
+            "--fresh would empty the database that DATABASE_URL names; do that by hand"
+        );
         println!("program: building (minutes at first, seconds later)");
         say::show(&mut workspace.cargo(["build", "--package", "clearbay", "--bin", "clearbay"]))?;
-        let bundle = web::build(workspace)?;
+        let bundle = workspace.in_turn("web", || web::build(workspace))?;
         println!("web: {bundle}");
         let database = database::start(workspace, Purpose::Demo)?;
         let url = database.named("clearbay", self.fresh)?;
@@ -58,6 +76,37 @@ impl Demo {
         if let Some(folder) = bundle.folder() {
             command.arg("--web-dir").arg(folder);
         }
-        supervise::run(&command)
+        supervise::run_until_stopped(&command)
+    }
+}
+
+/// Before the long work, whether the pages can have their port.
+fn check_port(port: u16) -> anyhow::Result<()> {
+    match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == ErrorKind::AddrInUse => {
+            anyhow::bail!("port {port} is taken; choose another with --port")
+        }
+        Err(error) => Err(error)
+            .with_context(|| format!("port {port} cannot be used; choose another with --port")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_taken_port_is_told_with_the_way_out() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let error = check_port(port).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            format!("port {port} is taken; choose another with --port")
+        );
+        // Any free one; the one above may for a moment be held by a child of another test.
+        check_port(0).unwrap();
     }
 }

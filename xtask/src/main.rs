@@ -18,12 +18,23 @@ mod test;
 mod web;
 mod workspace;
 
+const ENVIRONMENT: &str = "\
+What is missing on this machine is fetched into .clearbay/, which may be deleted at any time: the
+database (TimescaleDB), mosquitto, a compiler for the browser's bundle. Only Chromium is installed
+as a system package, for tests, where it is missing and root runs this.
+
+Environment:
+  DATABASE_URL  demo: a PostgreSQL 15 or newer to use instead of a private one
+  MQTT_URL      demo: a broker to use instead of the one in the process
+  CLEARBAY_LOG  demo: what is logged, such as info or debug,rumqttc=warn";
+
 /// Runs, tests and measures Clearbay, and fetches what that needs.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo xtask",
     bin_name = "cargo xtask",
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_help = ENVIRONMENT
 )]
 struct Cli {
     #[command(subcommand)]
@@ -50,13 +61,16 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run(&workspace),
         Command::Bench(bench) => bench.run(&workspace),
         Command::Lint => lint::run(&workspace),
-        Command::Web => web::build(&workspace).map(|outcome| {
-            println!("web: {outcome}");
-            ExitCode::SUCCESS
-        }),
+        Command::Web => {
+            let built = workspace.in_turn("web", || web::build(&workspace));
+            built.map(|outcome| {
+                println!("web: {outcome}");
+                ExitCode::SUCCESS
+            })
+        }
     });
     done.unwrap_or_else(|error| {
-        eprintln!("cargo xtask: {error:#}");
+        eprintln!("cargo xtask: {}", say::sentence(&error));
         ExitCode::FAILURE
     })
 }

@@ -1,7 +1,7 @@
 //! Running a program until it ends or we are told to.
 
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -13,9 +13,37 @@ use signal_hook::iterator::Signals;
 /// How long a program has to end by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Runs a program to its end, in a process group of its own. On SIGINT or SIGTERM it is told to
-/// end, and killed when it does not; that is a success. It dies with us whatever happens.
+/// What a shell says of a program that was interrupted.
+const INTERRUPTED: u8 = 130;
+
+/// How a program ended.
+enum Ended {
+    /// By itself, with this code.
+    Itself(u8),
+    /// Because we were told to stop.
+    Stopped,
+}
+
+/// Runs a program that has work to finish. Its exit code is ours; being interrupted is a failure,
+/// since the work is not done.
 pub fn run(program: &Command) -> anyhow::Result<ExitCode> {
+    Ok(match watch(program)? {
+        Ended::Itself(code) => ExitCode::from(code),
+        Ended::Stopped => ExitCode::from(INTERRUPTED),
+    })
+}
+
+/// Runs a program that runs until it is told to stop, which is then a success.
+pub fn run_until_stopped(program: &Command) -> anyhow::Result<ExitCode> {
+    Ok(match watch(program)? {
+        Ended::Itself(code) => ExitCode::from(code),
+        Ended::Stopped => ExitCode::SUCCESS,
+    })
+}
+
+/// Runs a program to its end, in a process group of its own. On SIGINT or SIGTERM it is told to
+/// end, and killed when it does not. It dies with us whatever happens.
+fn watch(program: &Command) -> anyhow::Result<Ended> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let mut command = Command::new("setpriv");
     command
@@ -31,22 +59,23 @@ pub fn run(program: &Command) -> anyhow::Result<ExitCode> {
     if let Some(folder) = program.get_current_dir() {
         command.current_dir(folder);
     }
+    // Not the terminal: outside its foreground group, whoever reads it is suspended.
     let mut child = command
+        .stdin(Stdio::null())
         .process_group(0)
         .spawn()
-        .with_context(|| format!("cannot start {}", program.get_program().to_string_lossy()))?;
+        .context("cannot run setpriv; install util-linux")?;
     let group = Pid::from_raw(-child.id().cast_signed());
     let mut told: Option<Instant> = None;
     loop {
         if let Some(status) = child.try_wait()? {
             // Whoever the program left behind goes with it.
             let _ = kill(group, Signal::SIGKILL);
-            let stopped = told.is_some();
             let code = u8::try_from(status.code().unwrap_or(1)).unwrap_or(1);
-            return Ok(if stopped {
-                ExitCode::SUCCESS
+            return Ok(if told.is_some() {
+                Ended::Stopped
             } else {
-                ExitCode::from(code)
+                Ended::Itself(code)
             });
         }
         if signals.pending().next().is_some() && told.is_none() {

@@ -35,7 +35,7 @@ impl Test {
         say::show(workspace.cargo(["build", "--bins", "--tests"]).args(all))?;
         let program = workspace.built("debug", "clearbay");
         env.set("CLEARBAY_TEST_BIN", &program.display().to_string());
-        let bundle = web::build(workspace)?;
+        let bundle = workspace.in_turn("web", || web::build(workspace))?;
         println!("web: {bundle}");
         if let Some(folder) = bundle.folder() {
             env.set("CLEARBAY_TEST_WEB_DIR", &folder.display().to_string());

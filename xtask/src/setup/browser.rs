@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use anyhow::Context;
+
 use crate::say;
 
 /// A browser and the program that drives it.
@@ -23,7 +25,7 @@ pub fn chromium() -> anyhow::Result<Browser> {
         nix::unistd::geteuid().is_root() && super::on_path("apt-get").is_some(),
         "the browser test needs Chromium; run: sudo apt-get install chromium chromium-driver"
     );
-    say::step(
+    let installed = say::step(
         "browser: installing Chromium from Debian (about 100 MB, once)",
         || {
             let apt = |args: &[&str]| {
@@ -44,8 +46,11 @@ pub fn chromium() -> anyhow::Result<Browser> {
                 "fonts-noto-core",
             ])
         },
+    );
+    installed.context(
+        "Chromium could not be installed for the browser test; check the network and the disk, or run: apt-get install chromium chromium-driver",
     )?;
-    find().ok_or_else(|| anyhow::anyhow!("Chromium was installed but is not on the PATH"))
+    find().context("Chromium was installed but is not on the PATH")
 }
 
 fn find() -> Option<Browser> {

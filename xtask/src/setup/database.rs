@@ -1,8 +1,9 @@
 //! A private PostgreSQL cluster with TimescaleDB.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -12,13 +13,15 @@ use anyhow::Context;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, User};
 
-use super::debs::{Suite, Wanted, install, patch_programs};
 use crate::say;
 use crate::workspace::{Workspace, make_dir};
 
-/// The oldest PostgreSQL that the schema works on.
-const OLDEST: u32 = 15;
+mod find;
+mod leftover;
+
 const USER: &str = "clearbay";
+/// How long a server has to write down what it holds.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// What a cluster is for, which decides how careful it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +87,7 @@ impl Programs {
 /// private cluster of the best PostgreSQL that can be had.
 pub fn start(workspace: &Workspace, purpose: Purpose) -> anyhow::Result<Database> {
     if purpose == Purpose::Demo
-        && let Ok(url) = std::env::var("DATABASE_URL")
+        && let Some(url) = given()
     {
         println!("database: the one that DATABASE_URL names");
         return Ok(Database {
@@ -94,31 +97,44 @@ pub fn start(workspace: &Workspace, purpose: Purpose) -> anyhow::Result<Database
         });
     }
     let state = workspace.open_state()?;
-    let programs = programs(&state)?;
+    let programs = find::programs(&state)?;
     // A cluster belongs to the version that made it.
     let data = state
         .join("db")
         .join(format!("{}-{}", purpose.folder(), programs.version()?));
     let owner = Owner::of_cluster()?;
     let password = initialise(&programs, &data, owner.as_ref())?;
-    let port = free_port()?;
-    let (bin, timescale) = (programs.bin.clone(), programs.timescale);
+    let timescale = programs.timescale;
     let what = if timescale {
         "PostgreSQL with TimescaleDB"
     } else {
         "PostgreSQL"
     };
     let server = say::step(&format!("database: starting {what}"), || {
-        let child = launch(&programs, &data, owner.as_ref(), port, purpose)?;
-        let mut server = Server {
-            child,
-            bin,
-            port,
-            password,
+        leftover::clear(&data)?;
+        // Somebody else may take the free port before PostgreSQL does.
+        let attempt = || {
+            let port = free_port()?;
+            let mut server = Server {
+                child: launch(&programs, &data, owner.as_ref(), port, purpose)?,
+                bin: programs.bin.clone(),
+                port,
+                password: password.clone(),
+            };
+            server.wait_until_ready(&data)?;
+            anyhow::Ok(server)
         };
-        server.wait_until_ready(&data)?;
-        Ok(server)
+        attempt().or_else(|error| {
+            let log = fs::read_to_string(data.with_extension("log")).unwrap_or_default();
+            if log.contains("Address already in use") {
+                attempt()
+            } else {
+                Err(error)
+            }
+        })
     })?;
+    // For a developer's psql.
+    write_secret(&data.with_extension("url"), &server.url("clearbay"))?;
     Ok(Database {
         url: server.url("postgres"),
         timescale,
@@ -126,14 +142,18 @@ pub fn start(workspace: &Workspace, purpose: Purpose) -> anyhow::Result<Database
     })
 }
 
+/// The database that the environment names.
+pub fn given() -> Option<String> {
+    std::env::var("DATABASE_URL")
+        .ok()
+        .filter(|url| !url.is_empty())
+}
+
 impl Database {
-    /// The URL of the database `name`, made where it is missing, made anew where `fresh`.
+    /// The URL of the database `name`, made where it is missing, made anew where `fresh`. One that
+    /// the environment names is taken as it is.
     pub fn named(&self, name: &str, fresh: bool) -> anyhow::Result<String> {
         let Some(server) = &self.server else {
-            anyhow::ensure!(
-                !fresh,
-                "--fresh would empty the database that DATABASE_URL names; do that by hand"
-            );
             return Ok(self.url.clone());
         };
         if fresh {
@@ -189,11 +209,11 @@ impl Server {
         loop {
             if let Some(status) = self.child.try_wait()? {
                 let log = fs::read_to_string(data.with_extension("log")).unwrap_or_default();
-                let last = log
-                    .lines()
-                    .rfind(|line| line.contains("FATAL"))
-                    .unwrap_or("no reason given");
-                anyhow::bail!("PostgreSQL stopped at once ({status}): {last}");
+                anyhow::bail!(
+                    "PostgreSQL stopped at once ({status}): {}; see {}",
+                    reason(&log).unwrap_or("it gave no reason"),
+                    data.with_extension("log").display()
+                );
             }
             if TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_ok()
                 && self.sql("SELECT 1").is_ok()
@@ -213,9 +233,29 @@ impl Server {
 impl Drop for Server {
     /// A fast shutdown: sessions are cut, what was committed stays.
     fn drop(&mut self) {
-        let _ = kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGINT);
-        let _ = self.child.wait();
+        let process = Pid::from_raw(self.child.id().cast_signed());
+        let _ = kill(process, Signal::SIGINT);
+        let told = Instant::now();
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if told.elapsed() > PATIENCE {
+                // What was committed is recovered at the next start.
+                let _ = kill(process, Signal::SIGQUIT);
+                let _ = self.child.wait();
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
+}
+
+/// Why a server stopped, from its log, without the time and the process.
+fn reason(log: &str) -> Option<&str> {
+    let said = |level: &str| {
+        log.lines()
+            .rev()
+            .find_map(|line| Some(line.split_once(level)?.1.trim()))
+    };
+    said("PANIC:").or_else(|| said("FATAL:"))
 }
 
 /// Whom the cluster belongs to, where that is not who runs this: PostgreSQL refuses root.
@@ -253,90 +293,6 @@ fn as_owner(owner: Option<&Owner>, program: &Path) -> Command {
     command
 }
 
-fn programs(state: &Path) -> anyhow::Result<Programs> {
-    let installed = installed();
-    if let Some(programs) = installed.iter().find(|(_, timescale)| *timescale) {
-        return Ok(Programs {
-            bin: programs.0.clone(),
-            timescale: true,
-        });
-    }
-    match fetched(state) {
-        Ok(bin) => Ok(Programs { bin, timescale: true }),
-        Err(error) => match installed.into_iter().next() {
-            Some((bin, _)) => {
-                println!(
-                    "Warning: TimescaleDB cannot be had ({error:#}), so events go to a plain table of {}; all else works.",
-                    bin.display()
-                );
-                Ok(Programs { bin, timescale: false })
-            }
-            None => Err(error.context(
-                "there is no PostgreSQL 15 or newer here and none can be fetched; install one or set DATABASE_URL",
-            )),
-        },
-    }
-}
-
-/// PostgreSQL on this machine, newest first, and whether it has TimescaleDB.
-fn installed() -> Vec<(PathBuf, bool)> {
-    let mut versions: Vec<u32> = fs::read_dir("/usr/lib/postgresql")
-        .into_iter()
-        .flatten()
-        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
-        .filter(|version| *version >= OLDEST)
-        .collect();
-    versions.sort_unstable_by(|a, b| b.cmp(a));
-    versions
-        .into_iter()
-        .map(|version| {
-            let bin = PathBuf::from(format!("/usr/lib/postgresql/{version}/bin"));
-            let control = format!("/usr/share/postgresql/{version}/extension/timescaledb.control");
-            (bin, Path::new(&control).is_file())
-        })
-        .filter(|(bin, _)| bin.join("initdb").is_file() && bin.join("psql").is_file())
-        .collect()
-}
-
-/// Debian 13's PostgreSQL with TimescaleDB, unpacked privately and made to run here.
-fn fetched(state: &Path) -> anyhow::Result<PathBuf> {
-    let bin = "usr/lib/postgresql/17/bin";
-    let done = state.join("debs/postgresql/.patched");
-    if done.is_file() {
-        return Ok(state.join("debs/postgresql").join(bin));
-    }
-    say::step(
-        "database: fetching PostgreSQL and TimescaleDB from Debian (about 60 MB, once)",
-        || {
-            let patchelf = install(
-                state,
-                &Wanted {
-                    name: "patchelf",
-                    suite: Suite::Host,
-                    packages: &["patchelf"],
-                    libraries: false,
-                },
-            )?;
-            let root = install(
-                state,
-                &Wanted {
-                    name: "postgresql",
-                    suite: Suite::Trixie,
-                    packages: &[
-                        "postgresql-17",
-                        "postgresql-client-17",
-                        "postgresql-17-timescaledb",
-                    ],
-                    libraries: true,
-                },
-            )?;
-            patch_programs(&root, &root.join(bin), &patchelf.join("usr/bin/patchelf"))?;
-            fs::write(&done, "")?;
-            Ok(root.join(bin))
-        },
-    )
-}
-
 /// Makes the cluster where it is missing; the result is its password.
 fn initialise(programs: &Programs, data: &Path, owner: Option<&Owner>) -> anyhow::Result<String> {
     let password_file = data.with_extension("password");
@@ -346,14 +302,16 @@ fn initialise(programs: &Programs, data: &Path, owner: Option<&Owner>) -> anyhow
         return Ok(password);
     }
     say::step("database: making a private cluster", || {
+        // A cluster gets its name last, so that half of one is never started.
+        let part = data.with_extension("part");
+        let _ = fs::remove_dir_all(&part);
         let _ = fs::remove_dir_all(data);
-        make_dir(data)?;
-        fs::set_permissions(data, fs::Permissions::from_mode(0o700))?;
+        make_dir(&part)?;
+        fs::set_permissions(&part, fs::Permissions::from_mode(0o700))?;
         let password = random_hex()?;
-        fs::write(&password_file, &password)?;
-        fs::set_permissions(&password_file, fs::Permissions::from_mode(0o600))?;
+        write_secret(&password_file, &password)?;
         if let Some(Owner { user }) = owner {
-            nix::unistd::chown(data, Some(user.uid), Some(user.gid))?;
+            nix::unistd::chown(&part, Some(user.uid), Some(user.gid))?;
             nix::unistd::chown(&password_file, Some(user.uid), Some(user.gid))?;
         }
         say::run(
@@ -362,15 +320,28 @@ fn initialise(programs: &Programs, data: &Path, owner: Option<&Owner>) -> anyhow
                     "--encoding=UTF8",
                     "--locale=C.UTF-8",
                     "--auth=scram-sha-256",
-                    "--no-sync",
                 ])
                 .arg(format!("--username={USER}"))
                 .arg(format!("--pwfile={}", password_file.display()))
                 .arg("-D")
-                .arg(data),
-        )?;
+                .arg(&part),
+        )
+        .context("the private cluster could not be made")?;
+        fs::rename(&part, data)?;
         Ok(password)
     })
+}
+
+/// Writes a file that only its owner reads.
+fn write_secret(path: &Path, text: &str) -> anyhow::Result<()> {
+    let _ = fs::remove_file(path);
+    let file = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path);
+    file.and_then(|mut file| file.write_all(text.as_bytes()))
+        .with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn launch(
@@ -426,8 +397,20 @@ fn free_port() -> anyhow::Result<u16> {
 }
 
 fn random_hex() -> anyhow::Result<String> {
-    use std::io::Read;
     let mut bytes = [0u8; 16];
     fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_s_reason_is_told_without_its_time() {
+        let log = "2026-11-23 23:47:33.513 UTC [9] FATAL:  lock file exists\n\
+                   2026-11-23 23:47:33.513 UTC [9] HINT:  Is another running?\n";
+        assert_eq!(reason(log), Some("lock file exists"));
+        assert_eq!(reason("2026-11-23 UTC [9] LOG:  all is well\n"), None);
+    }
 }
