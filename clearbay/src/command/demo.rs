@@ -58,13 +58,13 @@ impl Demo {
         std::fs::create_dir_all(&self.state_dir)
             .with_context(|| format!("cannot make {}", self.state_dir.display()))?;
         let state_file = self.state_dir.join("simulator.json");
-        if self.fresh && state_file.exists() {
-            std::fs::remove_file(&state_file)
-                .with_context(|| format!("cannot remove {}", state_file.display()))?;
-        }
         let known = secrets::demo(&self.state_dir.join("secrets.env"))?;
         let (stop, shutdown) = shutdown::on_signal()?;
         let store = self.database.open().await?;
+        // A new city has no past, whatever an earlier one was sent.
+        if self.fresh || store.city_bay_count(simulator::city::CODE).await? == 0 {
+            forget(&state_file)?;
+        }
         let operators = self.seed(&store).await?;
         sign_up(&store, &operators, &known).await?;
         let mqtt_url = match self.mqtt_url.clone() {
@@ -167,6 +167,15 @@ impl Demo {
             .process_group(0)
             .kill_on_drop(true);
         command.spawn().context("cannot start the simulator")
+    }
+}
+
+fn forget(file: &Path) -> anyhow::Result<()> {
+    match std::fs::remove_file(file) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", file.display()))
+        }
+        _ => Ok(()),
     }
 }
 

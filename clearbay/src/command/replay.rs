@@ -100,7 +100,7 @@ async fn settled(store: &Store, recording: &Recording) -> anyhow::Result<()> {
         if wrong.is_empty() {
             return Ok(());
         }
-        let events = usize::try_from(store.event_count(&recording.city()).await?).unwrap_or(0);
+        let events = usize::try_from(store.event_count(recording.city()).await?).unwrap_or(0);
         still = if events == last { still + 1 } else { 0 };
         last = events;
         anyhow::ensure!(
