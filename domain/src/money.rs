@@ -48,18 +48,40 @@ impl Vnd {
 
     /// The digits in groups of three, joined by `separator`, without a currency sign.
     pub fn grouped(self, separator: char) -> String {
-        let digits = self.0.unsigned_abs().to_string();
-        let mut out = String::with_capacity(digits.len() + digits.len() / 3 + 1);
+        let mut out = String::with_capacity(26);
+        self.push_grouped(separator, &mut out);
+        out
+    }
+
+    /// As [`Vnd::grouped`], at the end of `out`. Without `core::fmt`: prices are written by the
+    /// million.
+    pub(crate) fn push_grouped(self, separator: char, out: &mut String) {
         if self.0 < 0 {
             out.push('-');
         }
-        for (index, digit) in digits.chars().enumerate() {
-            if index > 0 && (digits.len() - index).is_multiple_of(3) {
+        let mut groups = [0u16; 7];
+        let (mut rest, mut count) = (self.0.unsigned_abs(), 0);
+        for group in &mut groups {
+            *group = u16::try_from(rest % 1_000).unwrap_or(0);
+            rest /= 1_000;
+            count += 1;
+            if rest == 0 {
+                break;
+            }
+        }
+        for (index, group) in groups.iter().take(count).rev().enumerate() {
+            let digit = |ten: u16| char::from(b'0' + u8::try_from(group / ten % 10).unwrap_or(0));
+            if index > 0 {
                 out.push(separator);
             }
-            out.push(digit);
+            if index > 0 || *group >= 100 {
+                out.push(digit(100));
+            }
+            if index > 0 || *group >= 10 {
+                out.push(digit(10));
+            }
+            out.push(digit(1));
         }
-        out
     }
 }
 
@@ -80,6 +102,11 @@ mod tests {
         assert_eq!(Vnd::new(999).to_string(), "999 ₫");
         assert_eq!(Vnd::new(25_000).to_string(), "25.000 ₫");
         assert_eq!(Vnd::new(-1_234_567).to_string(), "-1.234.567 ₫");
+        assert_eq!(Vnd::new(1_000_050).grouped(','), "1,000,050");
+        assert_eq!(
+            Vnd::new(i64::MIN).grouped('.'),
+            "-9.223.372.036.854.775.808"
+        );
     }
 
     #[test]

@@ -65,18 +65,11 @@ pub fn of_devices(lots: usize, bays: usize, device: impl Fn(&str) -> Device) -> 
         zones: vec![Zone {
             code: "centre".to_owned(),
             name: "Centre".to_owned(),
-            tariffs: vec![Tariff {
-                class: VehicleClass::Car,
-                effective_from: DateTime::UNIX_EPOCH,
-                free_min: 0,
-                max_stay_min: 1_440,
-                cap_24h_vnd: None,
-                pricing: Pricing::Blocks(vec![Block {
-                    until_min: None,
-                    rate_vnd: Vnd::new(25_000),
-                    per_min: 60,
-                }]),
-            }],
+            tariffs: vec![Tariff::new(
+                VehicleClass::Car,
+                DateTime::UNIX_EPOCH,
+                Pricing::Blocks(vec![Block::open(Vnd::new(25_000), 60)]),
+            )],
         }],
         lots: (0..lots).map(lot).collect(),
     }

@@ -6,7 +6,7 @@ use domain::id::{SessionId, TariffId};
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use domain::session::{PAYMENT_WINDOW, SessionStatus, end_of};
-use domain::tariff::{Quote, Tariff, in_force};
+use domain::tariff::{Quote, Tariff, TariffBook};
 use store::idempotency::{Claim, Intent};
 use store::place::BayPlace;
 use store::session::{NewSession, Session};
@@ -94,15 +94,10 @@ pub fn tariff_of(
             class.code()
         )));
     }
-    let versions = bay
-        .tariffs
-        .iter()
-        .map(|version| version.tariff.clone())
-        .collect::<Vec<_>>();
-    let chosen = in_force(&versions, class, at).map(|tariff| tariff.effective_from);
     bay.tariffs
         .iter()
-        .find(|v| v.tariff.class == class && Some(v.tariff.effective_from) == chosen)
+        .filter(|version| version.tariff.class == class && version.tariff.effective_from <= at)
+        .max_by_key(|version| version.tariff.effective_from)
         .map(|version| (version.id, &version.tariff))
         .ok_or_else(|| ApiError::Unprocessable(format!("bay {} has no price yet", bay.code)))
 }
@@ -119,7 +114,9 @@ pub fn price(
 ) -> Result<Priced, ApiError> {
     let (tariff, rules) = tariff_of(bay, class, at)?;
     let ends_at = end_of(at, minutes, rules.max_stay_min)?;
-    let quote = rules.quote(bay.timezone, at, ends_at)?;
+    let versions = bay.tariffs.iter().map(|version| &version.tariff);
+    // All versions, for another may come into force during the stay.
+    let quote = TariffBook::new(versions, class, bay.timezone).quote(at, ends_at)?;
     Ok(Priced {
         tariff,
         starts_at: at,

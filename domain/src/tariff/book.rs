@@ -1,0 +1,174 @@
+//! All versions of one zone's prices for one vehicle class.
+
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+
+use super::clock::Clock;
+use super::walk::Walk;
+use super::{Pass, Quote, QuoteError, QuoteLine, Tariff, text};
+use crate::Timestamp;
+use crate::money::Vnd;
+use crate::place::VehicleClass;
+
+/// The longest interval that is quoted at once: 31 days.
+pub const MAX_QUOTED: TimeDelta = TimeDelta::days(31);
+
+/// All versions of one zone's prices for one vehicle class, in a city's local time.
+#[derive(Clone, Debug)]
+pub struct TariffBook<'a> {
+    /// In order of `effective_from`.
+    versions: Vec<&'a Tariff>,
+    clock: Clock,
+}
+
+impl<'a> TariffBook<'a> {
+    /// The versions for `class` among a zone's tariffs.
+    pub fn new(tariffs: impl IntoIterator<Item = &'a Tariff>, class: VehicleClass, tz: Tz) -> Self {
+        let mut versions: Vec<&Tariff> = tariffs
+            .into_iter()
+            .filter(|tariff| tariff.class == class)
+            .collect();
+        versions.sort_by_key(|tariff| tariff.effective_from);
+        Self {
+            versions,
+            clock: Clock(tz),
+        }
+    }
+
+    /// The version in force at `at`.
+    pub fn in_force(&self, at: Timestamp) -> Option<&'a Tariff> {
+        self.versions[..self.begun(at)].last().copied()
+    }
+
+    /// How many versions have begun at `at`.
+    fn begun(&self, at: Timestamp) -> usize {
+        self.versions
+            .partition_point(|tariff| tariff.effective_from <= at)
+    }
+
+    /// The price of parking from `from` to `to`, with its reasons.
+    ///
+    /// # Errors
+    /// [`QuoteError`] where the interval cannot be priced.
+    pub fn quote(&self, from: Timestamp, to: Timestamp) -> Result<Quote, QuoteError> {
+        self.priced(from, to, None)
+    }
+
+    /// As [`TariffBook::quote`], for the holder of a pass. Time that the pass covers is free and
+    /// does not carry the rest into later blocks; where that would cost more, as later blocks may
+    /// be cheaper, the ordinary price holds.
+    ///
+    /// # Errors
+    /// [`QuoteError`] where the interval cannot be priced.
+    pub fn quote_with_pass(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        pass: &Pass,
+    ) -> Result<Quote, QuoteError> {
+        let with = self.priced(from, to, Some(pass))?;
+        let without = self.priced(from, to, None)?;
+        Ok(if with.amount_vnd <= without.amount_vnd {
+            with
+        } else {
+            without
+        })
+    }
+
+    /// The price for somebody who parks for nothing: one line that names the ground, which the
+    /// tariff in force at the start must know.
+    ///
+    /// # Errors
+    /// [`QuoteError::NoGround`] where it does not, and where the interval cannot be priced.
+    pub fn quote_exempt(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        ground: &str,
+    ) -> Result<Quote, QuoteError> {
+        let tariff = self.checked(from, to)?;
+        let ground = tariff
+            .exemptions
+            .iter()
+            .find(|known| known.code == ground)
+            .ok_or(QuoteError::NoGround)?;
+        Ok(Quote::free(from, to, text::exempt(ground)))
+    }
+
+    /// The price of making a stay from `from` last until `to`, for which `paid` has been paid: what
+    /// the whole stay costs less that. However often a stay is extended, it costs what it would
+    /// have cost at once.
+    ///
+    /// # Errors
+    /// [`QuoteError`] where the whole cannot be priced.
+    pub fn extension(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        paid: Vnd,
+    ) -> Result<Quote, QuoteError> {
+        let mut quote = self.quote(from, to)?;
+        // Prices may have fallen since; what was paid for a stay is not handed back by extending it.
+        let deducted = paid.clamp(Vnd::ZERO, quote.amount_vnd);
+        let off = Vnd::ZERO
+            .checked_sub(deducted)
+            .ok_or(QuoteError::Overflow)?;
+        let (text, text_en) = text::paid(deducted);
+        quote.lines.push(QuoteLine {
+            from,
+            to,
+            rate_vnd: off,
+            units: 1,
+            amount_vnd: off,
+            text,
+            text_en,
+        });
+        quote.amount_vnd = quote
+            .amount_vnd
+            .checked_add(off)
+            .ok_or(QuoteError::Overflow)?;
+        Ok(quote)
+    }
+
+    fn priced(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        pass: Option<&Pass>,
+    ) -> Result<Quote, QuoteError> {
+        let tariff = self.checked(from, to)?;
+        if to - from <= TimeDelta::minutes(i64::from(tariff.free_min)) {
+            return Ok(Quote::free(from, to, text::free_minutes(tariff.free_min)));
+        }
+        let (first, last) = (self.begun(from) - 1, self.begun(to));
+        Walk::new(&self.versions[first..last], self.clock, (from, to), pass).quote()
+    }
+
+    /// The version in force at the start of an interval that can be priced.
+    fn checked(&self, from: Timestamp, to: Timestamp) -> Result<&'a Tariff, QuoteError> {
+        if to.timestamp_micros() <= from.timestamp_micros() {
+            return Err(QuoteError::NoTime);
+        }
+        if to - from > MAX_QUOTED {
+            return Err(QuoteError::TooLong);
+        }
+        self.in_force(from).ok_or(QuoteError::NoTariff)
+    }
+}
+
+impl Quote {
+    fn free(from: Timestamp, to: Timestamp, (text, text_en): text::Texts) -> Self {
+        Self {
+            amount_vnd: Vnd::ZERO,
+            lines: vec![QuoteLine {
+                from,
+                to,
+                rate_vnd: Vnd::ZERO,
+                units: 1,
+                amount_vnd: Vnd::ZERO,
+                text,
+                text_en,
+            }],
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What a paid amount contains, and what of it is given back.
+
+use serde::{Deserialize, Serialize};
+
+use super::{QuoteError, TariffBook};
+use crate::Timestamp;
+use crate::money::Vnd;
+use crate::place::codes;
+
+/// What becomes of paid time that is given back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unused {
+    /// It is lost.
+    #[default]
+    Kept,
+    /// Its share of what was paid is returned, rounded down to whole đồng.
+    ProRata,
+    /// What was paid beyond the price of the time used is returned.
+    Repriced,
+}
+
+codes!(Unused { Kept = "kept", ProRata = "pro_rata", Repriced = "repriced" });
+
+/// The VAT that `amount` contains at a rate of `vat_bp` basis points, rounded half up: of 108,000
+/// at 800 (8 %) it is 8,000.
+pub fn vat_contained(amount: Vnd, vat_bp: u16) -> Vnd {
+    let whole = 10_000 + i128::from(vat_bp);
+    let contained =
+        (i128::from(amount.get()) * i128::from(vat_bp) * 2 + whole).div_euclid(2 * whole);
+    // A part of an amount fits where the amount does.
+    Vnd::new(i64::try_from(contained).unwrap_or(0))
+}
+
+impl TariffBook<'_> {
+    /// What is returned of `paid` for a session of `from` to `to` that ended at `stop`, by the
+    /// tariff in force at its start. Never below zero and never above `paid`.
+    ///
+    /// # Errors
+    /// [`QuoteError::NoTime`] where `to` is not after `from`, and where the time used must be priced
+    /// and cannot be.
+    pub fn refund(
+        &self,
+        from: Timestamp,
+        to: Timestamp,
+        stop: Timestamp,
+        paid: Vnd,
+    ) -> Result<Vnd, QuoteError> {
+        if to <= from {
+            return Err(QuoteError::NoTime);
+        }
+        let tariff = self.in_force(from).ok_or(QuoteError::NoTariff)?;
+        let stop = stop.clamp(from, to);
+        let back = match tariff.unused {
+            _ if stop == to => 0,
+            Unused::Kept => 0,
+            Unused::ProRata => {
+                let share = |interval: chrono::TimeDelta| i128::from(interval.num_milliseconds());
+                let part = i128::from(paid.get()) * share(to - stop) / share(to - from).max(1);
+                i64::try_from(part).map_err(|_| QuoteError::Overflow)?
+            }
+            Unused::Repriced if stop == from => paid.get(),
+            Unused::Repriced => {
+                let used = self.quote(from, stop)?.amount_vnd;
+                paid.checked_sub(used).ok_or(QuoteError::Overflow)?.get()
+            }
+        };
+        Ok(Vnd::new(back.clamp(0, paid.get().max(0))))
+    }
+}

@@ -1,0 +1,222 @@
+//! The words of a quote's lines, in Vietnamese and English.
+//!
+//! Written without `core::fmt`: a city asks for a million quotes to draw one report, and the words
+//! are most of the work.
+
+use super::clock::Clock;
+use super::{Block, DayRule, Ground, PassKind, Tariff, Window};
+use crate::money::Vnd;
+
+/// One reason in both languages.
+pub(super) type Texts = (String, String);
+
+/// What a charged line is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Subject<'a> {
+    /// The version, where it is not the one in force at the start of the stay.
+    pub changed: Option<&'a Tariff>,
+    /// The rule of the day.
+    pub rule: Option<&'a DayRule>,
+    /// The window of the day.
+    pub window: Option<&'a Window>,
+    /// The blocks, and which of them.
+    pub blocks: Option<(&'a [Block], usize)>,
+}
+
+/// `units` increments of a block, or a window's flat price.
+pub(super) fn charge(subject: &Subject<'_>, clock: Clock, rate: Vnd, units: i64) -> Texts {
+    let (mut vi, mut en) = (String::with_capacity(64), String::with_capacity(64));
+    if let Some(tariff) = subject.changed {
+        let date = day(tariff.effective_from.timestamp_micros(), clock);
+        push(&mut vi, &["Giá mới từ ", &date, ": "]);
+        push(&mut en, &["New price from ", &date, ": "]);
+    }
+    if let Some(rule) = subject.rule {
+        push(&mut vi, &[&rule.name_vi, ": "]);
+        push(&mut en, &[&rule.name_en, ": "]);
+    }
+    if let Some(window) = subject.window {
+        push(&mut vi, &[&window.name_vi, ": "]);
+        push(&mut en, &[&window.name_en, ": "]);
+    }
+    let block = subject
+        .blocks
+        .and_then(|(blocks, index)| Some((blocks, index, blocks.get(index)?)));
+    let Some((blocks, index, block)) = block else {
+        money(&mut vi, rate);
+        money(&mut en, rate);
+        vi.push_str(" mỗi lượt");
+        en.push_str(" flat");
+        return (vi, en);
+    };
+    let start = index
+        .checked_sub(1)
+        .and_then(|before| blocks.get(before)?.until_min);
+    match (start.unwrap_or(0), block.until_min) {
+        _ if blocks.len() == 1 => {}
+        (first, Some(last)) => {
+            vi.push_str("Từ ");
+            hours(&mut vi, first);
+            vi.push_str(" đến ");
+            hours(&mut vi, last);
+            vi.push_str(" giờ: ");
+            en.push_str("Hours ");
+            hours(&mut en, first);
+            en.push_str(" to ");
+            hours(&mut en, last);
+            en.push_str(": ");
+        }
+        (first, None) => {
+            vi.push_str("Sau ");
+            hours(&mut vi, first);
+            vi.push_str(" giờ: ");
+            en.push_str("After ");
+            hours(&mut en, first);
+            en.push_str(" hours: ");
+        }
+    }
+    for text in [&mut vi, &mut en] {
+        number(text, units);
+        text.push_str(" × ");
+        money(text, rate);
+    }
+    vi.push_str(" mỗi ");
+    en.push_str(" per ");
+    match block.per_min {
+        60 => {
+            vi.push_str("giờ");
+            en.push_str("hour");
+        }
+        n if n.is_multiple_of(60) => {
+            number(&mut vi, i64::from(n / 60));
+            number(&mut en, i64::from(n / 60));
+            vi.push_str(" giờ");
+            en.push_str(" hours");
+        }
+        n => {
+            number(&mut vi, i64::from(n));
+            number(&mut en, i64::from(n));
+            vi.push_str(" phút");
+            en.push_str(" minutes");
+        }
+    }
+    (vi, en)
+}
+
+/// The free minutes of a short stay.
+pub(super) fn free_minutes(minutes: u32) -> Texts {
+    around(
+        ("Miễn phí ", " phút đầu"),
+        ("First ", " minutes free"),
+        |text| {
+            number(text, i64::from(minutes));
+        },
+    )
+}
+
+/// Nothing is charged, on that ground.
+pub(super) fn exempt(ground: &Ground) -> Texts {
+    let vi = ["Miễn phí: ", ground.name_vi.as_str()].concat();
+    let en = ["Free of charge: ", ground.name_en.as_str()].concat();
+    (vi, en)
+}
+
+/// Time that a pass covers.
+pub(super) fn pass(kind: PassKind) -> Texts {
+    let (vi, en) = match kind {
+        PassKind::Day => ("Vé tháng ban ngày", "Monthly pass by day"),
+        PassKind::DayAndNight => ("Vé tháng ngày đêm", "Monthly pass by day and night"),
+    };
+    (vi.to_owned(), en.to_owned())
+}
+
+/// What was paid for the stay before.
+pub(super) fn paid(amount: Vnd) -> Texts {
+    around(("Đã trả ", ""), ("Already paid ", ""), |text| {
+        money(text, amount)
+    })
+}
+
+/// The least of a block.
+pub(super) fn at_least(amount: Vnd) -> Texts {
+    around(
+        ("Tối thiểu ", " cho phần này"),
+        ("At least ", " for this part"),
+        |text| money(text, amount),
+    )
+}
+
+/// The most of a block.
+pub(super) fn at_most(amount: Vnd) -> Texts {
+    around(
+        ("Tối đa ", " cho phần này"),
+        ("At most ", " for this part"),
+        |text| money(text, amount),
+    )
+}
+
+/// The cap of 24 hours.
+pub(super) fn cap_24h(cap: Vnd) -> Texts {
+    around(
+        ("Không quá ", " cho 24 giờ"),
+        ("No more than ", " in 24 hours"),
+        |text| money(text, cap),
+    )
+}
+
+/// The cap of the calendar day that `at` lies in.
+pub(super) fn cap_day(cap: Vnd, at: i64, clock: Clock) -> Texts {
+    let (mut vi, mut en) = around(
+        ("Không quá ", " trong ngày "),
+        ("No more than ", " on "),
+        |text| money(text, cap),
+    );
+    let date = day(at, clock);
+    vi.push_str(&date);
+    en.push_str(&date);
+    (vi, en)
+}
+
+fn around(vi: (&str, &str), en: (&str, &str), middle: impl Fn(&mut String)) -> Texts {
+    let fill = |(before, after): (&str, &str)| {
+        let mut text = String::with_capacity(before.len() + after.len() + 24);
+        text.push_str(before);
+        middle(&mut text);
+        text.push_str(after);
+        text
+    };
+    (fill(vi), fill(en))
+}
+
+/// The local date as 23/11/2026, which reads the same in both languages.
+fn day(at: i64, clock: Clock) -> String {
+    let local = super::clock::instant(at).with_timezone(&clock.0);
+    local.format("%d/%m/%Y").to_string()
+}
+
+fn push(text: &mut String, parts: &[&str]) {
+    parts.iter().for_each(|part| text.push_str(part));
+}
+
+/// Minutes as hours, with a fraction only where there is one.
+fn hours(text: &mut String, minutes: u32) {
+    number(text, i64::from(minutes / 60));
+    let rest = minutes % 60;
+    if rest > 0 {
+        text.push(':');
+        if rest < 10 {
+            text.push('0');
+        }
+        number(text, i64::from(rest));
+    }
+}
+
+fn money(text: &mut String, amount: Vnd) {
+    amount.push_grouped('.', text);
+    text.push_str(" ₫");
+}
+
+fn number(text: &mut String, value: i64) {
+    // A count that needs a separator is beyond any stay, and reads well with it.
+    Vnd::new(value).push_grouped('.', text);
+}
