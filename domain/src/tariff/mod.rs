@@ -14,8 +14,11 @@ use crate::Timestamp;
 use crate::place::VehicleClass;
 
 mod book;
+mod broken;
 mod check;
 mod clock;
+#[cfg(feature = "file")]
+pub mod file;
 mod model;
 mod pass;
 mod quote;
@@ -24,7 +27,7 @@ mod text;
 mod walk;
 
 pub use book::{MAX_QUOTED, TariffBook};
-pub use check::{Broken, Spot, TariffError};
+pub use broken::{Broken, Part, Spot, TariffError};
 pub use model::{Block, Day, DayRule, Ground, Increments, Pricing, Tariff, Window};
 pub use pass::{Hours, Pass, PassKind, PassOffer};
 pub use quote::{Quote, QuoteError, QuoteLine};

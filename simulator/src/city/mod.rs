@@ -1,10 +1,8 @@
 //! A synthetic city modelled on central Hanoi: real wards and streets, invented lots and bays.
 
-use chrono::{DateTime, NaiveTime, TimeZone, Utc};
 use domain::device::{Device, DeviceModel};
-use domain::money::Vnd;
 use domain::place::{Bay, City, Lot, LotKind, Operator, Place, VehicleClass, Ward, Zone};
-use domain::tariff::{Block, Pricing, Tariff, Window};
+use domain::tariff::file::TariffFile;
 
 mod lots;
 pub(crate) mod outline;
@@ -17,6 +15,9 @@ pub const CODE: &str = "hanoi";
 
 /// The fewest and the most bays the city can be drawn with.
 pub const BAYS: std::ops::RangeInclusive<u32> = 80..=20_000;
+
+/// The city's prices, as its operator would import them.
+const TARIFFS: &str = include_str!("../../../deploy/tariffs/hanoi.toml");
 
 /// After how long without a word a bay is unknown: devices speak at least once an hour.
 const SILENCE_AFTER_S: i32 = 3 * 3600;
@@ -61,7 +62,7 @@ pub fn hanoi(bays: u32) -> anyhow::Result<Place> {
                 name: (*name).to_owned(),
             })
             .collect(),
-        zones: zones(),
+        zones: zones()?,
         lots,
     })
 }
@@ -181,91 +182,30 @@ fn device(number: u32) -> Device {
     }
 }
 
-fn zones() -> Vec<Zone> {
-    let old_quarter = blocks(&[(None, 60_000, 120)]);
-    let centre = blocks(&[
-        (Some(120), 25_000, 60),
-        (Some(240), 35_000, 60),
-        (None, 45_000, 60),
-    ]);
-    // The level of prices before 2018.
-    let earlier = blocks(&[
-        (Some(120), 20_000, 60),
-        (Some(240), 25_000, 60),
-        (None, 30_000, 60),
-    ]);
-    let outer = blocks(&[(Some(120), 20_000, 60), (None, 25_000, 60)]);
-    let zone = |code: &str, name: &str, car: Pricing, car_before: Pricing, cap: Option<i64>| Zone {
+/// The zones with the tariffs of [`TARIFFS`].
+fn zones() -> anyhow::Result<Vec<Zone>> {
+    let file = TariffFile::read(TARIFFS).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        anyhow::anyhow!("hanoi.toml: {}", errors.join("; "))
+    })?;
+    let names = [
+        ("A", "Khu phố cổ · Old Quarter"),
+        ("B", "Trung tâm · Centre"),
+        ("C", "Ngoài trung tâm · Outer"),
+    ];
+    let zone = |(code, name): (&str, &str)| Zone {
         code: code.to_owned(),
         name: name.to_owned(),
-        tariffs: vec![
-            tariff(VehicleClass::Car, 2015, car_before, cap),
-            tariff(VehicleClass::Car, 2018, car, cap),
-            tariff(VehicleClass::Motorbike, 2015, windows(3_000, 5_000), None),
-            tariff(VehicleClass::Motorbike, 2018, windows(5_000, 8_000), None),
-        ],
+        tariffs: file.zone(code),
     };
-    vec![
-        zone(
-            "A",
-            "Khu phố cổ · Old Quarter",
-            old_quarter,
-            earlier.clone(),
-            None,
-        ),
-        zone("B", "Trung tâm · Centre", centre, earlier.clone(), None),
-        zone(
-            "C",
-            "Ngoài trung tâm · Outer",
-            outer,
-            earlier,
-            Some(300_000),
-        ),
-    ]
-}
-
-fn tariff(class: VehicleClass, year: i32, pricing: Pricing, cap: Option<i64>) -> Tariff {
-    let effective_from: DateTime<Utc> = chrono_tz::Asia::Ho_Chi_Minh
-        .with_ymd_and_hms(year, 1, 1, 0, 0, 0)
-        .earliest()
-        .map_or(DateTime::UNIX_EPOCH, |local| local.to_utc());
-    Tariff {
-        class,
-        effective_from,
-        free_min: 10,
-        max_stay_min: 24 * 60,
-        cap_24h_vnd: cap.map(Vnd::new),
-        pricing,
-    }
-}
-
-fn blocks(blocks: &[(Option<u32>, i64, u32)]) -> Pricing {
-    let block = |(until_min, rate, per_min): &(Option<u32>, i64, u32)| Block {
-        until_min: *until_min,
-        rate_vnd: Vnd::new(*rate),
-        per_min: *per_min,
-    };
-    Pricing::Blocks(blocks.iter().map(block).collect())
-}
-
-fn windows(day: i64, night: i64) -> Pricing {
-    let at = |hour| NaiveTime::from_hms_opt(hour, 0, 0).unwrap_or_default();
-    let window = |vi: &str, en: &str, from, to, rate| Window {
-        name_vi: vi.to_owned(),
-        name_en: en.to_owned(),
-        from: at(from),
-        to: at(to),
-        rate_vnd: Vnd::new(rate),
-    };
-    Pricing::Windows(vec![
-        window("Ban ngày (6–18 giờ)", "Day (6:00–18:00)", 6, 18, day),
-        window("Ban đêm (18–6 giờ)", "Night (18:00–6:00)", 18, 6, night),
-    ])
+    Ok(names.map(zone).to_vec())
 }
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used)]
 mod tests {
+    use chrono::TimeZone;
+
     use super::*;
 
     #[test]
@@ -322,10 +262,8 @@ mod tests {
         };
         let price = |zone: &str, class, year, minutes| {
             let zone = place.zones.iter().find(|found| found.code == zone).unwrap();
-            let tariff = domain::tariff::in_force(&zone.tariffs, class, at(year)).unwrap();
             let to = at(year) + chrono::TimeDelta::minutes(minutes);
-            tariff
-                .quote(place.city.timezone, at(year), to)
+            domain::tariff::quote(&zone.tariffs, class, place.city.timezone, at(year), to)
                 .unwrap()
                 .amount_vnd
                 .get()
