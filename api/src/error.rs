@@ -33,6 +33,14 @@ pub enum ApiError {
     /// There is no such thing.
     #[error("{0} not found")]
     NotFound(&'static str),
+    /// The sensor thinks that the driver stands in another bay, this one.
+    #[error("bay {meant} looks empty and bay {likelier} has just been filled: which one is yours?")]
+    WrongBay {
+        /// The bay that was named.
+        meant: String,
+        /// The bay next door.
+        likelier: String,
+    },
     /// The thing is in a state that does not allow it.
     #[error("{0}")]
     Conflict(&'static str),
@@ -60,6 +68,9 @@ pub struct Problem {
     pub status: u16,
     /// This very case in words.
     pub detail: String,
+    /// With `wrong-bay`: the bay that is more likely meant. Ask the driver; `confirm_bay` insists.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub likelier_bay: Option<String>,
 }
 
 impl ApiError {
@@ -84,6 +95,7 @@ impl ApiError {
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized"),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
+            Self::WrongBay { .. } => (StatusCode::CONFLICT, "wrong-bay", "Perhaps another bay"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -111,6 +123,10 @@ impl ApiError {
             title: title.to_owned(),
             status: status.as_u16(),
             detail: self.to_string(),
+            likelier_bay: match self {
+                Self::WrongBay { likelier, .. } => Some(likelier.clone()),
+                _ => None,
+            },
         }
     }
 }

@@ -21,6 +21,7 @@ pub mod secret;
 pub mod service;
 
 pub use error::ApiError;
+pub use gateway::config::Gateways;
 pub use live::LiveBoard;
 pub use secret::Secrets;
 
@@ -35,6 +36,12 @@ pub struct App {
     pub live: Arc<LiveBoard>,
     /// The keys.
     pub secrets: Arc<Secrets>,
+    /// The gateways that drivers may pay by.
+    pub gateways: Arc<Gateways>,
+    /// Calls gateways.
+    pub http: reqwest::Client,
+    /// Where drivers and gateways reach us, without a slash at the end.
+    pub public_url: Arc<str>,
     /// The city whose pages and reports these are.
     pub city: Arc<CityInfo>,
     /// Limits on what is done at once.

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use domain::Timestamp;
 use domain::board::{
-    BayStatus, BaySummary, BoardLot, LotSummary, OccupancyDelta, PaidTime, StaffBay, staff_bay,
+    BayStatus, BaySummary, BoardLot, LotSummary, OccupancyDelta, PaidTime, StaffBay, likelier_bay,
+    staff_bay,
 };
-use domain::id::{BayId, PaymentId, ReceiptId};
+use domain::id::{BayId, PaymentId, ReceiptId, SessionId};
 use domain::payment::PaymentStatus;
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use store::Store;
@@ -58,6 +59,28 @@ pub struct LiveBoard {
 struct State {
     lots: HashMap<String, Watched>,
     lot_of: HashMap<BayId, String>,
+    /// What was paid or moved while the database was being read: the reading may miss it.
+    meanwhile: Vec<ParkingChange>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum ParkingChange {
+    Paid(BayId, PaidTime),
+    Left(BayId, SessionId),
+}
+
+impl State {
+    /// Takes a change; the lot's code and the bay where it made a difference.
+    fn take(&mut self, change: ParkingChange) -> Option<(String, BayId)> {
+        let (ParkingChange::Paid(bay, _) | ParkingChange::Left(bay, _)) = change;
+        let code = self.lot_of.get(&bay)?;
+        let lot = &mut self.lots.get_mut(code)?.lot;
+        let changed = match change {
+            ParkingChange::Paid(bay, paid) => lot.pay(bay, paid),
+            ParkingChange::Left(bay, session) => lot.unpay(bay, session),
+        };
+        changed.then(|| (code.clone(), bay))
+    }
 }
 
 #[derive(Debug)]
@@ -131,6 +154,7 @@ impl LiveBoard {
     /// # Errors
     /// Where the database cannot be read; the board stays as it is.
     pub async fn reload(&self, store: &Store, now: Timestamp) -> Result<(), store::StoreError> {
+        self.state.write().await.meanwhile.clear();
         let loaded = store.board_load(now).await?;
         let mut state = self.state.write().await;
         let mut lots = HashMap::with_capacity(loaded.len());
@@ -161,6 +185,9 @@ impl LiveBoard {
             })
             .collect();
         state.lots = lots;
+        for change in std::mem::take(&mut state.meanwhile) {
+            state.take(change);
+        }
         drop(state);
         self.sweep(now).await;
         Ok(())
@@ -184,17 +211,35 @@ impl LiveBoard {
         true
     }
 
-    /// Takes paid time.
+    /// Takes a session's paid time in a bay, as it is now.
     pub async fn pay(&self, bay: BayId, paid: PaidTime, now: Timestamp) {
+        self.park(ParkingChange::Paid(bay, paid), now).await;
+    }
+
+    /// Takes that a session has moved away from a bay.
+    pub async fn unpay(&self, bay: BayId, session: SessionId, now: Timestamp) {
+        self.park(ParkingChange::Left(bay, session), now).await;
+    }
+
+    async fn park(&self, change: ParkingChange, now: Timestamp) {
         let mut state = self.state.write().await;
-        let Some(code) = state.lot_of.get(&bay).cloned() else {
-            return;
-        };
-        if let Some(watched) = state.lots.get_mut(&code)
-            && watched.lot.pay(bay, paid)
+        state.meanwhile.push(change);
+        // Without a reload for long, it is the board itself that remembers.
+        if state.meanwhile.len() > BACKLOG * 16 {
+            state.meanwhile.clear();
+        }
+        if let Some((code, bay)) = state.take(change)
+            && let Some(watched) = state.lots.get_mut(&code)
         {
             self.tell(watched, &[bay], now);
         }
+    }
+
+    /// The bay that a driver who pays for `code` in `lot` more likely stands in, if there is one.
+    pub async fn likelier_bay(&self, lot: &str, code: &str, now: Timestamp) -> Option<String> {
+        let state = self.state.read().await;
+        let bays = state.lots.get(lot)?.lot.bays.values();
+        likelier_bay(bays, code, now).map(|bay| bay.code.clone())
     }
 
     /// Tells watchers of a payment. Nobody watching is no failure.
@@ -245,11 +290,6 @@ fn keep_newer(loaded: &mut BoardLot, known: &BoardLot) {
             && newer(told.heard_at, bay.told.as_ref().map(|told| told.heard_at))
         {
             bay.told = Some(told.clone());
-        }
-        if let Some(paid) = before.paid
-            && newer(paid.until, bay.paid.map(|paid| paid.until))
-        {
-            bay.paid = Some(paid);
         }
     }
 }

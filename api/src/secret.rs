@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::id::SessionId;
+use domain::id::{SessionId, WalletId};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -58,6 +58,19 @@ impl Secrets {
     /// Whether `token` is the session's.
     pub fn session_token_matches(&self, id: SessionId, token: &str) -> bool {
         equal(self.session_token(id).as_bytes(), token.as_bytes())
+    }
+
+    /// The token of a wallet: whoever holds it may spend what is in it.
+    pub fn wallet_token(&self, id: WalletId) -> String {
+        URL_SAFE_NO_PAD.encode(hmac_sha256(
+            &self.session_key,
+            &[b"wallet", id.0.as_bytes()],
+        ))
+    }
+
+    /// Whether `token` is the wallet's.
+    pub fn wallet_token_matches(&self, id: WalletId, token: &str) -> bool {
+        equal(self.wallet_token(id).as_bytes(), token.as_bytes())
     }
 
     /// Whether `token` is the terminals'.

@@ -46,6 +46,9 @@ enum Command {
     Ingest(command::ingest::Ingest),
     /// Serve the API and the pages.
     Serve(command::serve::Serve),
+    /// Look into the books, prove that they are right, correct them.
+    #[command(subcommand)]
+    Ledger(command::ledger::Ledger),
     /// Play a city's sensors, drivers and bank against a running system.
     Simulate(command::simulate::Simulate),
     /// Send recorded occupancy through the broker and account for every row.
@@ -70,6 +73,7 @@ fn main() -> ExitCode {
             Command::Migrate(command) => command.run().await,
             Command::Ingest(command) => command.run().await,
             Command::Serve(command) => command.run().await,
+            Command::Ledger(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
             Command::Replay(command) => command.run().await,
             Command::Demo(command) => command.run().await,

@@ -56,6 +56,9 @@ const keep = (part) => {
     });
   };
   connect();
+  // A countdown is news by itself.
+  const tick = part.querySelector("[data-tick]");
+  if (tick) setInterval(heard, 1000 * tick.dataset.tick);
 };
 
 document.querySelectorAll("[data-live]").forEach(keep);

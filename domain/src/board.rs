@@ -7,8 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::device::is_silent;
-use crate::id::{BayId, LotId};
+use crate::id::{BayId, LotId, SessionId};
 use crate::place::{LotKind, Position, VehicleClass, codes};
+use crate::session::GRACE;
 
 /// How long before a vehicle arrives its session may begin and still be counted as its own:
 /// somebody pays while backing in, or a sensor takes its time.
@@ -54,9 +55,11 @@ codes!(BayStatus {
     Unknown = "unknown",
 });
 
-/// The paid time of one bay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The paid time of one session in one bay.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PaidTime {
+    /// Whose.
+    pub session: SessionId,
     /// Its start.
     pub from: Timestamp,
     /// Its end.
@@ -105,8 +108,8 @@ pub struct BoardBay {
     pub silence_after_s: Option<i32>,
     /// What its device told last.
     pub told: Option<BayDelta>,
-    /// The paid time that ends last.
-    pub paid: Option<PaidTime>,
+    /// What is paid, or was until lately, each session once.
+    pub paid: Vec<PaidTime>,
 }
 
 impl BoardBay {
@@ -127,25 +130,62 @@ impl BoardBay {
         let (occupancy, since) = self.occupancy(now);
         let status = match (occupancy, since) {
             (Occupancy::Free, _) => BayStatus::Free,
-            (Occupancy::Occupied, Some(arrived)) => paid_status(self.paid, arrived, now),
+            (Occupancy::Occupied, Some(arrived)) => match self.paid_until(arrived) {
+                Some(until) if now < until + GRACE => BayStatus::Paid,
+                Some(_) => BayStatus::Overstayed,
+                None => BayStatus::Unpaid,
+            },
             _ => BayStatus::Unknown,
         };
         (status, since)
     }
+
+    /// Until when the vehicle that arrived at `arrived` is paid for. Paid time that began long
+    /// before it arrived, or ended before, was another vehicle's.
+    fn paid_until(&self, arrived: Timestamp) -> Option<Timestamp> {
+        self.paid
+            .iter()
+            .filter(|paid| paid.from + EARLY_PAYMENT >= arrived && paid.until > arrived)
+            .map(|paid| paid.until)
+            .max()
+    }
 }
 
-/// Whether the vehicle that arrived at `arrived` is paid for at `now`.
-///
-/// Paid time that began long before it arrived, or ended before, was another vehicle's.
-fn paid_status(paid: Option<PaidTime>, arrived: Timestamp, now: Timestamp) -> BayStatus {
-    match paid {
-        Some(paid) if paid.from + EARLY_PAYMENT < arrived || paid.until <= arrived => {
-            BayStatus::Unpaid
-        }
-        Some(paid) if now < paid.until => BayStatus::Paid,
-        Some(_) => BayStatus::Overstayed,
-        None => BayStatus::Unpaid,
+/// How long ago a vehicle may have arrived next door for the driver to be asked about it.
+pub const JUST_ARRIVED: TimeDelta = TimeDelta::minutes(15);
+
+/// How far apart in metres, from middle to middle, two bays are neighbours: two cars side by side,
+/// or end to end along a kerb.
+const NEXT_DOOR_M: f32 = 6.5;
+
+/// The bay that a driver who pays for `code` more likely stands in: `code`'s sensor says that it
+/// is empty, and a neighbour has just been filled and nobody has paid for it. Of
+/// two the one filled last counts.
+pub fn likelier_bay<'a>(
+    bays: impl Iterator<Item = &'a BoardBay> + Clone,
+    code: &str,
+    now: Timestamp,
+) -> Option<&'a BoardBay> {
+    let meant = bays.clone().find(|bay| bay.code == code)?;
+    if meant.occupancy(now).0 != Occupancy::Free {
+        return None;
     }
+    let distance = |bay: &BoardBay| {
+        let ([ax, ay], [bx, by]) = (middle(&meant.outline), middle(&bay.outline));
+        (ax - bx).hypot(ay - by)
+    };
+    bays.filter(|bay| bay.id != meant.id && bay.class == meant.class)
+        .filter(|bay| distance(bay) <= NEXT_DOOR_M)
+        .filter_map(|bay| match bay.status(now) {
+            (BayStatus::Unpaid, Some(since)) if now - since <= JUST_ARRIVED => Some((since, bay)),
+            _ => None,
+        })
+        .max_by_key(|(since, _)| *since)
+        .map(|(_, bay)| bay)
+}
+
+fn middle(outline: &[[f32; 2]; 4]) -> [f32; 2] {
+    [0, 1].map(|axis| outline.iter().map(|corner| corner[axis]).sum::<f32>() / 4.0)
 }
 
 /// A lot on the board.
@@ -304,16 +344,31 @@ impl BoardLot {
         true
     }
 
-    /// Takes paid time; the one that ends last counts.
+    /// Takes a session's paid time, which replaces what was known of it.
     pub fn pay(&mut self, bay: BayId, paid: PaidTime) -> bool {
         let Some(bay) = self.bays.get_mut(&bay) else {
             return false;
         };
-        if bay.paid.is_some_and(|known| known.until >= paid.until) {
-            return false;
+        match bay
+            .paid
+            .iter_mut()
+            .find(|known| known.session == paid.session)
+        {
+            Some(known) if *known == paid => return false,
+            Some(known) => *known = paid,
+            None => bay.paid.push(paid),
         }
-        bay.paid = Some(paid);
         true
+    }
+
+    /// Forgets a session that has moved to another bay.
+    pub fn unpay(&mut self, bay: BayId, session: SessionId) -> bool {
+        let Some(bay) = self.bays.get_mut(&bay) else {
+            return false;
+        };
+        let before = bay.paid.len();
+        bay.paid.retain(|known| known.session != session);
+        bay.paid.len() < before
     }
 }
 
@@ -325,10 +380,9 @@ pub fn staff_bay(bay: &BoardBay, now: Timestamp) -> StaffBay {
         class: bay.class,
         status,
         since,
-        paid_until: bay
-            .paid
-            .map(|paid| paid.until)
-            .filter(|_| status != BayStatus::Free),
+        paid_until: since
+            .filter(|_| matches!(status, BayStatus::Paid | BayStatus::Overstayed))
+            .and_then(|arrived| bay.paid_until(arrived)),
         outline: bay.outline,
     }
 }
@@ -341,6 +395,14 @@ mod tests {
 
     fn at(minute: i64) -> Timestamp {
         DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
+    }
+
+    fn paid_time(session: u128, from: i64, until: i64) -> PaidTime {
+        PaidTime {
+            session: SessionId(uuid::Uuid::from_u128(session)),
+            from: at(from),
+            until: at(until),
+        }
     }
 
     fn bay(told: Option<(bool, i64)>, paid: Option<(i64, i64)>) -> BoardBay {
@@ -356,10 +418,10 @@ mod tests {
                 since: at(minute),
                 heard_at: at(minute),
             }),
-            paid: paid.map(|(from, until)| PaidTime {
-                from: at(from),
-                until: at(until),
-            }),
+            paid: paid
+                .map(|(from, until)| paid_time(1, from, until))
+                .into_iter()
+                .collect(),
         }
     }
 
@@ -381,8 +443,9 @@ mod tests {
         assert_eq!(status(arrived, None, 110), BayStatus::Unpaid);
         assert_eq!(status(arrived, Some((103, 163)), 110), BayStatus::Paid);
         assert_eq!(status(arrived, Some((92, 152)), 110), BayStatus::Paid);
+        assert_eq!(status(arrived, Some((103, 163)), 167), BayStatus::Paid);
         assert_eq!(
-            status(arrived, Some((103, 163)), 163),
+            status(arrived, Some((103, 163)), 168),
             BayStatus::Overstayed
         );
         // The former vehicle's time, still running or over, does not pay for this one.
@@ -392,5 +455,49 @@ mod tests {
             status(Some((false, 100)), Some((40, 160)), 110),
             BayStatus::Free
         );
+    }
+
+    /// Somebody pays for long and leaves early; the next pays for less. Both have paid.
+    #[test]
+    fn each_vehicle_has_its_own_paid_time() {
+        let mut bay = bay(Some((true, 100)), Some((40, 400)));
+        bay.paid.push(paid_time(2, 102, 162));
+        assert_eq!(bay.status(at(110)).0, BayStatus::Paid);
+        assert_eq!(bay.status(at(200)).0, BayStatus::Overstayed);
+        assert_eq!(staff_bay(&bay, at(110)).paid_until, Some(at(162)));
+    }
+
+    #[test]
+    fn a_driver_is_asked_about_the_bay_next_door() {
+        let place = |id: i32, told, paid| {
+            let x = id as f32 * 2.5;
+            BoardBay {
+                id: BayId(id),
+                code: format!("B{id}"),
+                outline: [[x, 0.0], [x + 2.5, 0.0], [x + 2.5, 5.0], [x, 5.0]],
+                ..bay(told, paid)
+            }
+        };
+        let bays = |neighbour, paid| {
+            [
+                place(1, Some((true, 10)), Some((10, 500))),
+                place(2, Some((false, 50)), None),
+                place(3, neighbour, paid),
+                place(7, Some((true, 99)), None),
+            ]
+        };
+        let asked = |neighbour, paid, now| {
+            let bays = bays(neighbour, paid);
+            likelier_bay(bays.iter(), "B2", at(now)).map(|bay| bay.code.clone())
+        };
+        assert_eq!(asked(Some((true, 97)), None, 100), Some("B3".to_owned()));
+        // It has paid, came long ago, or is not there: nobody is asked.
+        assert_eq!(asked(Some((true, 97)), Some((97, 200)), 100), None);
+        assert_eq!(asked(Some((true, 80)), None, 100), None);
+        assert_eq!(asked(Some((false, 97)), None, 100), None);
+        // A bay that is taken, or whose sensor is silent, is believed.
+        let bays = bays(Some((true, 97)), None);
+        assert!(likelier_bay(bays.iter(), "B3", at(100)).is_none());
+        assert!(likelier_bay(bays.iter(), "B2", at(400)).is_none());
     }
 }

@@ -6,7 +6,7 @@ use uuid::Uuid;
 macro_rules! key {
     ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
         $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(transparent)]
         pub struct $name(pub i32);
 
@@ -63,4 +63,12 @@ uuid_id! {
     ReceiptId,
     /// One movement of money between two accounts (UUIDv7).
     TransferId,
+    /// One thing that is bought: time, or money in a wallet (UUIDv7).
+    PurchaseId,
+    /// Money that goes back (UUIDv7).
+    RefundId,
+    /// A driver's money with us (UUIDv4).
+    WalletId,
+    /// A driver's objection to a receipt (UUIDv4).
+    DisputeId,
 }

@@ -6,6 +6,7 @@
 
 pub mod board;
 pub mod device;
+pub mod dispute;
 pub mod event;
 pub mod id;
 pub mod ledger;
@@ -13,6 +14,8 @@ pub mod money;
 pub mod payment;
 pub mod place;
 pub mod plate;
+pub mod purchase;
+pub mod refund;
 pub mod session;
 pub mod stay;
 pub mod tariff;

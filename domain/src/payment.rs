@@ -7,6 +7,7 @@ use uuid::Uuid;
 use crate::Timestamp;
 use crate::money::Vnd;
 use crate::place::codes;
+use crate::refund::RefundGround;
 
 /// The life of a payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -81,6 +82,8 @@ pub enum Suspense {
     PaidTwice,
     /// It arrived after the payment's time had run out.
     Late,
+    /// The gateway has used its number for other money before.
+    Contradicts,
 }
 
 codes!(Suspense {
@@ -89,7 +92,21 @@ codes!(Suspense {
     CurrencyDiffers = "currency_differs",
     PaidTwice = "paid_twice",
     Late = "late",
+    Contradicts = "contradicts",
 });
+
+impl Suspense {
+    /// The ground on which such money goes back by itself; `None` where nobody knows whose it is.
+    pub const fn refund_ground(self) -> Option<RefundGround> {
+        match self {
+            Self::PaidTwice => Some(RefundGround::Double),
+            Self::Late => Some(RefundGround::Late),
+            Self::AmountDiffers => Some(RefundGround::Amount),
+            // What is not in đồng is not in the ledger, and cannot be given back from it.
+            Self::UnknownReference | Self::CurrencyDiffers | Self::Contradicts => None,
+        }
+    }
+}
 
 /// Decides what a bank's notice does. `expected` is the payment whose reference it carries.
 pub fn settle(expected: Option<&Expected>, notice: &BankNotice) -> Settlement {
@@ -123,13 +140,16 @@ pub fn reference(id: Uuid) -> String {
         .collect()
 }
 
-/// The reference in a transfer's text, wherever banks have put it and in whatever case.
-pub fn find_reference(description: &str) -> Option<String> {
+/// The references that a transfer's text may hold, wherever banks have put them and in whatever
+/// case, in their order. A name or a bank's code may look like one.
+pub fn find_references(description: &str) -> Vec<String> {
     description
         .to_ascii_uppercase()
         .split(|c: char| !c.is_ascii_alphanumeric())
-        .find(|word| word.len() == 14 && word.starts_with("CB"))
+        .filter(|word| word.len() == 14 && word.starts_with("CB"))
+        .take(8)
         .map(str::to_owned)
+        .collect()
 }
 
 #[cfg(test)]
@@ -206,9 +226,13 @@ mod tests {
         let text = reference(id);
         assert_eq!(text.len(), 14);
         assert_eq!(
-            find_reference(&format!("IBFT 123 {} gui tu VCB", text.to_lowercase())),
-            Some(text)
+            find_references(&format!(
+                "CBNGUYENVANMINH {} gui tu VCB",
+                text.to_lowercase()
+            )),
+            [text]
         );
-        assert_eq!(find_reference("CBnope"), None);
+        assert!(find_references("CBnope").is_empty());
+        assert_eq!(find_references("CBABCDEFGHJKLM CB000000000000").len(), 2);
     }
 }

@@ -12,6 +12,19 @@ pub const MIN_STAY_MIN: u32 = 15;
 /// How long a session waits for its payment before it lapses.
 pub const PAYMENT_WINDOW: TimeDelta = TimeDelta::minutes(15);
 
+/// How long after a driver opened a session its plate may be corrected.
+pub const PLATE_WINDOW: TimeDelta = TimeDelta::minutes(15);
+
+/// How long a vehicle may stay after its paid time before it counts as overstayed.
+pub const GRACE: TimeDelta = TimeDelta::minutes(5);
+
+/// How long a bay must have been empty before its session is ended for the driver: a sensor may
+/// see a gap while somebody manoeuvres.
+pub const GONE_AFTER: TimeDelta = TimeDelta::minutes(2);
+
+/// How long before now a start made without a signal may lie, where no sensor can tell.
+pub const OFFLINE_WINDOW: TimeDelta = TimeDelta::hours(12);
+
 /// What is stored of a session's life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -26,6 +39,21 @@ pub enum SessionStatus {
 }
 
 codes!(SessionStatus { Pending = "pending", Paid = "paid", Lapsed = "lapsed" });
+
+/// On whose word a session ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StoppedBy {
+    /// The driver's.
+    Driver,
+    /// The sensor's: the bay is empty.
+    Sensor,
+    /// Staff's.
+    Staff,
+}
+
+codes!(StoppedBy { Driver = "driver", Sensor = "sensor", Staff = "staff" });
 
 /// Why no session of that length can be bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 
-use domain::payment::find_reference;
+use domain::payment::find_references;
 use domain::place::VehicleClass;
 use uuid::Uuid;
 
@@ -45,10 +45,7 @@ fn a_transfer_carries_what_the_code_says() {
     assert_eq!(notice.amount_vnd, Vnd::new(25_000));
     assert_eq!(notice.currency, "VND");
     assert_eq!(notice.bank_ref, "FT0123456789ABCDEF");
-    assert_eq!(
-        find_reference(&notice.description).as_deref(),
-        Some("CB0123456789AB")
-    );
+    assert_eq!(find_references(&notice.description), ["CB0123456789AB"]);
     let wrong = transfer(&purchase(true), &qr(Some(25_000)), paid_at)
         .unwrap()
         .unwrap();

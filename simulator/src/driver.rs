@@ -16,6 +16,8 @@ struct NewSession<'a> {
     plate: &'a str,
     class: VehicleClass,
     minutes: u32,
+    /// Who stands in the bay knows its number, whatever its sensor has not said yet.
+    confirm_bay: bool,
 }
 
 #[derive(Deserialize)]
@@ -41,6 +43,7 @@ pub async fn buy(api: &Api, bank: &Bank, purchase: &Purchase) -> Result<bool, Ht
         plate: &purchase.plate,
         class: purchase.class,
         minutes: purchase.minutes,
+        confirm_bay: true,
     })?;
     let request = || {
         api.post("/api/v1/sessions", body.clone())

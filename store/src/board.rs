@@ -1,12 +1,13 @@
 //! The live board as the database knows it: every bay, what its device told last, what is paid.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::Timestamp;
 use domain::board::{BayDelta, BoardBay, BoardLot, PaidTime};
-use domain::id::{BayId, LotId};
+use domain::id::{BayId, LotId, SessionId};
 use domain::place::LotKind;
 use sqlx::FromRow;
+use uuid::Uuid;
 
 use crate::place::class;
 use crate::{Store, StoreError, corrupt};
@@ -37,22 +38,30 @@ impl Store {
         .await?;
         let bays: Vec<BoardBayRow> = sqlx::query_as(
             "SELECT bay.bay_id, bay.lot_id, bay.code, bay.class, bay.outline,
-                    device.silence_after_s, told.last_at, told.occupied, told.since,
-                    paid.starts_at AS paid_from, paid.ends_at AS paid_until
+                    device.silence_after_s, told.last_at, told.occupied, told.since
              FROM bay
              LEFT JOIN device USING (bay_id)
              LEFT JOIN bay_state AS told USING (bay_id)
-             LEFT JOIN (
-                SELECT DISTINCT ON (bay_id) bay_id, starts_at, ends_at FROM session
-                WHERE status = 'paid' AND ends_at > $1
-                ORDER BY bay_id, ends_at DESC
-             ) AS paid USING (bay_id)
              ORDER BY bay.code",
+        )
+        .fetch_all(&mut *tx)
+        .await?;
+        let paid: Vec<(i32, Uuid, Timestamp, Timestamp)> = sqlx::query_as(
+            "SELECT bay_id, session_id, starts_at, ends_at FROM session
+             WHERE status = 'paid' AND ends_at > $1",
         )
         .bind(now - OVERSTAY_MEMORY)
         .fetch_all(&mut *tx)
         .await?;
         tx.commit().await?;
+        let mut paid_of: HashMap<i32, Vec<PaidTime>> = HashMap::new();
+        for (bay, session, from, until) in paid {
+            paid_of.entry(bay).or_default().push(PaidTime {
+                session: SessionId(session),
+                from,
+                until,
+            });
+        }
         let mut board: BTreeMap<i32, BoardLot> = BTreeMap::new();
         let mut order = Vec::with_capacity(lots.len());
         for row in lots {
@@ -61,7 +70,8 @@ impl Store {
         }
         for row in bays {
             if let Some(lot) = board.get_mut(&row.lot_id) {
-                let bay = row.bay()?;
+                let paid = paid_of.remove(&row.bay_id).unwrap_or_default();
+                let bay = row.bay(paid)?;
                 lot.bays.insert(bay.id, bay);
             }
         }
@@ -112,12 +122,10 @@ struct BoardBayRow {
     last_at: Option<Timestamp>,
     occupied: Option<bool>,
     since: Option<Timestamp>,
-    paid_from: Option<Timestamp>,
-    paid_until: Option<Timestamp>,
 }
 
 impl BoardBayRow {
-    fn bay(self) -> Result<BoardBay, StoreError> {
+    fn bay(self, paid: Vec<PaidTime>) -> Result<BoardBay, StoreError> {
         let [x1, y1, x2, y2, x3, y3, x4, y4] = self.outline[..] else {
             return Err(corrupt("bay outline", "not four corners"));
         };
@@ -138,10 +146,7 @@ impl BoardBayRow {
             outline: [[x1, y1], [x2, y2], [x3, y3], [x4, y4]],
             silence_after_s: self.silence_after_s,
             told,
-            paid: self
-                .paid_from
-                .zip(self.paid_until)
-                .map(|(from, until)| PaidTime { from, until }),
+            paid,
         })
     }
 }

@@ -97,7 +97,48 @@ pub(crate) async fn claim(
     intents.iter().map(|(intent, _)| claim_of(intent)).collect()
 }
 
+/// Gives up keys that were claimed in this transaction and made nothing.
+pub(crate) async fn unclaim(
+    tx: &mut PgConnection,
+    scope: &'static str,
+    keys: &[&str],
+) -> Result<(), StoreError> {
+    if !keys.is_empty() {
+        sqlx::query("DELETE FROM idempotency WHERE scope = $1 AND key = ANY($2)")
+            .bind(scope)
+            .bind(keys)
+            .execute(tx)
+            .await?;
+    }
+    Ok(())
+}
+
 impl Store {
+    /// What became of an intent, if it was claimed.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn idempotency_find(
+        &self,
+        scope: &str,
+        intent: &Intent,
+    ) -> Result<Option<Claim>, StoreError> {
+        let row: Option<(Vec<u8>, Uuid)> = sqlx::query_as(
+            "SELECT fingerprint, resource_id FROM idempotency WHERE scope = $1 AND key = $2",
+        )
+        .bind(scope)
+        .bind(&intent.key)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(row.map(|(print, id)| {
+            if print == intent.fingerprint {
+                Claim::Done(id)
+            } else {
+                Claim::Mismatch
+            }
+        }))
+    }
+
     /// Forgets keys claimed before `before`; returns how many.
     ///
     /// # Errors

@@ -8,18 +8,25 @@ use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
+pub mod audit;
 mod board;
+pub mod dispute;
 pub mod event;
 pub mod idempotency;
 pub mod ledger;
+pub mod outbox;
 pub mod payment;
 pub mod place;
+pub mod purchase;
 pub mod receipt;
+pub mod refund;
 pub mod report;
 pub mod session;
+pub mod session_change;
 pub mod settlement;
 pub mod staff;
 mod stay;
+pub mod wallet;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
@@ -27,6 +34,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    accounts: ledger::Accounts,
 }
 
 /// Why something could not be kept or found.
@@ -120,7 +128,10 @@ impl Store {
             .acquire_timeout(Duration::from_secs(10))
             .connect_with(options.application_name("clearbay"))
             .await?;
-        Ok(Self { pool })
+        Ok(Self {
+            pool,
+            accounts: ledger::Accounts::default(),
+        })
     }
 
     /// Brings the schema up to date. Uses TimescaleDB where the server has it loaded.

@@ -37,6 +37,10 @@ pub struct Receipt {
     pub class: VehicleClass,
     /// The amount paid.
     pub amount_vnd: Vnd,
+    /// The value-added tax contained in it, in basis points of the price without it.
+    pub vat_bp: u16,
+    /// What has gone back of it, or is on its way.
+    pub refunded_vnd: Vnd,
     /// The price's reasons.
     pub lines: Vec<QuoteLine>,
     /// The start of the paid time.
@@ -60,13 +64,17 @@ impl Store {
         let row: Option<ReceiptRow> = sqlx::query_as(
             "SELECT receipt_id, payment_id, session.session_id, bay.code AS bay, lot.code AS lot,
                     lot.name AS lot_name, zone.name AS zone_name, operator.name AS operator_name,
-                    timezone, session.class, receipt.amount_vnd, receipt.lines, starts_at, ends_at,
-                    issued_at, gateway, reference
+                    timezone, session.class, receipt.amount_vnd, receipt.lines, purchase.vat_bp,
+                    purchase.starts_at, purchase.ends_at, issued_at, gateway, reference,
+                    (SELECT coalesce(sum(refund.amount_vnd), 0)::bigint FROM refund
+                     WHERE refund.payment_id = receipt.payment_id) AS refunded_vnd
              FROM receipt JOIN payment USING (payment_id)
+                  JOIN purchase USING (purchase_id)
                   JOIN session ON session.session_id = receipt.session_id
                   JOIN bay ON bay.bay_id = receipt.bay_id
                   JOIN lot ON lot.lot_id = receipt.lot_id
-                  JOIN zone USING (zone_id) JOIN operator USING (operator_id)
+                  JOIN zone ON zone.zone_id = receipt.zone_id
+                  JOIN operator ON operator.operator_id = receipt.operator_id
                   JOIN city ON city.city_id = lot.city_id
              WHERE receipt_id = $1",
         )
@@ -90,6 +98,8 @@ struct ReceiptRow {
     timezone: String,
     class: String,
     amount_vnd: i64,
+    vat_bp: i16,
+    refunded_vnd: i64,
     lines: Json<Vec<QuoteLine>>,
     starts_at: Timestamp,
     ends_at: Timestamp,
@@ -106,6 +116,8 @@ impl ReceiptRow {
             session: SessionId(self.session_id),
             class: class(&self.class)?,
             amount_vnd: Vnd::new(self.amount_vnd),
+            vat_bp: self.vat_bp.unsigned_abs(),
+            refunded_vnd: Vnd::new(self.refunded_vnd),
             lines: self.lines.0,
             bay: self.bay,
             lot: self.lot,

@@ -1,4 +1,4 @@
-//! What the city publishes: revenue from receipts, occupancy from stays. No plates.
+//! What the city publishes: revenue from receipts and refunds, occupancy from stays. No plates.
 
 use chrono::NaiveDate;
 use domain::Timestamp;
@@ -43,8 +43,10 @@ pub struct RevenueRow {
     pub name: String,
     /// How many receipts.
     pub receipts: i64,
-    /// Their sum in đồng.
+    /// Their sum in đồng, less what went back.
     pub amount_vnd: i64,
+    /// What went back, on the days on which it did.
+    pub refunded_vnd: i64,
 }
 
 /// Occupancy in one hour of the day, over all days of the range.
@@ -84,11 +86,20 @@ impl Store {
         let (key, name) = by.columns();
         let sql = format!(
             "SELECT {key} AS key, {name} AS name, sum(r.receipts)::bigint AS receipts,
-                    sum(r.amount_vnd)::bigint AS amount_vnd
-             FROM (SELECT day, lot_id, count(*) AS receipts, sum(amount_vnd) AS amount_vnd
-                   FROM receipt WHERE day BETWEEN $2 AND $3 GROUP BY day, lot_id) AS r
-                  JOIN lot USING (lot_id) JOIN ward USING (ward_id) JOIN zone USING (zone_id)
-                  JOIN operator USING (operator_id) JOIN city ON city.city_id = lot.city_id
+                    sum(r.amount_vnd)::bigint AS amount_vnd,
+                    sum(r.refunded_vnd)::bigint AS refunded_vnd
+             FROM (SELECT day, lot_id, ward_id, zone_id, operator_id, count(*) AS receipts,
+                          sum(amount_vnd) AS amount_vnd, 0 AS refunded_vnd
+                   FROM receipt WHERE day BETWEEN $2 AND $3 GROUP BY 1, 2, 3, 4, 5
+                   UNION ALL
+                   SELECT refund.day, receipt.lot_id, ward_id, zone_id, operator_id, 0,
+                          -refund.amount_vnd, refund.amount_vnd
+                   FROM refund JOIN receipt USING (payment_id)
+                   WHERE refund.day BETWEEN $2 AND $3) AS r
+                  JOIN lot USING (lot_id) JOIN ward ON ward.ward_id = r.ward_id
+                  JOIN zone ON zone.zone_id = r.zone_id
+                  JOIN operator ON operator.operator_id = r.operator_id
+                  JOIN city ON city.city_id = lot.city_id
              WHERE city.code = $1
              GROUP BY 1, 2 ORDER BY 1"
         );

@@ -3,10 +3,11 @@
 use std::collections::HashMap;
 
 use domain::Timestamp;
-use domain::id::{BayId, SessionId, TariffId};
+use domain::id::{BayId, PurchaseId, SessionId, TariffId};
 use domain::money::Vnd;
 use domain::place::VehicleClass;
 use domain::plate::Plate;
+use domain::purchase::PurchaseKind;
 use domain::session::SessionStatus;
 use domain::tariff::{Quote, QuoteLine};
 use sqlx::FromRow;
@@ -15,6 +16,7 @@ use uuid::Uuid;
 
 use crate::idempotency::{Claim, Intent, claim};
 use crate::place::class;
+use crate::purchase::{NewPurchase, purchases_insert};
 use crate::{Store, StoreError, corrupt};
 
 /// A session to be written.
@@ -36,8 +38,28 @@ pub struct NewSession {
     pub ends_at: Timestamp,
     /// The price and its reasons.
     pub quote: Quote,
+    /// The value-added tax contained in the price, in basis points.
+    pub vat_bp: u16,
+    /// Whether the time is paid for when it ends; the quote is then for the longest stay.
+    pub metered: bool,
     /// The client's key and request.
     pub intent: Intent,
+}
+
+impl NewSession {
+    /// The purchase of its first time, which goes by the session's own number.
+    fn start(&self) -> NewPurchase<'_> {
+        NewPurchase {
+            id: PurchaseId(self.id.0),
+            kind: PurchaseKind::Start,
+            session: Some(self.id),
+            wallet: None,
+            tariff: Some(self.tariff),
+            time: Some((self.starts_at, self.ends_at)),
+            quote: &self.quote,
+            vat_bp: self.vat_bp,
+        }
+    }
 }
 
 /// A session as it is kept.
@@ -55,12 +77,18 @@ pub struct Session {
     pub class: VehicleClass,
     /// From when.
     pub starts_at: Timestamp,
-    /// Until when.
+    /// Until when, as it is now: extending moves it on, stopping brings it back.
     pub ends_at: Timestamp,
-    /// The price and its reasons.
+    /// The tariff version in force at its start.
+    pub tariff: TariffId,
+    /// The price of its first time, and the reasons.
     pub quote: Quote,
     /// Where it stands.
     pub status: SessionStatus,
+    /// Whether the time is paid for when it ends.
+    pub metered: bool,
+    /// When it was ended before its time.
+    pub stopped_at: Option<Timestamp>,
     /// When it was recorded.
     pub created_at: Timestamp,
 }
@@ -87,34 +115,29 @@ impl Store {
             .map(|(new, _)| new)
             .collect();
         if !fresh.is_empty() {
-            let column =
-                |get: fn(&NewSession) -> i32| fresh.iter().map(|s| get(s)).collect::<Vec<_>>();
-            let instants = |get: fn(&NewSession) -> Timestamp| {
-                fresh.iter().map(|s| get(s)).collect::<Vec<_>>()
-            };
             let status = |new: &NewSession| match new.quote.amount_vnd {
                 Vnd::ZERO => SessionStatus::Paid.code(),
                 _ => SessionStatus::Pending.code(),
             };
             sqlx::query(
-                "INSERT INTO session (session_id, bay_id, tariff_id, plate, class, starts_at, ends_at,
-                                      amount_vnd, lines, status, created_at)
-                 SELECT *, $11 FROM unnest($1::uuid[], $2::int[], $3::int[], $4::text[], $5::text[],
-                    $6::timestamptz[], $7::timestamptz[], $8::bigint[], $9::jsonb[], $10::text[])",
+                "INSERT INTO session (session_id, bay_id, plate, class, starts_at, ends_at, status,
+                                      metered, created_at)
+                 SELECT *, $9 FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[],
+                    $5::timestamptz[], $6::timestamptz[], $7::text[], $8::bool[])",
             )
             .bind(fresh.iter().map(|s| s.id.0).collect::<Vec<Uuid>>())
-            .bind(column(|s| s.bay.0))
-            .bind(column(|s| s.tariff.0))
+            .bind(fresh.iter().map(|s| s.bay.0).collect::<Vec<_>>())
             .bind(fresh.iter().map(|s| s.plate.reveal()).collect::<Vec<_>>())
             .bind(fresh.iter().map(|s| s.class.code()).collect::<Vec<_>>())
-            .bind(instants(|s| s.starts_at))
-            .bind(instants(|s| s.ends_at))
-            .bind(fresh.iter().map(|s| s.quote.amount_vnd.get()).collect::<Vec<_>>())
-            .bind(fresh.iter().map(|s| Json(&s.quote.lines)).collect::<Vec<_>>())
+            .bind(fresh.iter().map(|s| s.starts_at).collect::<Vec<_>>())
+            .bind(fresh.iter().map(|s| s.ends_at).collect::<Vec<_>>())
             .bind(fresh.iter().map(|s| status(s)).collect::<Vec<_>>())
+            .bind(fresh.iter().map(|s| s.metered).collect::<Vec<_>>())
             .bind(now)
             .execute(&mut *tx)
             .await?;
+            let purchases: Vec<NewPurchase> = fresh.iter().map(|s| s.start()).collect();
+            purchases_insert(&mut tx, &purchases, now).await?;
         }
         tx.commit().await?;
         Ok(claims)
@@ -140,9 +163,12 @@ impl Store {
         ids: &[SessionId],
     ) -> Result<HashMap<SessionId, Session>, StoreError> {
         let rows: Vec<SessionRow> = sqlx::query_as(
-            "SELECT session_id, bay_id, bay.code AS bay_code, plate, session.class, starts_at, ends_at,
-                    amount_vnd, lines, status, created_at
-             FROM session JOIN bay USING (bay_id) WHERE session_id = ANY($1)",
+            "SELECT session.session_id, bay_id, bay.code AS bay_code, plate, session.class,
+                    session.starts_at, session.ends_at, tariff_id, amount_vnd, lines,
+                    session.status, metered, stopped_at, session.created_at
+             FROM session JOIN bay USING (bay_id)
+                  JOIN purchase ON purchase_id = session.session_id
+             WHERE session.session_id = ANY($1)",
         )
         .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
         .fetch_all(&self.pool)
@@ -162,9 +188,12 @@ struct SessionRow {
     class: String,
     starts_at: Timestamp,
     ends_at: Timestamp,
+    tariff_id: i32,
     amount_vnd: i64,
     lines: Json<Vec<QuoteLine>>,
     status: String,
+    metered: bool,
+    stopped_at: Option<Timestamp>,
     created_at: Timestamp,
 }
 
@@ -181,6 +210,9 @@ impl SessionRow {
                 amount_vnd: Vnd::new(self.amount_vnd),
                 lines: self.lines.0,
             },
+            tariff: TariffId(self.tariff_id),
+            metered: self.metered,
+            stopped_at: self.stopped_at,
             bay_code: self.bay_code,
             starts_at: self.starts_at,
             ends_at: self.ends_at,

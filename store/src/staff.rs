@@ -33,6 +33,8 @@ pub struct SuspendedNotice {
     pub paid_at: Timestamp,
     /// Why it pays for nothing.
     pub outcome: String,
+    /// Where its refund stands, if it goes back.
+    pub refund_status: Option<String>,
 }
 
 const STAFF: &str = "SELECT staff_id, login, staff.name, operator.code AS operator, password_hash
@@ -161,8 +163,10 @@ impl Store {
     /// Database errors.
     pub async fn suspense_list(&self, limit: i64) -> Result<Vec<SuspendedNotice>, StoreError> {
         Ok(sqlx::query_as(
-            "SELECT gateway, bank_ref, amount_vnd, currency, paid_at, outcome
-             FROM bank_notice WHERE outcome <> 'posted' ORDER BY received_at DESC LIMIT $1",
+            "SELECT gateway, bank_ref, bank_notice.amount_vnd, currency, paid_at, outcome,
+                    refund.status AS refund_status
+             FROM bank_notice LEFT JOIN refund USING (gateway, bank_ref)
+             WHERE outcome <> 'posted' ORDER BY received_at DESC LIMIT $1",
         )
         .bind(limit)
         .fetch_all(&self.pool)

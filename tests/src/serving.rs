@@ -162,6 +162,41 @@ impl Serving {
         }
     }
 
+    /// A POST of JSON with a session's or a wallet's token.
+    ///
+    /// # Panics
+    /// Where the city does not answer.
+    pub async fn post_as(&self, token: &str, path: &str, body: &Value) -> (StatusCode, Value) {
+        let reply = self
+            .post(path, body)
+            .bearer_auth(token)
+            .send()
+            .await
+            .unwrap();
+        let status = reply.status();
+        (status, reply.json().await.unwrap_or_default())
+    }
+
+    /// What a GET with a token says.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    pub async fn get_as(&self, token: &str, path: &str) -> Value {
+        let reply = self.get(path).bearer_auth(token).send().await.unwrap();
+        assert!(reply.status().is_success(), "{path}: {}", reply.status());
+        reply.json().await.unwrap()
+    }
+
+    /// Opens a session for a car with that plate, asks for its money and lets the bank pay it.
+    ///
+    /// # Panics
+    /// Where any of it is refused.
+    pub async fn paid_session(&self, bay: &str, minutes: u32) -> Open {
+        let open = self.open_payment(bay, minutes).await;
+        assert_eq!(self.outcomes(&[open.transfer()]).await, ["posted"]);
+        open
+    }
+
     /// Where a payment stands, for whoever holds its session's token.
     ///
     /// # Panics

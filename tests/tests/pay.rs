@@ -309,7 +309,7 @@ async fn what_terminals_upload_is_taken_once_and_published_to_the_dong() {
     let city = Serving::city(80).await;
     let at = some_time_ago();
     let sale = |index: usize| {
-        json!({"key": format!("sale-number-{index}"), "bay": BAY, "plate": "30A12345",
+        json!({"key": format!("sale-number-{index}"), "bay": BAY, "plate": format!("30A123{index:02}"),
                "class": "car", "minutes": 60, "at": at})
     };
     let mut sales: Vec<Value> = (0..50).map(sale).collect();
@@ -361,9 +361,12 @@ async fn what_terminals_upload_is_taken_once_and_published_to_the_dong() {
         .await
         .unwrap();
     let csv = csv.text().await.unwrap();
-    assert!(csv.starts_with("key,name,receipts,amount_vnd\r\n"), "{csv}");
     assert!(
-        csv.contains(&format!("CN-01,Phố Trần Hưng Đạo,49,{receipts}\r\n")),
+        csv.starts_with("key,name,receipts,amount_vnd,refunded_vnd\r\n"),
+        "{csv}"
+    );
+    assert!(
+        csv.contains(&format!("CN-01,Phố Trần Hưng Đạo,49,{receipts},0\r\n")),
         "{csv}"
     );
     let refused = city

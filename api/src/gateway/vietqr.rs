@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use domain::Timestamp;
 use domain::money::Vnd;
 use domain::payment::reference;
-use domain::vietqr::{VietQr, VietQrError};
+use domain::vietqr::{VietQr as VietQrCode, VietQrError};
 use store::place::BayPlace;
 use uuid::Uuid;
 
@@ -48,7 +48,7 @@ pub fn request(
     amount_vnd: Vnd,
 ) -> Result<(String, String), VietQrError> {
     let reference = reference(payment);
-    let qr = VietQr {
+    let qr = VietQrCode {
         bin: bay.bank_bin.clone(),
         account: bay.bank_account.clone(),
         amount_vnd: Some(amount_vnd.get()),
@@ -90,6 +90,87 @@ fn parts(header: &str) -> Option<(&str, &str)> {
         time.trim().strip_prefix("t=")?,
         signature.trim().strip_prefix("v1=")?,
     ))
+}
+
+/// VietQR as a gateway.
+pub struct VietQr {
+    /// Shared with the bank.
+    pub key: Vec<u8>,
+    /// Where the bank takes orders to pay out.
+    pub payout_url: Option<String>,
+}
+
+impl std::fmt::Debug for VietQr {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("VietQr")
+    }
+}
+
+impl super::Gateway for VietQr {
+    fn code(&self) -> &'static str {
+        CODE
+    }
+    fn name(&self) -> &'static str {
+        "VietQR"
+    }
+    fn ask(&self, order: &super::Order) -> Result<super::Ask, String> {
+        let qr = VietQrCode {
+            bin: order.bank.0.clone(),
+            account: order.bank.1.clone(),
+            amount_vnd: Some(order.amount_vnd.get()),
+            purpose: Some(order.reference.clone()),
+        };
+        let qr = qr.encode().map_err(|error| error.to_string())?;
+        Ok(super::Ask::Ready(super::Checkout {
+            qr: Some(qr),
+            redirect_url: None,
+        }))
+    }
+    fn asked(&self, _: &super::Order, _: &super::Reply) -> super::Asked {
+        super::Asked::Unknown(String::new())
+    }
+    fn query(&self, _: &super::Order, _: Timestamp) -> Option<super::Call> {
+        None
+    }
+    fn queried(&self, _: &super::Order, _: &super::Reply) -> super::Standing {
+        super::Standing::Pending(String::new())
+    }
+    fn refund(&self, _: &super::RefundOrder, _: Timestamp) -> Option<super::Call> {
+        None
+    }
+    fn refunded(&self, _: &super::RefundOrder, _: &super::Reply) -> super::Refunded {
+        super::Refunded::Pending(String::new())
+    }
+    fn refund_query(&self, _: &super::RefundOrder, _: Timestamp) -> Option<super::Call> {
+        None
+    }
+    fn refund_queried(&self, _: &super::RefundOrder, _: &super::Reply) -> super::Refunded {
+        super::Refunded::Pending(String::new())
+    }
+    fn webhook(
+        &self,
+        webhook: super::Webhook<'_>,
+        now: Timestamp,
+    ) -> Result<Vec<super::Word>, super::Distrust> {
+        verify(&self.key, webhook.headers, webhook.body, now).map_err(|error| match error {
+            SignatureError::Missing => super::Distrust::Missing,
+            SignatureError::Stale => super::Distrust::Stale,
+            SignatureError::Wrong => super::Distrust::Wrong,
+        })?;
+        let told: serde_json::Value = serde_json::from_slice(webhook.body)
+            .map_err(|error| super::Distrust::Unreadable(error.to_string()))?;
+        let notices: Vec<domain::payment::BankNotice> =
+            serde_json::from_value(told["transactions"].clone())
+                .map_err(|error| super::Distrust::Unreadable(error.to_string()))?;
+        Ok(notices.into_iter().map(super::Word::Arrived).collect())
+    }
+    fn answer(&self, _: Result<&[super::Taken], &super::Distrust>) -> super::Answer {
+        super::Answer {
+            status: axum::http::StatusCode::OK,
+            content_type: "",
+            body: Vec::new(),
+        }
+    }
 }
 
 #[cfg(test)]

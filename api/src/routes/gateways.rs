@@ -1,22 +1,28 @@
 use axum::Json as Reply;
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::HeaderMap;
-use domain::payment::BankNotice;
+use axum::extract::{RawQuery, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use domain::payment::{BankNotice, Suspense};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use store::settlement::NoticeOutcome;
 use utoipa::ToSchema;
 
 use crate::App;
 use crate::error::{ApiError, Problem};
-use crate::gateway::vietqr;
+use crate::extract::Path;
+use crate::gateway::{Distrust, Gateway, Taken, Webhook, Word, vietqr};
 use crate::limit::MAX_BULK_ITEMS;
+use crate::service::outbox::fail_reference;
 use crate::service::payment::settle;
 
+/// A bank's message.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct Webhook {
+pub(super) struct BankMessage {
     /// At most 1,000.
-    transactions: Vec<BankNotice>,
+    #[schema(value_type = Vec<BankNotice>)]
+    transactions: Vec<Value>,
 }
 
 /// What became of each transfer, in order.
@@ -28,10 +34,10 @@ pub(super) struct WebhookReply {
 /// What became of one transfer.
 #[derive(Serialize, ToSchema)]
 pub(super) struct NoticeResult {
-    /// The bank's number of the transfer.
+    /// The bank's number of the transfer, where it could be read.
     bank_ref: String,
     /// `posted`, `repeated`, or why its money is held: `unknown_reference`, `amount_differs`,
-    /// `currency_differs`, `paid_twice`, `late`.
+    /// `currency_differs`, `paid_twice`, `late`, `contradicts`. `unreadable` is kept for people.
     outcome: &'static str,
 }
 
@@ -40,7 +46,7 @@ pub(super) struct NoticeResult {
 /// Signed over the raw body: `Clearbay-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256(key, "<t>." + body)>`.
 /// Anything but a 2xx means that nothing was taken: say it again.
 #[utoipa::path(post, path = "/api/v1/gateways/vietqr/webhook", tag = "partners",
-    request_body = Webhook,
+    request_body = BankMessage,
     params(("Clearbay-Signature" = String, Header, description = "Time and signature")),
     responses((status = 200, body = WebhookReply), (status = 400, body = Problem),
         (status = 401, body = Problem)))]
@@ -50,46 +56,63 @@ pub(super) async fn vietqr_webhook(
     body: Bytes,
 ) -> Result<Reply<WebhookReply>, ApiError> {
     let now = App::now();
-    if let Err(error) = vietqr::verify(&app.secrets.webhook_key, &headers, &body, now) {
-        tracing::warn!(%error, "webhook refused");
-        metrics::counter!("clearbay_webhooks_refused_total", "gateway" => vietqr::CODE)
-            .increment(1);
+    let key = app.secrets.webhook_key.as_slice();
+    if let Err(error) = vietqr::verify(key, &headers, &body, now) {
+        refused(vietqr::CODE, &error);
         return Err(ApiError::Unauthorized);
     }
-    let webhook: Webhook =
+    let message: BankMessage =
         serde_json::from_slice(&body).map_err(|error| ApiError::BadRequest(error.to_string()))?;
-    if webhook.transactions.len() > MAX_BULK_ITEMS {
+    if message.transactions.len() > MAX_BULK_ITEMS {
         return Err(ApiError::BadRequest(format!(
             "at most {MAX_BULK_ITEMS} transactions at once"
         )));
     }
-    if webhook
-        .transactions
-        .iter()
-        .any(|notice| !is_keepable(notice))
-    {
-        return Err(ApiError::BadRequest(
-            "a transaction has an impossible text or time".to_owned(),
-        ));
+    // Each by itself: one that cannot be read must not hold up the money of the others.
+    let mut results = Vec::with_capacity(message.transactions.len());
+    let mut notices = Vec::with_capacity(message.transactions.len());
+    let mut readable = Vec::with_capacity(message.transactions.len());
+    for (index, content) in message.transactions.into_iter().enumerate() {
+        let bank_ref = content["bank_ref"].as_str().unwrap_or_default().to_owned();
+        results.push(NoticeResult {
+            bank_ref,
+            outcome: "unreadable",
+        });
+        match read(&content) {
+            Ok(notice) => {
+                readable.push(index);
+                notices.push(notice);
+            }
+            Err(reason) => {
+                let text = content.to_string();
+                app.store
+                    .notice_unread(vietqr::CODE, &text, &reason, now)
+                    .await?;
+                tracing::warn!(%reason, "a bank's transfer cannot be read");
+            }
+        }
     }
-    let outcomes = settle(&app, vietqr::CODE, &webhook.transactions, now).await?;
-    let results = webhook
-        .transactions
-        .into_iter()
-        .zip(outcomes)
-        .map(|(notice, outcome)| NoticeResult {
-            bank_ref: notice.bank_ref,
-            outcome: match outcome {
-                NoticeOutcome::Posted(_) => "posted",
-                NoticeOutcome::Repeated => "repeated",
-                NoticeOutcome::Suspended(reason) => reason.code(),
-            },
-        })
-        .collect();
+    let outcomes = settle(&app, vietqr::CODE, notices, now).await?;
+    for (index, outcome) in readable.into_iter().zip(outcomes) {
+        results[index].outcome = match outcome {
+            NoticeOutcome::Posted(_) => "posted",
+            NoticeOutcome::Repeated => "repeated",
+            NoticeOutcome::Suspended(reason) => reason.code(),
+        };
+    }
     Ok(Reply(WebhookReply { results }))
 }
 
-/// Whether a notice can be kept at all. A bank that is told otherwise would say it for ever.
+fn read(content: &Value) -> Result<BankNotice, String> {
+    let notice = BankNotice::deserialize(content).map_err(|error| error.to_string())?;
+    if is_keepable(&notice) {
+        Ok(notice)
+    } else {
+        Err("a text or a time is impossible".to_owned())
+    }
+}
+
+/// Whether a notice can be kept at all.
 fn is_keepable(notice: &BankNotice) -> bool {
     let texts = [&notice.bank_ref, &notice.description, &notice.currency];
     let year = chrono::Datelike::year(&notice.paid_at);
@@ -98,4 +121,104 @@ fn is_keepable(notice: &BankNotice) -> bool {
         .all(|text| text.len() <= 1_000 && !text.contains('\0'))
         && !notice.bank_ref.is_empty()
         && (2000..=2200).contains(&year)
+}
+
+/// Takes a payment provider's word, in that provider's own protocol: `vnpay` (GET), `momo` and
+/// `zalopay` (POST). The answer is the one that the provider expects.
+#[utoipa::path(post, path = "/api/v1/gateways/{gateway}/webhook", tag = "partners",
+    request_body(content = String, description = "As the provider sends it"),
+    params(("gateway" = String, Path, description = "The gateway's code")),
+    responses((status = 200, description = "As the provider expects it"),
+        (status = 404, body = Problem)))]
+pub(super) async fn provider_webhook(
+    State(app): State<App>,
+    Path(code): Path<String>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, ApiError> {
+    let gateway = app
+        .gateways
+        .get(&code)
+        .filter(|gateway| gateway.code() != vietqr::CODE)
+        .ok_or(ApiError::NotFound("gateway"))?;
+    let message = Webhook {
+        query: query.as_deref().unwrap_or_default(),
+        headers: &headers,
+        body: &body,
+    };
+    let told = gateway.webhook(message, App::now());
+    let taken = match told {
+        Ok(words) => Ok(take(&app, gateway, words).await?),
+        Err(distrust) => {
+            refused(gateway.code(), &distrust);
+            Err(distrust)
+        }
+    };
+    Ok(reply(gateway, taken))
+}
+
+/// The same for providers that tell by GET.
+#[utoipa::path(get, path = "/api/v1/gateways/{gateway}/webhook", tag = "partners",
+    params(("gateway" = String, Path, description = "The gateway's code")),
+    responses((status = 200, description = "As the provider expects it"),
+        (status = 404, body = Problem)))]
+pub(super) async fn provider_webhook_get(
+    app: State<App>,
+    path: Path<String>,
+    query: RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    provider_webhook(app, path, query, headers, Bytes::new()).await
+}
+
+async fn take(app: &App, gateway: &dyn Gateway, words: Vec<Word>) -> Result<Vec<Taken>, ApiError> {
+    let mut taken = Vec::with_capacity(words.len());
+    for word in words {
+        taken.push(match word {
+            Word::Arrived(notice) if !is_keepable(&notice) => {
+                let text = format!("{notice:?}");
+                let reason = "a text or a time is impossible";
+                app.store
+                    .notice_unread(gateway.code(), &text, reason, App::now())
+                    .await?;
+                Taken::Held
+            }
+            Word::Arrived(notice) => {
+                let outcome = settle(app, gateway.code(), vec![notice], App::now())
+                    .await?
+                    .pop();
+                match outcome {
+                    Some(NoticeOutcome::Posted(_)) => Taken::Done,
+                    Some(NoticeOutcome::Suspended(Suspense::UnknownReference)) => {
+                        Taken::UnknownReference
+                    }
+                    Some(NoticeOutcome::Suspended(Suspense::AmountDiffers)) => Taken::AmountDiffers,
+                    Some(NoticeOutcome::Suspended(_)) => Taken::Held,
+                    Some(NoticeOutcome::Repeated) | None => Taken::Repeated,
+                }
+            }
+            Word::Failed { reference, reason } => {
+                match fail_reference(app, gateway.code(), &reference, &reason).await? {
+                    true => Taken::Done,
+                    false => Taken::Repeated,
+                }
+            }
+        });
+    }
+    Ok(taken)
+}
+
+fn reply(gateway: &dyn Gateway, taken: Result<Vec<Taken>, Distrust>) -> Response {
+    let answer = gateway.answer(taken.as_deref());
+    if answer.content_type.is_empty() {
+        return answer.status.into_response();
+    }
+    let kind = [(header::CONTENT_TYPE, answer.content_type)];
+    (answer.status, kind, answer.body).into_response()
+}
+
+fn refused(gateway: &'static str, why: &dyn std::fmt::Display) {
+    tracing::warn!(gateway, %why, "webhook refused");
+    metrics::counter!("clearbay_webhooks_refused_total", "gateway" => gateway).increment(1);
 }

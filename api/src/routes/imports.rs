@@ -104,7 +104,9 @@ pub(super) async fn import_sessions(
                     class: sale.class,
                     minutes: sale.minutes,
                     at: Some(sale.at),
-                    key: sale.key,
+                    metered: false,
+                    // Terminals' keys are not drivers': nobody else can take one first.
+                    key: format!("terminal:{}", sale.key),
                 });
             }
         }

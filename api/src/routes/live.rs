@@ -10,6 +10,7 @@ use domain::id::PaymentId;
 use domain::payment::PaymentStatus;
 use futures::Stream;
 use serde::{Deserialize, Serialize};
+use store::payment::Payment;
 use store::staff::Staff;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
@@ -21,7 +22,7 @@ use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Path, Query, bearer, cookie};
 use crate::live::LotChange;
-use crate::service::{payment, session, staff};
+use crate::service::{payment, staff};
 
 /// How often a waiting driver's payment is looked up, beside being told: another process may have
 /// taken the bank's word.
@@ -168,14 +169,15 @@ pub(super) async fn live_payment(
     headers: HeaderMap,
     Path(id): Path<PaymentId>,
 ) -> Result<Response, ApiError> {
-    let token = session_token(&headers).ok_or(ApiError::Unauthorized)?;
     let permit = app.limits.stream()?;
     let mut changes = app.live.watch_payments();
-    let first = payment::find(&app, id, &token).await?;
+    let first = authorised(&app, id, &headers).await?;
     let (send, receive) = mpsc::channel::<Result<Event, Infallible>>(4);
     tokio::spawn(async move {
         let _permit = permit;
         let mut known = first;
+        let mut polls = tokio::time::interval(PAYMENT_POLL);
+        polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             let Some(event) = event("payment", &PaymentView::from(&known)) else {
                 return;
@@ -183,11 +185,12 @@ pub(super) async fn live_payment(
             if send.send(Ok(event)).await.is_err() || known.status != PaymentStatus::Pending {
                 return;
             }
-            let status = known.status;
-            while known.status == status {
+            let (status, expired) = (known.status, App::now() >= known.expires_at);
+            // Its time running out is news as well: the page takes the code away.
+            while known.status == status && (expired || App::now() < known.expires_at) {
                 tokio::select! {
                     () = send.closed() => return,
-                    () = tokio::time::sleep(PAYMENT_POLL) => {}
+                    _ = polls.tick() => {}
                     change = changes.recv() => match change {
                         Ok(change) if change.id != id => continue,
                         Ok(_) | Err(RecvError::Lagged(_)) => {}
@@ -204,10 +207,16 @@ pub(super) async fn live_payment(
     Ok(stream(ReceiverStream::new(receive)))
 }
 
-/// The session's token, from the API's header or the page's cookie.
-pub(super) fn session_token(headers: &HeaderMap) -> Option<String> {
-    let from_cookie = || payment::split_cookie(cookie(headers, session::COOKIE)?).map(|(_, t)| t);
-    bearer(headers).or_else(from_cookie).map(str::to_owned)
+/// A payment, for whoever holds its token, in the API's header or in a page's cookie.
+pub(super) async fn authorised(
+    app: &App,
+    id: PaymentId,
+    headers: &HeaderMap,
+) -> Result<Payment, ApiError> {
+    match bearer(headers) {
+        Some(token) => payment::find(app, id, token).await,
+        None => payment::find_held(app, id, headers).await,
+    }
 }
 
 fn stream(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {

@@ -17,6 +17,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::limit::{MAX_BODY, MAX_BULK_BODY, guard};
 use crate::{ApiError, App};
 
+mod disputes;
 mod gateways;
 mod health;
 mod imports;
@@ -26,7 +27,9 @@ mod payments;
 mod quotes;
 mod receipts;
 mod reports;
+mod session_changes;
 mod sessions;
+mod wallets;
 
 pub use reports::csv_revenue;
 
@@ -40,6 +43,7 @@ pub use reports::csv_revenue;
         (name = "lots", description = "Where one can park, live"),
         (name = "pay", description = "Quote, session, payment, receipt: what a driver's phone does"),
         (name = "reports", description = "What the city publishes"),
+        (name = "staff", description = "For those who are signed in"),
         (name = "partners", description = "Banks and handheld terminals"),
         (name = "service", description = "For those who run it"),
     )
@@ -51,6 +55,10 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
     let bulk = OpenApiRouter::new()
         .routes(routes!(imports::import_sessions))
         .routes(routes!(gateways::vietqr_webhook))
+        .routes(routes!(
+            gateways::provider_webhook,
+            gateways::provider_webhook_get
+        ))
         .layer(DefaultBodyLimit::max(MAX_BULK_BODY));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(lots::list_lots))
@@ -61,8 +69,21 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(sessions::create_session))
         .routes(routes!(sessions::get_session))
         .routes(routes!(sessions::create_payment))
+        .routes(routes!(session_changes::extend_session))
+        .routes(routes!(session_changes::stop_session))
+        .routes(routes!(session_changes::correct_plate))
+        .routes(routes!(session_changes::move_session))
+        .routes(routes!(wallets::create_wallet))
+        .routes(routes!(wallets::get_wallet))
+        .routes(routes!(wallets::top_up_wallet))
         .routes(routes!(payments::get_payment))
         .routes(routes!(receipts::get_receipt))
+        .routes(routes!(
+            disputes::create_dispute,
+            disputes::list_receipt_disputes
+        ))
+        .routes(routes!(disputes::list_disputes))
+        .routes(routes!(disputes::decide_dispute))
         .routes(routes!(reports::get_revenue))
         .routes(routes!(reports::get_occupancy))
         .routes(routes!(reports::get_parking))
@@ -83,6 +104,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         )
     };
     components.add_security_scheme("session", bearer("The token that opening the session gave"));
+    components.add_security_scheme("wallet", bearer("The token that opening the wallet gave"));
     components.add_security_scheme("import", bearer("The terminals' shared token"));
     components.add_security_scheme(
         "staff",

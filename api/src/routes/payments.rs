@@ -9,11 +9,10 @@ use serde::Serialize;
 use store::payment::Payment;
 use utoipa::ToSchema;
 
-use super::live::session_token;
+use super::live::authorised;
 use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::Path;
-use crate::service::payment;
 
 /// A payment, for its driver.
 #[derive(Serialize, ToSchema)]
@@ -27,6 +26,11 @@ pub(super) struct PaymentView {
     /// The text of a VietQR code for the driver's bank app.
     #[serde(skip_serializing_if = "Option::is_none")]
     qr: Option<String>,
+    /// The provider's page, to which the driver goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redirect_url: Option<String>,
+    /// Through whom.
+    gateway: String,
     /// The text that the transfer must carry.
     reference: String,
     /// Until when the money must arrive.
@@ -43,6 +47,8 @@ impl From<&Payment> for PaymentView {
             status: payment.status,
             amount_vnd: payment.amount_vnd,
             qr: payment.qr.clone(),
+            redirect_url: payment.redirect_url.clone(),
+            gateway: payment.gateway.clone(),
             reference: payment.reference.clone(),
             expires_at: payment.expires_at,
             receipt_id: payment.receipt,
@@ -60,8 +66,6 @@ pub(super) async fn get_payment(
     headers: HeaderMap,
     Path(id): Path<PaymentId>,
 ) -> Result<Reply<PaymentView>, ApiError> {
-    let token = session_token(&headers).ok_or(ApiError::Unauthorized)?;
-    Ok(Reply(PaymentView::from(
-        &payment::find(&app, id, &token).await?,
-    )))
+    let payment = authorised(&app, id, &headers).await?;
+    Ok(Reply(PaymentView::from(&payment)))
 }

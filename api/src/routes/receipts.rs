@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use domain::id::ReceiptId;
 use domain::money::Vnd;
 use domain::place::VehicleClass;
+use domain::purchase::Shares;
 use domain::tariff::QuoteLine;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,6 +30,10 @@ pub(super) struct ReceiptView {
     class: VehicleClass,
     /// The amount paid.
     amount_vnd: Vnd,
+    /// The value-added tax contained in it.
+    vat_vnd: Vnd,
+    /// What went back of it, or is on its way.
+    refunded_vnd: Vnd,
     /// The price's reasons.
     lines: Vec<QuoteLine>,
     /// The start of the paid time.
@@ -58,6 +63,8 @@ pub(super) async fn get_receipt(
         operator: receipt.operator_name,
         class: receipt.class,
         amount_vnd: receipt.amount_vnd,
+        vat_vnd: Shares::of(receipt.amount_vnd, receipt.vat_bp, 0).vat_vnd,
+        refunded_vnd: receipt.refunded_vnd,
         lines: receipt.lines,
         starts_at: receipt.starts_at,
         ends_at: receipt.ends_at,

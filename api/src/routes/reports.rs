@@ -78,6 +78,8 @@ pub(super) struct RevenueRow {
     receipts: i64,
     /// Their sum in đồng.
     amount_vnd: i64,
+    /// What went back, on the days on which it did.
+    refunded_vnd: i64,
 }
 
 /// Revenue by key.
@@ -110,6 +112,7 @@ pub(super) async fn get_revenue(
         name: row.name,
         receipts: row.receipts,
         amount_vnd: row.amount_vnd,
+        refunded_vnd: row.refunded_vnd,
     });
     let (from, to) = (range.from, range.to);
     let report = RevenueReport {
@@ -123,10 +126,13 @@ pub(super) async fn get_revenue(
 
 /// Revenue as a CSV file (RFC 4180) with a header row.
 pub fn csv_revenue(range: Range, revenue: &Revenue) -> Response {
-    let mut text = String::from("key,name,receipts,amount_vnd\r\n");
+    let mut text = String::from("key,name,receipts,amount_vnd,refunded_vnd\r\n");
     for row in &revenue.rows {
         let (key, name) = (quoted(&row.key), quoted(&row.name));
-        text += &format!("{key},{name},{},{}\r\n", row.receipts, row.amount_vnd);
+        text += &format!(
+            "{key},{name},{},{},{}\r\n",
+            row.receipts, row.amount_vnd, row.refunded_vnd
+        );
     }
     let name = format!(
         "attachment; filename=\"clearbay-revenue-{}-{}.csv\"",

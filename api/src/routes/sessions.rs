@@ -2,18 +2,20 @@ use axum::Json as Reply;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
-use domain::id::SessionId;
+use domain::id::{PurchaseId, SessionId, WalletId};
+use domain::money::Vnd;
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use domain::tariff::Quote;
 use serde::{Deserialize, Serialize};
+use store::session::Session;
 use utoipa::ToSchema;
 
 use super::payments::PaymentView;
 use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::{IdempotencyKey, Json, Path, bearer};
-use crate::service::{payment, session};
+use crate::service::{change, payment, session, wallet};
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewSession {
@@ -27,6 +29,27 @@ pub(super) struct NewSession {
     /// For how long, in minutes.
     #[schema(example = 120)]
     minutes: u32,
+    /// When it began, if it began without a signal: at most 12 hours ago. The Idempotency-Key must
+    /// then be a version 7 UUID made at that time.
+    started_at: Option<DateTime<Utc>>,
+    /// Start and stop: `minutes` is the longest stay, whose price is reserved in the wallet; the
+    /// time is paid when it ends.
+    #[serde(default)]
+    metered: bool,
+    /// The wallet that pays for a metered session.
+    wallet: Option<WalletKey>,
+    /// Insists on the bay, after the reply `wrong-bay`.
+    #[serde(default)]
+    confirm_bay: bool,
+}
+
+/// The key to a wallet.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct WalletKey {
+    /// The wallet's id.
+    id: WalletId,
+    /// Its token.
+    token: String,
 }
 
 /// A new session with its key.
@@ -61,32 +84,67 @@ pub(super) struct SessionView {
     quote: Quote,
     /// From when.
     starts_at: DateTime<Utc>,
-    /// Until when.
+    /// Until when, as it is now.
     ends_at: DateTime<Utc>,
+    /// Whether the time is paid for when it ends.
+    metered: bool,
+    /// When it was ended early.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped_at: Option<DateTime<Utc>>,
+    /// What has been paid, less what went back.
+    paid_vnd: Vnd,
+    /// What went back, or is on its way.
+    refunded_vnd: Vnd,
 }
 
 /// Opens a session; it is in force once it is paid.
 #[utoipa::path(post, path = "/api/v1/sessions", tag = "pay", request_body = NewSession,
     params(("Idempotency-Key" = String, Header, description = "8 to 128 characters, new for each intent")),
     responses((status = 201, body = OpenedSession), (status = 400, body = Problem),
-        (status = 404, body = Problem), (status = 422, body = Problem)))]
+        (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 422, body = Problem)))]
 pub(super) async fn create_session(
     State(app): State<App>,
     IdempotencyKey(key): IdempotencyKey,
     Json(new): Json<NewSession>,
 ) -> Result<(StatusCode, Reply<OpenedSession>), ApiError> {
+    let now = App::now();
+    let plate = Plate::parse(&new.plate)?;
+    let wallet = match &new.wallet {
+        Some(key) => Some(wallet::find(&app, key.id, &key.token).await?),
+        None if new.metered => {
+            return Err(ApiError::Unprocessable(
+                "a metered session is paid from a wallet".to_owned(),
+            ));
+        }
+        None => None,
+    };
+    let at = match new.started_at {
+        Some(noted) => Some(session::offline_start(&app, &new.bay, noted, &key, now).await?),
+        None => None,
+    };
+    // The first time that this is asked: who repeats a request has been asked before.
+    if at.is_none() && !new.confirm_bay && !session::is_known(&app, &key).await? {
+        session::guard_bay(&app, &new.bay, now).await?;
+    }
     let request = session::SessionRequest {
-        plate: Plate::parse(&new.plate)?,
+        plate,
         bay: new.bay,
         class: new.class,
         minutes: new.minutes,
-        at: None,
-        key,
+        at,
+        metered: new.metered,
+        key: key.clone(),
     };
-    let opened = session::open(&app, request, App::now()).await?;
+    let opened = session::open(&app, request, now).await?;
     let session = opened.session;
+    if let Some(wallet) = wallet.filter(|_| session.metered)
+        && session.quote.amount_vnd > Vnd::ZERO
+    {
+        session::hold(&app, &session, wallet, key, now).await?;
+    }
     // What it was when it was made, so that a repeated request gets the same reply.
-    let status = if session.quote.amount_vnd.get() == 0 {
+    let status = if session.quote.amount_vnd == Vnd::ZERO || session.metered {
         "paid"
     } else {
         "pending"
@@ -114,7 +172,14 @@ pub(super) async fn get_session(
 ) -> Result<Reply<SessionView>, ApiError> {
     let token = bearer(&headers).ok_or(ApiError::Unauthorized)?;
     let session = session::find(&app, id, token).await?;
-    Ok(Reply(SessionView {
+    Ok(Reply(view(&app, session).await?))
+}
+
+pub(super) async fn view(app: &App, session: Session) -> Result<SessionView, ApiError> {
+    let purchases = app.store.session_purchases(session.id).await?;
+    let refunds = app.store.session_refunds(session.id).await?;
+    let refunded = Vnd::checked_sum(refunds.iter().map(|refund| refund.amount_vnd));
+    Ok(SessionView {
         id: session.id,
         status: session::driver_status(&session, App::now()),
         plate: session.plate.reveal().to_owned(),
@@ -122,14 +187,23 @@ pub(super) async fn get_session(
         quote: session.quote,
         starts_at: session.starts_at,
         ends_at: session.ends_at,
-    }))
+        metered: session.metered,
+        stopped_at: session.stopped_at,
+        paid_vnd: change::paid_vnd(&purchases),
+        refunded_vnd: refunded.unwrap_or_default(),
+    })
 }
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewPayment {
-    /// Through whom to pay: `vietqr`.
+    /// Through whom to pay: `vietqr`, `vnpay`, `momo`, `zalopay` or `wallet`, whichever the city
+    /// offers.
     #[schema(example = "vietqr")]
     gateway: String,
+    /// The extension to pay for; the session's first time where none is named.
+    purchase: Option<PurchaseId>,
+    /// The wallet that pays, with the gateway `wallet`.
+    wallet: Option<WalletKey>,
 }
 
 /// Asks for a session's money.
@@ -150,6 +224,23 @@ pub(super) async fn create_payment(
 ) -> Result<(StatusCode, Reply<PaymentView>), ApiError> {
     let token = bearer(&headers).ok_or(ApiError::Unauthorized)?;
     let session = session::find(&app, id, token).await?;
-    let payment = payment::request(&app, &session, &new.gateway, key, App::now()).await?;
+    let wallet = match &new.wallet {
+        Some(key) => Some(wallet::find(&app, key.id, &key.token).await?),
+        None => None,
+    };
+    let bay = app.store.bay_place(&session.bay_code).await?;
+    let due = match new.purchase {
+        Some(purchase) => {
+            let more = change::existing(&app, session.id, purchase).await?;
+            payment::Due::of_bay(&bay, purchase, more.quote.amount_vnd, more.created_at)?
+        }
+        None => payment::Due::start(&bay, &session)?,
+    };
+    let means = payment::Means {
+        gateway: &new.gateway,
+        wallet,
+        hold: false,
+    };
+    let payment = payment::request(&app, &due, means, key, App::now()).await?;
     Ok((StatusCode::CREATED, Reply(PaymentView::from(&payment))))
 }

@@ -1,6 +1,10 @@
 //! The work, in terms of the domain: pages and REST handlers call the same functions.
 
+pub mod change;
+pub mod dispute;
+pub mod outbox;
 pub mod payment;
 pub mod report;
 pub mod session;
 pub mod staff;
+pub mod wallet;

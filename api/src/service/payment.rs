@@ -1,51 +1,273 @@
-//! Payments: asking for money, and taking a bank's word for it.
+//! Payments: asking for money, and taking a gateway's word for it.
 
 use std::collections::HashMap;
 
+use axum::http::HeaderMap;
+use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::board::PaidTime;
-use domain::id::{PaymentId, SessionId};
+use domain::id::{PaymentId, PurchaseId, SessionId};
 use domain::money::Vnd;
-use domain::payment::{BankNotice, PaymentStatus};
+use domain::payment::{BankNotice, PaymentStatus, reference};
 use domain::session::PAYMENT_WINDOW;
 use store::idempotency::Intent;
-use store::payment::{NewPayment, Payment, Requested};
+use store::payment::{NewPayment, PaidFrom, Payment, Requested};
 use store::place::BayPlace;
 use store::session::Session;
-use store::settlement::NoticeOutcome;
+use store::settlement::{NoticeOutcome, Posted};
+use store::wallet::Wallet;
 use uuid::Uuid;
 
-use crate::gateway::vietqr;
+use crate::gateway::{Ask, Gateway, Order, vietqr, wallet};
 use crate::live::PaymentChange;
 use crate::secret::sha256;
+use crate::service::{outbox, session};
 use crate::{ApiError, App};
 
-/// Asks for the money of one session, once per key. A session that already waits for money gets
-/// the payment it has.
+/// What is to be paid for.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// The purchase.
+    pub purchase: PurchaseId,
+    /// The price.
+    pub amount_vnd: Vnd,
+    /// Until when the money must arrive.
+    pub expires_at: Timestamp,
+    /// NAPAS BIN and account of whoever is paid by bank transfer.
+    pub bank: (String, String),
+}
+
+impl Due {
+    /// The first time of a session in a bay.
+    ///
+    /// # Errors
+    /// [`ApiError::Conflict`] where it costs nothing.
+    pub fn start(bay: &BayPlace, session: &Session) -> Result<Self, ApiError> {
+        // A start that was made without a signal has its time to pay from when it came.
+        let from = session.starts_at.max(session.created_at);
+        Self::of_bay(
+            bay,
+            PurchaseId(session.id.0),
+            session.quote.amount_vnd,
+            from,
+        )
+    }
+
+    /// A purchase for a bay, recorded at `from`.
+    ///
+    /// # Errors
+    /// [`ApiError::Conflict`] where it costs nothing.
+    pub fn of_bay(
+        bay: &BayPlace,
+        purchase: PurchaseId,
+        amount_vnd: Vnd,
+        from: Timestamp,
+    ) -> Result<Self, ApiError> {
+        if amount_vnd == Vnd::ZERO {
+            return Err(ApiError::Conflict("this session costs nothing"));
+        }
+        Ok(Self {
+            purchase,
+            amount_vnd,
+            expires_at: from + PAYMENT_WINDOW,
+            bank: (bay.bank_bin.clone(), bay.bank_account.clone()),
+        })
+    }
+}
+
+/// How a driver wants to pay.
+#[derive(Clone, Debug)]
+pub struct Means<'a> {
+    /// The gateway's code.
+    pub gateway: &'a str,
+    /// The wallet, where it pays.
+    pub wallet: Option<Wallet>,
+    /// Whether the money is only reserved until the time has ended.
+    pub hold: bool,
+}
+
+impl<'a> Means<'a> {
+    /// By a gateway.
+    pub fn gateway(gateway: &'a str) -> Self {
+        Self {
+            gateway,
+            wallet: None,
+            hold: false,
+        }
+    }
+}
+
+/// Asks for money, once per key. A purchase that already waits for money from the same gateway
+/// gets the payment it has. The gateway is called, where it must be, before this returns; if it
+/// does not answer the payment stays pending without a way to pay, and is asked for again.
 ///
 /// # Errors
-/// [`ApiError::Conflict`] where the session is paid, lapsed or costs nothing;
+/// [`ApiError::Conflict`] where it is paid or lapsed, or the wallet does not cover it;
 /// [`ApiError::Unprocessable`] for an unknown gateway.
 pub async fn request(
     app: &App,
-    session: &Session,
-    gateway: &str,
+    due: &Due,
+    means: Means<'_>,
     key: String,
     now: Timestamp,
 ) -> Result<Payment, ApiError> {
-    if gateway != vietqr::CODE {
-        return Err(ApiError::Unprocessable(format!(
-            "no gateway {gateway:?}; there is: {}",
-            vietqr::CODE
-        )));
+    let gateway = app.gateways.get(means.gateway).ok_or_else(|| {
+        let known: Vec<&str> = app.gateways.iter().map(Gateway::code).collect();
+        ApiError::Unprocessable(format!(
+            "no gateway {:?}; there is: {}",
+            means.gateway,
+            known.join(", ")
+        ))
+    })?;
+    let new = prepare(&app.public_url, gateway, due, &means, key, now)?;
+    let called = matches!(new.from, PaidFrom::CalledGateway(_));
+    let result = app
+        .store
+        .payment_request(std::slice::from_ref(&new), now)
+        .await?
+        .pop()
+        .ok_or(ApiError::Internal)?;
+    let id = requested(result)?;
+    if means.hold {
+        return Ok(app.store.payment(id).await?);
     }
-    let mut results = request_many(app, &[(session.clone(), key)], now).await?;
-    let id = results.pop().unwrap_or(Err(ApiError::Internal))?;
-    Ok(app.store.payment(id).await?)
+    let payment = app.store.payment(id).await?;
+    if payment.status != PaymentStatus::Pending {
+        return Ok(payment);
+    }
+    if means.gateway == wallet::CODE {
+        pay_from_wallet(app, &payment, payment.amount_vnd, now).await?;
+        return Ok(app.store.payment(id).await?);
+    }
+    if called && payment.qr.is_none() && payment.redirect_url.is_none() {
+        outbox::ask_now(app, &payment).await;
+        return Ok(app.store.payment(id).await?);
+    }
+    Ok(payment)
 }
 
-/// Asks for the money of many sessions by VietQR. Keys and sessions must differ. The result is in
-/// the order of the argument.
+/// Takes what was reserved in a wallet for a payment: the ledger's own word that it is paid.
+///
+/// # Errors
+/// Where the database fails; the outbox does it again.
+pub async fn pay_from_wallet(
+    app: &App,
+    payment: &Payment,
+    amount_vnd: Vnd,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let notice = BankNotice {
+        bank_ref: payment.id.to_string(),
+        description: payment.reference.clone(),
+        amount_vnd,
+        currency: "VND".to_owned(),
+        paid_at: now.min(payment.expires_at),
+    };
+    settle(app, wallet::CODE, vec![notice], now).await?;
+    Ok(())
+}
+
+fn requested(result: Requested) -> Result<PaymentId, ApiError> {
+    match result {
+        Requested::Created(id) | Requested::Existing(id) => Ok(id),
+        Requested::KeyMismatch => Err(ApiError::KeyReused),
+        Requested::NoPurchase => Err(ApiError::NotFound("session")),
+        Requested::AlreadyPaid => Err(ApiError::Conflict("this is already paid")),
+        Requested::Lapsed => Err(ApiError::Conflict(
+            "this was not paid in time; start a new session",
+        )),
+        Requested::NotCovered => Err(ApiError::Conflict("there is not enough in the wallet")),
+    }
+}
+
+fn prepare(
+    public_url: &str,
+    gateway: &dyn Gateway,
+    due: &Due,
+    means: &Means<'_>,
+    key: String,
+    now: Timestamp,
+) -> Result<NewPayment, ApiError> {
+    let id = PaymentId(Uuid::now_v7());
+    let code = gateway.code();
+    let order = Order {
+        payment: id,
+        reference: reference(id.0),
+        amount_vnd: due.amount_vnd,
+        bank: due.bank.clone(),
+        ..order_of(public_url, code, id, now, due.expires_at)
+    };
+    let ask = gateway.ask(&order).map_err(|error| {
+        tracing::error!(%error, gateway = code, "a payment cannot be asked for");
+        ApiError::Internal
+    })?;
+    let (from, checkout) = match ask {
+        Ask::Ready(checkout) => (PaidFrom::Gateway(code), checkout),
+        Ask::Call(_) => (PaidFrom::CalledGateway(code), Default::default()),
+        Ask::Wallet => {
+            let account = means.wallet.ok_or(ApiError::Unauthorized)?.account;
+            let from = if means.hold {
+                PaidFrom::Hold(account)
+            } else {
+                PaidFrom::Wallet(account)
+            };
+            (from, Default::default())
+        }
+    };
+    let wallet = means.wallet.map(|wallet| wallet.account);
+    let fingerprint = sha256(format!("{}\n{code}\n{wallet:?}", due.purchase).as_bytes());
+    Ok(NewPayment {
+        id,
+        purchase: due.purchase,
+        from,
+        reference: order.reference,
+        qr: checkout.qr,
+        redirect_url: checkout.redirect_url,
+        expires_at: due.expires_at,
+        intent: Intent { key, fingerprint },
+    })
+}
+
+/// What every order says of a payment; amount and reference follow.
+fn order_of(
+    public_url: &str,
+    gateway: &str,
+    payment: PaymentId,
+    asked_at: Timestamp,
+    expires_at: Timestamp,
+) -> Order {
+    Order {
+        payment,
+        reference: String::new(),
+        amount_vnd: Vnd::ZERO,
+        text: "Thanh toan do xe".to_owned(),
+        asked_at,
+        expires_at,
+        return_url: format!("{public_url}/pay/{payment}"),
+        notify_url: format!("{public_url}/api/v1/gateways/{gateway}/webhook"),
+        // Where a driver pays from is nobody's business; a provider that insists gets this.
+        client_ip: "127.0.0.1".to_owned(),
+        bank: Default::default(),
+    }
+}
+
+/// The order of a payment that was asked for before: the same as then.
+pub(crate) fn order_again(app: &App, payment: &Payment) -> Order {
+    Order {
+        reference: payment.reference.clone(),
+        amount_vnd: payment.amount_vnd,
+        ..order_of(
+            &app.public_url,
+            &payment.gateway,
+            payment.id,
+            payment.created_at,
+            payment.expires_at,
+        )
+    }
+}
+
+/// Asks for the money of many sessions that were sold offline, by VietQR. Keys and sessions must
+/// differ. The result is in the order of the argument.
 ///
 /// # Errors
 /// Where the database fails; then nothing is asked for.
@@ -54,6 +276,7 @@ pub async fn request_many(
     wanted: &[(Session, String)],
     now: Timestamp,
 ) -> Result<Vec<Result<PaymentId, ApiError>>, ApiError> {
+    let gateway = app.gateways.get(vietqr::CODE).ok_or(ApiError::Internal)?;
     let codes: Vec<String> = wanted
         .iter()
         .map(|(session, _)| session.bay_code.clone())
@@ -68,12 +291,12 @@ pub async fn request_many(
     let prepared: Vec<Result<NewPayment, ApiError>> = wanted
         .iter()
         .map(|(session, key)| {
-            prepare(
-                bays.get(&session.bay_code)
-                    .ok_or(ApiError::NotFound("bay"))?,
-                session,
-                key,
-            )
+            let bay = bays
+                .get(&session.bay_code)
+                .ok_or(ApiError::NotFound("bay"))?;
+            let due = Due::start(bay, session)?;
+            let means = Means::gateway(vietqr::CODE);
+            prepare(&app.public_url, gateway, &due, &means, key.clone(), now)
         })
         .collect();
     let new: Vec<NewPayment> = prepared
@@ -86,47 +309,12 @@ pub async fn request_many(
         .into_iter()
         .map(|prepared| {
             prepared?;
-            match results.next() {
-                Some(Requested::Created(id) | Requested::Existing(id)) => Ok(id),
-                Some(Requested::KeyMismatch) => Err(ApiError::KeyReused),
-                Some(Requested::NoSession) => Err(ApiError::NotFound("session")),
-                Some(Requested::AlreadyPaid) => {
-                    Err(ApiError::Conflict("this session is already paid"))
-                }
-                Some(Requested::Lapsed) => Err(ApiError::Conflict(
-                    "this session was not paid in time; start a new one",
-                )),
-                None => Err(ApiError::Internal),
-            }
+            requested(results.next().ok_or(ApiError::Internal)?)
         })
         .collect())
 }
 
-fn prepare(bay: &BayPlace, session: &Session, key: &str) -> Result<NewPayment, ApiError> {
-    if session.quote.amount_vnd == Vnd::ZERO {
-        return Err(ApiError::Conflict("this session costs nothing"));
-    }
-    let id = Uuid::now_v7();
-    let (reference, qr) = vietqr::request(bay, id, session.quote.amount_vnd).map_err(|error| {
-        tracing::error!(%error, bay = %bay.code, "the operator's account makes no VietQR code");
-        ApiError::Internal
-    })?;
-    let fingerprint = sha256(format!("{}\n{}", session.id, vietqr::CODE).as_bytes());
-    Ok(NewPayment {
-        id: PaymentId(id),
-        session: session.id,
-        gateway: vietqr::CODE,
-        reference,
-        qr: Some(qr),
-        expires_at: session.starts_at + PAYMENT_WINDOW,
-        intent: Intent {
-            key: key.to_owned(),
-            fingerprint,
-        },
-    })
-}
-
-/// The payment of that identity, for whoever holds its session's token.
+/// The payment of that identity, for whoever holds its session's or its wallet's token.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`] for a wrong token, whether or not the payment exists.
@@ -135,49 +323,101 @@ pub async fn find(app: &App, id: PaymentId, token: &str) -> Result<Payment, ApiE
         Err(store::StoreError::NotFound(_)) => return Err(ApiError::Unauthorized),
         other => other?,
     };
-    if !app.secrets.session_token_matches(payment.session, token) {
-        return Err(ApiError::Unauthorized);
+    let session = payment
+        .session
+        .is_some_and(|id| app.secrets.session_token_matches(id, token));
+    let wallet = payment
+        .wallet
+        .is_some_and(|id| app.secrets.wallet_token_matches(id, token));
+    if session || wallet {
+        Ok(payment)
+    } else {
+        Err(ApiError::Unauthorized)
     }
-    Ok(payment)
+}
+
+/// The payment of that identity, for a browser that holds its session's token.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`] where it does not, whether or not the payment exists.
+pub async fn find_held(app: &App, id: PaymentId, headers: &HeaderMap) -> Result<Payment, ApiError> {
+    for (_, token) in session::held(headers) {
+        match find(app, id, &token).await {
+            Err(ApiError::Unauthorized) => {}
+            other => return other,
+        }
+    }
+    Err(ApiError::Unauthorized)
 }
 
 /// Takes notices whose signature has been checked: posts what they pay for, tells the board and
-/// whoever waits for the payment.
+/// whoever waits for the payment. Goes on to its end though whoever told it hangs up.
 ///
 /// # Errors
-/// Where the database fails; then nothing is taken and the bank should say it again.
+/// Where the database fails; then nothing is taken and the gateway should say it again.
 pub async fn settle(
     app: &App,
-    gateway: &str,
-    notices: &[BankNotice],
+    gateway: &'static str,
+    notices: Vec<BankNotice>,
     now: Timestamp,
 ) -> Result<Vec<NoticeOutcome>, ApiError> {
-    let outcomes = app.store.payment_settle(gateway, notices, now).await?;
+    let task = tokio::spawn(settle_all(app.clone(), gateway, notices, now));
+    task.await.map_err(|_| ApiError::Internal)?
+}
+
+async fn settle_all(
+    app: App,
+    gateway: &'static str,
+    notices: Vec<BankNotice>,
+    now: Timestamp,
+) -> Result<Vec<NoticeOutcome>, ApiError> {
+    let outcomes = app.store.payment_settle(gateway, &notices, now).await?;
     for outcome in &outcomes {
         let label = match outcome {
             NoticeOutcome::Posted(posted) => {
-                let paid = PaidTime {
-                    from: posted.starts_at,
-                    until: posted.ends_at,
-                };
-                app.live.pay(posted.bay, paid, now).await;
-                app.live.payment(PaymentChange {
-                    id: posted.payment,
-                    status: PaymentStatus::Posted,
-                    receipt: Some(posted.receipt),
-                });
+                announce(&app, posted, now).await;
                 "posted"
             }
             NoticeOutcome::Repeated => "repeated",
             NoticeOutcome::Suspended(reason) => reason.code(),
         };
-        metrics::counter!("clearbay_bank_notices_total", "outcome" => label).increment(1);
+        metrics::counter!("clearbay_bank_notices_total", "gateway" => gateway, "outcome" => label)
+            .increment(1);
     }
     Ok(outcomes)
 }
 
-/// The token's session: pages keep both in one cookie, `<session id>.<token>`.
-pub fn split_cookie(value: &str) -> Option<(SessionId, &str)> {
-    let (id, token) = value.split_once('.')?;
-    Some((id.parse().ok()?, token))
+/// Tells the board and whoever waits.
+async fn announce(app: &App, posted: &Posted, now: Timestamp) {
+    if let Some(parking) = &posted.parking {
+        // What was bought may be an extension: the whole session is what the board shows.
+        let time = match app.store.session(parking.session).await {
+            Ok(session) => (session.bay, session.starts_at, session.ends_at),
+            Err(_) => (parking.bay, parking.starts_at, parking.ends_at),
+        };
+        show(app, parking.session, time, now).await;
+    }
+    app.live.payment(PaymentChange {
+        id: posted.payment,
+        status: PaymentStatus::Posted,
+        receipt: posted.parking.as_ref().map(|parking| parking.receipt),
+    });
 }
+
+/// Shows a session's time on the board.
+pub(crate) async fn show(
+    app: &App,
+    session: SessionId,
+    (bay, from, until): (domain::id::BayId, Timestamp, Timestamp),
+    now: Timestamp,
+) {
+    let paid = PaidTime {
+        session,
+        from,
+        until,
+    };
+    app.live.pay(bay, paid, now).await;
+}
+
+/// How long a top-up waits for its money.
+pub const TOP_UP_WINDOW: TimeDelta = TimeDelta::minutes(30);

@@ -135,6 +135,7 @@ pub async fn revenue(app: &App, range: Range, by: RevenueBy) -> Result<Revenue, 
                     key,
                     receipts: 0,
                     amount_vnd: 0,
+                    refunded_vnd: 0,
                 })
             })
             .collect();

@@ -1,25 +1,69 @@
 //! Quotes and sessions.
 
+use axum::http::HeaderMap;
 use chrono::TimeDelta;
 use domain::Timestamp;
+use domain::board::EARLY_PAYMENT;
 use domain::id::{SessionId, TariffId};
 use domain::place::VehicleClass;
 use domain::plate::Plate;
-use domain::session::{PAYMENT_WINDOW, SessionStatus, end_of};
+use domain::session::{OFFLINE_WINDOW, PAYMENT_WINDOW, SessionStatus, end_of};
 use domain::tariff::{Quote, Tariff, TariffBook};
 use store::idempotency::{Claim, Intent};
 use store::place::BayPlace;
 use store::session::{NewSession, Session};
+use store::wallet::Wallet;
 use uuid::Uuid;
 
+use super::payment::{Due, Means, request, show};
+use crate::extract::cookies;
 use crate::secret::sha256;
 use crate::{ApiError, App};
 
-/// The cookie in which a page keeps its driver's session: `<session id>.<token>`.
-pub const COOKIE: &str = "clearbay_session";
+/// How the cookies begin in which a browser keeps the tokens of its sessions, one each, so that a
+/// second session does not lock the driver out of the first. The session's id follows.
+pub const COOKIE: &str = "clearbay_session_";
+
+/// How long a browser keeps a session's token, in seconds: two days.
+const COOKIE_AGE_S: u32 = 172_800;
+
+/// How many sessions a browser is believed to hold.
+const COOKIES_MAX: usize = 20;
+
+/// The cookie by which a browser keeps a session's token.
+pub fn set_cookie(app: &App, id: SessionId, token: &str) -> String {
+    let secure = if app.public_url.starts_with("https:") {
+        "; Secure"
+    } else {
+        ""
+    };
+    format!(
+        "{COOKIE}{}={token}; Path=/; Max-Age={COOKIE_AGE_S}; HttpOnly; SameSite=Lax{secure}",
+        id.0.simple()
+    )
+}
+
+/// The sessions whose tokens a browser holds, with the tokens, not yet checked.
+pub fn held(headers: &HeaderMap) -> Vec<(SessionId, String)> {
+    cookies(headers, COOKIE)
+        .filter_map(|(id, token)| Some((id.parse().ok()?, token.to_owned())))
+        .take(COOKIES_MAX)
+        .collect()
+}
+
+/// The token of a session that a browser holds.
+pub fn held_token(headers: &HeaderMap, id: SessionId) -> Option<String> {
+    held(headers)
+        .into_iter()
+        .find(|(held, _)| *held == id)
+        .map(|(_, token)| token)
+}
+
+/// How far a phone's note of a start may lie from the time in its key, and ahead of our clock.
+const KEY_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
 
 /// How far back an uploaded session may start.
-const MAX_UPLOAD_AGE: TimeDelta = TimeDelta::days(62);
+pub const MAX_UPLOAD_AGE: TimeDelta = TimeDelta::days(62);
 
 /// A price for a bay and a time, with all that a session of it needs.
 #[derive(Clone, Debug)]
@@ -32,6 +76,8 @@ pub struct Priced {
     pub ends_at: Timestamp,
     /// The price and its reasons.
     pub quote: Quote,
+    /// The value-added tax contained in it, in basis points.
+    pub vat_bp: u16,
 }
 
 impl Priced {
@@ -52,8 +98,10 @@ pub struct SessionRequest {
     pub class: VehicleClass,
     /// For how long, in minutes.
     pub minutes: u32,
-    /// From when, for uploads of what was sold offline; `None` is now.
+    /// From when, for what was sold or begun without a signal; `None` is now.
     pub at: Option<Timestamp>,
+    /// Whether the time is paid for when it ends.
+    pub metered: bool,
     /// The client's idempotency key.
     pub key: String,
 }
@@ -66,10 +114,14 @@ impl SessionRequest {
             class,
             minutes,
             at,
+            metered,
             key,
         } = self;
         let at = at.map(|at| at.timestamp_micros());
-        let text = format!("{bay}\n{}\n{class}\n{minutes}\n{at:?}", plate.reveal());
+        let text = format!(
+            "{bay}\n{}\n{class}\n{minutes}\n{at:?}\n{metered}",
+            plate.reveal()
+        );
         Intent {
             key: key.clone(),
             fingerprint: sha256(text.as_bytes()),
@@ -122,6 +174,7 @@ pub fn price(
         starts_at: at,
         ends_at,
         quote,
+        vat_bp: rules.vat_bp,
     })
 }
 
@@ -143,10 +196,115 @@ pub async fn open(app: &App, request: SessionRequest, now: Timestamp) -> Result<
     let mut results = open_many(app, std::slice::from_ref(&request), now).await?;
     let id = results.pop().unwrap_or(Err(ApiError::Internal))?;
     let session = app.store.session(id).await?;
+    if session.quote.amount_vnd.get() == 0 {
+        let time = (session.bay, session.starts_at, session.ends_at);
+        show(app, session.id, time, now).await;
+    }
     Ok(Opened {
         token: app.secrets.session_token(id),
         session,
     })
+}
+
+/// Whether a key has opened a session before.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn is_known(app: &App, key: &str) -> Result<bool, ApiError> {
+    let intent = Intent {
+        key: key.to_owned(),
+        fingerprint: [0; 32],
+    };
+    Ok(app
+        .store
+        .idempotency_find("session", &intent)
+        .await?
+        .is_some())
+}
+
+/// Reserves the price of a metered session's longest stay in a wallet: the driver may park.
+///
+/// # Errors
+/// [`ApiError::Conflict`] where the wallet does not cover it; the session then lapses.
+pub async fn hold(
+    app: &App,
+    session: &Session,
+    wallet: Wallet,
+    key: String,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let bay = app.store.bay_place(&session.bay_code).await?;
+    let due = Due {
+        // It is settled when the time has ended, whenever that is.
+        expires_at: session.ends_at + PAYMENT_WINDOW,
+        ..Due::start(&bay, session)?
+    };
+    let means = Means {
+        gateway: crate::gateway::wallet::CODE,
+        wallet: Some(wallet),
+        hold: true,
+    };
+    request(app, &due, means, key, now).await?;
+    let time = (session.bay, session.starts_at, session.ends_at);
+    show(app, session.id, time, now).await;
+    Ok(())
+}
+
+/// Asks before a driver pays for a bay that looks empty while a vehicle has just come next door.
+///
+/// # Errors
+/// [`ApiError::WrongBay`] with the bay next door; [`ApiError::NotFound`] for an unknown bay.
+pub async fn guard_bay(app: &App, bay: &str, now: Timestamp) -> Result<(), ApiError> {
+    let place = app.store.bay_place(bay).await?;
+    match app.live.likelier_bay(&place.lot_code, bay, now).await {
+        Some(likelier) => Err(ApiError::WrongBay {
+            meant: place.code,
+            likelier,
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The start of a session that was begun without a signal: the time that the phone noted, which
+/// must be that of the key it made then, and never before the vehicle came, if a sensor saw it.
+///
+/// # Errors
+/// [`ApiError::Unprocessable`] for a time that cannot be.
+pub async fn offline_start(
+    app: &App,
+    bay: &str,
+    noted: Timestamp,
+    key: &str,
+    now: Timestamp,
+) -> Result<Timestamp, ApiError> {
+    let refuse = |why: &str| Err(ApiError::Unprocessable(why.to_owned()));
+    let made_at = Uuid::parse_str(key)
+        .ok()
+        .filter(|key| key.get_version_num() == 7)
+        .and_then(|key| key.get_timestamp())
+        .and_then(|time| {
+            let (seconds, nanos) = time.to_unix();
+            Timestamp::from_timestamp(i64::try_from(seconds).ok()?, nanos)
+        });
+    let Some(made_at) = made_at else {
+        return refuse("a start without a signal needs a version 7 UUID as its Idempotency-Key");
+    };
+    if (noted - made_at).abs() > KEY_TOLERANCE {
+        return refuse("the time of the start is not that of its Idempotency-Key");
+    }
+    // A phone's clock may be a little ahead of ours.
+    if noted > now + KEY_TOLERANCE || noted < now - OFFLINE_WINDOW {
+        return refuse("a start without a signal lies within the last 12 hours");
+    }
+    let noted = noted.min(now);
+    let place = app.store.bay_place(bay).await?;
+    let stays = app
+        .store
+        .bay_stays(place.id, noted - EARLY_PAYMENT, now)
+        .await?;
+    // The first vehicle since then that is still there, or was last.
+    let arrived = stays.last().map(|(arrived, _)| *arrived);
+    Ok(arrived.map_or(noted, |arrived| noted.max(arrived - EARLY_PAYMENT)))
 }
 
 /// Opens many sessions, each once per key. Keys must differ. The result is in the order of the
@@ -209,6 +367,8 @@ fn prepare(
         starts_at: priced.starts_at,
         ends_at: priced.ends_at,
         quote: priced.quote,
+        vat_bp: priced.vat_bp,
+        metered: request.metered,
         intent: request.intent(),
     })
 }
@@ -227,6 +387,7 @@ pub async fn find(app: &App, id: SessionId, token: &str) -> Result<Session, ApiE
 /// What the driver is told of a session at `now`.
 pub fn driver_status(session: &Session, now: Timestamp) -> &'static str {
     match session.status {
+        SessionStatus::Paid if session.stopped_at.is_some() => "ended",
         SessionStatus::Paid if now < session.ends_at => "paid",
         SessionStatus::Paid => "ended",
         SessionStatus::Pending => "pending",

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::Context;
+use api::gateway::config::Gateways;
 use api::secret::Secrets;
 use clearbay::{broker, secrets};
 use store::Store;
@@ -79,6 +80,8 @@ impl Demo {
             webhook_key: secret("CLEARBAY_WEBHOOK_KEY").into_bytes(),
             import_token: secret("CLEARBAY_IMPORT_TOKEN"),
         };
+        let gateways = Gateways::from_env(|name| known.get(name).cloned())
+            .map_err(|missing| anyhow::anyhow!(missing))?;
         let simulator = self.simulator(address, &mqtt_url, &state_file, &known)?;
         println!(
             "{}",
@@ -88,6 +91,7 @@ impl Demo {
         let served = serve(
             store,
             secrets,
+            gateways,
             &mqtt_url,
             &self.options,
             listener,

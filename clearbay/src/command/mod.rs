@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod ingest;
+pub mod ledger;
 pub mod migrate;
 pub mod replay;
 pub mod serve;

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use api::App;
+use api::gateway::config::Gateways;
 use api::limit::Limits;
 use api::live::LiveBoard;
 use api::secret::Secrets;
+use api::service::session::MAX_UPLOAD_AGE;
 use chrono::TimeDelta;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rumqttc::MqttOptions;
@@ -21,8 +23,8 @@ use crate::shutdown;
 
 /// How long after a payment was asked for its bank may still tell of money that came in time.
 const LATE_WEBHOOKS: TimeDelta = TimeDelta::days(1);
-/// How long an idempotency key is remembered.
-const REMEMBER_KEYS: TimeDelta = TimeDelta::days(30);
+/// How long an idempotency key is remembered: longer than what it guards may be sent again.
+const REMEMBER_KEYS: TimeDelta = TimeDelta::days(7 + MAX_UPLOAD_AGE.num_days());
 
 /// Serve the API and the pages.
 #[derive(Debug, clap::Args)]
@@ -61,6 +63,10 @@ pub struct ServeOptions {
     /// The folder with the browser's bundle; without it pages work by forms and plain events.
     #[arg(long, env = "CLEARBAY_WEB_DIR")]
     pub web_dir: Option<PathBuf>,
+    /// Where drivers and gateways reach this service, such as https://parking.example. Without it,
+    /// the address it listens on.
+    #[arg(long, env = "CLEARBAY_PUBLIC_URL")]
+    pub public_url: Option<String>,
     /// How many requests to work on at once; more get 503.
     #[arg(long, env = "CLEARBAY_MAX_REQUESTS", default_value_t = 512)]
     pub max_requests: usize,
@@ -83,11 +89,14 @@ impl Serve {
             webhook_key: self.webhook_key.into_bytes(),
             import_token: self.import_token,
         };
+        let gateways = Gateways::from_env(|name| std::env::var(name).ok())
+            .map_err(|missing| anyhow::anyhow!(missing))?;
         let (_stop, shutdown) = shutdown::on_signal()?;
         let metrics = recorder()?;
         serve(
             store,
             secrets,
+            gateways,
             &self.broker.mqtt_url,
             &self.options,
             listener,
@@ -119,6 +128,7 @@ pub fn recorder() -> anyhow::Result<PrometheusHandle> {
 pub async fn serve(
     store: Store,
     secrets: Secrets,
+    gateways: Gateways,
     mqtt_url: &str,
     options: &ServeOptions,
     listener: TcpListener,
@@ -146,16 +156,25 @@ pub async fn serve(
         metrics.clone(),
         shutdown.clone(),
     ));
+    let public_url = match &options.public_url {
+        Some(url) => url.trim_end_matches('/').to_owned(),
+        None => format!("http://{}", listener.local_addr()?),
+    };
     let app = App {
         store: store.clone(),
         live,
         secrets: Arc::new(secrets),
+        gateways: Arc::new(gateways),
+        http: api::gateway::client()?,
+        public_url: public_url.into(),
         city: Arc::new(city),
         limits: Arc::new(Limits::new(options.max_requests, options.max_streams)),
         occupancy: Arc::default(),
         parking: Arc::default(),
         metrics: Arc::new(move || metrics.render()),
     };
+    let outbox = tokio::spawn(api::service::outbox::work(app.clone(), shutdown.clone()));
+    let watch = tokio::spawn(api::service::change::watch(app.clone(), shutdown.clone()));
     let pages = dashboard::router(options.web_dir.as_deref());
     let router = api::routes::router(app, pages);
     tracing::info!(address = %listener.local_addr()?, "serving");
@@ -173,6 +192,8 @@ pub async fn serve(
     }
     feed.await?;
     housekeeping.await?;
+    outbox.await?;
+    watch.await?;
     store.close().await;
     Ok(())
 }
@@ -200,10 +221,15 @@ async fn housekeeping(
         }
         metrics.run_upkeep();
         let now = App::now();
-        match store.payment_void_expired(now - LATE_WEBHOOKS, now).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "voided payments whose money never came"),
-            Err(error) => tracing::warn!(%error, "expired payments could not be voided"),
+        loop {
+            match store.payment_void_expired(now - LATE_WEBHOOKS, now).await {
+                Ok(0) => break,
+                Ok(count) => tracing::info!(count, "voided payments whose money never came"),
+                Err(error) => {
+                    tracing::warn!(%error, "expired payments could not be voided");
+                    break;
+                }
+            }
         }
         if let Err(error) = store.idempotency_prune(now - REMEMBER_KEYS).await {
             tracing::warn!(%error, "old idempotency keys could not be forgotten");

@@ -23,7 +23,9 @@ mod parts;
 mod pay;
 mod payment;
 mod receipt;
+mod session;
 mod staff;
+mod staff_money;
 
 use assets::Bundle;
 use document::Document;
@@ -40,9 +42,19 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/b", get(pay::find_bay))
         .route("/b/{code}", get(pay::form_page).post(pay::submit))
         .route("/pay/{id}", get(payment::page))
+        .route("/s/{id}", get(session::page))
+        .route("/s/{id}/extend", post(session::extend))
+        .route("/s/{id}/stop", post(session::stop))
+        .route("/s/{id}/plate", post(session::plate))
+        .route("/s/{id}/bay", post(session::bay))
         .route("/r/{id}", get(receipt::page))
+        .route("/r/{id}/dispute", post(receipt::dispute))
         .route("/staff", get(staff::lots_page))
         .route("/staff/lots/{code}", get(staff::lot_page))
+        .route("/staff/money", get(staff_money::page))
+        .route("/staff/money/disputes/{id}", post(staff_money::decide))
+        .route("/staff/money/suspense", post(staff_money::give_back))
+        .route("/staff/money/refunds/{id}", post(staff_money::paid_back))
         .route("/staff/login", post(staff::sign_in))
         .route("/staff/logout", post(staff::sign_out))
         .route("/city", get(city::page))
@@ -155,15 +167,15 @@ pub(crate) fn problem(reader: &Reader, error: &api::ApiError) -> Response {
         StatusCode::SERVICE_UNAVAILABLE => (
             lang.t("Tạm thời gián đoạn", "Out of order for the moment"),
             lang.t(
-                "Xin thử lại sau ít phút. Chưa thu khoản nào.",
-                "Please try again in a moment. Nothing was charged.",
+                "Xin thử lại sau ít phút. Nếu đã chuyển tiền thì không cần chuyển lại.",
+                "Please try again in a moment. If you have paid, do not pay again.",
             ),
         ),
         _ => (
             lang.t("Không thực hiện được", "That did not work"),
             lang.t(
-                "Xin thử lại. Chưa thu khoản nào.",
-                "Please try again. Nothing was charged.",
+                "Xin thử lại. Nếu đã chuyển tiền thì không cần chuyển lại.",
+                "Please try again. If you have paid, do not pay again.",
             ),
         ),
     };

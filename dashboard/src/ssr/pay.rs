@@ -3,15 +3,18 @@
 use api::service::{payment, session};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, Query, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
 use chrono_tz::Tz;
+use domain::Timestamp;
 use domain::board::Occupancy;
+use domain::id::SessionId;
+use domain::money::Vnd;
 use domain::plate::Plate;
+use domain::session::{PAYMENT_WINDOW, SessionStatus};
 use leptos::prelude::*;
 use serde::Deserialize;
-use store::payment::Payment;
 use store::place::BayPlace;
 use store::session::Session;
 
@@ -49,6 +52,12 @@ pub(crate) struct PayForm {
     plate: String,
     minutes: u32,
     key: String,
+    /// The gateway whose button was pressed.
+    #[serde(default)]
+    gateway: String,
+    /// Whether the driver insists on the bay.
+    #[serde(default)]
+    confirm: bool,
 }
 
 /// `/b/{code}`: the price and why, the plate, how long.
@@ -61,25 +70,21 @@ pub(crate) async fn form_page(
 }
 
 /// `POST /b/{code}`: opens the session and goes to its payment. A second click carries the same
-/// key and comes to the same payment.
+/// key and comes to the same payment; so does a driver who came back for the same bay and plate.
 pub(crate) async fn submit(
     State(app): State<App>,
     reader: Reader,
     Path(code): Path<String>,
+    headers: HeaderMap,
     Form(filled): Form<PayForm>,
 ) -> Response {
-    match open(&app, &code, &filled).await {
-        Ok((session, token, payment)) => {
-            let value = format!("{}.{token}", session.id);
-            let cookie = format!(
-                "{}={value}; Path=/; Max-Age=86400; HttpOnly; SameSite=Lax",
-                session::COOKIE
-            );
-            let to = match payment {
-                Some(payment) => format!("/pay/{}", payment.id),
-                None => format!("/b/{code}"),
-            };
+    match open(&app, &code, &filled, &headers).await {
+        Ok((session, token, to)) => {
+            let cookie = session::set_cookie(&app, session, &token);
             ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
+        }
+        Err(ApiError::WrongBay { meant, likelier }) => {
+            which_bay(&reader, &filled, &meant, &likelier)
         }
         Err(error) if error.status() == StatusCode::UNPROCESSABLE_ENTITY => {
             form(&app, &reader, &code, Some((filled, error))).await
@@ -88,29 +93,121 @@ pub(crate) async fn submit(
     }
 }
 
+/// Opens a session, or finds the one that there is, and asks for its money. The result is the
+/// session, its token, and the page to go on with.
 async fn open(
     app: &App,
     code: &str,
     filled: &PayForm,
-) -> Result<(Session, String, Option<Payment>), ApiError> {
+    headers: &HeaderMap,
+) -> Result<(SessionId, String, String), ApiError> {
     api::extract::check_key(&filled.key)?;
     let now = App::now();
     let bay = app.store.bay_place(code).await?;
-    let request = session::SessionRequest {
-        bay: code.to_owned(),
-        plate: Plate::parse(&filled.plate)?,
-        class: bay.class,
-        minutes: filled.minutes,
-        at: None,
-        key: filled.key.clone(),
+    let plate = Plate::parse(&filled.plate)?;
+    let gateway = match filled.gateway.as_str() {
+        "" => api::gateway::vietqr::CODE,
+        named => named,
     };
-    let opened = session::open(app, request, now).await?;
-    if opened.session.quote.amount_vnd.get() == 0 {
-        return Ok((opened.session, opened.token, None));
+    let known = session::is_known(app, &filled.key).await?;
+    let (session, token) = match there_already(app, code, &plate, filled, headers, now).await? {
+        Some((session, token)) if !known => (session, token),
+        _ => {
+            if !filled.confirm && !known {
+                session::guard_bay(app, code, now).await?;
+            }
+            let request = session::SessionRequest {
+                bay: code.to_owned(),
+                plate,
+                class: bay.class,
+                minutes: filled.minutes,
+                at: None,
+                metered: false,
+                key: filled.key.clone(),
+            };
+            let opened = session::open(app, request, now).await?;
+            (opened.session, opened.token)
+        }
+    };
+    if session.status == SessionStatus::Paid || session.quote.amount_vnd == Vnd::ZERO {
+        return Ok((session.id, token, format!("/s/{}", session.id)));
     }
-    let gateway = api::gateway::vietqr::CODE;
-    let payment = payment::request(app, &opened.session, gateway, filled.key.clone(), now).await?;
-    Ok((opened.session, opened.token, Some(payment)))
+    let due = payment::Due::start(&bay, &session)?;
+    let means = payment::Means::gateway(gateway);
+    let payment = payment::request(app, &due, means, filled.key.clone(), now).await?;
+    Ok((session.id, token, format!("/pay/{}", payment.id)))
+}
+
+/// The session for the same bay, plate and time that this browser has opened before and that waits
+/// for its money, or that is in force: nobody pays twice for having gone back.
+async fn there_already(
+    app: &App,
+    code: &str,
+    plate: &Plate,
+    filled: &PayForm,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Option<(Session, String)>, ApiError> {
+    for (id, token) in session::held(headers) {
+        if !app.secrets.session_token_matches(id, &token) {
+            continue;
+        }
+        let session = match app.store.session(id).await {
+            Ok(session) => session,
+            Err(store::StoreError::NotFound(_)) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        let same = session.bay_code == code && session.plate == *plate;
+        let waits = session.status == SessionStatus::Pending
+            && now < session.created_at + PAYMENT_WINDOW
+            && session.ends_at - session.starts_at == TimeDelta::minutes(i64::from(filled.minutes));
+        let in_force = session.status == SessionStatus::Paid && now < session.ends_at;
+        if same && (waits || in_force) {
+            return Ok(Some((session, token)));
+        }
+    }
+    Ok(None)
+}
+
+/// Asks which of two bays the driver stands in.
+fn which_bay(reader: &Reader, filled: &PayForm, meant: &str, likelier: &str) -> Response {
+    let lang = reader.lang;
+    let title = lang.t("Bạn đỗ ở chỗ nào?", "Which bay are you in?");
+    let (filled, meant, likelier) = (filled.clone(), meant.to_owned(), likelier.to_owned());
+    let option = move |bay: &str, key: String, class: &'static str, text: &'static str| {
+        view! {
+            <form method="post" action=format!("/b/{bay}")>
+                <input type="hidden" name="plate" value=filled.plate.clone() />
+                <input type="hidden" name="minutes" value=filled.minutes.to_string() />
+                <input type="hidden" name="gateway" value=filled.gateway.clone() />
+                <input type="hidden" name="key" value=key />
+                <input type="hidden" name="confirm" value="true" />
+                <button class=class>{format!("{bay} — {text}")}</button>
+            </form>
+        }
+    };
+    Document {
+        title,
+        active: "",
+        live: None,
+    }
+    .respond(reader, StatusCode::CONFLICT, move || {
+        let other = api::secret::random_token();
+        let same = api::secret::random_token();
+        view! {
+            <section class="card narrow which-bay" data-status="which-bay">
+                <h1>{title}</h1>
+                <p>
+                    {lang.t("Cảm biến thấy chỗ ", "The sensors see that bay ")} <b>{meant.clone()}</b>
+                    {lang.t(" còn trống, còn chỗ ", " is empty, and that a vehicle has just come to bay ")}
+                    <b>{likelier.clone()}</b> {lang.t(" vừa có xe đỗ. Xin xem lại biển.", ". Please look at the sign.")}
+                </p>
+                {option(&likelier, other, "primary", lang.t("chỗ này mới đúng", "this is where I am"))}
+                {option(&meant, same, "", lang.t("tôi chắc chắn", "I am sure"))}
+                <p class="note">{lang.t("Chưa thu khoản nào.", "Nothing has been charged yet.")}</p>
+            </section>
+        }
+    })
 }
 
 async fn form(
@@ -141,6 +238,7 @@ async fn form(
         StatusCode::OK
     };
     let title = format!("{} {}", lang.t("Đỗ xe ở", "Park at"), bay.code);
+    let gateways = gateways(app);
     Document {
         title: &title,
         active: "",
@@ -159,8 +257,37 @@ async fn form(
             )
             .into_any();
         }
-        form_view(&bay, options, occupancy, failed, lang).into_any()
+        form_view(&bay, options, occupancy, failed, &gateways, lang).into_any()
     })
+}
+
+/// The gateways that a driver may choose, by code and name: bank transfer first.
+pub(crate) fn gateways(app: &App) -> Vec<(&'static str, &'static str)> {
+    let mut offered: Vec<_> = app
+        .gateways
+        .iter()
+        .filter(|gateway| gateway.code() != api::gateway::wallet::CODE)
+        .map(|gateway| (gateway.code(), gateway.name()))
+        .collect();
+    offered.sort_by_key(|(code, _)| *code != api::gateway::vietqr::CODE);
+    offered
+}
+
+/// A button for each gateway; the first is the one that is recommended.
+pub(crate) fn pay_buttons(
+    gateways: &[(&'static str, &'static str)],
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let buttons = gateways.iter().enumerate().map(|(index, (code, name))| {
+        let class = if index == 0 { "primary" } else { "" };
+        let text = match *code {
+            api::gateway::vietqr::CODE => lang.t("Trả bằng mã VietQR", "Pay by VietQR").to_owned(),
+            _ => (*name).to_owned(),
+        };
+        view! { <button class=class name="gateway" value=*code>{text}</button> }
+    });
+    let buttons = buttons.collect_view();
+    view! { <div class="pay-buttons">{buttons}</div> }
 }
 
 fn form_view(
@@ -168,6 +295,7 @@ fn form_view(
     options: Vec<(u32, session::Priced)>,
     occupancy: Option<Occupancy>,
     failed: Option<(PayForm, ApiError)>,
+    gateways: &[(&'static str, &'static str)],
     lang: Lang,
 ) -> impl IntoView + use<> {
     let (filled, error) = match failed {
@@ -231,7 +359,7 @@ fn form_view(
                 <legend>{lang.t("Đỗ bao lâu?", "For how long?")}</legend>
                 <div class="choices">{choices}</div>
             </fieldset>
-            <button class="primary">{lang.t("Trả bằng mã VietQR", "Pay by VietQR")}</button>
+            {pay_buttons(gateways, lang)}
             <p class="note">
                 {lang.t(
                     "Không cần tài khoản hay ứng dụng. Không trả thêm tiền mặt cho ai.",

@@ -1,12 +1,13 @@
 //! The page that waits for the money: the QR code, and the word "paid" when the bank has told.
 
-use api::service::{payment, session};
+use api::service::{change, payment};
 use api::{ApiError, App};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::id::PaymentId;
 use domain::payment::PaymentStatus;
+use domain::tariff::Quote;
 use domain::vietqr::VietQr;
 use leptos::prelude::*;
 use store::payment::Payment;
@@ -30,6 +31,7 @@ pub(crate) async fn page(
         Ok(Loaded {
             payment,
             session,
+            quote,
             bay,
         }) => {
             let lang = reader.lang;
@@ -44,7 +46,9 @@ pub(crate) async fn page(
                 active: "",
                 live,
             }
-            .page(&reader, move || payment_view(payment, session, &bay, lang))
+            .page(&reader, move || {
+                payment_view(payment, session, &quote, &bay, lang)
+            })
         }
         Err(error) => problem(&reader, &error),
     }
@@ -53,19 +57,24 @@ pub(crate) async fn page(
 struct Loaded {
     payment: Payment,
     session: Session,
+    /// What the payment is for, which may be more time.
+    quote: Quote,
     bay: BayPlace,
 }
 
 async fn load(app: &App, id: &str, headers: &HeaderMap) -> Result<Loaded, ApiError> {
     let id: PaymentId = id.parse().map_err(|_| ApiError::NotFound("payment"))?;
-    let kept = api::extract::cookie(headers, session::COOKIE).and_then(payment::split_cookie);
-    let (_, token) = kept.ok_or(ApiError::Unauthorized)?;
-    let payment = payment::find(app, id, token).await?;
-    let session = app.store.session(payment.session).await?;
+    let payment = payment::find_held(app, id, headers).await?;
+    let session = payment.session.ok_or(ApiError::NotFound("session"))?;
+    let session = app.store.session(session).await?;
+    let quote = change::existing(app, session.id, payment.purchase)
+        .await
+        .map_or_else(|_| session.quote.clone(), |bought| bought.quote);
     let bay = app.store.bay_place(&session.bay_code).await?;
     Ok(Loaded {
         payment,
         session,
+        quote,
         bay,
     })
 }
@@ -73,6 +82,7 @@ async fn load(app: &App, id: &str, headers: &HeaderMap) -> Result<Loaded, ApiErr
 fn payment_view(
     payment: Payment,
     session: Session,
+    quote: &Quote,
     bay: &BayPlace,
     lang: Lang,
 ) -> impl IntoView + use<> {
@@ -86,11 +96,12 @@ fn payment_view(
             <div><dt>{lang.t("Thời gian", "Time")}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</dd></div>
         </dl>
     };
-    let lines = price_lines(&session.quote.lines, amount.clone(), lang);
+    let lines = price_lines(&quote.lines, amount.clone(), lang);
     match payment.status {
         PaymentStatus::Posted | PaymentStatus::Refunded => {
             let ended = now >= session.ends_at;
             let receipt = payment.receipt.map(|id| format!("/r/{id}"));
+            let manage = format!("/s/{}", session.id);
             view! {
                 <section class="card narrow center paid" data-status="paid">
                     <div class="tick" aria-hidden="true">"✓"</div>
@@ -102,17 +113,21 @@ fn payment_view(
                     </p>
                     {summary}
                     {receipt.map(|href| view! { <p><a class="button primary" href=href>{lang.t("Xem biên lai", "Receipt")}</a></p> })}
+                    <p><a class="button" href=manage>{lang.t("Thêm giờ, kết thúc, sửa biển số", "More time, stop, correct the plate")}</a></p>
                 </section>
             }
             .into_any()
         }
         PaymentStatus::Voided => message(
-            lang.t("Đã hết hạn", "Too late"),
-            lang.t(
-                "Mã này đã hết hạn và không thu tiền. Xin bắt đầu lại.",
-                "This code has expired and nothing was charged. Please start again.",
-            )
-            .to_owned(),
+            lang.t("Không thu được", "Not paid"),
+            format!(
+                "{} {}",
+                lang.t(
+                    "Khoản này không thành. Nếu tiền đã rời tài khoản của bạn, nó được giữ lại và tự trả về; mã:",
+                    "This payment did not go through. If money has left your account, it is kept and goes back by itself; its reference:",
+                ),
+                payment.reference
+            ),
             lang,
         )
         .into_any(),
@@ -140,22 +155,39 @@ fn pending_view(
     let picture = payment.qr.as_deref().map(qr_svg).unwrap_or_default();
     let events = format!("/api/v1/live/payments/{}", payment.id);
     let again = format!("/b/{}", bay.code);
+    let address = payment.redirect_url.clone().filter(|_| !late);
+    let provider = payment.gateway.clone();
+    let has_code = payment.qr.is_some() && !late;
+    // The provider has not answered yet: look again soon.
+    let asking = payment.qr.is_none() && payment.redirect_url.is_none() && !late;
     view! {
         <section class="card narrow center" data-status="pending">
-            <h1>{lang.t("Quét để trả", "Scan to pay")} " " <span class="amount">{amount}</span></h1>
+            <h1>
+                {if has_code { lang.t("Quét để trả", "Scan to pay") } else { lang.t("Trả tiền", "Pay") }}
+                " " <span class="amount">{amount}</span>
+            </h1>
             {late.then(|| view! {
                 <p class="error" role="alert">
                     {lang.t("Mã đã hết hạn. Xin đừng chuyển tiền nữa; ", "This code has expired. Please do not pay it any more; ")}
                     <a href=again>{lang.t("bắt đầu lại", "start again")}</a> "."
                 </p>
             })}
-            <div class="qr" role="img" aria-label="VietQR" inner_html=picture></div>
-            <p class="note">
-                {lang.t(
-                    "Mở ứng dụng ngân hàng bất kỳ và quét; hoặc chụp màn hình rồi chọn ảnh trong ứng dụng.",
-                    "Open any Vietnamese bank's app and scan; or take a screenshot and pick it in the app.",
-                )}
-            </p>
+            {has_code.then(|| view! {
+                <div class="qr" role="img" aria-label="QR" inner_html=picture></div>
+                <p class="note">
+                    {lang.t(
+                        "Mở ứng dụng ngân hàng bất kỳ và quét; hoặc chụp màn hình rồi chọn ảnh trong ứng dụng.",
+                        "Open any Vietnamese bank's app and scan; or take a screenshot and pick it in the app.",
+                    )}
+                </p>
+            })}
+            {address.map(|href| view! {
+                <p><a class="button primary" rel="noreferrer" href=href>{lang.t("Mở trang thanh toán ", "Open the payment page of ")} {gateway_name(&provider)}</a></p>
+            })}
+            {asking.then(|| view! {
+                <meta http-equiv="refresh" content="3" />
+                <p class="hint" role="status">{lang.t("Đang nối tới cổng thanh toán… Trang tự thử lại.", "Connecting to the payment provider… This page tries again by itself.")}</p>
+            })}
             {(!late).then(|| view! { <PaymentWatch events=events lang=lang /> })}
             <noscript>
                 {(!late).then(|| view! { <meta http-equiv="refresh" content="8" /> })}
@@ -173,6 +205,17 @@ fn pending_view(
                 {lines}
             </details>
         </section>
+    }
+}
+
+/// A gateway's name as drivers know it.
+pub(crate) fn gateway_name(code: &str) -> &'static str {
+    match code {
+        "vnpay" => "VNPAY",
+        "momo" => "MoMo",
+        "zalopay" => "ZaloPay",
+        "wallet" => "Clearbay",
+        _ => "VietQR",
     }
 }
 

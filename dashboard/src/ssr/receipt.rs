@@ -1,15 +1,23 @@
 //! `/r/{id}`: a receipt, for whoever has its address. It holds no plate.
 
+use api::service::dispute as service;
 use api::{ApiError, App};
-use axum::extract::{Path, State};
-use axum::response::Response;
+use axum::extract::{Form, Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
+use domain::dispute::{DisputeReason, DisputeStatus};
 use domain::id::ReceiptId;
+use domain::money::Vnd;
+use domain::purchase::Shares;
 use leptos::prelude::*;
+use serde::Deserialize;
+use store::dispute::Dispute;
 use store::receipt::Receipt;
 
 use super::document::Document;
 use super::parts::{full_time, price_lines};
+use super::payment::gateway_name;
+use super::staff_money::reason_words;
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -19,27 +27,58 @@ pub(crate) async fn page(
     Path(id): Path<String>,
 ) -> Response {
     let lang = reader.lang;
-    let found = match id.parse::<ReceiptId>() {
-        Ok(id) => app.store.receipt(id).await.map_err(ApiError::from),
-        Err(_) => Err(ApiError::NotFound("receipt")),
-    };
-    match found {
-        Ok(receipt) => {
+    match load(&app, &id).await {
+        Ok((receipt, disputes)) => {
             let title = lang.t("Biên lai", "Receipt");
             Document {
                 title,
                 active: "",
                 live: None,
             }
-            .page(&reader, move || view(receipt, lang))
+            .page(&reader, move || view(receipt, disputes, lang))
         }
         Err(error) => problem(&reader, &error),
     }
 }
 
-fn view(receipt: Receipt, lang: Lang) -> impl IntoView {
+async fn load(app: &App, id: &str) -> Result<(Receipt, Vec<Dispute>), ApiError> {
+    let id: ReceiptId = id.parse().map_err(|_| ApiError::NotFound("receipt"))?;
+    let receipt = app.store.receipt(id).await?;
+    Ok((receipt, app.store.receipt_disputes(id).await?))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DisputeForm {
+    reason: DisputeReason,
+    #[serde(default)]
+    text: String,
+    key: String,
+}
+
+/// `POST /r/{id}/dispute`: opens a dispute about the receipt.
+pub(crate) async fn dispute(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<ReceiptId>,
+    Form(form): Form<DisputeForm>,
+) -> Response {
+    let done = async {
+        api::extract::check_key(&form.key)?;
+        service::open(&app, id, form.reason, &form.text, form.key, App::now()).await
+    };
+    match done.await {
+        // One that is open already is shown as well.
+        Ok(_) | Err(ApiError::Conflict(_)) => Redirect::to(&format!("/r/{id}")).into_response(),
+        Err(error) => problem(&reader, &error),
+    }
+}
+
+fn view(receipt: Receipt, disputes: Vec<Dispute>, lang: Lang) -> impl IntoView {
     let tz: Tz = receipt.timezone.parse().unwrap_or(Tz::UTC);
     let amount = receipt.amount_vnd.to_string();
+    let vat = Shares::of(receipt.amount_vnd, receipt.vat_bp, 0).vat_vnd;
+    let refunded = receipt.refunded_vnd;
+    let id = receipt.id;
     let day = receipt.issued_at.with_timezone(&tz).date_naive();
     view! {
         <article class="card narrow receipt">
@@ -47,6 +86,9 @@ fn view(receipt: Receipt, lang: Lang) -> impl IntoView {
                 <h1>{lang.t("Biên lai đỗ xe", "Parking receipt")}</h1>
                 <p class="big">{amount.clone()}</p>
                 <p class="ok">"✓ " {lang.t("Đã trả lúc ", "Paid at ")} {full_time(receipt.issued_at, tz)}</p>
+                {(refunded > Vnd::ZERO).then(|| view! {
+                    <p class="hint">{lang.t("Trả lại ", "Given back: ")} <b>{refunded.to_string()}</b></p>
+                })}
             </header>
             {price_lines(&receipt.lines, amount, lang)}
             <dl class="facts">
@@ -56,13 +98,61 @@ fn view(receipt: Receipt, lang: Lang) -> impl IntoView {
                 <div><dt>{lang.t("Từ", "From")}</dt><dd>{full_time(receipt.starts_at, tz)}</dd></div>
                 <div><dt>{lang.t("Đến", "Until")}</dt><dd>{full_time(receipt.ends_at, tz)}</dd></div>
                 <div><dt>{lang.t("Đơn vị thu", "Collected by")}</dt><dd>{receipt.operator_name}</dd></div>
-                <div><dt>{lang.t("Cách trả", "Paid by")}</dt><dd>"VietQR · " <code>{receipt.reference}</code></dd></div>
+                <div><dt>{lang.t("Thuế GTGT", "VAT")}</dt><dd>{vat.to_string()} {lang.t(" (đã gồm)", " (included)")}</dd></div>
+                <div><dt>{lang.t("Cách trả", "Paid by")}</dt><dd>{gateway_name(&receipt.gateway)} " · " <code>{receipt.reference}</code></dd></div>
                 <div><dt>{lang.t("Số", "Number")}</dt><dd><code class="id">{receipt.id.to_string()}</code></dd></div>
             </dl>
             <p class="note">
                 {lang.t("Khoản này nằm trong tổng công khai của ngày ", "This payment is part of the public total of ")}
                 <a href=format!("/city?from={day}&to={day}")>{day.format("%d/%m/%Y").to_string()}</a> "."
             </p>
+            {dispute_view(id, disputes, lang)}
         </article>
+    }
+}
+
+fn dispute_view(id: ReceiptId, disputes: Vec<Dispute>, lang: Lang) -> impl IntoView {
+    let open = disputes
+        .iter()
+        .any(|dispute| dispute.status == DisputeStatus::Open);
+    let told = disputes.into_iter().map(|dispute| {
+        let status = match dispute.status {
+            DisputeStatus::Open => lang.t("đang chờ trả lời", "waits for an answer"),
+            DisputeStatus::Refunded => lang.t(
+                "đã chấp nhận, tiền được trả lại",
+                "accepted, the money goes back",
+            ),
+            DisputeStatus::Refused => lang.t("không được chấp nhận", "not accepted"),
+        };
+        view! {
+            <p class="hint" data-dispute=dispute.status.code()>
+                <b>{reason_words(dispute.reason, lang)}</b> ": " {status} ". "
+                {dispute.answer.unwrap_or_default()}
+            </p>
+        }
+    });
+    let told = told.collect_view();
+    let reasons = DisputeReason::ALL
+        .map(|reason| view! { <option value=reason.code()>{reason_words(reason, lang)}</option> })
+        .collect_view();
+    view! {
+        {told}
+        {(!open).then(|| view! {
+            <details>
+                <summary>{lang.t("Có gì không đúng?", "Something wrong?")}</summary>
+                <form method="post" action=format!("/r/{id}/dispute")>
+                    <input type="hidden" name="key" value=api::secret::random_token() />
+                    <label class="field">
+                        <span>{lang.t("Chuyện gì?", "What is it?")}</span>
+                        <select name="reason">{reasons}</select>
+                    </label>
+                    <label class="field">
+                        <span>{lang.t("Kể thêm (không bắt buộc)", "Tell more (optional)")}</span>
+                        <textarea name="text" maxlength="2000" rows="3"></textarea>
+                    </label>
+                    <button>{lang.t("Gửi khiếu nại", "Send")}</button>
+                </form>
+            </details>
+        })}
     }
 }

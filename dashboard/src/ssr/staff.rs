@@ -1,24 +1,20 @@
 //! Behind the counter: signing in, the lots of one's operator, one lot's bays.
 
+use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::board::{BayStatus, LotSummary, StaffBay};
-use domain::money::Vnd;
 use leptos::prelude::*;
 use serde::Deserialize;
-use store::staff::{Staff, SuspendedNotice};
+use store::staff::Staff;
 
 use super::document::Document;
-use super::parts::clock;
 use super::{Reader, problem};
 use crate::island::StaffBays;
 use crate::lang::Lang;
-
-/// How many rows of money in suspense are shown.
-const SUSPENSE_ROWS: i64 = 20;
 
 #[derive(Deserialize)]
 pub(crate) struct LoginForm {
@@ -56,7 +52,7 @@ pub(crate) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
     ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
 }
 
-fn login_page(reader: &Reader, failed: Option<String>) -> Response {
+pub(super) fn login_page(reader: &Reader, failed: Option<String>) -> Response {
     let lang = reader.lang;
     let title = lang.t("Đăng nhập", "Sign in");
     let status = if failed.is_some() {
@@ -130,23 +126,27 @@ pub(crate) async fn lots_page(
     }
     // Where somebody should go first stands first.
     rows.sort_by_key(|row| std::cmp::Reverse(row.counts[0] + row.counts[1]));
-    let suspense = match who.operator {
-        Some(_) => Vec::new(),
-        None => match app.store.suspense_list(SUSPENSE_ROWS).await {
-            Ok(rows) => rows,
-            Err(error) => return problem(&reader, &error.into()),
-        },
+    let disputes = match app
+        .store
+        .disputes_open(who.operator.as_deref(), LIST_MAX)
+        .await
+    {
+        Ok(rows) => rows.len(),
+        Err(error) => return problem(&reader, &error.into()),
     };
     let lang = reader.lang;
     let title = lang.t("Các điểm đỗ", "Lots");
     let live = Some(format!("/api/v1/live?city={}", app.city.code));
-    let tz = app.city.timezone;
     Document { title, active: "/staff", live }.page(&reader, move || {
         let sums = (0..5).map(|i| rows.iter().map(|row| row.counts[i]).sum::<usize>());
         let sums: Vec<usize> = sums.collect();
         view! {
             {staff_bar(&who, lang)}
             <h1>{title}</h1>
+            <p><a class="button" href="/staff/money">
+                {lang.t("Khiếu nại và hoàn tiền", "Disputes and refunds")}
+                {(disputes > 0).then(|| format!(" ({disputes})"))}
+            </a></p>
             <div class="counts">
                 {STATUSES.iter().zip(sums).map(|(status, sum)| view! {
                     <span class=format!("count {status}")><b>{sum}</b><small>{status_words(*status, lang)}</small></span>
@@ -177,7 +177,6 @@ pub(crate) async fn lots_page(
                     </tbody>
                 </table>
             </div>
-            {who.operator.is_none().then(|| suspense_view(suspense, tz, lang))}
         }
     })
 }
@@ -192,7 +191,7 @@ const fn status_words(status: BayStatus, lang: Lang) -> &'static str {
     }
 }
 
-fn staff_bar(who: &Staff, lang: Lang) -> impl IntoView + use<> {
+pub(super) fn staff_bar(who: &Staff, lang: Lang) -> impl IntoView + use<> {
     let scope = who
         .operator
         .clone()
@@ -202,39 +201,6 @@ fn staff_bar(who: &Staff, lang: Lang) -> impl IntoView + use<> {
             <span>{who.name.clone()} " · " {scope}</span>
             <button class="quiet">{lang.t("Đăng xuất", "Sign out")}</button>
         </form>
-    }
-}
-
-fn suspense_view(rows: Vec<SuspendedNotice>, tz: chrono_tz::Tz, lang: Lang) -> impl IntoView {
-    let now = App::now();
-    let empty = rows.is_empty();
-    let why = move |outcome: &str| match outcome {
-        "amount_differs" => lang.t("sai số tiền", "another amount"),
-        "unknown_reference" => lang.t("không rõ nội dung", "unknown reference"),
-        "paid_twice" => lang.t("trả hai lần", "paid twice"),
-        "late" => lang.t("trả sau hạn", "too late"),
-        _ => lang.t("khác tiền tệ", "another currency"),
-    };
-    view! {
-        <section class="card">
-            <h2>{lang.t("Tiền chưa có chủ", "Money without an owner")}</h2>
-            <p class="note">{lang.t("Đã vào tài khoản nhưng không khớp khoản nào; chờ trả lại hoặc gán.", "It arrived but pays for nothing; it waits to be given back or assigned.")}</p>
-            {empty.then(|| view! { <p class="empty">{lang.t("Không có.", "None.")}</p> })}
-            <div class="scroll">
-                <table class="grid">
-                    <tbody>
-                        {rows.into_iter().map(|row| view! {
-                            <tr>
-                                <td>{clock(row.paid_at, tz, now)}</td>
-                                <td><code>{row.bank_ref}</code></td>
-                                <td>{why(&row.outcome)}</td>
-                                <td class="amount">{if row.currency == "VND" { Vnd::new(row.amount_vnd).to_string() } else { format!("{} {}", row.amount_vnd, row.currency) }}</td>
-                            </tr>
-                        }).collect_view()}
-                    </tbody>
-                </table>
-            </div>
-        </section>
     }
 }
 

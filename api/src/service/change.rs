@@ -1,0 +1,370 @@
+//! What may happen to a session after it began: more time, an early end, another bay or plate.
+
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use domain::Timestamp;
+use domain::id::{PurchaseId, SessionId};
+use domain::money::Vnd;
+use domain::plate::Plate;
+use domain::purchase::PurchaseStatus;
+use domain::session::{DurationError, GONE_AFTER, GRACE, PLATE_WINDOW, SessionStatus, StoppedBy};
+use domain::tariff::{Quote, TariffBook};
+use store::idempotency::Intent;
+use store::place::BayPlace;
+use store::purchase::Purchase;
+use store::session::Session;
+use store::session_change::{Extended, NewExtension, Stop, StopMoney, Stopped};
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use super::payment::{pay_from_wallet, show};
+use super::session::tariff_of;
+use crate::secret::sha256;
+use crate::{ApiError, App};
+
+const NOT_IN_FORCE: ApiError = ApiError::Conflict("this session is not in force");
+
+/// How often sessions are looked for whose vehicle has left or whose longest time is over.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How often a change is counted anew that another one came before.
+const ATTEMPTS: usize = 3;
+
+fn book<'a>(bay: &'a BayPlace, session: &Session) -> TariffBook<'a> {
+    let versions = bay.tariffs.iter().map(|version| &version.tariff);
+    TariffBook::new(versions, session.class, bay.timezone)
+}
+
+/// What a session has cost so far, less what went back.
+pub fn paid_vnd(purchases: &[Purchase]) -> Vnd {
+    let paid = purchases
+        .iter()
+        .filter(|purchase| purchase.status == PurchaseStatus::Paid)
+        .filter_map(|purchase| purchase.quote.amount_vnd.checked_sub(purchase.refunded_vnd));
+    Vnd::checked_sum(paid).unwrap_or_default()
+}
+
+/// More time, with its price and where that comes from.
+#[derive(Clone, Debug)]
+pub struct Extension {
+    /// What is to be paid.
+    pub purchase: PurchaseId,
+    /// The new end, once it is paid.
+    pub ends_at: Timestamp,
+    /// The price, and its reasons.
+    pub quote: Quote,
+    /// When it was recorded.
+    pub created_at: Timestamp,
+}
+
+/// The price of `minutes` more: what the whole stay costs, less what has been paid.
+///
+/// # Errors
+/// [`ApiError::Conflict`] where the session is not in force, or its grace has run out;
+/// [`ApiError::Unprocessable`] beyond the longest stay.
+pub fn extension_price(
+    bay: &BayPlace,
+    session: &Session,
+    paid: Vnd,
+    minutes: u32,
+    now: Timestamp,
+) -> Result<(Timestamp, Quote), ApiError> {
+    let in_force = session.status == SessionStatus::Paid && session.stopped_at.is_none();
+    if !in_force || session.metered || now >= session.ends_at + GRACE {
+        return Err(NOT_IN_FORCE);
+    }
+    let (_, tariff) = tariff_of(bay, session.class, session.starts_at)?;
+    let ends_at = session.ends_at + TimeDelta::minutes(i64::from(minutes));
+    let longest = TimeDelta::minutes(i64::from(tariff.max_stay_min));
+    if minutes == 0 {
+        return Err(DurationError::TooShort.into());
+    }
+    if ends_at - session.starts_at > longest {
+        return Err(DurationError::TooLong(tariff.max_stay_min).into());
+    }
+    let quote = book(bay, session).extension(session.starts_at, ends_at, paid)?;
+    Ok((ends_at, quote))
+}
+
+/// Wishes for more time, once per key. It is granted once it is paid; at once where it costs
+/// nothing.
+///
+/// # Errors
+/// As [`extension_price`], and [`ApiError::KeyReused`].
+pub async fn extend(
+    app: &App,
+    session: &Session,
+    minutes: u32,
+    key: String,
+    now: Timestamp,
+) -> Result<Extension, ApiError> {
+    let fingerprint = sha256(format!("{}\n{minutes}", session.id).as_bytes());
+    let intent = Intent { key, fingerprint };
+    let bay = app.store.bay_place(&session.bay_code).await?;
+    let mut session = session.clone();
+    for _ in 0..ATTEMPTS {
+        let paid = paid_vnd(&app.store.session_purchases(session.id).await?);
+        let (ends_at, quote) = match extension_price(&bay, &session, paid, minutes, now) {
+            Ok(priced) => priced,
+            // A repeated request may come when the session has moved on.
+            Err(error) => return repeated(app, &session, &intent).await?.ok_or(error),
+        };
+        let (_, tariff) = tariff_of(&bay, session.class, session.starts_at)?;
+        let new = NewExtension {
+            id: PurchaseId(Uuid::now_v7()),
+            session: session.id,
+            tariff: session.tariff,
+            from: session.ends_at,
+            to: ends_at,
+            quote: quote.clone(),
+            vat_bp: tariff.vat_bp,
+            intent: intent.clone(),
+        };
+        match app.store.session_extend(&new, now).await? {
+            Extended::Created(purchase) => {
+                if quote.amount_vnd == Vnd::ZERO {
+                    let time = (session.bay, session.starts_at, ends_at);
+                    show(app, session.id, time, now).await;
+                }
+                return Ok(Extension {
+                    purchase,
+                    ends_at,
+                    quote,
+                    created_at: now,
+                });
+            }
+            Extended::Existing(purchase) => return existing(app, session.id, purchase).await,
+            Extended::KeyMismatch => return Err(ApiError::KeyReused),
+            Extended::NotInForce => return Err(NOT_IN_FORCE),
+            Extended::Changed => session = app.store.session(session.id).await?,
+        }
+    }
+    Err(ApiError::Unavailable("the session is being changed"))
+}
+
+async fn repeated(
+    app: &App,
+    session: &Session,
+    intent: &Intent,
+) -> Result<Option<Extension>, ApiError> {
+    match app.store.idempotency_find("extension", intent).await? {
+        Some(store::idempotency::Claim::Done(id)) => {
+            Ok(Some(existing(app, session.id, PurchaseId(id)).await?))
+        }
+        Some(_) => Err(ApiError::KeyReused),
+        None => Ok(None),
+    }
+}
+
+/// An extension that was wished for before.
+///
+/// # Errors
+/// [`ApiError::Conflict`] where it has lapsed since.
+pub async fn existing(
+    app: &App,
+    session: SessionId,
+    purchase: PurchaseId,
+) -> Result<Extension, ApiError> {
+    let purchases = app.store.session_purchases(session).await?;
+    let found = purchases
+        .into_iter()
+        .find(|known| known.id == purchase)
+        .ok_or(ApiError::Conflict("this extension has lapsed"))?;
+    Ok(Extension {
+        purchase,
+        ends_at: found.time.map(|time| time.1).unwrap_or(found.created_at),
+        quote: found.quote,
+        created_at: found.created_at,
+    })
+}
+
+/// Ends a session at `at`, on the word of `by`. What becomes of the time that was paid for and is
+/// given back is the tariff's decision. Ending it again changes nothing.
+///
+/// # Errors
+/// [`ApiError::Conflict`] where it is not in force.
+pub async fn stop(
+    app: &App,
+    session: &Session,
+    at: Timestamp,
+    (by, actor): (StoppedBy, &str),
+    now: Timestamp,
+) -> Result<Session, ApiError> {
+    let bay = app.store.bay_place(&session.bay_code).await?;
+    let mut session = session.clone();
+    for _ in 0..ATTEMPTS {
+        if session.stopped_at.is_some() {
+            return Ok(session);
+        }
+        let over = session.ends_at <= now && !session.metered;
+        if session.status != SessionStatus::Paid || over {
+            return Err(NOT_IN_FORCE);
+        }
+        let at = at.clamp(session.starts_at, session.ends_at);
+        let stop = Stop {
+            session: session.id,
+            at,
+            by,
+            actor: actor.to_owned(),
+            expected_end: session.ends_at,
+            money: money(app, &bay, &session, at).await?,
+        };
+        let stopped = app.store.session_stop(&stop, now).await?;
+        if let Stopped::Settle(payment, amount) = &stopped {
+            let payment = app.store.payment(*payment).await?;
+            // Lost now, it is made by the outbox.
+            if let Err(error) = pay_from_wallet(app, &payment, *amount, now).await {
+                tracing::warn!(%error, "a stopped session is settled later");
+            }
+        }
+        session = app.store.session(session.id).await?;
+        match stopped {
+            Stopped::Changed => {}
+            Stopped::NotInForce => return Err(NOT_IN_FORCE),
+            _ => {
+                let time = (session.bay, session.starts_at, session.ends_at);
+                show(app, session.id, time, now).await;
+                metrics::counter!("clearbay_sessions_stopped_total", "by" => by.code())
+                    .increment(1);
+                return Ok(session);
+            }
+        }
+    }
+    Err(ApiError::Unavailable("the session is being changed"))
+}
+
+/// What an end at `at` does to the money.
+async fn money(
+    app: &App,
+    bay: &BayPlace,
+    session: &Session,
+    at: Timestamp,
+) -> Result<StopMoney, ApiError> {
+    let book = book(bay, session);
+    if session.metered {
+        // A moment that was not even begun is charged as the shortest there is.
+        let end = at.max(session.starts_at + TimeDelta::microseconds(1));
+        return Ok(StopMoney::Charge(book.quote(session.starts_at, end)?));
+    }
+    let paid = paid_vnd(&app.store.session_purchases(session.id).await?);
+    let back = book.refund(session.starts_at, session.ends_at, at, paid)?;
+    Ok(StopMoney::GiveBack(back))
+}
+
+/// What would go back if a session ended at `at`.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn refund_if_stopped(
+    app: &App,
+    session: &Session,
+    at: Timestamp,
+) -> Result<Vnd, ApiError> {
+    if session.metered || at >= session.ends_at || session.status != SessionStatus::Paid {
+        return Ok(Vnd::ZERO);
+    }
+    let bay = app.store.bay_place(&session.bay_code).await?;
+    match money(app, &bay, session, at).await? {
+        StopMoney::GiveBack(back) => Ok(back),
+        StopMoney::Charge(_) => Ok(Vnd::ZERO),
+    }
+}
+
+/// Corrects a session's plate, within [`PLATE_WINDOW`] of its beginning.
+///
+/// # Errors
+/// [`ApiError::Conflict`] where it is too late.
+pub async fn correct_plate(
+    app: &App,
+    session: &Session,
+    plate: &Plate,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let late = now > session.created_at + PLATE_WINDOW;
+    let changed = !late
+        && app
+            .store
+            .session_replate(session.id, plate, "driver", now)
+            .await?;
+    if changed {
+        Ok(())
+    } else {
+        Err(ApiError::Conflict(
+            "a plate can be corrected within 15 minutes, while the session is in force",
+        ))
+    }
+}
+
+/// Moves a session to the bay in which the vehicle stands. Its paid time stays, so both bays must
+/// have the same price and the same operator.
+///
+/// # Errors
+/// [`ApiError::Unprocessable`] where they do not; [`ApiError::Conflict`] where the session is not
+/// in force.
+pub async fn move_to(
+    app: &App,
+    session: &Session,
+    bay: &str,
+    actor: &str,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let from = app.store.bay_place(&session.bay_code).await?;
+    let to = app.store.bay_place(bay).await?;
+    let price = |bay: &BayPlace| bay.tariffs.iter().map(|v| v.id).collect::<Vec<_>>();
+    if price(&from) != price(&to) || from.operator != to.operator || from.class != to.class {
+        return Err(ApiError::Unprocessable(format!(
+            "bay {} has another price or operator: stop this session and start one there",
+            to.code
+        )));
+    }
+    let left = app
+        .store
+        .session_move(session.id, to.id, actor, now)
+        .await?
+        .ok_or(NOT_IN_FORCE)?;
+    app.live.unpay(left, session.id, now).await;
+    let time = (to.id, session.starts_at, session.ends_at);
+    show(app, session.id, time, now).await;
+    Ok(())
+}
+
+/// Ends sessions whose vehicle the sensor saw leave, and metered ones whose longest time is over,
+/// until told to stop.
+pub async fn watch(app: App, mut shutdown: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => return,
+            () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        if let Err(error) = stop_what_is_over(&app, App::now()).await {
+            tracing::warn!(%error, "sessions that are over cannot be ended");
+        }
+    }
+}
+
+/// One round of [`watch`]; returns how many sessions it ended.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn stop_what_is_over(app: &App, now: Timestamp) -> Result<usize, ApiError> {
+    let mut ended = 0;
+    let gone = app.store.sessions_left(now - GONE_AFTER, now, 200).await?;
+    let over = app.store.sessions_run_out(now, 200).await?;
+    for (id, at) in gone {
+        let session = app.store.session(id).await?;
+        // Time that would not be given back stays the driver's: they may come back.
+        let worth = session.metered || refund_if_stopped(app, &session, at).await? > Vnd::ZERO;
+        if worth {
+            stop(app, &session, at, (StoppedBy::Sensor, "system"), now).await?;
+            ended += 1;
+        }
+    }
+    for id in over {
+        let session = app.store.session(id).await?;
+        let at = session.ends_at;
+        stop(app, &session, at, (StoppedBy::Driver, "system"), now).await?;
+        ended += 1;
+    }
+    Ok(ended)
+}

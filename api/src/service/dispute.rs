@@ -1,0 +1,157 @@
+//! Disputes about receipts, and giving money back.
+
+use domain::Timestamp;
+use domain::dispute::{DisputeReason, DisputeStatus, TEXT_MAX};
+use domain::id::{DisputeId, ReceiptId, RefundId};
+use domain::money::Vnd;
+use store::StoreError;
+use store::dispute::{Decision, Dispute, Opened};
+use store::idempotency::Intent;
+use store::staff::Staff;
+use uuid::Uuid;
+
+use crate::secret::sha256;
+use crate::{ApiError, App};
+
+/// How many open disputes are listed at once.
+pub const LIST_MAX: i64 = 200;
+
+/// What staff decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// For the driver: this much goes back, or all that is left.
+    Refund(Option<Vnd>),
+    /// Against.
+    Refuse,
+}
+
+fn check_text(text: &str) -> Result<(), ApiError> {
+    if text.chars().count() > TEXT_MAX {
+        return Err(ApiError::Unprocessable(format!(
+            "a text has at most {TEXT_MAX} characters"
+        )));
+    }
+    Ok(())
+}
+
+/// Opens a dispute about a receipt, once per key.
+///
+/// # Errors
+/// [`ApiError::NotFound`] for an unknown receipt; [`ApiError::Conflict`] where another dispute
+/// about it is open.
+pub async fn open(
+    app: &App,
+    receipt: ReceiptId,
+    reason: DisputeReason,
+    text: &str,
+    key: String,
+    now: Timestamp,
+) -> Result<Dispute, ApiError> {
+    check_text(text)?;
+    let fingerprint = sha256(format!("{receipt}\n{reason}\n{text}").as_bytes());
+    let intent = Intent { key, fingerprint };
+    let id = DisputeId(Uuid::new_v4());
+    let opened = app
+        .store
+        .dispute_open(id, receipt, reason, text, &intent, now)
+        .await?;
+    let id = match opened {
+        Opened::Dispute(id) => id,
+        Opened::KeyMismatch => return Err(ApiError::KeyReused),
+        Opened::OpenAlready => {
+            return Err(ApiError::Conflict(
+                "a dispute about this receipt is already open",
+            ));
+        }
+    };
+    let all = app.store.receipt_disputes(receipt).await?;
+    all.into_iter()
+        .find(|dispute| dispute.id == id)
+        .ok_or(ApiError::KeyReused)
+}
+
+/// Decides a dispute.
+///
+/// # Errors
+/// [`ApiError::NotFound`] where it is not theirs to decide; [`ApiError::Conflict`] where it was
+/// decided before; [`ApiError::Unprocessable`] where less is left to give back.
+pub async fn decide(
+    app: &App,
+    id: DisputeId,
+    staff: &Staff,
+    verdict: Verdict,
+    answer: &str,
+    now: Timestamp,
+) -> Result<DisputeStatus, ApiError> {
+    check_text(answer)?;
+    let decision = match verdict {
+        Verdict::Refuse => Decision::Refuse,
+        Verdict::Refund(amount) => Decision::Refund(amount),
+    };
+    let decided = app
+        .store
+        .dispute_decide(id, staff, &decision, answer, now)
+        .await
+        .map_err(too_much)?;
+    decided.ok_or(ApiError::Conflict("this dispute was decided before"))
+}
+
+/// Gives back money that lies in suspense, or notes by hand that a refund was paid. Both are the
+/// city's staff's.
+///
+/// # Errors
+/// [`ApiError::Forbidden`] for others; [`ApiError::NotFound`] where there is no such money.
+pub async fn give_back(
+    app: &App,
+    gateway: &str,
+    bank_ref: &str,
+    staff: &Staff,
+    now: Timestamp,
+) -> Result<RefundId, ApiError> {
+    let actor = city_staff(staff)?;
+    Ok(app
+        .store
+        .suspense_refund(gateway, bank_ref, &actor, now)
+        .await?)
+}
+
+/// Notes that people have paid a refund back, under the bank's number `gateway_ref`.
+///
+/// # Errors
+/// [`ApiError::Forbidden`] for others than the city's staff; [`ApiError::Unprocessable`] without a
+/// number.
+pub async fn paid_back(
+    app: &App,
+    refund: RefundId,
+    gateway_ref: &str,
+    staff: &Staff,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let actor = city_staff(staff)?;
+    let gateway_ref = gateway_ref.trim();
+    if gateway_ref.is_empty() || gateway_ref.len() > 100 || gateway_ref.contains('\0') {
+        return Err(ApiError::Unprocessable(
+            "the bank's number of the transfer is needed".to_owned(),
+        ));
+    }
+    app.store
+        .refund_done(refund, gateway_ref, &actor, now)
+        .await?;
+    Ok(())
+}
+
+fn city_staff(staff: &Staff) -> Result<String, ApiError> {
+    if staff.operator.is_some() {
+        return Err(ApiError::Forbidden);
+    }
+    Ok(format!("staff:{}", staff.login))
+}
+
+fn too_much(error: StoreError) -> ApiError {
+    match error {
+        StoreError::Constraint(name) if name == "refund_within_money" => {
+            ApiError::Unprocessable("less than that is left of this payment".to_owned())
+        }
+        other => other.into(),
+    }
+}

@@ -1,0 +1,106 @@
+//! Drivers' money with us: filled through a gateway, spent on parking.
+
+use domain::Timestamp;
+use domain::id::{PurchaseId, WalletId};
+use domain::money::Vnd;
+use store::idempotency::{Claim, Intent};
+use store::payment::Payment;
+use store::wallet::Wallet;
+use uuid::Uuid;
+
+use super::payment::{Due, Means, TOP_UP_WINDOW, request};
+use crate::gateway::wallet;
+use crate::secret::sha256;
+use crate::{ApiError, App};
+
+/// The least and the most that can be put into a wallet at once, in đồng.
+pub const TOP_UP: std::ops::RangeInclusive<i64> = 10_000..=5_000_000;
+
+/// A wallet with its key.
+#[derive(Clone, Debug)]
+pub struct OpenedWallet {
+    /// Its identity.
+    pub id: WalletId,
+    /// The only key to it.
+    pub token: String,
+}
+
+/// Opens an empty wallet, once per key.
+///
+/// # Errors
+/// [`ApiError::KeyReused`] for a key of another request.
+pub async fn open(app: &App, key: String, now: Timestamp) -> Result<OpenedWallet, ApiError> {
+    let intent = Intent {
+        key,
+        fingerprint: sha256(b"wallet"),
+    };
+    let id = WalletId(Uuid::new_v4());
+    let id = match app.store.wallet_open(id, &intent, now).await? {
+        Claim::New => id,
+        Claim::Done(id) => WalletId(id),
+        Claim::Mismatch => return Err(ApiError::KeyReused),
+    };
+    Ok(OpenedWallet {
+        id,
+        token: app.secrets.wallet_token(id),
+    })
+}
+
+/// The wallet of that identity, for whoever holds its token.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`] for a wrong token, whether or not the wallet exists.
+pub async fn find(app: &App, id: WalletId, token: &str) -> Result<Wallet, ApiError> {
+    if !app.secrets.wallet_token_matches(id, token) {
+        return Err(ApiError::Unauthorized);
+    }
+    Ok(app.store.wallet(id).await?)
+}
+
+/// Asks for money to be put into a wallet, once per key.
+///
+/// # Errors
+/// [`ApiError::Unprocessable`] for an amount outside [`TOP_UP`] or a gateway that cannot fill it.
+pub async fn top_up(
+    app: &App,
+    wallet: &Wallet,
+    amount_vnd: Vnd,
+    gateway: &str,
+    key: String,
+    now: Timestamp,
+) -> Result<Payment, ApiError> {
+    if !TOP_UP.contains(&amount_vnd.get()) {
+        return Err(ApiError::Unprocessable(format!(
+            "a top-up is from {} to {}",
+            Vnd::new(*TOP_UP.start()),
+            Vnd::new(*TOP_UP.end())
+        )));
+    }
+    if gateway == wallet::CODE {
+        return Err(ApiError::Unprocessable(
+            "a wallet cannot be filled out of a wallet".to_owned(),
+        ));
+    }
+    let fingerprint = sha256(format!("{}\n{amount_vnd}\n{gateway}", wallet.id).as_bytes());
+    let intent = Intent {
+        key: key.clone(),
+        fingerprint,
+    };
+    let purchase = PurchaseId(Uuid::now_v7());
+    let claimed = app
+        .store
+        .wallet_top_up(purchase, wallet.account, amount_vnd, &intent, now)
+        .await?;
+    let purchase = match claimed {
+        Claim::New => purchase,
+        Claim::Done(id) => PurchaseId(id),
+        Claim::Mismatch => return Err(ApiError::KeyReused),
+    };
+    let due = Due {
+        purchase,
+        amount_vnd,
+        expires_at: now + TOP_UP_WINDOW,
+        bank: app.store.collecting_bank().await?,
+    };
+    request(app, &due, Means::gateway(gateway), key, now).await
+}

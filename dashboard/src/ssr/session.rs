@@ -1,0 +1,434 @@
+//! `/s/{id}`: a driver's session: how long it runs, more time, the end, the right plate and bay.
+
+use api::service::{change, payment, session};
+use api::{ApiError, App};
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use domain::Timestamp;
+use domain::id::SessionId;
+use domain::money::Vnd;
+use domain::plate::Plate;
+use domain::refund::RefundStatus;
+use domain::session::{GRACE, PLATE_WINDOW, StoppedBy};
+use domain::tariff::Quote;
+use leptos::prelude::*;
+use serde::Deserialize;
+use store::place::BayPlace;
+use store::refund::Refund;
+use store::session::Session;
+
+use super::document::Document;
+use super::parts::clock;
+use super::pay::{gateways, pay_buttons};
+use super::{Reader, problem};
+use crate::lang::Lang;
+
+/// How much more time is offered, in minutes.
+const MORE: [u32; 3] = [30, 60, 120];
+
+/// How long before its end the page warns.
+const WARN: TimeDelta = TimeDelta::minutes(10);
+
+/// What the page is made of.
+struct Shown {
+    session: Session,
+    bay: BayPlace,
+    paid: Vnd,
+    /// More minutes, the new end and the price.
+    more: Vec<(u32, Timestamp, Quote)>,
+    /// What would go back if it ended now.
+    back: Vnd,
+    refunds: Vec<Refund>,
+}
+
+/// `/s/{id}`.
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    show(&app, &reader, &id, &headers, None).await
+}
+
+async fn show(
+    app: &App,
+    reader: &Reader,
+    id: &str,
+    headers: &HeaderMap,
+    failed: Option<ApiError>,
+) -> Response {
+    let shown = match load(app, id, headers).await {
+        Ok(session) => look(app, session).await,
+        Err(error) => Err(error),
+    };
+    let shown = match shown {
+        Ok(shown) => shown,
+        Err(error) => return problem(reader, &error),
+    };
+    let lang = reader.lang;
+    let status = failed.as_ref().map_or(StatusCode::OK, ApiError::status);
+    let failed = failed.map(|error| reason(&error, lang));
+    let title = lang.t("Phiên đỗ xe", "Your parking");
+    let live = (shown.session.ends_at + GRACE > App::now())
+        .then(|| format!("/api/v1/live?lot={}", shown.bay.lot_code));
+    let gateways = gateways(app);
+    Document {
+        title,
+        active: "",
+        live,
+    }
+    .respond(reader, status, move || {
+        view(shown, failed, &gateways, App::now(), lang)
+    })
+}
+
+async fn load(app: &App, id: &str, headers: &HeaderMap) -> Result<Session, ApiError> {
+    let id: SessionId = id.parse().map_err(|_| ApiError::NotFound("session"))?;
+    let token = session::held_token(headers, id).ok_or(ApiError::Unauthorized)?;
+    session::find(app, id, &token).await
+}
+
+async fn look(app: &App, session: Session) -> Result<Shown, ApiError> {
+    let now = App::now();
+    let bay = app.store.bay_place(&session.bay_code).await?;
+    let paid = change::paid_vnd(&app.store.session_purchases(session.id).await?);
+    let more = MORE
+        .into_iter()
+        .filter_map(|minutes| {
+            let priced = change::extension_price(&bay, &session, paid, minutes, now);
+            priced.ok().map(|(end, quote)| (minutes, end, quote))
+        })
+        .collect();
+    Ok(Shown {
+        back: change::refund_if_stopped(app, &session, now).await?,
+        refunds: app.store.session_refunds(session.id).await?,
+        session,
+        bay,
+        paid,
+        more,
+    })
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ExtendForm {
+    minutes: u32,
+    key: String,
+    gateway: String,
+}
+
+/// `POST /s/{id}/extend`: to the payment of more time.
+pub(crate) async fn extend(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Form(filled): Form<ExtendForm>,
+) -> Response {
+    let done = async {
+        api::extract::check_key(&filled.key)?;
+        let now = App::now();
+        let session = load(&app, &id, &headers).await?;
+        let bay = app.store.bay_place(&session.bay_code).await?;
+        let more = change::extend(&app, &session, filled.minutes, filled.key.clone(), now).await?;
+        if more.quote.amount_vnd == Vnd::ZERO {
+            return Ok(format!("/s/{}", session.id));
+        }
+        let (purchase, amount) = (more.purchase, more.quote.amount_vnd);
+        let due = payment::Due::of_bay(&bay, purchase, amount, more.created_at)?;
+        let means = payment::Means::gateway(&filled.gateway);
+        let payment = payment::request(&app, &due, means, filled.key.clone(), now).await?;
+        Ok(format!("/pay/{}", payment.id))
+    };
+    answer(&app, &reader, &id, &headers, done.await).await
+}
+
+/// `POST /s/{id}/stop`: ends the session now.
+pub(crate) async fn stop(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let done = async {
+        let session = load(&app, &id, &headers).await?;
+        let now = App::now();
+        let by = (StoppedBy::Driver, "driver");
+        change::stop(&app, &session, now, by, now).await?;
+        Ok(format!("/s/{}", session.id))
+    };
+    answer(&app, &reader, &id, &headers, done.await).await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PlateForm {
+    plate: String,
+}
+
+/// `POST /s/{id}/plate`: corrects the plate.
+pub(crate) async fn plate(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Form(filled): Form<PlateForm>,
+) -> Response {
+    let done = async {
+        let session = load(&app, &id, &headers).await?;
+        let plate = Plate::parse(&filled.plate)?;
+        change::correct_plate(&app, &session, &plate, App::now()).await?;
+        Ok(format!("/s/{}", session.id))
+    };
+    answer(&app, &reader, &id, &headers, done.await).await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct BayForm {
+    bay: String,
+}
+
+/// `POST /s/{id}/bay`: moves the session to the bay in which the vehicle stands.
+pub(crate) async fn bay(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    Form(filled): Form<BayForm>,
+) -> Response {
+    let done = async {
+        let session = load(&app, &id, &headers).await?;
+        let bay = filled.bay.trim().to_ascii_uppercase();
+        change::move_to(&app, &session, &bay, "driver", App::now()).await?;
+        Ok(format!("/s/{}", session.id))
+    };
+    answer(&app, &reader, &id, &headers, done.await).await
+}
+
+async fn answer(
+    app: &App,
+    reader: &Reader,
+    id: &str,
+    headers: &HeaderMap,
+    done: Result<String, ApiError>,
+) -> Response {
+    match done {
+        Ok(to) => Redirect::to(&to).into_response(),
+        Err(error @ (ApiError::Unauthorized | ApiError::NotFound("session"))) => {
+            problem(reader, &error)
+        }
+        Err(error) => show(app, reader, id, headers, Some(error)).await,
+    }
+}
+
+fn reason(error: &ApiError, lang: Lang) -> String {
+    match (error, lang) {
+        (ApiError::NotFound(_), _) => lang
+            .t("Không có chỗ với mã này.", "There is no bay of that code.")
+            .to_owned(),
+        (ApiError::Conflict(_), Lang::Vi) => {
+            "Phiên không còn hiệu lực hoặc đã quá hạn sửa.".to_owned()
+        }
+        (ApiError::Unprocessable(_), Lang::Vi) => {
+            "Không thực hiện được: xin xem lại biển số, mã chỗ hoặc thời gian.".to_owned()
+        }
+        (_, Lang::Vi) => "Xin thử lại sau ít phút.".to_owned(),
+        (error, Lang::En) => format!("That did not work: {error}."),
+    }
+}
+
+fn view(
+    shown: Shown,
+    failed: Option<String>,
+    gateways: &[(&'static str, &'static str)],
+    now: Timestamp,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let Shown {
+        session,
+        bay,
+        paid,
+        more,
+        back,
+        refunds,
+    } = shown;
+    let tz = bay.timezone;
+    let status = session::driver_status(&session, now);
+    let running = status == "paid";
+    let in_grace =
+        status == "ended" && session.stopped_at.is_none() && now < session.ends_at + GRACE;
+    let home = format!("/s/{}", session.id);
+    let left = session.ends_at - now;
+    view! {
+        <section class="card narrow session" data-status=status data-tick="20">
+            {failed.map(|text| view! { <p class="error" role="alert">{text}</p> })}
+            {headline(&session, status, left, in_grace, tz, now, lang)}
+            <dl class="facts">
+                <div><dt>{lang.t("Chỗ", "Bay")}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
+                <div><dt>{lang.t("Biển số", "Plate")}</dt><dd>{session.plate.reveal().to_owned()}</dd></div>
+                <div><dt>{lang.t("Thời gian", "Time")}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</dd></div>
+                <div><dt>{lang.t("Đã trả", "Paid")}</dt><dd>{paid.to_string()}</dd></div>
+            </dl>
+            {refund_list(&refunds, lang)}
+            {(!more.is_empty()).then(|| more_view(&home, more, gateways, tz, now, lang))}
+            {running.then(|| stop_view(&home, back, session.metered, lang))}
+            {running.then(|| corrections(&home, &session, now, lang))}
+        </section>
+    }
+}
+
+fn headline(
+    session: &Session,
+    status: &str,
+    left: TimeDelta,
+    in_grace: bool,
+    tz: Tz,
+    now: Timestamp,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let until = clock(session.ends_at, tz, now);
+    let warn = status == "paid" && left <= WARN;
+    let title = match status {
+        "paid" => lang.t("Đang đỗ", "Parked"),
+        "pending" => lang.t("Chưa trả tiền", "Not paid yet"),
+        "lapsed" => lang.t("Đã bỏ", "Given up"),
+        _ => lang.t("Đã kết thúc", "Ended"),
+    };
+    let big = match status {
+        "paid" => format!("{} {}", lang.t("Còn", "Left:"), lang.duration(left)),
+        _ => until.clone(),
+    };
+    view! {
+        <h1>{title}</h1>
+        <p class="big">{big}</p>
+        {(status == "paid").then(|| view! { <p>{lang.t("Được đỗ đến ", "You may park until ")} <b>{until}</b></p> })}
+        {warn.then(|| view! {
+            <p class="error" role="alert">{lang.t(
+                "Sắp hết giờ. Thêm giờ ngay ở dưới, hoặc lấy xe.",
+                "Your time is nearly over. Add some below, or leave.",
+            )}</p>
+        })}
+        {in_grace.then(|| view! {
+            <p class="error" role="alert">{lang.t(
+                "Đã hết giờ. Trong vài phút nữa vẫn thêm giờ được.",
+                "Your time is over. For a few minutes you can still add some.",
+            )}</p>
+        })}
+    }
+}
+
+fn refund_list(refunds: &[Refund], lang: Lang) -> impl IntoView + use<> {
+    let row = |refund: &Refund| {
+        let text = match refund.status {
+            RefundStatus::Done => lang.t("đã trả lại", "given back"),
+            RefundStatus::Pending => lang.t("đang trả lại", "on its way back"),
+            RefundStatus::Manual => lang.t("nhân viên sẽ trả lại", "staff will give it back"),
+        };
+        view! { <li><b>{refund.amount_vnd.to_string()}</b> " " {text}</li> }
+    };
+    let rows = refunds.iter().map(row).collect_view();
+    (!refunds.is_empty()).then(|| view! { <ul class="refunds">{rows}</ul> })
+}
+
+fn more_view(
+    home: &str,
+    more: Vec<(u32, Timestamp, Quote)>,
+    gateways: &[(&'static str, &'static str)],
+    tz: Tz,
+    now: Timestamp,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let choices = more.into_iter().enumerate().map(|(index, (minutes, end, quote))| {
+        let amount = quote.amount_vnd.to_string();
+        let lines = super::parts::price_lines(&quote.lines, amount.clone(), lang);
+        view! {
+            <label class="choice">
+                <input type="radio" name="minutes" value=minutes.to_string() checked=index == 0 />
+                <span class="choice-head">
+                    <b>"+ " {lang.duration(TimeDelta::minutes(i64::from(minutes)))}</b>
+                    <small>{lang.t("đến ", "until ")} {clock(end, tz, now)}</small>
+                    <b class="amount">{amount}</b>
+                </span>
+                <span class="why">{lines}</span>
+            </label>
+        }
+    });
+    let choices = choices.collect_view();
+    let buttons = pay_buttons(gateways, lang);
+    view! {
+        <details class="more" open>
+            <summary>{lang.t("Thêm giờ", "More time")}</summary>
+            <form class="pay" method="post" action=format!("{home}/extend")>
+                <input type="hidden" name="key" value=api::secret::random_token() />
+                <div class="choices">{choices}</div>
+                {buttons}
+            </form>
+        </details>
+    }
+}
+
+fn stop_view(home: &str, back: Vnd, metered: bool, lang: Lang) -> impl IntoView + use<> {
+    let text = match (metered, back > Vnd::ZERO) {
+        (true, _) => lang
+            .t(
+                "Kết thúc và trả đúng thời gian đã đỗ.",
+                "Ends now; you pay for the time you parked.",
+            )
+            .to_owned(),
+        (false, true) => format!(
+            "{} {back}.",
+            lang.t(
+                "Kết thúc bây giờ thì được trả lại",
+                "Ending now gives you back"
+            ),
+        ),
+        (false, false) => lang
+            .t(
+                "Kết thúc bây giờ không được trả lại tiền.",
+                "Ending now gives nothing back.",
+            )
+            .to_owned(),
+    };
+    view! {
+        <details>
+            <summary>{lang.t("Kết thúc sớm", "Leave early")}</summary>
+            <form method="post" action=format!("{home}/stop")>
+                <p>{text}</p>
+                <button>{lang.t("Kết thúc bây giờ", "End it now")}</button>
+            </form>
+            <p class="note">{lang.t(
+                "Khi cảm biến thấy xe đã rời chỗ, phiên tự kết thúc.",
+                "When the sensor sees that you have left, this ends by itself.",
+            )}</p>
+        </details>
+    }
+}
+
+fn corrections(home: &str, session: &Session, now: Timestamp, lang: Lang) -> impl IntoView + use<> {
+    let plate = (now <= session.created_at + PLATE_WINDOW).then(|| {
+        view! {
+            <form method="post" action=format!("{home}/plate")>
+                <label class="field">
+                    <span>{lang.t("Biển số đúng", "The right plate")}</span>
+                    <input name="plate" required minlength="4" maxlength="20" autocomplete="off" autocapitalize="characters" value=session.plate.reveal().to_owned() />
+                </label>
+                <button>{lang.t("Sửa biển số", "Correct the plate")}</button>
+            </form>
+        }
+    });
+    view! {
+        <details>
+            <summary>{lang.t("Sai biển số hoặc sai chỗ?", "Wrong plate or wrong bay?")}</summary>
+            {plate}
+            <form method="post" action=format!("{home}/bay")>
+                <label class="field">
+                    <span>{lang.t("Mã chỗ đúng", "The right bay's code")}</span>
+                    <input name="bay" required maxlength="40" autocomplete="off" autocapitalize="characters" />
+                </label>
+                <button>{lang.t("Chuyển chỗ", "Move there")}</button>
+            </form>
+        </details>
+    }
+}

@@ -1,0 +1,299 @@
+//! `/staff/money`: disputes to answer, money without an owner, refunds that people must pay.
+
+use api::service::dispute::{self, LIST_MAX, Verdict};
+use api::service::staff::{self, COOKIE};
+use api::{ApiError, App};
+use axum::extract::{Form, Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono_tz::Tz;
+use domain::dispute::DisputeReason;
+use domain::id::{DisputeId, RefundId};
+use domain::money::Vnd;
+use leptos::prelude::*;
+use serde::Deserialize;
+use store::dispute::Dispute;
+use store::refund::Refund;
+use store::staff::{Staff, SuspendedNotice};
+
+use super::document::Document;
+use super::parts::clock;
+use super::payment::gateway_name;
+use super::staff::{login_page, staff_bar};
+use super::{Reader, problem};
+use crate::lang::Lang;
+
+const ROWS: i64 = 100;
+
+struct Work {
+    disputes: Vec<Dispute>,
+    suspense: Vec<SuspendedNotice>,
+    refunds: Vec<Refund>,
+}
+
+/// `/staff/money`.
+pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
+    let who = match signed_in(&app, &headers).await {
+        Ok(who) => who,
+        Err(ApiError::Unauthorized) => return login_page(&reader, None),
+        Err(error) => return problem(&reader, &error),
+    };
+    let work = match load(&app, &who).await {
+        Ok(work) => work,
+        Err(error) => return problem(&reader, &error),
+    };
+    let lang = reader.lang;
+    let title = lang.t("Khiếu nại và hoàn tiền", "Disputes and refunds");
+    let tz = app.city.timezone;
+    Document {
+        title,
+        active: "/staff",
+        live: None,
+    }
+    .page(&reader, move || {
+        let city = who.operator.is_none();
+        view! {
+            {staff_bar(&who, lang)}
+            <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
+            <h1>{title}</h1>
+            {disputes_view(work.disputes, tz, lang)}
+            {city.then(|| refunds_view(work.refunds, tz, lang))}
+            {city.then(|| suspense_view(work.suspense, tz, lang))}
+        }
+    })
+}
+
+async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Staff, ApiError> {
+    staff::find(app, api::extract::cookie(headers, COOKIE), App::now()).await
+}
+
+async fn load(app: &App, who: &Staff) -> Result<Work, ApiError> {
+    let city = who.operator.is_none();
+    Ok(Work {
+        disputes: app
+            .store
+            .disputes_open(who.operator.as_deref(), LIST_MAX)
+            .await?,
+        suspense: match city {
+            true => app.store.suspense_list(ROWS).await?,
+            false => Vec::new(),
+        },
+        refunds: match city {
+            true => app.store.refunds_manual(ROWS).await?,
+            false => Vec::new(),
+        },
+    })
+}
+
+#[derive(Deserialize)]
+pub(crate) struct DecisionForm {
+    decision: String,
+    #[serde(default)]
+    answer: String,
+}
+
+/// `POST /staff/money/disputes/{id}`: refunds all that is left, or refuses.
+pub(crate) async fn decide(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<DisputeId>,
+    headers: HeaderMap,
+    Form(form): Form<DecisionForm>,
+) -> Response {
+    let verdict = match form.decision.as_str() {
+        "refund" => Verdict::Refund(None),
+        _ => Verdict::Refuse,
+    };
+    let done = async {
+        let who = signed_in(&app, &headers).await?;
+        dispute::decide(&app, id, &who, verdict, &form.answer, App::now()).await
+    };
+    back(&reader, done.await.map(|_| ()))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct GiveBackForm {
+    gateway: String,
+    bank_ref: String,
+}
+
+/// `POST /staff/money/suspense`: gives money without an owner back.
+pub(crate) async fn give_back(
+    State(app): State<App>,
+    reader: Reader,
+    headers: HeaderMap,
+    Form(form): Form<GiveBackForm>,
+) -> Response {
+    let done = async {
+        let who = signed_in(&app, &headers).await?;
+        dispute::give_back(&app, &form.gateway, &form.bank_ref, &who, App::now()).await
+    };
+    back(&reader, done.await.map(|_| ()))
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PaidBackForm {
+    gateway_ref: String,
+}
+
+/// `POST /staff/money/refunds/{id}`: notes that people have paid a refund.
+pub(crate) async fn paid_back(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<RefundId>,
+    headers: HeaderMap,
+    Form(form): Form<PaidBackForm>,
+) -> Response {
+    let done = async {
+        let who = signed_in(&app, &headers).await?;
+        dispute::paid_back(&app, id, &form.gateway_ref, &who, App::now()).await
+    };
+    back(&reader, done.await)
+}
+
+fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
+    match done {
+        // Somebody else was quicker: the list shows it.
+        Ok(()) | Err(ApiError::Conflict(_)) => Redirect::to("/staff/money").into_response(),
+        Err(ApiError::Unauthorized) => login_page(reader, None),
+        Err(error) => problem(reader, &error),
+    }
+}
+
+/// What a driver objects to, in words.
+pub(crate) const fn reason_words(reason: DisputeReason, lang: Lang) -> &'static str {
+    match reason {
+        DisputeReason::WrongBay => lang.t("Nhầm chỗ", "Wrong bay"),
+        DisputeReason::DoubleCharge => lang.t("Bị thu hai lần", "Charged twice"),
+        DisputeReason::WrongAmount => lang.t("Sai số tiền", "Wrong amount"),
+        DisputeReason::LeftEarly => lang.t("Đã rời sớm", "Left early"),
+        DisputeReason::CouldNotPark => lang.t("Không đỗ được", "Could not park"),
+        DisputeReason::Other => lang.t("Lý do khác", "Something else"),
+    }
+}
+
+fn disputes_view(rows: Vec<Dispute>, tz: Tz, lang: Lang) -> impl IntoView {
+    let now = App::now();
+    let empty = rows.is_empty();
+    let row = move |dispute: Dispute| {
+        let left = dispute
+            .amount_vnd
+            .checked_sub(dispute.refunded_vnd)
+            .unwrap_or_default();
+        view! {
+            <li class="dispute">
+                <p>
+                    <b>{reason_words(dispute.reason, lang)}</b> " · " {dispute.bay} " · "
+                    {clock(dispute.opened_at, tz, now)} " · "
+                    <a href=format!("/r/{}", dispute.receipt)>{lang.t("biên lai", "receipt")} " " {dispute.amount_vnd.to_string()}</a>
+                </p>
+                {(!dispute.text.is_empty()).then(|| view! { <blockquote>{dispute.text}</blockquote> })}
+                <form method="post" action=format!("/staff/money/disputes/{}", dispute.id)>
+                    <label class="field">
+                        <span>{lang.t("Trả lời cho lái xe", "Answer to the driver")}</span>
+                        <input name="answer" maxlength="2000" autocomplete="off" />
+                    </label>
+                    <div class="pay-buttons">
+                        {(left > Vnd::ZERO).then(|| view! {
+                            <button class="primary" name="decision" value="refund">{lang.t("Hoàn ", "Refund ")} {left.to_string()}</button>
+                        })}
+                        <button name="decision" value="refuse">{lang.t("Từ chối", "Refuse")}</button>
+                    </div>
+                </form>
+            </li>
+        }
+    };
+    view! {
+        <section class="card">
+            <h2>{lang.t("Khiếu nại", "Disputes")}</h2>
+            {empty.then(|| view! { <p class="empty">{lang.t("Không có.", "None.")}</p> })}
+            <ul class="disputes">{rows.into_iter().map(row).collect_view()}</ul>
+        </section>
+    }
+}
+
+fn refunds_view(rows: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
+    let now = App::now();
+    let empty = rows.is_empty();
+    let row = move |refund: Refund| {
+        view! {
+            <tr>
+                <td>{clock(refund.created_at, tz, now)}</td>
+                <td>{gateway_name(&refund.gateway)} " " <code>{refund.bank_ref}</code></td>
+                <td>{refund.note.unwrap_or_default()}</td>
+                <td class="amount">{refund.amount_vnd.to_string()}</td>
+                <td>
+                    <form class="inline" method="post" action=format!("/staff/money/refunds/{}", refund.id)>
+                        <input name="gateway_ref" required maxlength="100" aria-label=lang.t("Số giao dịch", "Bank's number") placeholder=lang.t("Số giao dịch", "Bank's number") />
+                        <button>{lang.t("Đã chuyển", "Paid")}</button>
+                    </form>
+                </td>
+            </tr>
+        }
+    };
+    view! {
+        <section class="card">
+            <h2>{lang.t("Phải trả bằng tay", "To be paid by hand")}</h2>
+            <p class="note">{lang.t(
+                "Cổng thanh toán không tự trả được. Chuyển khoản cho người trả rồi ghi số giao dịch.",
+                "The gateway cannot give these back. Transfer the money to the payer, then note the bank's number.",
+            )}</p>
+            {empty.then(|| view! { <p class="empty">{lang.t("Không có.", "None.")}</p> })}
+            <div class="scroll"><table class="grid"><tbody>{rows.into_iter().map(row).collect_view()}</tbody></table></div>
+        </section>
+    }
+}
+
+fn suspense_view(rows: Vec<SuspendedNotice>, tz: Tz, lang: Lang) -> impl IntoView {
+    let now = App::now();
+    let empty = rows.is_empty();
+    let why = move |outcome: &str| match outcome {
+        "amount_differs" => lang.t("sai số tiền", "another amount"),
+        "unknown_reference" => lang.t("không rõ nội dung", "unknown reference"),
+        "paid_twice" => lang.t("trả hai lần", "paid twice"),
+        "late" => lang.t("trả sau hạn", "too late"),
+        "contradicts" => lang.t("trùng số giao dịch", "number used twice"),
+        _ => lang.t("khác tiền tệ", "another currency"),
+    };
+    let action = move |row: &SuspendedNotice| match row.refund_status.as_deref() {
+        Some("done") => lang.t("đã trả lại", "given back").into_any(),
+        Some("manual") => lang.t("trả bằng tay", "to be paid by hand").into_any(),
+        Some(_) => lang.t("đang trả lại", "on its way back").into_any(),
+        None if row.currency == "VND" && row.amount_vnd > 0 => view! {
+            <form class="inline" method="post" action="/staff/money/suspense">
+                <input type="hidden" name="gateway" value=row.gateway.clone() />
+                <input type="hidden" name="bank_ref" value=row.bank_ref.clone() />
+                <button>{lang.t("Trả lại", "Give back")}</button>
+            </form>
+        }
+        .into_any(),
+        None => ().into_any(),
+    };
+    let row = move |row: SuspendedNotice| {
+        let amount = match row.currency.as_str() {
+            "VND" => Vnd::new(row.amount_vnd).to_string(),
+            other => format!("{} {other}", row.amount_vnd),
+        };
+        let action = action(&row);
+        view! {
+            <tr>
+                <td>{clock(row.paid_at, tz, now)}</td>
+                <td>{gateway_name(&row.gateway)} " " <code>{row.bank_ref}</code></td>
+                <td>{why(&row.outcome)}</td>
+                <td class="amount">{amount}</td>
+                <td>{action}</td>
+            </tr>
+        }
+    };
+    view! {
+        <section class="card">
+            <h2>{lang.t("Tiền chưa có chủ", "Money without an owner")}</h2>
+            <p class="note">{lang.t(
+                "Đã vào tài khoản nhưng không khớp khoản nào. Biết của ai thì tự trả lại; còn lại chờ nhân viên.",
+                "It arrived but pays for nothing. Where the payer is known it goes back by itself; the rest waits for you.",
+            )}</p>
+            {empty.then(|| view! { <p class="empty">{lang.t("Không có.", "None.")}</p> })}
+            <div class="scroll"><table class="grid"><tbody>{rows.into_iter().map(row).collect_view()}</tbody></table></div>
+        </section>
+    }
+}

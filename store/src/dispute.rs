@@ -1,0 +1,293 @@
+//! Drivers' objections, and what staff decide.
+
+use domain::Timestamp;
+use domain::dispute::{DisputeReason, DisputeStatus};
+use domain::id::{DisputeId, PaymentId, ReceiptId, RefundId, SessionId};
+use domain::money::Vnd;
+use domain::refund::RefundGround;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::audit::{Audit, audit_insert};
+use crate::idempotency::{Claim, Intent, claim};
+use crate::staff::Staff;
+use crate::{Store, StoreError, corrupt};
+
+/// A dispute as it is kept.
+#[derive(Clone, Debug)]
+pub struct Dispute {
+    /// Its identity.
+    pub id: DisputeId,
+    /// The receipt that it objects to.
+    pub receipt: ReceiptId,
+    /// What was paid.
+    pub amount_vnd: Vnd,
+    /// What has gone back of it.
+    pub refunded_vnd: Vnd,
+    /// The lot's code.
+    pub lot: String,
+    /// The bay's code.
+    pub bay: String,
+    /// The operator's code.
+    pub operator: String,
+    /// What the driver objects to.
+    pub reason: DisputeReason,
+    /// In the driver's words.
+    pub text: String,
+    /// Where it stands.
+    pub status: DisputeStatus,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// What staff said.
+    pub answer: Option<String>,
+    /// When they did.
+    pub answered_at: Option<Timestamp>,
+}
+
+/// What staff decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// For the driver: this much goes back, or all that is left.
+    Refund(Option<Vnd>),
+    /// Against.
+    Refuse,
+}
+
+/// What became of a dispute that was to be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Opened {
+    /// It is open now, or was by the same intent.
+    Dispute(DisputeId),
+    /// Another one is open for the receipt.
+    OpenAlready,
+    /// The key belongs to another request.
+    KeyMismatch,
+}
+
+impl Store {
+    /// Opens a dispute, once per intent.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is no such receipt.
+    pub async fn dispute_open(
+        &self,
+        id: DisputeId,
+        receipt: ReceiptId,
+        reason: DisputeReason,
+        text: &str,
+        intent: &Intent,
+        now: Timestamp,
+    ) -> Result<Opened, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let session: Option<Uuid> =
+            sqlx::query_scalar("SELECT session_id FROM receipt WHERE receipt_id = $1")
+                .bind(receipt.0)
+                .fetch_optional(&mut *tx)
+                .await?;
+        let session = session.ok_or(StoreError::NotFound("receipt"))?;
+        match claim(&mut tx, "dispute", &[(intent, id.0)], now)
+            .await?
+            .first()
+        {
+            Some(Claim::New) => {}
+            Some(Claim::Done(id)) => return Ok(Opened::Dispute(DisputeId(*id))),
+            _ => return Ok(Opened::KeyMismatch),
+        }
+        let opened = sqlx::query(
+            "INSERT INTO dispute (dispute_id, receipt_id, reason, text, status, opened_at)
+             VALUES ($1, $2, $3, $4, 'open', $5)
+             ON CONFLICT (receipt_id) WHERE status = 'open' DO NOTHING",
+        )
+        .bind(id.0)
+        .bind(receipt.0)
+        .bind(reason.code())
+        .bind(text.replace('\0', " "))
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        if opened.rows_affected() == 0 {
+            return Ok(Opened::OpenAlready);
+        }
+        let audit = Audit {
+            session: Some(SessionId(session)),
+            dispute: Some(id),
+            detail: serde_json::json!({ "reason": reason }),
+            ..Audit::new("driver", "dispute.open")
+        };
+        audit_insert(&mut tx, &audit, now).await?;
+        tx.commit().await?;
+        Ok(Opened::Dispute(id))
+    }
+
+    /// The disputes of a receipt, newest first.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn receipt_disputes(&self, receipt: ReceiptId) -> Result<Vec<Dispute>, StoreError> {
+        let rows: Vec<DisputeRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+            "{DISPUTE} WHERE receipt_id = $1 ORDER BY opened_at DESC"
+        )))
+        .bind(receipt.0)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(DisputeRow::dispute).collect()
+    }
+
+    /// Open disputes, oldest first: those of one operator's lots, or all.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn disputes_open(
+        &self,
+        operator: Option<&str>,
+        limit: i64,
+    ) -> Result<Vec<Dispute>, StoreError> {
+        let rows: Vec<DisputeRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+            "{DISPUTE} WHERE dispute.status = 'open' AND ($1::text IS NULL OR operator.code = $1)
+             ORDER BY opened_at LIMIT $2"
+        )))
+        .bind(operator)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(DisputeRow::dispute).collect()
+    }
+
+    /// Decides a dispute, in one transaction with the refund where there is one. Staff of an
+    /// operator decide about its lots only. `None` where it was decided before.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none that they may decide;
+    /// [`StoreError::Constraint`] `refund_within_money` where less is left to give back.
+    pub async fn dispute_decide(
+        &self,
+        id: DisputeId,
+        staff: &Staff,
+        decision: &Decision,
+        answer: &str,
+        now: Timestamp,
+    ) -> Result<Option<DisputeStatus>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let found: Option<(String, Uuid, Uuid, String)> = sqlx::query_as(
+            "SELECT dispute.status, payment_id, session_id, operator.code
+             FROM dispute JOIN receipt USING (receipt_id) JOIN operator USING (operator_id)
+             WHERE dispute_id = $1 FOR UPDATE OF dispute",
+        )
+        .bind(id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let (status, payment, session, operator) = found
+            .filter(|row| staff.operator.as_ref().is_none_or(|own| *own == row.3))
+            .ok_or(StoreError::NotFound("dispute"))?;
+        let _ = operator;
+        if status != DisputeStatus::Open.code() {
+            return Ok(None);
+        }
+        let actor = format!("staff:{}", staff.login);
+        let (status, refund): (DisputeStatus, Option<RefundId>) = match decision {
+            Decision::Refuse => (DisputeStatus::Refused, None),
+            Decision::Refund(amount) => {
+                let amount = match amount {
+                    Some(amount) => *amount,
+                    None => left_of(&mut tx, PaymentId(payment)).await?,
+                };
+                let refund = self
+                    .payment_refund_in(
+                        &mut tx,
+                        PaymentId(payment),
+                        amount,
+                        RefundGround::Dispute,
+                        &actor,
+                        now,
+                    )
+                    .await?;
+                (DisputeStatus::Refunded, Some(refund))
+            }
+        };
+        sqlx::query(
+            "UPDATE dispute SET status = $2, answer = $3, answered_at = $4, staff_id = $5,
+                                refund_id = $6
+             WHERE dispute_id = $1",
+        )
+        .bind(id.0)
+        .bind(status.code())
+        .bind(answer.replace('\0', " "))
+        .bind(now)
+        .bind(staff.staff_id)
+        .bind(refund.map(|id| id.0))
+        .execute(&mut *tx)
+        .await?;
+        let audit = Audit {
+            session: Some(SessionId(session)),
+            payment: Some(PaymentId(payment)),
+            refund,
+            dispute: Some(id),
+            detail: serde_json::json!({ "status": status }),
+            ..Audit::new(actor, "dispute.decide")
+        };
+        audit_insert(&mut tx, &audit, now).await?;
+        tx.commit().await?;
+        Ok(Some(status))
+    }
+}
+
+/// What has not gone back of a payment.
+async fn left_of(tx: &mut sqlx::PgConnection, payment: PaymentId) -> Result<Vnd, StoreError> {
+    let left: i64 = sqlx::query_scalar(
+        "SELECT amount_vnd - (SELECT coalesce(sum(refund.amount_vnd), 0)::bigint FROM refund
+                              WHERE refund.payment_id = payment.payment_id)
+         FROM payment WHERE payment_id = $1",
+    )
+    .bind(payment.0)
+    .fetch_one(tx)
+    .await?;
+    Ok(Vnd::new(left))
+}
+
+const DISPUTE: &str =
+    "SELECT dispute_id, receipt_id, receipt.amount_vnd, lot.code AS lot, bay.code AS bay,
+            operator.code AS operator, reason, text, dispute.status, opened_at, answer, answered_at,
+            (SELECT coalesce(sum(refund.amount_vnd), 0)::bigint FROM refund
+             WHERE refund.payment_id = receipt.payment_id) AS refunded_vnd
+     FROM dispute JOIN receipt USING (receipt_id) JOIN lot ON lot.lot_id = receipt.lot_id
+          JOIN bay ON bay.bay_id = receipt.bay_id
+          JOIN operator ON operator.operator_id = receipt.operator_id";
+
+#[derive(FromRow)]
+struct DisputeRow {
+    dispute_id: Uuid,
+    receipt_id: Uuid,
+    amount_vnd: i64,
+    refunded_vnd: i64,
+    lot: String,
+    bay: String,
+    operator: String,
+    reason: String,
+    text: String,
+    status: String,
+    opened_at: Timestamp,
+    answer: Option<String>,
+    answered_at: Option<Timestamp>,
+}
+
+impl DisputeRow {
+    fn dispute(self) -> Result<Dispute, StoreError> {
+        Ok(Dispute {
+            id: DisputeId(self.dispute_id),
+            receipt: ReceiptId(self.receipt_id),
+            amount_vnd: Vnd::new(self.amount_vnd),
+            refunded_vnd: Vnd::new(self.refunded_vnd),
+            reason: DisputeReason::from_code(&self.reason)
+                .ok_or_else(|| corrupt("dispute reason", &self.reason))?,
+            status: DisputeStatus::from_code(&self.status)
+                .ok_or_else(|| corrupt("dispute status", &self.status))?,
+            lot: self.lot,
+            bay: self.bay,
+            operator: self.operator,
+            text: self.text,
+            opened_at: self.opened_at,
+            answer: self.answer,
+            answered_at: self.answered_at,
+        })
+    }
+}
