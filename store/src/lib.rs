@@ -20,6 +20,7 @@ pub mod session;
 pub mod settlement;
 pub mod staff;
 mod stay;
+pub mod tariff;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 

@@ -181,6 +181,16 @@ impl Tariff {
         }
     }
 
+    /// The tariff as far as it has priced anything by `today`: without the holidays of later days,
+    /// which a city names year by year.
+    pub fn past(&self, today: NaiveDate) -> Self {
+        let known = self.holidays.iter().filter(|day| **day <= today);
+        Self {
+            holidays: known.copied().collect(),
+            ..self.clone()
+        }
+    }
+
     /// The rule of that day, counted from 1970-01-01; `None` where the ordinary prices hold.
     pub(super) fn day_rule(&self, epoch_day: i64) -> Option<&DayRule> {
         let names = |day| self.days.iter().find(|rule| rule.on.contains(&day));

@@ -72,7 +72,7 @@ pub(super) fn charge(subject: &Subject<'_>, clock: Clock, rate: Vnd, units: i64)
             vi.push_str(" giờ: ");
             en.push_str("After ");
             hours(&mut en, first);
-            en.push_str(" hours: ");
+            en.push_str(if first == 60 { " hour: " } else { " hours: " });
         }
     }
     for text in [&mut vi, &mut en] {
