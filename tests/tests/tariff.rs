@@ -127,7 +127,7 @@ async fn a_price_in_force_is_never_changed() {
     assert!(!done);
     assert!(
         complaint.contains(
-            "city.toml:4: zone centre, car from 1970-01-01 07:00: this version is in force"
+            "city.toml:4: zone centre, car from 1970-01-01 08:00: this version is in force"
         ),
         "{complaint}"
     );
@@ -148,6 +148,34 @@ async fn a_price_in_force_is_never_changed() {
         "{complaint}"
     );
     assert_eq!(city.database.count("tariff").await, 1);
+}
+
+#[tokio::test]
+async fn holidays_to_come_may_be_added_to_a_price_in_force() {
+    let city = City::new().await;
+    let holidays = |days: &str| format!("holidays = [2024-01-01, {days}]\n");
+    let tariff = "
+[[tariff]]
+zones = [\"centre\"]
+class = \"motorbike\"
+effective_from = 2020-01-01
+blocks = [{ rate_vnd = 5_000, per_min = 60 }]
+[[tariff.days]]
+on = [\"holiday\"]
+vi = \"Lễ\"
+en = \"Holiday\"
+blocks = [{ rate_vnd = 9_000, per_min = 60 }]
+";
+    let year = chrono::Datelike::year(&Utc::now());
+    let (next, later) = (format!("{}-01-01", year + 1), format!("{}-01-01", year + 2));
+    // Motorbikes had no price: one may be given them afterwards.
+    assert_eq!(city.done(&[&holidays(&next), tariff]).await, ["added"]);
+    let both = holidays(&format!("{next}, {later}"));
+    assert_eq!(city.done(&[&both, tariff]).await, ["holidays"]);
+    assert_eq!(city.done(&[&both, tariff]).await, ["unchanged"]);
+    let past = holidays(&format!("2024-02-10, {next}, {later}"));
+    let (done, _, complaint) = city.import(&[&past, tariff], &[]).await;
+    assert!(!done && complaint.contains("is in force"), "{complaint}");
 }
 
 #[tokio::test]

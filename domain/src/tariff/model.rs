@@ -3,6 +3,7 @@
 use chrono::{NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
 
+use super::clock::time_of_day;
 use super::pass::PassOffer;
 use super::refund::Unused;
 use crate::Timestamp;
@@ -221,6 +222,18 @@ impl Block {
         Self {
             until_min: Some(until_min),
             ..Self::open(rate_vnd, per_min)
+        }
+    }
+}
+
+impl Window {
+    /// Whether clocks that show `time` since midnight are in it.
+    pub(super) fn holds(&self, time: i64) -> bool {
+        let (from, to) = (time_of_day(self.from), time_of_day(self.to));
+        if from < to {
+            from <= time && time < to
+        } else {
+            time >= from || time < to
         }
     }
 }

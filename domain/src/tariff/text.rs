@@ -1,7 +1,7 @@
 //! The words of a quote's lines, in Vietnamese and English.
 //!
-//! Written without `core::fmt`: a city asks for a million quotes to draw one report, and the words
-//! are most of the work.
+//! Written without `core::fmt`: the words are most of the work of a quote, and a pay page asks for
+//! dozens of quotes.
 
 use super::clock::Clock;
 use super::{Block, DayRule, Ground, PassKind, Tariff, Window};
