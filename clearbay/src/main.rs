@@ -54,6 +54,9 @@ enum Command {
     /// Send recorded occupancy through the broker and account for every row.
     #[command(subcommand)]
     Replay(command::replay::Replay),
+    /// Import tariffs from a file, and explain prices.
+    #[command(subcommand)]
+    Tariff(command::tariff::Tariff),
     /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
     Demo(command::demo::Demo),
 }
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
             Command::Ledger(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
             Command::Replay(command) => command.run().await,
+            Command::Tariff(command) => command.run().await,
             Command::Demo(command) => command.run().await,
         }
     });

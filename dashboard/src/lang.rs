@@ -31,7 +31,7 @@ impl Lang {
     }
 
     /// One text of two.
-    pub const fn t(self, vi: &'static str, en: &'static str) -> &'static str {
+    pub const fn t<'a>(self, vi: &'a str, en: &'a str) -> &'a str {
         match self {
             Self::Vi => vi,
             Self::En => en,

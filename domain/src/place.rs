@@ -202,6 +202,9 @@ impl Place {
             bays().filter_map(|b| b.device.as_ref()).map(|d| &d.id),
         )?;
         for zone in &self.zones {
+            let version = |t: &Tariff| format!("{} {} {}", zone.code, t.class, t.effective_from);
+            let versions: Vec<String> = zone.tariffs.iter().map(version).collect();
+            unique("tariff", versions.iter())?;
             for tariff in &zone.tariffs {
                 tariff.validate().map_err(|reason| PlaceError::Tariff {
                     zone: zone.code.clone(),

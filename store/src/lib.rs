@@ -26,6 +26,7 @@ pub mod session_change;
 pub mod settlement;
 pub mod staff;
 mod stay;
+pub mod tariff;
 pub mod wallet;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");

@@ -62,7 +62,7 @@ pub struct CityInfo {
     pub timezone: Tz,
 }
 
-fn zone_name(text: &str) -> Result<Tz, StoreError> {
+pub(crate) fn zone_name(text: &str) -> Result<Tz, StoreError> {
     text.parse().map_err(|why| corrupt("time zone", why))
 }
 

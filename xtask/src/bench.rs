@@ -10,7 +10,7 @@ use crate::{say, supervise};
 /// Print figures of speed, one `name: figure` a line, ratios first.
 #[derive(Debug, clap::Args)]
 pub struct Bench {
-    /// Which: ingest, live; all of them where none is named.
+    /// Which: ingest, live, tariff; all of them where none is named.
     names: Vec<String>,
 }
 

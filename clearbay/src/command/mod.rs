@@ -7,6 +7,7 @@ pub mod migrate;
 pub mod replay;
 pub mod serve;
 pub mod simulate;
+pub mod tariff;
 
 use store::{Engine, Store};
 

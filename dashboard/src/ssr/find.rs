@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::response::Response;
 use domain::board::{BaySummary, LotSummary, Occupancy};
 use domain::place::VehicleClass;
-use domain::tariff::{Pricing, Tariff, in_force};
+use domain::tariff::{Block, Pricing, Tariff, in_force};
 use leptos::prelude::*;
 
 use super::document::Document;
@@ -168,38 +168,53 @@ fn drawn(bay: &BaySummary, shape: Shape, lang: Lang) -> impl IntoView + use<> {
     }
 }
 
-fn price_board(tariff: Tariff, lang: Lang) -> impl IntoView {
-    let unit = |minutes: u32| lang.duration(chrono::TimeDelta::minutes(i64::from(minutes)));
-    let rows: Vec<(String, String)> = match &tariff.pricing {
-        Pricing::Blocks(blocks) => blocks
-            .iter()
-            .scan(0, |from, block| {
-                let start = std::mem::replace(from, block.until_min.unwrap_or(u32::MAX));
-                let span = match block.until_min {
-                    _ if blocks.len() == 1 => lang.t("Mọi lúc", "Any time").to_owned(),
-                    Some(end) => format!("{}–{}", start / 60, unit(end)),
-                    None => format!("{} {}", lang.t("Sau", "After"), unit(start)),
-                };
-                Some((
-                    span,
-                    format!("{} / {}", block.rate_vnd, unit(block.per_min)),
-                ))
-            })
-            .collect(),
+/// What is charged for what, as a price board says it.
+fn price_rows(pricing: &Pricing, lang: Lang) -> Vec<(String, String)> {
+    match pricing {
+        Pricing::Blocks(blocks) => block_rows(blocks, lang),
         Pricing::Windows(windows) => windows
             .iter()
-            .map(|window| {
-                let name = match lang {
-                    Lang::Vi => &window.name_vi,
-                    Lang::En => &window.name_en,
-                };
-                (
-                    name.clone(),
-                    format!("{} / {}", window.rate_vnd, lang.t("lượt", "stay")),
-                )
+            .flat_map(|window| {
+                let name = lang.t(&window.name_vi, &window.name_en);
+                if window.blocks.is_empty() {
+                    let rate = format!("{} / {}", window.rate_vnd, lang.t("lượt", "stay"));
+                    return vec![(name.to_owned(), rate)];
+                }
+                let rows = block_rows(&window.blocks, lang).into_iter();
+                rows.map(|(span, rate)| (format!("{name}: {span}"), rate))
+                    .collect()
             })
             .collect(),
-    };
+    }
+}
+
+fn block_rows(blocks: &[Block], lang: Lang) -> Vec<(String, String)> {
+    let unit = |minutes: u32| lang.duration(chrono::TimeDelta::minutes(i64::from(minutes)));
+    blocks
+        .iter()
+        .scan(0, |from, block| {
+            let start = std::mem::replace(from, block.until_min.unwrap_or(u32::MAX));
+            let span = match block.until_min {
+                _ if blocks.len() == 1 => lang.t("Mọi lúc", "Any time").to_owned(),
+                Some(end) => format!("{}–{}", start / 60, unit(end)),
+                None => format!("{} {}", lang.t("Sau", "After"), unit(start)),
+            };
+            Some((
+                span,
+                format!("{} / {}", block.rate_vnd, unit(block.per_min)),
+            ))
+        })
+        .collect()
+}
+
+fn price_board(tariff: Tariff, lang: Lang) -> impl IntoView {
+    let unit = |minutes: u32| lang.duration(chrono::TimeDelta::minutes(i64::from(minutes)));
+    let mut rows = price_rows(&tariff.pricing, lang);
+    for rule in &tariff.days {
+        let name = lang.t(&rule.name_vi, &rule.name_en);
+        let prices = price_rows(&rule.pricing, lang).into_iter();
+        rows.extend(prices.map(|(span, rate)| (format!("{name}: {span}"), rate)));
+    }
     let notes = [
         (tariff.free_min > 0).then(|| {
             format!(
@@ -211,6 +226,10 @@ fn price_board(tariff: Tariff, lang: Lang) -> impl IntoView {
         tariff
             .cap_24h_vnd
             .map(|cap| format!("{} {cap} / 24 h", lang.t("Tối đa", "At most"))),
+        tariff.cap_day_vnd.map(|cap| {
+            let (most, day) = (lang.t("Tối đa", "At most"), lang.t("ngày", "day"));
+            format!("{most} {cap} / {day}")
+        }),
     ];
     let notes: Vec<String> = notes.into_iter().flatten().collect();
     view! {

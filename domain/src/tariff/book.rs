@@ -54,7 +54,8 @@ impl<'a> TariffBook<'a> {
         self.priced(from, to, None)
     }
 
-    /// As [`TariffBook::quote`], for the holder of a pass. Time that the pass covers is free and
+    /// As [`TariffBook::quote`], for the holder of a pass; that it is for this class and zone is for
+    /// the caller to see. Time that the pass covers is free and
     /// does not carry the rest into later blocks; where that would cost more, as later blocks may
     /// be cheaper, the ordinary price holds.
     ///

@@ -3,6 +3,7 @@
 use chrono::{NaiveDate, NaiveTime};
 use serde::{Deserialize, Serialize};
 
+use super::clock::time_of_day;
 use super::pass::PassOffer;
 use super::refund::Unused;
 use crate::Timestamp;
@@ -181,6 +182,16 @@ impl Tariff {
         }
     }
 
+    /// The tariff as far as it has priced anything by `today`: without the holidays of later days,
+    /// which a city names year by year.
+    pub fn past(&self, today: NaiveDate) -> Self {
+        let known = self.holidays.iter().filter(|day| **day <= today);
+        Self {
+            holidays: known.copied().collect(),
+            ..self.clone()
+        }
+    }
+
     /// The rule of that day, counted from 1970-01-01; `None` where the ordinary prices hold.
     pub(super) fn day_rule(&self, epoch_day: i64) -> Option<&DayRule> {
         let names = |day| self.days.iter().find(|rule| rule.on.contains(&day));
@@ -211,6 +222,18 @@ impl Block {
         Self {
             until_min: Some(until_min),
             ..Self::open(rate_vnd, per_min)
+        }
+    }
+}
+
+impl Window {
+    /// Whether clocks that show `time` since midnight are in it.
+    pub(super) fn holds(&self, time: i64) -> bool {
+        let (from, to) = (time_of_day(self.from), time_of_day(self.to));
+        if from < to {
+            from <= time && time < to
+        } else {
+            time >= from || time < to
         }
     }
 }

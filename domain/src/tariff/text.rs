@@ -1,7 +1,7 @@
 //! The words of a quote's lines, in Vietnamese and English.
 //!
-//! Written without `core::fmt`: a city asks for a million quotes to draw one report, and the words
-//! are most of the work.
+//! Written without `core::fmt`: the words are most of the work of a quote, and a pay page asks for
+//! dozens of quotes.
 
 use super::clock::Clock;
 use super::{Block, DayRule, Ground, PassKind, Tariff, Window};
@@ -72,7 +72,7 @@ pub(super) fn charge(subject: &Subject<'_>, clock: Clock, rate: Vnd, units: i64)
             vi.push_str(" giờ: ");
             en.push_str("After ");
             hours(&mut en, first);
-            en.push_str(" hours: ");
+            en.push_str(if first == 60 { " hour: " } else { " hours: " });
         }
     }
     for text in [&mut vi, &mut en] {

@@ -16,10 +16,13 @@ use tests::ingesting::Ingesting;
 use tests::sensors::{Told, publish, told};
 use tests::serving::Serving;
 
+#[path = "bench/tariff.rs"]
+mod tariff;
+
 const LOTS: usize = 40;
 const BAYS_PER_LOT: usize = 50;
 const EVENTS_PER_BAY: i64 = 100;
-const NAMES: [&str; 2] = ["ingest", "live"];
+const NAMES: [&str; 3] = ["ingest", "live", "tariff"];
 /// Ten times a city's peak.
 const LIVE_PER_S: usize = 300;
 const LIVE_S: usize = 20;
@@ -39,6 +42,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("live") {
         live().await?;
+    }
+    if wanted("tariff") {
+        tariff::run()?;
     }
     Ok(())
 }

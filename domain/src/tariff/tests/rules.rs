@@ -182,9 +182,9 @@ fn hours_by_day_and_a_flat_price_by_night() {
         lines(&quote),
         [
             ("06:00:00: Hours 0 to 1: 1 × 20.000 ₫ per hour", 20_000),
-            ("06:00:00: After 1 hours: 1 × 30.000 ₫ per hour", 30_000),
+            ("06:00:00: After 1 hour: 1 × 30.000 ₫ per hour", 30_000),
             ("22:00:00: 50.000 ₫ flat", 50_000),
-            ("06:00:00: After 1 hours: 1 × 30.000 ₫ per hour", 30_000),
+            ("06:00:00: After 1 hour: 1 × 30.000 ₫ per hour", 30_000),
         ]
     );
 }

@@ -11,6 +11,10 @@ use super::{
 use crate::Timestamp;
 use crate::money::Vnd;
 
+mod span;
+
+use span::{Cap, Charged};
+
 /// A walk, with all that it has to remember. Times are microseconds since 1970.
 pub(super) struct Walk<'a> {
     /// The versions in force from the start of the stay to its end, in order.
@@ -33,53 +37,6 @@ pub(super) struct Walk<'a> {
     period: Cap,
     lines: Vec<QuoteLine>,
     total: Vnd,
-}
-
-/// Steps of one kind that follow each other: a line to be.
-struct Charged<'a> {
-    subject: Subject<'a>,
-    block: Option<&'a Block>,
-    anchor: i64,
-    day: i64,
-    from: i64,
-    to: i64,
-    rate: Vnd,
-    units: i64,
-    /// What all this costs within the block's minimum and maximum.
-    amount: Vnd,
-}
-
-/// A span within which no more than a limit is charged.
-struct Cap {
-    limit: Option<Vnd>,
-    from: i64,
-    until: i64,
-    used: Vnd,
-    /// What was not charged because of the limit.
-    off: Vnd,
-}
-
-impl Cap {
-    fn new(limit: Option<Vnd>, from: i64, until: i64) -> Self {
-        Self {
-            limit,
-            from,
-            until,
-            used: Vnd::ZERO,
-            off: Vnd::ZERO,
-        }
-    }
-
-    /// How much of `amount` may be charged.
-    fn allow(&mut self, amount: Vnd) -> Option<Vnd> {
-        let Some(limit) = self.limit else {
-            return Some(amount);
-        };
-        let allowed = amount.min(limit.checked_sub(self.used)?);
-        self.used = self.used.checked_add(allowed)?;
-        self.off = self.off.checked_add(amount.checked_sub(allowed)?)?;
-        Some(allowed)
-    }
 }
 
 impl<'a> Walk<'a> {
@@ -412,32 +369,5 @@ impl<'a> Walk<'a> {
             text: texts.0,
             text_en: texts.1,
         });
-    }
-}
-
-impl Charged<'_> {
-    fn raw(&self) -> Option<Vnd> {
-        self.rate.checked_mul(self.units)
-    }
-
-    fn bounded(&self) -> Option<Vnd> {
-        let mut amount = self.raw()?;
-        if let Some(block) = self.block {
-            amount = amount.max(block.min_vnd.unwrap_or(amount));
-            amount = amount.min(block.max_vnd.unwrap_or(amount));
-        }
-        Some(amount)
-    }
-}
-
-impl Window {
-    /// Whether clocks that show `time` since midnight are in it.
-    pub(super) fn holds(&self, time: i64) -> bool {
-        let (from, to) = (time_of_day(self.from), time_of_day(self.to));
-        if from < to {
-            from <= time && time < to
-        } else {
-            time >= from || time < to
-        }
     }
 }
