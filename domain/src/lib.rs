@@ -8,6 +8,7 @@ pub mod board;
 pub mod device;
 pub mod event;
 pub mod id;
+pub mod invoice;
 pub mod ledger;
 pub mod money;
 pub mod payment;
@@ -16,6 +17,7 @@ pub mod plate;
 pub mod session;
 pub mod stay;
 pub mod tariff;
+pub mod vat;
 pub mod vietqr;
 
 /// An instant in UTC, to the microsecond: the precision PostgreSQL keeps.
