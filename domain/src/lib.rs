@@ -14,6 +14,7 @@ pub mod money;
 pub mod payment;
 pub mod place;
 pub mod plate;
+pub mod reconcile;
 pub mod session;
 pub mod stay;
 pub mod tariff;

@@ -15,6 +15,7 @@ pub mod ledger;
 pub mod payment;
 pub mod place;
 pub mod receipt;
+mod reconcile;
 pub mod report;
 pub mod session;
 pub mod settlement;
