@@ -151,3 +151,6 @@ UPDATE receipt SET ward_id = lot.ward_id, zone_id = lot.zone_id, operator_id = l
 ALTER TABLE receipt ENABLE TRIGGER receipt_append_only;
 ALTER TABLE receipt
     ALTER COLUMN ward_id SET NOT NULL, ALTER COLUMN zone_id SET NOT NULL, ALTER COLUMN operator_id SET NOT NULL;
+
+-- A day of a gateway's money, to be compared with its statement.
+CREATE INDEX bank_notice_paid_at ON bank_notice (gateway, paid_at);

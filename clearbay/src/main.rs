@@ -57,12 +57,25 @@ enum Command {
     /// Import tariffs from a file, and explain prices.
     #[command(subcommand)]
     Tariff(command::tariff::Tariff),
+    /// Compare a gateway's statement with what was booked, and show every difference.
+    Reconcile(command::reconcile::Reconcile),
     /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
     Demo(command::demo::Demo),
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            // Not clap's own 2: that is `reconcile`'s word for money that does not agree.
+            return if error.use_stderr() {
+                ExitCode::FAILURE
+            } else {
+                ExitCode::SUCCESS
+            };
+        }
+    };
     log(&cli);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -72,7 +85,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error.into()),
     };
     let done = runtime.block_on(async {
-        match cli.command {
+        let done = match cli.command {
             Command::Migrate(command) => command.run().await,
             Command::Ingest(command) => command.run().await,
             Command::Serve(command) => command.run().await,
@@ -81,12 +94,14 @@ fn main() -> ExitCode {
             Command::Replay(command) => command.run().await,
             Command::Tariff(command) => command.run().await,
             Command::Demo(command) => command.run().await,
-        }
+            Command::Reconcile(command) => return command.run().await,
+        };
+        done.map(|()| ExitCode::SUCCESS)
     });
     // A worker that still waits for a closed connection does not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => fail(&error),
     }
 }

@@ -9,16 +9,19 @@ pub mod device;
 pub mod dispute;
 pub mod event;
 pub mod id;
+pub mod invoice;
 pub mod ledger;
 pub mod money;
 pub mod payment;
 pub mod place;
 pub mod plate;
 pub mod purchase;
+pub mod reconcile;
 pub mod refund;
 pub mod session;
 pub mod stay;
 pub mod tariff;
+pub mod vat;
 pub mod vietqr;
 
 /// An instant in UTC, to the microsecond: the precision PostgreSQL keeps.

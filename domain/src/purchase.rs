@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::money::Vnd;
 use crate::place::codes;
+use crate::vat::vat_contained;
 
 /// What is bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -55,9 +56,7 @@ impl Shares {
     /// Rates are in basis points of at most 10,000: a price of 108 with 800 contains a tax of 8.
     pub fn of(amount_vnd: Vnd, vat_bp: u16, city_share_bp: u16) -> Self {
         let amount = i128::from(amount_vnd.get());
-        let vat_bp = i128::from(vat_bp);
-        let divisor = WHOLE_BP + vat_bp;
-        let vat = (amount * vat_bp * 2 + divisor) / (divisor * 2);
+        let vat = i128::from(vat_contained(amount_vnd, vat_bp).get());
         let city = (amount - vat) * i128::from(city_share_bp).min(WHOLE_BP) / WHOLE_BP;
         // Each part is at most the whole, which fits.
         let part = |part: i128| Vnd::new(i64::try_from(part).unwrap_or_default());

@@ -138,7 +138,7 @@ fn check(name: &'static str, text: &str, most: usize) -> Result<(), VietQrError>
 }
 
 /// Tag, two-digit length, value. Values longer than 99 cannot occur: every field is checked.
-fn tlv(tag: &str, value: &str) -> String {
+pub(crate) fn tlv(tag: &str, value: &str) -> String {
     format!("{tag}{:02}{value}", value.len())
 }
 

@@ -19,6 +19,7 @@ pub mod payment;
 pub mod place;
 pub mod purchase;
 pub mod receipt;
+mod reconcile;
 pub mod refund;
 pub mod report;
 pub mod session;

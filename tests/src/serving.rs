@@ -13,6 +13,7 @@ use uuid::Uuid;
 use crate::broker::Broker;
 use crate::database::TestDatabase;
 use crate::ingesting::IngestProcess;
+use crate::sensors::{Told, publish};
 use crate::{eventually, provided};
 
 /// The key that tests share with the bank.
@@ -160,6 +161,20 @@ impl Serving {
             reference: text(&payment["reference"]),
             amount_vnd: payment["amount_vnd"].as_i64().unwrap(),
         }
+    }
+
+    /// Lets sensors speak until what they said is in the database: that many rows of a table. They
+    /// say it again and again, for a broker forgets what comes before ingest has subscribed.
+    ///
+    /// # Panics
+    /// Where it never gets there.
+    pub async fn sense(&self, messages: &[Told], count: i64, of: &str) {
+        eventually(of, || async {
+            publish(&self.broker.url, messages.to_vec()).await;
+            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            self.database.count(of).await == count
+        })
+        .await;
     }
 
     /// A POST of JSON with a session's or a wallet's token.

@@ -7,7 +7,7 @@ use domain::vietqr::VietQr;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tests::eventually;
-use tests::sensors::{publish, told};
+use tests::sensors::told;
 use tests::serving::{Open, Serving, text};
 use uuid::Uuid;
 
@@ -163,18 +163,12 @@ async fn the_sensor_ends_a_session_when_the_vehicle_has_left() {
     let city = Serving::city(80).await;
     let began = Utc::now().trunc_subsecs(6) - TimeDelta::minutes(60);
     let left = began + TimeDelta::minutes(30);
-    publish(
-        &city.broker.url,
-        vec![
-            told(&device(BAY), began - TimeDelta::minutes(1), 1, true),
-            told(&device(BAY), left, 2, false),
-        ],
-    )
-    .await;
-    eventually("the stay", || async {
-        city.database.count("stay WHERE ended_at IS NOT NULL").await == 1
-    })
-    .await;
+    let vehicle = [
+        told(&device(BAY), began - TimeDelta::minutes(1), 1, true),
+        told(&device(BAY), left, 2, false),
+    ];
+    city.sense(&vehicle, 1, "stay WHERE ended_at IS NOT NULL")
+        .await;
     // It was begun without a signal, an hour ago.
     let (session, token) = begin_offline(&city, began).await;
     let (status, payment) = city
@@ -229,11 +223,8 @@ async fn a_start_without_a_signal_is_bounded_by_its_key_and_the_sensor() {
     let city = Serving::city(80).await;
     let now = Utc::now().trunc_subsecs(6);
     let arrived = now - TimeDelta::minutes(20);
-    publish(&city.broker.url, vec![told(&device(BAY), arrived, 1, true)]).await;
-    eventually("the stay", || async {
-        city.database.count("stay").await == 1
-    })
-    .await;
+    city.sense(&[told(&device(BAY), arrived, 1, true)], 1, "stay")
+        .await;
     let send = |key: Uuid, began: DateTime<Utc>| {
         let body = json!({"bay": BAY, "plate": "30A12345", "class": "car", "minutes": 60,
             "started_at": began});
@@ -307,15 +298,12 @@ async fn one_stay_paid_twice_is_found_and_given_back() {
 async fn a_driver_is_asked_before_paying_for_the_bay_next_door() {
     let city = Serving::city(80).await;
     let now = Utc::now();
-    publish(
-        &city.broker.url,
-        vec![
-            told(&device(BAY), now - TimeDelta::minutes(3), 1, true),
-            told(&device(BAY), now - TimeDelta::minutes(2), 2, false),
-            told(&device(NEXT), now - TimeDelta::seconds(30), 1, true),
-        ],
-    )
-    .await;
+    let vehicles = [
+        told(&device(BAY), now - TimeDelta::minutes(3), 1, true),
+        told(&device(BAY), now - TimeDelta::minutes(2), 2, false),
+        told(&device(NEXT), now - TimeDelta::seconds(30), 1, true),
+    ];
+    city.sense(&vehicles, 2, "stay").await;
     eventually("both bays on the board", || async {
         let lot = city.json("/api/v1/lots/CN-01").await;
         let state = |code: &str| {

@@ -4,6 +4,7 @@ pub mod demo;
 pub mod ingest;
 pub mod ledger;
 pub mod migrate;
+pub mod reconcile;
 pub mod replay;
 pub mod serve;
 pub mod simulate;

@@ -31,7 +31,7 @@ pub use broken::{Broken, Part, Spot, TariffError};
 pub use model::{Block, Day, DayRule, Ground, Increments, Pricing, Tariff, Window};
 pub use pass::{Hours, Pass, PassKind, PassOffer};
 pub use quote::{Quote, QuoteError, QuoteLine};
-pub use refund::{Unused, vat_contained};
+pub use refund::Unused;
 
 /// The version in force for a vehicle of `class` at `at`.
 pub fn in_force(tariffs: &[Tariff], class: VehicleClass, at: Timestamp) -> Option<&Tariff> {

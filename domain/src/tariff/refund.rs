@@ -22,16 +22,6 @@ pub enum Unused {
 
 codes!(Unused { Kept = "kept", ProRata = "pro_rata", Repriced = "repriced" });
 
-/// The VAT that `amount` contains at a rate of `vat_bp` basis points, rounded half up: of 108,000
-/// at 800 (8 %) it is 8,000.
-pub fn vat_contained(amount: Vnd, vat_bp: u16) -> Vnd {
-    let whole = 10_000 + i128::from(vat_bp);
-    let contained =
-        (i128::from(amount.get()) * i128::from(vat_bp) * 2 + whole).div_euclid(2 * whole);
-    // A part of an amount fits where the amount does.
-    Vnd::new(i64::try_from(contained).unwrap_or(0))
-}
-
 impl TariffBook<'_> {
     /// What is returned of `paid` for a session of `from` to `to` that ended at `stop`, by the
     /// tariff in force at its start. Never below zero and never above `paid`.

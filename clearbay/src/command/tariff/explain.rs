@@ -6,7 +6,8 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::place::VehicleClass;
-use domain::tariff::{PassKind, Quote, Tariff, TariffBook, Unused, vat_contained};
+use domain::tariff::{PassKind, Quote, Tariff, TariffBook, Unused};
+use domain::vat::vat_contained;
 use store::Store;
 
 use super::table::{Total, table};

@@ -1,5 +1,6 @@
 //! Each rule of pricing by example.
 
+use crate::vat::vat_contained;
 use chrono_tz::Europe::Berlin;
 
 use super::*;
