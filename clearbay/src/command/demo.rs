@@ -14,7 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::Database;
-use super::serve::{ServeOptions, listen, recorder, serve};
+use super::serve::{ServeOptions, Service, listen, recorder, serve};
 use crate::shutdown;
 
 /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
@@ -88,17 +88,14 @@ impl Demo {
             welcome(address, &mqtt_url, &operators, &known, &self.example_bay()?)
         );
         let watched = tokio::spawn(watch_simulator(simulator, shutdown.clone()));
-        let served = serve(
+        let service = Service {
             store,
             secrets,
             gateways,
-            &mqtt_url,
-            &self.options,
             listener,
-            recorder()?,
-            shutdown.clone(),
-        )
-        .await;
+            metrics: recorder()?,
+        };
+        let served = serve(service, &mqtt_url, &self.options, shutdown.clone()).await;
         let _ = stop.send(true);
         watched.await?;
         ingest.await??;

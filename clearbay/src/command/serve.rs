@@ -92,18 +92,14 @@ impl Serve {
         let gateways = Gateways::from_env(|name| std::env::var(name).ok())
             .map_err(|missing| anyhow::anyhow!(missing))?;
         let (_stop, shutdown) = shutdown::on_signal()?;
-        let metrics = recorder()?;
-        serve(
+        let service = Service {
             store,
             secrets,
             gateways,
-            &self.broker.mqtt_url,
-            &self.options,
             listener,
-            metrics,
-            shutdown,
-        )
-        .await
+            metrics: recorder()?,
+        };
+        serve(service, &self.broker.mqtt_url, &self.options, shutdown).await
     }
 }
 
@@ -124,17 +120,34 @@ pub fn recorder() -> anyhow::Result<PrometheusHandle> {
         .install_recorder()?)
 }
 
+/// What is served, and with what.
+pub struct Service {
+    /// The database.
+    pub store: Store,
+    /// The keys.
+    pub secrets: Secrets,
+    /// The gateways that drivers may pay by.
+    pub gateways: Gateways,
+    /// Where requests come in.
+    pub listener: TcpListener,
+    /// What is measured.
+    pub metrics: PrometheusHandle,
+}
+
 /// Serves until told to stop, then lets requests finish.
 pub async fn serve(
-    store: Store,
-    secrets: Secrets,
-    gateways: Gateways,
+    service: Service,
     mqtt_url: &str,
     options: &ServeOptions,
-    listener: TcpListener,
-    metrics: PrometheusHandle,
     mut shutdown: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
+    let Service {
+        store,
+        secrets,
+        gateways,
+        listener,
+        metrics,
+    } = service;
     let city = store.city(&options.city).await.with_context(|| {
         format!(
             "there is no city {:?} in the database; import one, or start a demo",
