@@ -16,8 +16,15 @@ use domain::money::Vnd;
 use domain::payment::BankNotice;
 
 pub mod config;
+pub mod momo;
+mod sign;
 pub mod vietqr;
+pub mod vnpay;
 pub mod wallet;
+pub mod zalopay;
+
+#[cfg(test)]
+mod tests;
 
 /// Money to be asked for. The same order always makes the same request, so that asking again after
 /// a lost reply does not ask twice.

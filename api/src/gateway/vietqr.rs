@@ -5,14 +5,17 @@
 //! `Clearbay-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256(key, "<t>." + raw body)>`. The time is
 //! part of what is signed, so that an old message cannot be sent again later.
 
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, Method, StatusCode};
 use domain::Timestamp;
 use domain::money::Vnd;
-use domain::payment::reference;
-use domain::vietqr::{VietQr as VietQrCode, VietQrError};
-use store::place::BayPlace;
-use uuid::Uuid;
+use domain::payment::BankNotice;
+use domain::vietqr::VietQr as VietQrCode;
+use serde::{Deserialize, Serialize};
 
+use super::{
+    Answer, Ask, Asked, Call, Checkout, Distrust, Gateway, Order, RefundOrder, Refunded, Reply,
+    Standing, Taken, Webhook, Word,
+};
 use crate::secret::{equal, hmac_sha256};
 
 /// The gateway's code.
@@ -36,25 +39,6 @@ pub enum SignatureError {
     /// The signature is not that of this body under our key.
     #[error("the signature does not match")]
     Wrong,
-}
-
-/// The text and the QR payload by which a driver pays `amount_vnd` for a payment.
-///
-/// # Errors
-/// [`VietQrError`] where the operator's account does not fit the format.
-pub fn request(
-    bay: &BayPlace,
-    payment: Uuid,
-    amount_vnd: Vnd,
-) -> Result<(String, String), VietQrError> {
-    let reference = reference(payment);
-    let qr = VietQrCode {
-        bin: bay.bank_bin.clone(),
-        account: bay.bank_account.clone(),
-        amount_vnd: Some(amount_vnd.get()),
-        purpose: Some(reference.clone()),
-    };
-    Ok((reference, qr.encode()?))
 }
 
 /// Checks the signature over the raw body.
@@ -93,80 +77,150 @@ fn parts(header: &str) -> Option<(&str, &str)> {
 }
 
 /// VietQR as a gateway.
+///
+/// Giving money back goes through the bank, too, where it takes orders to pay out: a POST of
+/// `{"request_id", "to_bank_ref", "amount_vnd", "text"}` with the same signature, answered by
+/// `{"status": "done" | "pending" | "refused", "bank_ref"?, "reason"?}`. One `request_id` is paid
+/// out once, however often it is said.
+#[derive(Clone)]
 pub struct VietQr {
     /// Shared with the bank.
     pub key: Vec<u8>,
-    /// Where the bank takes orders to pay out.
+    /// Where the bank takes orders to pay out; without it people do.
     pub payout_url: Option<String>,
 }
 
 impl std::fmt::Debug for VietQr {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("VietQr")
+        f.debug_struct("VietQr")
+            .field("payout_url", &self.payout_url)
+            .finish_non_exhaustive()
     }
 }
 
-impl super::Gateway for VietQr {
+#[derive(Serialize)]
+struct Payout<'a> {
+    request_id: &'a str,
+    to_bank_ref: &'a str,
+    amount_vnd: Vnd,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct PayoutReply {
+    status: String,
+    #[serde(default)]
+    bank_ref: String,
+    #[serde(default)]
+    reason: String,
+}
+
+/// The value of the signature's header for a body sent at `now`.
+pub fn sign(key: &[u8], body: &[u8], now: Timestamp) -> String {
+    let time = now.timestamp().to_string();
+    let hash = hmac_sha256(key, &[time.as_bytes(), b".", body]);
+    format!("t={time},v1={}", hex::encode(hash))
+}
+
+impl Gateway for VietQr {
     fn code(&self) -> &'static str {
         CODE
     }
+
     fn name(&self) -> &'static str {
         "VietQR"
     }
-    fn ask(&self, order: &super::Order) -> Result<super::Ask, String> {
+
+    fn ask(&self, order: &Order) -> Result<Ask, String> {
+        let (bin, account) = order.bank.clone();
         let qr = VietQrCode {
-            bin: order.bank.0.clone(),
-            account: order.bank.1.clone(),
+            bin,
+            account,
             amount_vnd: Some(order.amount_vnd.get()),
             purpose: Some(order.reference.clone()),
         };
         let qr = qr.encode().map_err(|error| error.to_string())?;
-        Ok(super::Ask::Ready(super::Checkout {
+        Ok(Ask::Ready(Checkout {
             qr: Some(qr),
             redirect_url: None,
         }))
     }
-    fn asked(&self, _: &super::Order, _: &super::Reply) -> super::Asked {
-        super::Asked::Unknown(String::new())
+
+    fn asked(&self, _: &Order, _: &Reply) -> Asked {
+        Asked::Unknown("a bank is asked by the driver".to_owned())
     }
-    fn query(&self, _: &super::Order, _: Timestamp) -> Option<super::Call> {
+
+    fn query(&self, _: &Order, _: Timestamp) -> Option<Call> {
         None
     }
-    fn queried(&self, _: &super::Order, _: &super::Reply) -> super::Standing {
-        super::Standing::Pending(String::new())
+
+    fn queried(&self, _: &Order, _: &Reply) -> Standing {
+        Standing::Pending("a bank tells by itself".to_owned())
     }
-    fn refund(&self, _: &super::RefundOrder, _: Timestamp) -> Option<super::Call> {
+
+    fn refund(&self, refund: &RefundOrder, now: Timestamp) -> Option<Call> {
+        let url = self.payout_url.clone()?;
+        let payout = Payout {
+            request_id: &refund.reference,
+            to_bank_ref: &refund.gateway_ref,
+            amount_vnd: refund.amount_vnd,
+            text: format!("Hoan tien {}", refund.reference),
+        };
+        let body = serde_json::to_vec(&payout).ok()?;
+        Some(Call {
+            method: Method::POST,
+            url,
+            content_type: "application/json",
+            headers: vec![(SIGNATURE_HEADER, sign(&self.key, &body, now))],
+            body,
+        })
+    }
+
+    fn refunded(&self, _: &RefundOrder, reply: &Reply) -> Refunded {
+        let told: PayoutReply = match serde_json::from_slice(&reply.body) {
+            Ok(told) => told,
+            Err(_) => return Refunded::Pending(format!("status {} without JSON", reply.status)),
+        };
+        match told.status.as_str() {
+            "done" if !told.bank_ref.is_empty() => Refunded::Done(told.bank_ref),
+            "refused" => Refunded::Refused(told.reason),
+            other => Refunded::Pending(format!("status {other}")),
+        }
+    }
+
+    fn refund_query(&self, _: &RefundOrder, _: Timestamp) -> Option<Call> {
         None
     }
-    fn refunded(&self, _: &super::RefundOrder, _: &super::Reply) -> super::Refunded {
-        super::Refunded::Pending(String::new())
+
+    fn refund_queried(&self, refund: &RefundOrder, reply: &Reply) -> Refunded {
+        self.refunded(refund, reply)
     }
-    fn refund_query(&self, _: &super::RefundOrder, _: Timestamp) -> Option<super::Call> {
-        None
-    }
-    fn refund_queried(&self, _: &super::RefundOrder, _: &super::Reply) -> super::Refunded {
-        super::Refunded::Pending(String::new())
-    }
-    fn webhook(
-        &self,
-        webhook: super::Webhook<'_>,
-        now: Timestamp,
-    ) -> Result<Vec<super::Word>, super::Distrust> {
+
+    fn webhook(&self, webhook: Webhook<'_>, now: Timestamp) -> Result<Vec<Word>, Distrust> {
+        #[derive(Deserialize)]
+        struct Message {
+            transactions: Vec<BankNotice>,
+        }
         verify(&self.key, webhook.headers, webhook.body, now).map_err(|error| match error {
-            SignatureError::Missing => super::Distrust::Missing,
-            SignatureError::Stale => super::Distrust::Stale,
-            SignatureError::Wrong => super::Distrust::Wrong,
+            SignatureError::Missing => Distrust::Missing,
+            SignatureError::Stale => Distrust::Stale,
+            SignatureError::Wrong => Distrust::Wrong,
         })?;
-        let told: serde_json::Value = serde_json::from_slice(webhook.body)
-            .map_err(|error| super::Distrust::Unreadable(error.to_string()))?;
-        let notices: Vec<domain::payment::BankNotice> =
-            serde_json::from_value(told["transactions"].clone())
-                .map_err(|error| super::Distrust::Unreadable(error.to_string()))?;
-        Ok(notices.into_iter().map(super::Word::Arrived).collect())
+        let message: Message = serde_json::from_slice(webhook.body)
+            .map_err(|error| Distrust::Unreadable(error.to_string()))?;
+        Ok(message
+            .transactions
+            .into_iter()
+            .map(Word::Arrived)
+            .collect())
     }
-    fn answer(&self, _: Result<&[super::Taken], &super::Distrust>) -> super::Answer {
-        super::Answer {
-            status: axum::http::StatusCode::OK,
+
+    fn answer(&self, taken: Result<&[Taken], &Distrust>) -> Answer {
+        Answer {
+            status: match taken {
+                Ok(_) => StatusCode::OK,
+                Err(_) => StatusCode::UNAUTHORIZED,
+            },
             content_type: "",
             body: Vec::new(),
         }

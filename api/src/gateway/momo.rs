@@ -1,0 +1,342 @@
+//! MoMo, API v2 (`captureWallet`): an order is made by a call, the driver pays in the app, MoMo
+//! tells by POST (IPN).
+//!
+//! Sources: MoMo's developer documents for create, query, refund, refund/query and IPN
+//! (developers.momo.vn/v3). Signatures are HMAC-SHA256 over `name=value` pairs of raw values in the
+//! order of their names. The word's `responseTime` is when MoMo decided, not when it was sent, so
+//! it bounds nothing: money that came is booked however late it is told.
+
+use axum::http::{Method, StatusCode};
+use chrono::DateTime;
+use domain::Timestamp;
+use domain::money::Vnd;
+use domain::payment::BankNotice;
+use serde_json::{Map, Value, json};
+
+use super::sign::{same_hex, sha256_hex};
+use super::{
+    Answer, Ask, Asked, Call, Checkout, Distrust, Gateway, Order, RefundOrder, Refunded, Reply,
+    Standing, Taken, Webhook, Word,
+};
+
+/// The gateway's code.
+pub const CODE: &str = "momo";
+
+/// The fields of an IPN's signature, in their order.
+const IPN: [&str; 13] = [
+    "accessKey",
+    "amount",
+    "extraData",
+    "message",
+    "orderId",
+    "orderInfo",
+    "orderType",
+    "partnerCode",
+    "payType",
+    "requestId",
+    "responseTime",
+    "resultCode",
+    "transId",
+];
+
+/// MoMo for one partner.
+#[derive(Clone)]
+pub struct Momo {
+    /// The partner's code.
+    pub partner_code: String,
+    /// Goes into every signature.
+    pub access_key: String,
+    /// The key of all signatures.
+    pub secret_key: String,
+    /// Where calls are sent, without a slash at the end.
+    pub url: String,
+}
+
+impl std::fmt::Debug for Momo {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Momo")
+            .field("partner_code", &self.partner_code)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A value as it stands in a signature.
+fn raw(value: Option<&Value>) -> String {
+    match value {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+impl Momo {
+    /// The signature over the named fields, in the order given.
+    pub fn sign(&self, fields: &Map<String, Value>, names: &[&str]) -> String {
+        let pair = |name: &&str| match *name {
+            "accessKey" => format!("accessKey={}", self.access_key),
+            name => format!("{name}={}", raw(fields.get(name))),
+        };
+        let text = names.iter().map(pair).collect::<Vec<_>>().join("&");
+        sha256_hex(&self.secret_key, &text)
+    }
+
+    fn post(&self, path: &str, fields: Value, names: &[&str]) -> Call {
+        let mut fields = match fields {
+            Value::Object(fields) => fields,
+            _ => Map::new(),
+        };
+        let signature = self.sign(&fields, names);
+        fields.insert("lang".to_owned(), json!("vi"));
+        fields.insert("signature".to_owned(), json!(signature));
+        Call {
+            method: Method::POST,
+            url: format!("{}{path}", self.url),
+            content_type: "application/json",
+            headers: Vec::new(),
+            body: Value::Object(fields).to_string().into_bytes(),
+        }
+    }
+}
+
+/// A reply of MoMo's with its result, or why it cannot be told. Replies are not signed by the
+/// published rules; they come over the connection that we opened.
+fn read(reply: &Reply) -> Result<(Map<String, Value>, i64), String> {
+    let told: Value = serde_json::from_slice(&reply.body)
+        .map_err(|_| format!("status {} without JSON", reply.status))?;
+    let Value::Object(told) = told else {
+        return Err("no object".to_owned());
+    };
+    let code = told
+        .get("resultCode")
+        .and_then(Value::as_i64)
+        .ok_or("no resultCode")?;
+    Ok((told, code))
+}
+
+/// Results that say nothing final: system errors, limits, a driver who has not decided.
+fn is_open(code: i64) -> bool {
+    matches!(
+        code,
+        10 | 11 | 98 | 99 | 1000 | 1017 | 1026 | 7000 | 7002 | 9000
+    ) || code < 0
+}
+
+fn notice(reference: &str, told: &Map<String, Value>) -> Option<BankNotice> {
+    let number = raw(told.get("transId"));
+    let time = told.get("responseTime").and_then(Value::as_i64)?;
+    (!number.is_empty() && number != "0").then_some(())?;
+    Some(BankNotice {
+        bank_ref: number,
+        description: reference.to_owned(),
+        amount_vnd: Vnd::new(told.get("amount").and_then(Value::as_i64)?),
+        currency: "VND".to_owned(),
+        paid_at: DateTime::from_timestamp_millis(time)?,
+    })
+}
+
+impl Gateway for Momo {
+    fn code(&self) -> &'static str {
+        CODE
+    }
+
+    fn name(&self) -> &'static str {
+        "MoMo"
+    }
+
+    fn ask(&self, order: &Order) -> Result<Ask, String> {
+        let fields = json!({
+            "partnerCode": self.partner_code,
+            "requestId": order.reference,
+            "amount": order.amount_vnd.get(),
+            "orderId": order.reference,
+            "orderInfo": format!("{} {}", order.text, order.reference),
+            "redirectUrl": order.return_url,
+            "ipnUrl": order.notify_url,
+            "requestType": "captureWallet",
+            "extraData": "",
+        });
+        let names = [
+            "accessKey",
+            "amount",
+            "extraData",
+            "ipnUrl",
+            "orderId",
+            "orderInfo",
+            "partnerCode",
+            "redirectUrl",
+            "requestId",
+            "requestType",
+        ];
+        Ok(Ask::Call(self.post(
+            "/v2/gateway/api/create",
+            fields,
+            &names,
+        )))
+    }
+
+    fn asked(&self, order: &Order, reply: &Reply) -> Asked {
+        let (told, code) = match read(reply) {
+            Ok(read) => read,
+            Err(why) => return Asked::Unknown(why),
+        };
+        if raw(told.get("orderId")) != order.reference {
+            return Asked::Unknown(format!("result {code} for another order"));
+        }
+        let text = |name: &str| {
+            let found = told.get(name).and_then(Value::as_str);
+            found.filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        match code {
+            0 => match text("payUrl") {
+                // The page of MoMo's own; its QR text is for MoMo's app.
+                Some(url) => Asked::Ready(Checkout {
+                    qr: text("qrCodeUrl"),
+                    redirect_url: Some(url),
+                }),
+                None => Asked::Unknown("no payUrl".to_owned()),
+            },
+            // 40, 41: MoMo has this order; what became of it is asked for.
+            40 | 41 => Asked::Unknown(format!("result {code}: it has this order")),
+            code if is_open(code) => Asked::Unknown(format!("result {code}")),
+            code => Asked::Refused(format!("result {code}")),
+        }
+    }
+
+    fn query(&self, order: &Order, now: Timestamp) -> Option<Call> {
+        let fields = json!({
+            "partnerCode": self.partner_code,
+            "requestId": format!("{}-{}", order.reference, now.timestamp_millis()),
+            "orderId": order.reference,
+        });
+        let names = ["accessKey", "orderId", "partnerCode", "requestId"];
+        Some(self.post("/v2/gateway/api/query", fields, &names))
+    }
+
+    fn queried(&self, order: &Order, reply: &Reply) -> Standing {
+        let (told, code) = match read(reply) {
+            Ok(read) => read,
+            Err(why) => return Standing::Pending(why),
+        };
+        if raw(told.get("orderId")) != order.reference {
+            return Standing::Pending(format!("result {code} for another order"));
+        }
+        match code {
+            0 => notice(&order.reference, &told).map_or_else(
+                || Standing::Pending("success without a number".to_owned()),
+                Standing::Arrived,
+            ),
+            // 42: no such order yet.
+            42 => Standing::Pending("no such order".to_owned()),
+            code if is_open(code) => Standing::Pending(format!("result {code}")),
+            code => Standing::Failed(format!("result {code}")),
+        }
+    }
+
+    fn refund(&self, refund: &RefundOrder, _: Timestamp) -> Option<Call> {
+        let number: i64 = refund.gateway_ref.parse().ok()?;
+        let fields = json!({
+            "partnerCode": self.partner_code,
+            "orderId": refund.reference,
+            "requestId": refund.reference,
+            "amount": refund.amount_vnd.get(),
+            "transId": number,
+            "description": format!("Hoan tien {}", refund.reference),
+        });
+        let names = [
+            "accessKey",
+            "amount",
+            "description",
+            "orderId",
+            "partnerCode",
+            "requestId",
+            "transId",
+        ];
+        Some(self.post("/v2/gateway/api/refund", fields, &names))
+    }
+
+    fn refunded(&self, refund: &RefundOrder, reply: &Reply) -> Refunded {
+        let (told, code) = match read(reply) {
+            Ok(read) => read,
+            Err(why) => return Refunded::Pending(why),
+        };
+        if raw(told.get("orderId")) != refund.reference {
+            return Refunded::Pending(format!("result {code} for another order"));
+        }
+        match code {
+            0 => Refunded::Done(raw(told.get("transId"))),
+            // 40, 41: MoMo has this refund; what became of it is asked for.
+            40 | 41 => Refunded::Pending(format!("result {code}: it has this refund")),
+            code if is_open(code) => Refunded::Pending(format!("result {code}")),
+            code => Refunded::Refused(format!("result {code}")),
+        }
+    }
+
+    fn refund_query(&self, refund: &RefundOrder, now: Timestamp) -> Option<Call> {
+        let fields = json!({
+            "partnerCode": self.partner_code,
+            "requestId": format!("{}-{}", refund.reference, now.timestamp_millis()),
+            "orderId": refund.reference,
+        });
+        let names = ["accessKey", "orderId", "partnerCode", "requestId"];
+        Some(self.post("/v2/gateway/api/refund/query", fields, &names))
+    }
+
+    fn refund_queried(&self, refund: &RefundOrder, reply: &Reply) -> Refunded {
+        let (told, code) = match read(reply) {
+            Ok(read) => read,
+            Err(why) => return Refunded::Pending(why),
+        };
+        let list = told.get("refundTrans").and_then(Value::as_array);
+        let ours = list.into_iter().flatten().find(|entry| {
+            raw(entry.get("orderId")) == refund.reference
+                && entry.get("resultCode").and_then(Value::as_i64) == Some(0)
+        });
+        match ours {
+            Some(entry) => Refunded::Done(raw(entry.get("transId"))),
+            None => Refunded::Pending(format!("result {code}")),
+        }
+    }
+
+    fn webhook(&self, webhook: Webhook<'_>, _: Timestamp) -> Result<Vec<Word>, Distrust> {
+        let told: Value = serde_json::from_slice(webhook.body).map_err(|_| Distrust::Missing)?;
+        let Value::Object(told) = told else {
+            return Err(Distrust::Missing);
+        };
+        let signature = told
+            .get("signature")
+            .and_then(Value::as_str)
+            .ok_or(Distrust::Missing)?;
+        if !same_hex(&self.sign(&told, &IPN), signature) {
+            return Err(Distrust::Wrong);
+        }
+        if raw(told.get("partnerCode")) != self.partner_code {
+            return Err(Distrust::Unreadable("it is for another partner".to_owned()));
+        }
+        let reference = raw(told.get("orderId"));
+        let code = told
+            .get("resultCode")
+            .and_then(Value::as_i64)
+            .ok_or_else(|| Distrust::Unreadable("no resultCode".to_owned()))?;
+        match code {
+            0 => notice(&reference, &told)
+                .map(|notice| vec![Word::Arrived(notice)])
+                .ok_or_else(|| Distrust::Unreadable("success without a number".to_owned())),
+            code if is_open(code) => Ok(Vec::new()),
+            code => Ok(vec![Word::Failed {
+                reference,
+                reason: format!("result {code}"),
+            }]),
+        }
+    }
+
+    fn answer(&self, taken: Result<&[Taken], &Distrust>) -> Answer {
+        Answer {
+            status: match taken {
+                Ok(_) => StatusCode::NO_CONTENT,
+                Err(_) => StatusCode::BAD_REQUEST,
+            },
+            content_type: "",
+            body: Vec::new(),
+        }
+    }
+}
