@@ -8,10 +8,15 @@ use std::path::Path;
 use anyhow::Context;
 
 /// Names of the secrets a demo makes, as they are called in the environment.
-pub const NAMES: [&str; 5] = [
+pub const NAMES: [&str; 10] = [
     "CLEARBAY_SESSION_KEY",
     "CLEARBAY_WEBHOOK_KEY",
     "CLEARBAY_IMPORT_TOKEN",
+    "CLEARBAY_VNPAY_HASH_SECRET",
+    "CLEARBAY_MOMO_ACCESS_KEY",
+    "CLEARBAY_MOMO_SECRET_KEY",
+    "CLEARBAY_ZALOPAY_KEY1",
+    "CLEARBAY_ZALOPAY_KEY2",
     "CLEARBAY_CITY_PASSWORD",
     "CLEARBAY_STAFF_PASSWORD",
 ];

@@ -19,6 +19,7 @@ pub mod http;
 mod live;
 pub mod mqtt;
 pub mod plan;
+pub mod providers;
 pub mod purchase;
 pub mod replay;
 pub mod scene;
@@ -46,6 +47,10 @@ pub struct Options {
     pub seed: u64,
     /// How many days of the past to send first.
     pub history_days: u32,
+    /// Where the simulated payment providers listen, if they do.
+    pub providers_listen: Option<std::net::SocketAddr>,
+    /// The keys that they share with the API.
+    pub provider_keys: providers::Keys,
     /// Where to remember how far the city has been played.
     pub state_file: PathBuf,
 }
@@ -55,6 +60,13 @@ pub struct Options {
 /// # Errors
 /// Where the API or the broker refuses.
 pub async fn run(options: Options, mut shutdown: watch::Receiver<bool>) -> anyhow::Result<()> {
+    if let Some(address) = options.providers_listen {
+        let listener = tokio::net::TcpListener::bind(address).await?;
+        let own = format!("http://{}", listener.local_addr()?);
+        let keys = options.provider_keys.clone();
+        let providers = providers::Providers::new(keys, &options.api_url, &own, options.seed)?;
+        tokio::spawn(providers.serve(listener, shutdown.clone()));
+    }
     let mut stop = shutdown.clone();
     tokio::select! {
         _ = shutdown.wait_for(|stop| *stop) => Ok(()),

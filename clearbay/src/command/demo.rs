@@ -80,9 +80,11 @@ impl Demo {
             webhook_key: secret("CLEARBAY_WEBHOOK_KEY").into_bytes(),
             import_token: secret("CLEARBAY_IMPORT_TOKEN"),
         };
-        let gateways = Gateways::from_env(|name| known.get(name).cloned())
-            .map_err(|missing| anyhow::anyhow!(missing))?;
-        let simulator = self.simulator(address, &mqtt_url, &state_file, &known)?;
+        let providers = free_address()?;
+        let gateways =
+            Gateways::from_env(|name| known.get(name).cloned().or_else(|| at(providers, name)))
+                .map_err(|missing| anyhow::anyhow!(missing))?;
+        let simulator = self.simulator(address, providers, &mqtt_url, &state_file, &known)?;
         println!(
             "{}",
             welcome(address, &mqtt_url, &operators, &known, &self.example_bay()?)
@@ -139,16 +141,24 @@ impl Demo {
         Ok(bay.map(|bay| bay.code.clone()).unwrap_or_default())
     }
 
-    /// The simulator is a program of its own: it gets two addresses and the two shared secrets
-    /// that terminals and banks have, nothing else.
+    /// The simulator is a program of its own: it gets addresses and the secrets that terminals,
+    /// banks and payment providers share with a city, nothing else.
     fn simulator(
         &self,
         address: SocketAddr,
+        providers: SocketAddr,
         mqtt_url: &str,
         state_file: &Path,
         known: &BTreeMap<String, String>,
     ) -> anyhow::Result<Child> {
-        let shared = ["CLEARBAY_WEBHOOK_KEY", "CLEARBAY_IMPORT_TOKEN"];
+        let own = [
+            "CLEARBAY_SESSION_KEY",
+            "CLEARBAY_CITY_PASSWORD",
+            "CLEARBAY_STAFF_PASSWORD",
+        ];
+        let shared = secrets::NAMES
+            .into_iter()
+            .filter(|name| !own.contains(name));
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(["simulate", "--until-end-of-input"])
@@ -159,16 +169,33 @@ impl Demo {
             .arg(state_file)
             .env_remove("DATABASE_URL")
             .env("MQTT_URL", mqtt_url)
-            .envs(
-                shared
-                    .iter()
-                    .filter_map(|name| Some((name, known.get(*name)?))),
-            )
+            .args(["--providers-listen", &providers.to_string()])
+            .envs(shared.filter_map(|name| Some((name, known.get(name)?))))
             .stdin(Stdio::piped())
             .process_group(0)
             .kill_on_drop(true);
         command.spawn().context("cannot start the simulator")
     }
+}
+
+/// An address for the simulated payment providers.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?)
+}
+
+/// How the city reaches the simulated payment providers, by the names of the environment.
+fn at(providers: SocketAddr, name: &str) -> Option<String> {
+    Some(match name {
+        "CLEARBAY_VNPAY_TMN_CODE" | "CLEARBAY_MOMO_PARTNER_CODE" => "CLEARBAY".to_owned(),
+        "CLEARBAY_ZALOPAY_APP_ID" => "2553".to_owned(),
+        "CLEARBAY_VNPAY_PAY_URL" => format!("http://{providers}/vnpay/pay"),
+        "CLEARBAY_VNPAY_API_URL" => format!("http://{providers}/vnpay/api"),
+        "CLEARBAY_MOMO_URL" => format!("http://{providers}/momo"),
+        "CLEARBAY_ZALOPAY_URL" => format!("http://{providers}/zalopay"),
+        "CLEARBAY_VIETQR_PAYOUT_URL" => format!("http://{providers}/bank/payouts"),
+        _ => return None,
+    })
 }
 
 fn forget(file: &Path) -> anyhow::Result<()> {

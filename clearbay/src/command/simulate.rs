@@ -32,6 +32,11 @@ pub struct Simulate {
     /// How many days of the past to send first.
     #[arg(long, default_value_t = 7)]
     history_days: u32,
+    /// Where simulated payment providers listen: VNPAY under /vnpay, MoMo under /momo, ZaloPay under
+    /// /zalopay, a bank that pays out under /bank. Their keys are those of `serve`, from the same
+    /// names in the environment. POST /faults makes them misbehave.
+    #[arg(long, env = "CLEARBAY_PROVIDERS_LISTEN")]
+    providers_listen: Option<std::net::SocketAddr>,
     /// Where to remember how far the city has been played.
     #[arg(long, default_value = "simulator.json")]
     state_file: PathBuf,
@@ -55,6 +60,8 @@ impl Simulate {
             bays: self.bays,
             seed: self.seed,
             history_days: self.history_days,
+            providers_listen: self.providers_listen,
+            provider_keys: simulator::providers::Keys::from_env(|name| std::env::var(name).ok()),
             state_file: self.state_file,
         };
         simulator::run(options, shutdown).await
