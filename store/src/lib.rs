@@ -12,6 +12,7 @@ pub mod audit;
 mod board;
 pub mod dispute;
 pub mod event;
+pub mod failpoint;
 pub mod idempotency;
 pub mod ledger;
 pub mod outbox;

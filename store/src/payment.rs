@@ -12,6 +12,7 @@ use domain::purchase::PurchaseStatus;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use crate::failpoint::{Step, commit};
 use crate::idempotency::{Claim, Intent, claim, unclaim};
 use crate::ledger::transfers_insert;
 use crate::outbox::{OutboxKind, outbox_delete, outbox_insert};
@@ -190,7 +191,7 @@ impl Store {
         }
         unclaim(&mut tx, SCOPE, &unused).await?;
         self.payments_insert(&mut tx, &fresh, now).await?;
-        tx.commit().await?;
+        commit(tx, Step::Request).await?;
         Ok(results)
     }
 

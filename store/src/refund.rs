@@ -12,6 +12,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::audit::{Audit, audit_insert};
+use crate::failpoint::{Step, commit};
 use crate::ledger::transfers_insert;
 use crate::outbox::{OutboxKind, outbox_delete, outbox_insert};
 use crate::payment::WALLET;
@@ -295,7 +296,7 @@ impl Store {
             ..Audit::new(actor, "refund.done")
         };
         audit_insert(&mut tx, &audit, now).await?;
-        tx.commit().await?;
+        commit(tx, Step::Refund).await?;
         Ok(true)
     }
 
@@ -314,7 +315,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         outbox_delete(&mut tx, OutboxKind::Refund, &[id.0]).await?;
-        tx.commit().await?;
+        commit(tx, Step::Refund).await?;
         Ok(())
     }
 

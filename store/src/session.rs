@@ -14,6 +14,7 @@ use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::failpoint::{Step, commit};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::place::class;
 use crate::purchase::{NewPurchase, purchases_insert};
@@ -139,7 +140,7 @@ impl Store {
             let purchases: Vec<NewPurchase> = fresh.iter().map(|s| s.start()).collect();
             purchases_insert(&mut tx, &purchases, now).await?;
         }
-        tx.commit().await?;
+        commit(tx, Step::Open).await?;
         Ok(claims)
     }
 

@@ -15,6 +15,7 @@ use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::audit::{Audit, audit_insert};
+use crate::failpoint::{Step, commit};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::purchase::{NewPurchase, purchases_insert};
 use crate::{Store, StoreError, corrupt};
@@ -224,7 +225,7 @@ impl Store {
             ..Audit::new(stop.actor.as_str(), "session.stop")
         };
         audit_insert(&mut tx, &audit, now).await?;
-        tx.commit().await?;
+        commit(tx, Step::Stop).await?;
         Ok(stopped)
     }
 

@@ -16,6 +16,7 @@ use sqlx::types::JsonValue;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use crate::failpoint::{Step, commit};
 use crate::ledger::transfers_insert;
 use crate::outbox::{OutboxKind, outbox_delete};
 use crate::payment::pending_transfer;
@@ -117,7 +118,7 @@ impl Store {
         self.refunds_insert(&mut tx, &batch.refunds, now).await?;
         let doubles = doubles(&mut tx, gateway, &batch).await?;
         self.refunds_insert(&mut tx, &doubles, now).await?;
-        tx.commit().await?;
+        commit(tx, Step::Settle).await?;
         Ok(outcomes)
     }
 }

@@ -7,6 +7,7 @@ use domain::purchase::PurchaseKind;
 use domain::tariff::Quote;
 use uuid::Uuid;
 
+use crate::failpoint::{Step, commit};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::purchase::{NewPurchase, purchases_insert};
 use crate::{Store, StoreError};
@@ -117,7 +118,7 @@ impl Store {
             };
             purchases_insert(&mut tx, &[purchase], now).await?;
         }
-        tx.commit().await?;
+        commit(tx, Step::TopUp).await?;
         Ok(claimed)
     }
 

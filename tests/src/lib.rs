@@ -9,7 +9,9 @@ pub mod broker;
 pub mod city;
 pub mod database;
 pub mod ingesting;
+pub mod paying;
 pub mod sensors;
+pub mod serve_process;
 pub mod serving;
 
 use std::time::Duration;

@@ -1,21 +1,24 @@
 //! A whole city in processes of its own: `clearbay serve` and `clearbay ingest` over a real
 //! broker and database, and a client that speaks to it as drivers and banks do.
 
-use std::process::Stdio;
+use std::path::PathBuf;
+use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::place::Place;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
-use tokio::process::{Child, Command};
 use uuid::Uuid;
 
 use crate::broker::Broker;
 use crate::database::TestDatabase;
+use crate::eventually;
 use crate::ingesting::IngestProcess;
 use crate::sensors::{Told, publish};
-use crate::{eventually, provided};
+use crate::serve_process::{ServeProcess, ServeSettings};
 
+/// The key by which tests' sessions and wallets get their tokens.
+pub const SESSION_KEY: &str = "a-session-key-of-tests";
 /// The key that tests share with the bank.
 pub const WEBHOOK_KEY: &str = "a-webhook-key-of-tests";
 /// The token that tests share with terminals.
@@ -31,7 +34,10 @@ pub struct Serving {
     pub url: String,
     /// A client without cookies.
     pub client: Client,
-    _serve: Child,
+    /// How long whoever insists waits for a first reply; each time they ask again, twice as long.
+    pub reply_within: Duration,
+    /// The process that serves it.
+    pub serve: ServeProcess,
     _ingest: IngestProcess,
 }
 
@@ -66,34 +72,42 @@ impl Serving {
     }
 
     async fn start(place: &Place, broker: Broker, web_dir: Option<String>) -> Self {
+        let web_dir = web_dir.map(|folder| ("CLEARBAY_WEB_DIR", folder));
+        Self::with(place, broker, web_dir.into_iter().collect(), None).await
+    }
+
+    /// A city without the browser's bundle, with more in its environment; what it logs goes to a
+    /// file where one is named.
+    ///
+    /// # Panics
+    /// Where anything it needs is missing.
+    pub async fn with(
+        place: &Place,
+        broker: Broker,
+        mut env: Vec<(&'static str, String)>,
+        log: Option<PathBuf>,
+    ) -> Self {
         let database = TestDatabase::create().await;
         database.store.place_import(place).await.unwrap();
-        let address = {
-            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-            listener.local_addr().unwrap()
-        };
-        let mut command = Command::new(provided("CLEARBAY_TEST_BIN"));
-        command
-            .arg("serve")
-            .args(["--listen", &address.to_string(), "--city", &place.city.code])
-            .env("DATABASE_URL", &database.url)
-            .env("MQTT_URL", &broker.url)
-            .env("CLEARBAY_SESSION_KEY", "a-session-key-of-tests")
-            .env("CLEARBAY_WEBHOOK_KEY", WEBHOOK_KEY)
-            .env("CLEARBAY_IMPORT_TOKEN", IMPORT_TOKEN)
-            .stdin(Stdio::null())
-            .kill_on_drop(true);
-        if let Some(folder) = web_dir {
-            command.env("CLEARBAY_WEB_DIR", folder);
-        }
-        let serve = command.spawn().unwrap();
+        env.extend([
+            ("DATABASE_URL", database.url.clone()),
+            ("MQTT_URL", broker.url.clone()),
+            ("CLEARBAY_SESSION_KEY", SESSION_KEY.to_owned()),
+            ("CLEARBAY_WEBHOOK_KEY", WEBHOOK_KEY.to_owned()),
+            ("CLEARBAY_IMPORT_TOKEN", IMPORT_TOKEN.to_owned()),
+        ]);
+        let serve = ServeProcess::start(ServeSettings {
+            env,
+            city: place.city.code.clone(),
+            log,
+        });
         let ingest = IngestProcess::start(&database.url, &broker.url);
         let client = Client::builder()
             .no_proxy()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        let url = format!("http://{address}");
+        let url = format!("http://{}", serve.address);
         let ready = || async {
             let reply = client.get(format!("{url}/readyz")).send().await;
             reply.is_ok_and(|reply| reply.status() == StatusCode::OK)
@@ -104,7 +118,8 @@ impl Serving {
             broker,
             url,
             client,
-            _serve: serve,
+            reply_within: Duration::from_secs(20),
+            serve,
             _ingest: ingest,
         }
     }
@@ -171,7 +186,7 @@ impl Serving {
     pub async fn sense(&self, messages: &[Told], count: i64, of: &str) {
         eventually(of, || async {
             publish(&self.broker.url, messages.to_vec()).await;
-            tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+            tokio::time::sleep(Duration::from_millis(300)).await;
             self.database.count(of).await == count
         })
         .await;
@@ -233,11 +248,16 @@ impl Serving {
     /// # Panics
     /// Where the city does not answer.
     pub async fn bank(&self, transactions: &[Value]) -> Response {
+        self.bank_request(transactions).send().await.unwrap()
+    }
+
+    /// The same, not sent yet.
+    pub fn bank_request(&self, transactions: &[Value]) -> RequestBuilder {
         let body = json!({ "transactions": transactions }).to_string();
         let time = Utc::now().timestamp().to_string();
         let parts = [time.as_bytes(), b".", body.as_bytes()];
         let hash = hex::encode(api::secret::hmac_sha256(WEBHOOK_KEY.as_bytes(), &parts));
-        self.webhook(&format!("t={time},v1={hash}"), body).await
+        self.webhook_request(&format!("t={time},v1={hash}"), body)
     }
 
     /// What somebody says who claims to be the bank.
@@ -245,14 +265,16 @@ impl Serving {
     /// # Panics
     /// Where the city does not answer.
     pub async fn webhook(&self, signature: &str, body: String) -> Response {
+        let request = self.webhook_request(signature, body);
+        request.send().await.unwrap()
+    }
+
+    fn webhook_request(&self, signature: &str, body: String) -> RequestBuilder {
         self.client
             .post(format!("{}/api/v1/gateways/vietqr/webhook", self.url))
             .header("content-type", "application/json")
             .header("clearbay-signature", signature)
             .body(body)
-            .send()
-            .await
-            .unwrap()
     }
 
     /// The outcomes of what the bank says.

@@ -82,6 +82,10 @@ impl Serve {
             self.session_key.len() >= 16 && self.webhook_key.len() >= 16,
             "CLEARBAY_SESSION_KEY and CLEARBAY_WEBHOOK_KEY need at least 16 characters each"
         );
+        #[cfg(debug_assertions)]
+        if let Ok(point) = std::env::var("CLEARBAY_FAILPOINT") {
+            store::failpoint::arm(point);
+        }
         let listener = listen(self.listen).await?;
         let store = self.database.open().await?;
         let secrets = Secrets {

@@ -1,0 +1,104 @@
+//! `clearbay serve` in a process of its own, which can be killed and started again where it was.
+
+use std::fs::File;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::process::{ExitStatus, Stdio};
+
+use tokio::process::{Child, Command};
+use tokio::sync::Mutex;
+use uuid::Uuid;
+
+use crate::provided;
+
+/// How it is started; the same each time.
+pub struct ServeSettings {
+    /// Variables of its environment.
+    pub env: Vec<(&'static str, String)>,
+    /// The city whose pages it serves.
+    pub city: String,
+    /// Where what it logs goes instead of the test's own output.
+    pub log: Option<PathBuf>,
+}
+
+/// A served city; killed with this value.
+pub struct ServeProcess {
+    /// Where it listens.
+    pub address: SocketAddr,
+    settings: ServeSettings,
+    child: Mutex<Child>,
+}
+
+impl ServeProcess {
+    /// Starts the program that `cargo xtask test` built.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn start(settings: ServeSettings) -> Self {
+        let address = free_address();
+        let child = Mutex::new(spawn(&settings, address, None));
+        Self {
+            address,
+            settings,
+            child,
+        }
+    }
+
+    /// Ends it with SIGKILL: it gets no chance to finish anything.
+    ///
+    /// # Panics
+    /// Where it had ended before.
+    pub async fn kill(&self) {
+        let mut child = self.child.lock().await;
+        assert!(
+            child.try_wait().unwrap().is_none(),
+            "serve ended by itself: {child:?}"
+        );
+        child.kill().await.unwrap();
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// Where the system does not tell.
+    pub async fn ended(&self) -> ExitStatus {
+        self.child.lock().await.wait().await.unwrap()
+    }
+
+    /// Starts it again after its end; `failpoint` is where it is to end once more.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub async fn start_again(&self, failpoint: Option<&str>) {
+        *self.child.lock().await = spawn(&self.settings, self.address, failpoint);
+    }
+}
+
+fn spawn(settings: &ServeSettings, address: SocketAddr, failpoint: Option<&str>) -> Child {
+    let mut command = Command::new(provided("CLEARBAY_TEST_BIN"));
+    command
+        .args(["serve", "--listen", &address.to_string()])
+        .args(["--city", &settings.city])
+        .envs(settings.env.iter().map(|(name, value)| (name, value)))
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    if let Some(point) = failpoint {
+        command.env("CLEARBAY_FAILPOINT", point);
+    }
+    if let Some(path) = &settings.log {
+        let log = File::options().append(true).create(true).open(path);
+        command.stderr(log.unwrap());
+    }
+    command.spawn().unwrap()
+}
+
+/// A port below those from which connections go out. One of those could be taken while the program
+/// is away: even by a client that calls this very port, and so connects to itself.
+fn free_address() -> SocketAddr {
+    let start = Uuid::new_v4().as_u128() % 12_000;
+    (0..12_000)
+        .map(|step| 20_000 + ((start + step) % 12_000) as u16)
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .unwrap()
+}
