@@ -51,3 +51,22 @@ CREATE TABLE invoice (
 );
 CREATE TRIGGER invoice_append_only BEFORE UPDATE OR DELETE ON invoice
     FOR EACH ROW EXECUTE FUNCTION refuse_change();
+
+-- Receipts that have no number yet.
+CREATE TABLE invoice_due (
+    receipt_id uuid PRIMARY KEY REFERENCES receipt
+);
+INSERT INTO invoice_due SELECT receipt_id FROM receipt;
+CREATE FUNCTION invoice_is_due() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO invoice_due SELECT receipt_id FROM fresh;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER receipt_is_invoiced AFTER INSERT ON receipt
+    REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION invoice_is_due();
+
+-- The five characters that the tax authority has allotted to the operator's cash registers; without
+-- them it issues no e-invoices.
+ALTER TABLE operator ADD COLUMN invoice_code text NOT NULL DEFAULT ''
+    CONSTRAINT operator_invoice_code CHECK (invoice_code ~ '^([0-9A-Z]{5})?$');

@@ -94,6 +94,19 @@ pub struct Operator {
     pub bank_bin: String,
     /// Its account there, into which drivers pay.
     pub bank_account: String,
+    /// The city's share of what remains of each payment after tax, in basis points.
+    #[serde(default)]
+    pub city_share_bp: u16,
+    /// Its tax code, for invoices.
+    #[serde(default)]
+    pub tax_code: String,
+    /// Its address, for invoices.
+    #[serde(default)]
+    pub address: String,
+    /// The five characters that the tax authority has allotted to its cash registers; empty where
+    /// it issues no e-invoices.
+    #[serde(default)]
+    pub invoice_code: String,
 }
 
 /// A district.

@@ -14,6 +14,7 @@ pub mod dispute;
 pub mod event;
 pub mod failpoint;
 pub mod idempotency;
+pub mod invoice;
 pub mod ledger;
 pub mod outbox;
 pub mod payment;

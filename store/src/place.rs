@@ -230,15 +230,23 @@ impl BayRow {
 async fn import_parties(tx: &mut PgConnection, city: i32, place: &Place) -> Result<(), StoreError> {
     for operator in &place.operators {
         let id: i32 = sqlx::query_scalar(
-            "INSERT INTO operator (code, name, bank_bin, bank_account) VALUES ($1, $2, $3, $4)
+            "INSERT INTO operator (code, name, bank_bin, bank_account, city_share_bp, tax_code,
+                                   address, invoice_code)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
              ON CONFLICT (code) DO UPDATE SET name = excluded.name,
-                bank_bin = excluded.bank_bin, bank_account = excluded.bank_account
+                bank_bin = excluded.bank_bin, bank_account = excluded.bank_account,
+                city_share_bp = excluded.city_share_bp, tax_code = excluded.tax_code,
+                address = excluded.address, invoice_code = excluded.invoice_code
              RETURNING operator_id",
         )
         .bind(&operator.code)
         .bind(&operator.name)
         .bind(&operator.bank_bin)
         .bind(&operator.bank_account)
+        .bind(i16::try_from(operator.city_share_bp).unwrap_or(i16::MAX))
+        .bind(&operator.tax_code)
+        .bind(&operator.address)
+        .bind(&operator.invoice_code)
         .fetch_one(&mut *tx)
         .await?;
         sqlx::query(

@@ -57,6 +57,10 @@ pub fn of_devices(lots: usize, bays: usize, device: impl Fn(&str) -> Device) -> 
             name: "Khai Thác".to_owned(),
             bank_bin: "970418".to_owned(),
             bank_account: "1234567890".to_owned(),
+            city_share_bp: 0,
+            tax_code: String::new(),
+            address: String::new(),
+            invoice_code: String::new(),
         }],
         wards: vec![Ward {
             code: "hoan-kiem".to_owned(),

@@ -10,6 +10,7 @@ pub mod city;
 pub mod database;
 pub mod ingesting;
 pub mod paying;
+pub mod providers;
 pub mod sensors;
 pub mod serve_process;
 pub mod serving;

@@ -78,6 +78,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(wallets::top_up_wallet))
         .routes(routes!(payments::get_payment))
         .routes(routes!(receipts::get_receipt))
+        .routes(routes!(receipts::get_invoice))
         .routes(routes!(
             disputes::create_dispute,
             disputes::list_receipt_disputes

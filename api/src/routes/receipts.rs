@@ -1,5 +1,7 @@
 use axum::Json as Reply;
 use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use domain::id::ReceiptId;
 use domain::money::Vnd;
@@ -12,6 +14,7 @@ use utoipa::ToSchema;
 use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::Path;
+use crate::service::invoice;
 
 /// A receipt. It holds no plate.
 #[derive(Serialize, ToSchema)]
@@ -71,4 +74,17 @@ pub(super) async fn get_receipt(
         issued_at: receipt.issued_at,
         gateway: receipt.gateway,
     }))
+}
+
+/// The e-invoice of a receipt, as the tax authority's XML, without the provider's signature.
+#[utoipa::path(get, path = "/api/v1/receipts/{id}/invoice.xml", tag = "pay",
+    params(("id" = String, Path, description = "The receipt's id")),
+    responses((status = 200, content_type = "application/xml", body = String),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn get_invoice(
+    State(app): State<App>,
+    Path(id): Path<ReceiptId>,
+) -> Result<impl IntoResponse, ApiError> {
+    let xml = invoice::xml(&app, id).await?;
+    Ok(([(header::CONTENT_TYPE, "application/xml")], xml))
 }

@@ -2,6 +2,7 @@
 
 pub mod change;
 pub mod dispute;
+pub mod invoice;
 pub mod outbox;
 pub mod payment;
 pub mod report;

@@ -248,6 +248,16 @@ async fn housekeeping(
                 }
             }
         }
+        loop {
+            match store.invoice_assign().await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "invoices could not be numbered");
+                    break;
+                }
+            }
+        }
         if let Err(error) = store.idempotency_prune(now - REMEMBER_KEYS).await {
             tracing::warn!(%error, "old idempotency keys could not be forgotten");
         }

@@ -106,6 +106,7 @@ fn view(receipt: Receipt, disputes: Vec<Dispute>, lang: Lang) -> impl IntoView {
                 {lang.t("Khoản này nằm trong tổng công khai của ngày ", "This payment is part of the public total of ")}
                 <a href=format!("/city?from={day}&to={day}")>{day.format("%d/%m/%Y").to_string()}</a> "."
             </p>
+            <p><a href=format!("/api/v1/receipts/{id}/invoice.xml")>{lang.t("Hóa đơn điện tử (XML)", "E-invoice (XML)")}</a></p>
             {dispute_view(id, disputes, lang)}
         </article>
     }

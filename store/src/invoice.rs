@@ -1,0 +1,85 @@
+//! Numbers of invoices: one after the other, without a gap, beside the path of paying.
+
+use domain::id::ReceiptId;
+use sqlx::FromRow;
+
+use crate::{Store, StoreError};
+
+/// How many receipts get a number in one transaction.
+const BATCH: i64 = 5_000;
+
+/// Who issues a receipt's invoice, and under what number.
+#[derive(Clone, Debug, FromRow)]
+pub struct InvoiceNumber {
+    /// The symbol of the series, such as `C26MCB`.
+    pub series: String,
+    /// The number in it, from 1 on.
+    pub number: i32,
+    /// The operator's name.
+    pub name: String,
+    /// Its tax code.
+    pub tax_code: String,
+    /// Its address.
+    pub address: String,
+    /// What the tax authority has allotted to its cash registers.
+    pub invoice_code: String,
+}
+
+impl Store {
+    /// Gives numbers to receipts that have none, in order of their issue; returns how many. An
+    /// operator without an allotment from the tax authority gets none.
+    ///
+    /// # Errors
+    /// Database errors; then none is given.
+    pub async fn invoice_assign(&self) -> Result<u64, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // One gives numbers at a time, or two would give the same. Nobody who pays waits for it.
+        sqlx::query("LOCK TABLE invoice IN SHARE ROW EXCLUSIVE MODE")
+            .execute(&mut *tx)
+            .await?;
+        let done = sqlx::query(
+            "WITH due AS (
+                DELETE FROM invoice_due WHERE receipt_id IN (
+                    SELECT receipt_id FROM invoice_due JOIN receipt USING (receipt_id)
+                    ORDER BY issued_at, receipt_id LIMIT $1)
+                RETURNING receipt_id
+             ), placed AS (
+                SELECT receipt_id, receipt.operator_id, 'C' || to_char(day, 'YY') || 'MCB' AS series,
+                       issued_at
+                FROM due JOIN receipt USING (receipt_id)
+                     JOIN operator ON operator.operator_id = receipt.operator_id
+                WHERE invoice_code <> ''
+             )
+             INSERT INTO invoice (receipt_id, operator_id, series, number)
+             SELECT receipt_id, operator_id, series,
+                    coalesce((SELECT max(number) FROM invoice known
+                              WHERE known.operator_id = placed.operator_id
+                                AND known.series = placed.series), 0)
+                    + row_number() OVER (PARTITION BY operator_id, series
+                                         ORDER BY issued_at, receipt_id)
+             FROM placed",
+        )
+        .bind(BATCH)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(done.rows_affected())
+    }
+
+    /// The number of a receipt's invoice, if it has one.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn invoice_number(
+        &self,
+        receipt: ReceiptId,
+    ) -> Result<Option<InvoiceNumber>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT series, number, name, tax_code, address, invoice_code
+             FROM invoice JOIN operator USING (operator_id) WHERE receipt_id = $1",
+        )
+        .bind(receipt.0)
+        .fetch_optional(&self.pool)
+        .await?)
+    }
+}
