@@ -14,6 +14,7 @@ pub mod providers;
 pub mod sensors;
 pub mod serve_process;
 pub mod serving;
+pub mod statements;
 
 use std::time::Duration;
 

@@ -10,7 +10,7 @@ use crate::{say, supervise};
 /// Print figures of speed, one `name: figure` a line, ratios first.
 #[derive(Debug, clap::Args)]
 pub struct Bench {
-    /// Which: ingest, live, tariff; all of them where none is named.
+    /// Which: ingest, live, pay, tariff; all of them where none is named.
     names: Vec<String>,
 }
 
@@ -32,6 +32,9 @@ impl Bench {
         env.set("CLEARBAY_TEST_BIN", &program.display().to_string());
         env.set("CLEARBAY_LOG", "error");
         let database = env.provide(workspace, Purpose::Bench)?;
+        if let Some(pgbench) = database.pgbench() {
+            env.set("CLEARBAY_TEST_PGBENCH", &pgbench.display().to_string());
+        }
         let mut command = std::process::Command::new(workspace.built("release", "bench"));
         command.args(&self.names);
         env.apply(&mut command);

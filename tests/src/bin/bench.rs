@@ -16,13 +16,17 @@ use tests::ingesting::Ingesting;
 use tests::sensors::{Told, publish, told};
 use tests::serving::Serving;
 
+#[path = "bench/pay.rs"]
+mod pay;
+#[path = "bench/pgbench.rs"]
+mod pgbench;
 #[path = "bench/tariff.rs"]
 mod tariff;
 
 const LOTS: usize = 40;
 const BAYS_PER_LOT: usize = 50;
 const EVENTS_PER_BAY: i64 = 100;
-const NAMES: [&str; 3] = ["ingest", "live", "tariff"];
+const NAMES: [&str; 4] = ["ingest", "live", "pay", "tariff"];
 /// Ten times a city's peak.
 const LIVE_PER_S: usize = 300;
 const LIVE_S: usize = 20;
@@ -42,6 +46,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("live") {
         live().await?;
+    }
+    if wanted("pay") {
+        pay::run().await?;
     }
     if wanted("tariff") {
         tariff::run()?;

@@ -150,6 +150,12 @@ pub fn given() -> Option<String> {
 }
 
 impl Database {
+    /// Its own pgbench, where it is a private cluster.
+    pub fn pgbench(&self) -> Option<PathBuf> {
+        let server = self.server.as_ref()?;
+        Some(server.bin.join("pgbench"))
+    }
+
     /// The URL of the database `name`, made where it is missing, made anew where `fresh`. One that
     /// the environment names is taken as it is.
     pub fn named(&self, name: &str, fresh: bool) -> anyhow::Result<String> {
