@@ -55,7 +55,60 @@ impl Event {
     }
 }
 
-/// The device's time as we keep it, or `None` where it lies further ahead than [`MAX_CLOCK_LEAD`].
-pub fn device_time(at: Timestamp, received_at: Timestamp) -> Option<Timestamp> {
-    (at <= received_at + MAX_CLOCK_LEAD).then(|| at.trunc_subsecs(6))
+/// How far behind ours a device's clock may run before its word is refused, unless the operator
+/// says otherwise: longer than any device keeps messages back. A clock that lost its time starts at
+/// 1970 or 2000, and would spread one bay's events over decades.
+pub const MAX_CLOCK_LAG: TimeDelta = TimeDelta::days(400);
+
+/// Why a device's time is not believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClockFault {
+    /// Further ahead of ours than [`MAX_CLOCK_LEAD`].
+    Ahead,
+    /// Further behind ours than its limit.
+    Behind,
+}
+
+/// The device's time as we keep it, to the microsecond. Without `max_lag` it may be as old as it
+/// likes: a recording's devices speak of years ago.
+///
+/// # Errors
+/// [`ClockFault`] where it lies too far from `received_at`.
+pub fn device_time(
+    at: Timestamp,
+    received_at: Timestamp,
+    max_lag: Option<TimeDelta>,
+) -> Result<Timestamp, ClockFault> {
+    if at > received_at + MAX_CLOCK_LEAD {
+        return Err(ClockFault::Ahead);
+    }
+    if max_lag.is_some_and(|max| received_at.signed_duration_since(at) > max) {
+        return Err(ClockFault::Behind);
+    }
+    Ok(at.trunc_subsecs(6))
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn a_clock_may_be_a_little_wrong() {
+        let now = DateTime::UNIX_EPOCH + TimeDelta::days(20_000);
+        let check = |at| device_time(at, now, Some(MAX_CLOCK_LAG));
+        for at in [now + MAX_CLOCK_LEAD, now, now - MAX_CLOCK_LAG] {
+            assert_eq!(check(at), Ok(at));
+        }
+        let moment = TimeDelta::microseconds(1);
+        assert_eq!(check(now + MAX_CLOCK_LEAD + moment), Err(ClockFault::Ahead));
+        assert_eq!(check(now - MAX_CLOCK_LAG - moment), Err(ClockFault::Behind));
+        assert_eq!(
+            check(DateTime::<chrono::Utc>::MIN_UTC),
+            Err(ClockFault::Behind)
+        );
+        let long_ago = now - MAX_CLOCK_LAG * 20;
+        assert_eq!(device_time(long_ago, now, None), Ok(long_ago));
+    }
 }

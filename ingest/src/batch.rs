@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 
 use bytes::Bytes;
+use chrono::TimeDelta;
 use domain::Timestamp;
-use domain::event::{Event, device_time};
+use domain::event::{ClockFault, Event, device_time};
 use store::event::{KnownDevice, RefusedMessage};
 
 use crate::decoder::decode;
@@ -41,7 +42,8 @@ pub fn open(message: &Message) -> Result<Unwrapped, Refusal> {
     unwrap(&message.topic, &message.payload)
 }
 
-/// Decodes what was in a message; the result names the device's key.
+/// Decodes what was in a message; the result names the device's key. Only a recording's devices may
+/// be more than `max_lag` behind.
 ///
 /// # Errors
 /// [`Refusal`] where it gives no event.
@@ -49,6 +51,7 @@ pub fn event_of(
     directory: &Directory,
     message: &Message,
     unwrapped: Unwrapped,
+    max_lag: TimeDelta,
 ) -> Result<(i32, Event), Refusal> {
     let device = directory
         .get(&unwrapped.device)
@@ -57,8 +60,14 @@ pub fn event_of(
         Content::Reading(reading) => reading,
         Content::LoRaWan { f_port, payload } => decode(device.model, f_port, &payload)?,
     };
-    let at = device_time(unwrapped.at, message.received_at)
-        .ok_or_else(|| Refusal::new(Reason::ClockAhead, format!("it says {}", unwrapped.at)))?;
+    let max_lag = (!device.recorded).then_some(max_lag);
+    let at = device_time(unwrapped.at, message.received_at, max_lag).map_err(|fault| {
+        let reason = match fault {
+            ClockFault::Ahead => Reason::ClockAhead,
+            ClockFault::Behind => Reason::ClockBehind,
+        };
+        Refusal::new(reason, format!("it says {}", unwrapped.at))
+    })?;
     let event = Event {
         bay: device.bay,
         device: unwrapped.device,

@@ -13,6 +13,7 @@ mod worker;
 
 use std::time::Duration;
 
+use chrono::TimeDelta;
 pub use refusal::{Reason, Refusal};
 use store::Store;
 use tokio::sync::watch;
@@ -33,6 +34,11 @@ pub struct Options {
     pub payload_max: usize,
     /// How long to wait before the first repetition of a failed transaction; doubled up to 5 s.
     pub retry_after: Duration,
+    /// After so many failures that are the batch's own and not the database's being away, an event
+    /// that cannot be kept even alone is kept as a refused message, so that others get their turn.
+    pub tries_max: u32,
+    /// How far behind ours a device's clock may run; a recording's may run as far as it likes.
+    pub max_clock_lag: TimeDelta,
 }
 
 impl Options {
@@ -45,6 +51,8 @@ impl Options {
             queue_max: 20_000,
             payload_max: 64 * 1024,
             retry_after: Duration::from_millis(100),
+            tries_max: 20,
+            max_clock_lag: domain::event::MAX_CLOCK_LAG,
         }
     }
 }

@@ -15,6 +15,8 @@ pub enum Reason {
     NoOccupancy,
     /// The device's clock runs ahead of ours by too much.
     ClockAhead,
+    /// The device's clock runs behind ours by too much.
+    ClockBehind,
     /// The payload is larger than any device's.
     TooLarge,
     /// The database refuses the event itself.
@@ -30,6 +32,7 @@ impl Reason {
             Self::Undecodable => "undecodable",
             Self::NoOccupancy => "no_occupancy",
             Self::ClockAhead => "clock_ahead",
+            Self::ClockBehind => "clock_behind",
             Self::TooLarge => "too_large",
             Self::Rejected => "rejected",
         }

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
+use chrono::TimeDelta;
 use domain::board::{BayDelta, OccupancyDelta, occupancy_topic};
 use domain::event::Event;
 use domain::id::BayId;
@@ -18,6 +19,8 @@ use crate::{Options, Reason, Refusal};
 /// How often the directory is read anew, for devices that were moved. New ones are found at once.
 const DIRECTORY_EVERY: Duration = Duration::from_secs(60);
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// After so many failures that are its own a batch is kept in parts.
+const WHOLE_TRIES: u32 = 3;
 
 pub(crate) struct Worker {
     store: Store,
@@ -28,6 +31,29 @@ pub(crate) struct Worker {
     publisher: Publisher,
     batch_max: usize,
     retry_after: Duration,
+    tries_max: u32,
+    max_clock_lag: TimeDelta,
+}
+
+/// What is done about a batch that the database does not take, by how often it has not.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Effort {
+    /// Less at once would not help, or it is too early to say.
+    Whole,
+    /// Its parts are tried by themselves.
+    Parts,
+    /// So is an event that cannot be kept alone refused.
+    Last,
+}
+
+impl Effort {
+    fn splits(self, error: &StoreError) -> bool {
+        error.is_about_content() || self != Self::Whole && error.may_pass_in_parts()
+    }
+
+    fn refuses(self, error: &StoreError) -> bool {
+        error.is_about_content() || self == Self::Last
+    }
 }
 
 impl Worker {
@@ -47,6 +73,16 @@ impl Worker {
             publisher,
             batch_max: options.batch_max,
             retry_after: options.retry_after,
+            tries_max: options.tries_max,
+            max_clock_lag: options.max_clock_lag,
+        }
+    }
+
+    fn effort(&self, failures: u32) -> Effort {
+        match failures {
+            n if n >= self.tries_max => Effort::Last,
+            n if n >= WHOLE_TRIES => Effort::Parts,
+            _ => Effort::Whole,
         }
     }
 
@@ -77,17 +113,20 @@ impl Worker {
     }
 
     /// Keeps a batch, however long the database takes to come back; `None` when told to stop
-    /// before it did.
+    /// before it did. What the database refuses again and again, though it answers, is divided and
+    /// in the end put aside: one message must not hold up a city's.
     async fn keep(
         &mut self,
         batch: &[Delivery],
         shutdown: &mut watch::Receiver<bool>,
     ) -> Option<Ingested> {
         let mut retry_after = self.retry_after;
+        let mut failures = 0;
         loop {
-            match self.keep_once(batch).await {
+            match self.keep_once(batch, self.effort(failures)).await {
                 Ok(ingested) => return Some(ingested),
                 Err(error) => {
+                    failures += u32::from(error.may_pass_in_parts());
                     tracing::warn!(%error, messages = batch.len(), "a batch could not be kept yet");
                     metrics::counter!("clearbay_ingest_retries_total").increment(1);
                 }
@@ -141,7 +180,9 @@ impl Worker {
         );
         for (origin, (delivery, opened)) in batch.iter().zip(opened).enumerate() {
             let message = &delivery.message;
-            match opened.and_then(|unwrapped| event_of(&self.directory, message, unwrapped)) {
+            match opened.and_then(|unwrapped| {
+                event_of(&self.directory, message, unwrapped, self.max_clock_lag)
+            }) {
                 Ok(event) => {
                     events.push(event);
                     origins.push(origin);
@@ -157,57 +198,86 @@ impl Worker {
 
     /// Keeps a batch whole. Where the database refuses its content, keeps what it does not refuse,
     /// and the rest as refused messages.
-    async fn keep_once(&mut self, batch: &[Delivery]) -> Result<Ingested, StoreError> {
+    async fn keep_once(
+        &mut self,
+        batch: &[Delivery],
+        effort: Effort,
+    ) -> Result<Ingested, StoreError> {
         let opened = self.open(batch).await?;
-        let (events, origins, mut refusals) = self.decode(batch, opened);
+        let (events, origins, refusals) = self.decode(batch, opened);
         let whole = Part {
             events: &events,
             origins: &origins,
             batch,
         };
-        let ingested = match self.store.event_ingest(&events, &refusals).await {
-            Err(error) if error.is_about_content() => {
-                let mut ingested = Ingested::default();
-                self.keep_part(whole, &mut ingested, &mut refusals).await?;
+        let (ingested, refusals) = match self.store.event_ingest(&events, &refusals).await {
+            Err(error) if effort.splits(&error) => {
+                let mut kept = Kept {
+                    refusals,
+                    ..Kept::default()
+                };
+                self.keep_part(whole, effort, &mut kept).await?;
+                if let Some(error) = kept.stuck {
+                    return Err(error);
+                }
                 // Last, so that a repetition after a failure between the parts finds events that
                 // are kept already, which changes nothing, and no message refused twice.
-                self.store.event_ingest(&[], &refusals).await?;
-                ingested
+                self.keep_refused(&kept.refusals, effort).await?;
+                (kept.ingested, kept.refusals)
             }
-            other => other?,
+            other => (other?, refusals),
         };
         count(&ingested, &refusals, &events);
         Ok(ingested)
     }
 
-    /// Keeps a part of a batch, or, where the database refuses its content, its halves, down to
-    /// the one event that it refuses.
+    /// Keeps a part of a batch, or, where the database refuses it, its halves, down to the one
+    /// event that it refuses.
     async fn keep_part(
         &self,
         part: Part<'_>,
-        ingested: &mut Ingested,
-        refusals: &mut Vec<RefusedMessage>,
+        effort: Effort,
+        kept: &mut Kept,
     ) -> Result<(), StoreError> {
         match self.store.event_ingest(part.events, &[]).await {
-            Ok(kept) => {
-                ingested.inserted += kept.inserted;
-                ingested.repeated += kept.repeated;
-                ingested.deltas.extend(kept.deltas);
+            Ok(ingested) => {
+                kept.ingested.inserted += ingested.inserted;
+                kept.ingested.repeated += ingested.repeated;
+                kept.ingested.deltas.extend(ingested.deltas);
             }
-            Err(error) if error.is_about_content() => {
-                if let ([(_, event)], [origin]) = (part.events, part.origins) {
+            Err(error) if effort.splits(&error) => match (part.events, part.origins) {
+                ([(_, event)], [origin]) if effort.refuses(&error) => {
                     tracing::error!(%error, device = %event.device, "the database refuses an event");
                     let refusal = Refusal::new(Reason::Rejected, &error);
-                    refusals.push(refused(&part.batch[*origin].message, &refusal));
-                    return Ok(());
+                    let message = &part.batch[*origin].message;
+                    kept.refusals.push(refused(message, &refusal));
                 }
-                for half in part.halves() {
-                    Box::pin(self.keep_part(half, ingested, refusals)).await?;
+                ([_], _) => kept.stuck = Some(error),
+                _ => {
+                    for half in part.halves() {
+                        Box::pin(self.keep_part(half, effort, kept)).await?;
+                    }
                 }
-            }
+            },
             Err(error) => return Err(error),
         }
         Ok(())
+    }
+
+    /// Keeps refused messages, fewer at once where the database does not take them all.
+    async fn keep_refused(
+        &self,
+        refusals: &[RefusedMessage],
+        effort: Effort,
+    ) -> Result<(), StoreError> {
+        match self.store.event_ingest(&[], refusals).await {
+            Err(error) if effort.splits(&error) && refusals.len() > 1 => {
+                let (left, right) = refusals.split_at(refusals.len() / 2);
+                Box::pin(self.keep_refused(left, effort)).await?;
+                Box::pin(self.keep_refused(right, effort)).await
+            }
+            other => other.map(drop),
+        }
     }
 
     /// Publishes what changed, by lot.
@@ -229,6 +299,15 @@ impl Worker {
             }
         }
     }
+}
+
+/// What became of the parts of a batch.
+#[derive(Default)]
+struct Kept {
+    ingested: Ingested,
+    refusals: Vec<RefusedMessage>,
+    /// Why an event could not be kept even alone, while it is not given up.
+    stuck: Option<StoreError>,
 }
 
 /// Some events of a batch, each with the position of its message.

@@ -23,6 +23,8 @@ pub struct KnownDevice {
     pub lot: String,
     /// Its model, which decides the decoder.
     pub model: DeviceModel,
+    /// Whether it plays a recording, whose times are of years ago.
+    pub recorded: bool,
 }
 
 /// A message that gave no event.
@@ -58,7 +60,8 @@ impl Store {
     /// Database errors, and [`StoreError::Corrupt`] for a model this version does not know.
     pub async fn device_directory(&self) -> Result<HashMap<String, KnownDevice>, StoreError> {
         let rows: Vec<DeviceRow> = sqlx::query_as(
-            "SELECT device.name, device_id, bay_id, lot.code AS lot, model
+            "SELECT device.name, device_id, bay_id, lot.code AS lot, model,
+                    silence_after_s IS NULL AS recorded
              FROM device JOIN bay USING (bay_id) JOIN lot USING (lot_id)",
         )
         .fetch_all(&self.pool)
@@ -81,7 +84,8 @@ impl Store {
             .filter(|name| storable(name))
             .collect();
         let rows: Vec<DeviceRow> = sqlx::query_as(
-            "SELECT device.name, device_id, bay_id, lot.code AS lot, model
+            "SELECT device.name, device_id, bay_id, lot.code AS lot, model,
+                    silence_after_s IS NULL AS recorded
              FROM device JOIN bay USING (bay_id) JOIN lot USING (lot_id)
              WHERE device.name = ANY($1)",
         )
@@ -181,6 +185,7 @@ struct DeviceRow {
     bay_id: i32,
     lot: String,
     model: String,
+    recorded: bool,
 }
 
 impl DeviceRow {
@@ -192,6 +197,7 @@ impl DeviceRow {
             bay: BayId(self.bay_id),
             lot: self.lot,
             model,
+            recorded: self.recorded,
         };
         Ok((self.name, known))
     }

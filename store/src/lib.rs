@@ -97,6 +97,24 @@ impl StoreError {
             _ => false,
         }
     }
+
+    /// Whether the server itself gave up on the work for a reason that waiting need not cure: too
+    /// much for one transaction (53200, 54000), an internal error. Less at once may pass.
+    ///
+    /// What only waiting, or somebody who puts the server right, can cure is not: lost connections,
+    /// conflicts, a full disk, a missing right or table.
+    pub fn may_pass_in_parts(&self) -> bool {
+        // SQLSTATE classes and codes, https://www.postgresql.org/docs/17/errcodes-appendix.html
+        const WAIT: [&str; 13] = [
+            "08", "25", "28", "3D", "3F", "40", "42", "53100", "53300", "55", "57P", "58", "F0",
+        ];
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => error
+                .code()
+                .is_some_and(|code| !WAIT.iter().any(|wait| code.starts_with(wait))),
+            _ => false,
+        }
+    }
 }
 
 /// Whether PostgreSQL can hold a text at all: it has no NUL. What it cannot hold, it does not have.

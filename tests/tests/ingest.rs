@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::board::OccupancyDelta;
 use tests::broker::BrokerKind;
 use tests::city::{self, past};
+use tests::database::TestDatabase;
 use tests::ingesting::{Ingesting, comings_and_goings, set_up, subscribed_once};
 use tests::sensors::{Listener, Told, publish, told};
 use tests::{eventually, over_both_brokers};
@@ -15,7 +18,10 @@ over_both_brokers!(
     what_gives_no_event_is_kept_with_its_reason,
     a_delta_is_told_after_the_commit,
     a_message_that_is_too_large_holds_up_nothing,
+    a_clock_far_behind_is_not_believed,
     what_the_database_refuses_holds_up_nothing,
+    more_than_a_transaction_holds_is_kept_in_parts,
+    what_fails_again_and_again_is_put_aside,
     a_device_is_known_as_soon_as_it_is_installed,
 );
 
@@ -160,8 +166,37 @@ async fn a_message_that_is_too_large_holds_up_nothing(kind: BrokerKind) {
     );
 }
 
+async fn a_clock_far_behind_is_not_believed(kind: BrokerKind) {
+    let (database, broker) = set_up(kind).await;
+    subscribed_once(&database, &broker).await;
+    let lost_its_time = told("lot-0-0-sensor", DateTime::UNIX_EPOCH, 1, true);
+    let a_year_late = told("lot-0-0-sensor", Utc::now() - TimeDelta::days(366), 2, true);
+    publish(&broker.url, vec![lost_its_time.clone(), a_year_late]).await;
+    let ingest = Ingesting::start(&database.store, &broker.url);
+    eventually("the one that may be", || async {
+        database.count("event").await == 2
+    })
+    .await;
+    ingest.stop().await;
+    let refused = vec![("clock_behind".to_owned(), lost_its_time.payload)];
+    assert_eq!(refused_payloads(&database).await, refused);
+}
+
+/// The reason and payload of each refused message, as they came.
+async fn refused_payloads(database: &TestDatabase) -> Vec<(String, Vec<u8>)> {
+    sqlx::query_as("SELECT reason, payload FROM refused_message ORDER BY refused_message_id")
+        .fetch_all(&database.pool)
+        .await
+        .unwrap()
+}
+
 async fn what_the_database_refuses_holds_up_nothing(kind: BrokerKind) {
     let (database, broker) = set_up(kind).await;
+    // A recording's device may be as old as it likes.
+    let mut place = city::small(2, 5);
+    let recorded = place.lots[0].bays[0].device.as_mut().unwrap();
+    recorded.silence_after_s = None;
+    database.store.place_import(&place).await.unwrap();
     subscribed_once(&database, &broker).await;
     let mut messages = comings_and_goings("lot-0-0-sensor", 40);
     // Before PostgreSQL's calendar begins.
@@ -179,12 +214,74 @@ async fn what_the_database_refuses_holds_up_nothing(kind: BrokerKind) {
     })
     .await;
     ingest.stop().await;
-    let kept: Vec<(String, Vec<u8>)> =
-        sqlx::query_as("SELECT reason, payload FROM refused_message")
-            .fetch_all(&database.pool)
+    assert_eq!(
+        refused_payloads(&database).await,
+        [("rejected".to_owned(), refused.payload)]
+    );
+}
+
+/// Makes the database fail, as it would by itself, under a condition on a new row of `event`.
+async fn fail_where(database: &TestDatabase, condition: &str, sqlstate: &str) {
+    let function = format!(
+        "CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$
+         DECLARE
+             rows integer := 1 + coalesce(nullif(current_setting('test.rows', true), ''), '0')::integer;
+         BEGIN
+             PERFORM set_config('test.rows', rows::text, true);
+             IF {condition} THEN
+                 RAISE EXCEPTION 'no more' USING ERRCODE = '{sqlstate}';
+             END IF;
+             RETURN NEW;
+         END $$"
+    );
+    let trigger = "CREATE TRIGGER fail BEFORE INSERT ON event FOR EACH ROW EXECUTE FUNCTION fail()";
+    for statement in [function.as_str(), trigger] {
+        sqlx::query(sqlx::AssertSqlSafe(statement.to_owned()))
+            .execute(&database.pool)
             .await
             .unwrap();
-    assert_eq!(kept, [("rejected".to_owned(), refused.payload)]);
+    }
+}
+
+/// As one device whose events lie weeks apart makes it: each takes a chunk of `event`, and each
+/// chunk a lock.
+async fn more_than_a_transaction_holds_is_kept_in_parts(kind: BrokerKind) {
+    let (database, broker) = set_up(kind).await;
+    subscribed_once(&database, &broker).await;
+    fail_where(&database, "rows > 10", "53200").await;
+    publish(&broker.url, comings_and_goings("lot-0-0-sensor", 200)).await;
+    let ingest = Ingesting::start(&database.store, &broker.url);
+    eventually("all events", || async {
+        database.count("event").await == 201
+    })
+    .await;
+    ingest.stop().await;
+    assert_eq!(database.count("stay").await, 100);
+    assert_eq!(database.refused().await, []);
+}
+
+async fn what_fails_again_and_again_is_put_aside(kind: BrokerKind) {
+    let (database, broker) = set_up(kind).await;
+    subscribed_once(&database, &broker).await;
+    fail_where(&database, "NEW.seq = 23", "XX000").await;
+    let messages = comings_and_goings("lot-0-0-sensor", 40);
+    publish(&broker.url, messages.clone()).await;
+    let mut options = ingest::Options::new(broker.url.clone(), "test-ingest".to_owned());
+    options.retry_after = Duration::from_millis(1);
+    options.tries_max = 6;
+    let ingest = Ingesting::with(&database.store, options);
+    eventually("all others, and it set aside", || async {
+        database.count("event").await == 40 && database.count("refused_message").await == 1
+    })
+    .await;
+    publish(&broker.url, comings_and_goings("lot-0-1-sensor", 20)).await;
+    eventually("those behind it", || async {
+        database.count("event").await == 60
+    })
+    .await;
+    ingest.stop().await;
+    let refused = vec![("rejected".to_owned(), messages[23].payload.clone())];
+    assert_eq!(refused_payloads(&database).await, refused);
 }
 
 async fn a_device_is_known_as_soon_as_it_is_installed(kind: BrokerKind) {

@@ -1,6 +1,10 @@
 //! `clearbay ingest`.
 
 use std::net::SocketAddr;
+use std::time::Duration;
+
+use chrono::TimeDelta;
+use domain::event::MAX_CLOCK_LAG;
 
 use super::{Broker, Database};
 use crate::shutdown;
@@ -18,6 +22,11 @@ pub struct Ingest {
     /// Where to show metrics in Prometheus's text format, as 127.0.0.1:9100; nowhere if left out.
     #[arg(long, env = "CLEARBAY_INGEST_METRICS")]
     metrics: Option<SocketAddr>,
+    /// How many days a device's clock may run behind ours before its word is refused. A recording's
+    /// devices, which have no limit of silence, may speak of any past.
+    #[arg(long, env = "CLEARBAY_INGEST_CLOCK_LAG_DAYS", default_value_t = MAX_CLOCK_LAG.num_days(),
+        value_parser = clap::value_parser!(i64).range(1..=36_500))]
+    clock_lag_days: i64,
 }
 
 impl Ingest {
@@ -27,6 +36,15 @@ impl Ingest {
         let (_stop, shutdown) = shutdown::on_signal()?;
         if let Some(address) = self.metrics {
             let metrics = super::serve::recorder()?;
+            let upkeep = metrics.clone();
+            tokio::spawn(async move {
+                // Samples gather until they are sorted into their buckets.
+                let mut ticks = tokio::time::interval(Duration::from_secs(60));
+                loop {
+                    ticks.tick().await;
+                    upkeep.run_upkeep();
+                }
+            });
             let listener = super::serve::listen(address).await?;
             let router = axum::Router::new().route(
                 "/metrics",
@@ -34,7 +52,8 @@ impl Ingest {
             );
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
-        let options = ingest::Options::new(self.broker.mqtt_url, self.client_id);
+        let mut options = ingest::Options::new(self.broker.mqtt_url, self.client_id);
+        options.max_clock_lag = TimeDelta::days(self.clock_lag_days);
         ingest::run(store.clone(), options, shutdown).await?;
         store.close().await;
         Ok(())
