@@ -15,7 +15,7 @@ use domain::board::{
 };
 use domain::id::{BayId, PaymentId, ReceiptId, SessionId};
 use domain::payment::PaymentStatus;
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, SubscribeReasonCode};
 use store::Store;
 use tokio::sync::{RwLock, broadcast, watch};
 
@@ -25,6 +25,8 @@ const RELOAD_EVERY: Duration = Duration::from_secs(60);
 /// However often it is asked for, the board is not read anew sooner than this.
 const RELOAD_AGAIN: Duration = Duration::from_secs(2);
 const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How long after a refused subscription the broker is asked again.
+const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(5);
 
 /// What changed in one lot.
 #[derive(Debug)]
@@ -320,6 +322,15 @@ pub async fn feed(
                         {
                             tracing::warn!("cannot ask the broker for deltas");
                         }
+                    }
+                    Ok(Event::Incoming(Packet::SubAck(ack)))
+                        if ack.return_codes.contains(&SubscribeReasonCode::Failure) =>
+                    {
+                        // Not ready, and asked again on a new connection: rights may change.
+                        tracing::error!("the broker refuses the live board its deltas");
+                        board.connected.store(false, Ordering::Relaxed);
+                        tokio::time::sleep(SUBSCRIBE_AGAIN).await;
+                        events.clean();
                     }
                     Ok(Event::Incoming(Packet::SubAck(_))) => {
                         board.connected.store(true, Ordering::Relaxed);

@@ -34,6 +34,8 @@ pub struct Options {
     pub payload_max: usize,
     /// How long to wait before the first repetition of a failed transaction; doubled up to 5 s.
     pub retry_after: Duration,
+    /// How long after a refused subscription the broker is asked again.
+    pub subscribe_again: Duration,
     /// After so many failures that are the batch's own and not the database's being away, an event
     /// that cannot be kept even alone is kept as a refused message, so that others get their turn.
     pub tries_max: u32,
@@ -51,6 +53,7 @@ impl Options {
             queue_max: 20_000,
             payload_max: 64 * 1024,
             retry_after: Duration::from_millis(100),
+            subscribe_again: Duration::from_secs(10),
             tries_max: 20,
             max_clock_lag: domain::event::MAX_CLOCK_LAG,
         }

@@ -11,10 +11,10 @@ use bytes::Bytes;
 use chrono::{SubsecRound, Utc};
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet, PubAck, Publish,
-    QoS, SubscribeFilter,
+    QoS, SubAck, SubscribeFilter, SubscribeReasonCode,
 };
 use tokio::sync::{mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use crate::batch::Message;
 use crate::envelope::FILTERS;
@@ -186,6 +186,7 @@ pub(crate) fn connect(
         send,
         due: due.clone(),
         payload_max: options.payload_max,
+        subscribe_again: options.subscribe_again,
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(reader.run(read_events, shutdown.clone()));
@@ -221,12 +222,15 @@ struct Reader {
     send: mpsc::Sender<Delivery>,
     due: Dues,
     payload_max: usize,
+    subscribe_again: Duration,
 }
 
 impl Reader {
     async fn run(self, mut events: EventLoop, shutdown: watch::Receiver<bool>) {
         let mut backoff = BACKOFF_MIN;
         let mut connection = 0;
+        // At most one: the next attempt to subscribe, after a refusal.
+        let mut again: Option<AbortHandle> = None;
         loop {
             match events.poll().await {
                 Ok(Event::Incoming(Packet::ConnAck(ack))) => {
@@ -235,19 +239,26 @@ impl Reader {
                         session_present = ack.session_present,
                         "connected to the broker"
                     );
-                    // rumqttc does not subscribe again by itself, and the broker may have
-                    // forgotten us.
-                    if !ack.session_present && !self.subscribe() {
+                    // rumqttc does not subscribe again by itself. The broker may have forgotten
+                    // us, or remember what an earlier version subscribed to, or what it refused
+                    // then; where it remembers rightly, subscribing again changes nothing.
+                    if !self.subscribe() {
                         connection = self.reset(&mut events);
                     }
                 }
                 Ok(Event::Incoming(Packet::SubAck(ack))) => {
-                    if ack
-                        .return_codes
-                        .contains(&rumqttc::SubscribeReasonCode::Failure)
-                    {
-                        tracing::error!("the broker refuses a subscription");
+                    if let Some(waiting) = again.take() {
+                        waiting.abort();
                     }
+                    let refused = refused_filters(&ack);
+                    if refused.is_empty() {
+                        tracing::info!("subscribed");
+                    } else {
+                        tracing::error!(?refused, "the broker refuses subscriptions");
+                        again = Some(tokio::spawn(self.subscribe_later()).abort_handle());
+                    }
+                    metrics::gauge!("clearbay_ingest_subscriptions_refused")
+                        .set(refused.len() as f64);
                 }
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
                     // After the worker has gone the rest stays with the broker, unacknowledged.
@@ -275,12 +286,22 @@ impl Reader {
     }
 
     fn subscribe(&self) -> bool {
-        let filters = FILTERS.map(|f| SubscribeFilter::new(f.to_owned(), QoS::AtLeastOnce));
-        let queued = self.client.try_subscribe_many(filters);
+        let queued = self.client.try_subscribe_many(subscriptions());
         if let Err(error) = &queued {
             tracing::error!(%error, "the subscription could not be queued; connecting anew");
         }
         queued.is_ok()
+    }
+
+    /// Subscribes after a while: what was refused may have been granted since. The connection
+    /// stays, for what was not refused.
+    fn subscribe_later(&self) -> impl Future<Output = ()> + use<> {
+        let (client, wait) = (self.client.clone(), self.subscribe_again);
+        async move {
+            tokio::time::sleep(wait).await;
+            // Where the queue is full, the next connection subscribes.
+            let _ = client.try_subscribe_many(subscriptions());
+        }
     }
 
     /// Writes the acknowledgements that follow the one just sent.
@@ -332,6 +353,20 @@ impl Reader {
             connection,
         }
     }
+}
+
+fn subscriptions() -> [SubscribeFilter; FILTERS.len()] {
+    FILTERS.map(|filter| SubscribeFilter::new(filter.to_owned(), QoS::AtLeastOnce))
+}
+
+/// The filters that the broker refuses; its codes are in their order.
+fn refused_filters(ack: &SubAck) -> Vec<&'static str> {
+    FILTERS
+        .into_iter()
+        .zip(&ack.return_codes)
+        .filter(|(_, code)| **code == SubscribeReasonCode::Failure)
+        .map(|(filter, _)| filter)
+        .collect()
 }
 
 async fn tell(mut events: EventLoop, shutdown: watch::Receiver<bool>) {
