@@ -47,6 +47,12 @@ pub enum ApiError {
     /// The method is not one of this path's.
     #[error("this path does not know that method")]
     MethodNotAllowed,
+    /// Somebody guesses, or mistypes too often.
+    #[error("too many attempts; try again in {wait_s} seconds")]
+    TooOften {
+        /// How long to wait.
+        wait_s: i64,
+    },
     /// Too much at once, or a part that is needed is away.
     #[error("{0}")]
     Unavailable(&'static str),
@@ -102,6 +108,11 @@ impl ApiError {
                 "method-not-allowed",
                 "Method not allowed",
             ),
+            Self::TooOften { .. } => (
+                StatusCode::TOO_MANY_REQUESTS,
+                "too-often",
+                "Too many attempts",
+            ),
             Self::Unavailable(_) => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "unavailable",
@@ -139,8 +150,13 @@ impl IntoResponse for ApiError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if matches!(self, Self::Unavailable(_)) {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+        let retry_after_s = match self {
+            Self::Unavailable(_) => Some(2),
+            Self::TooOften { wait_s } => Some(wait_s),
+            _ => None,
+        };
+        if let Some(seconds) = retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }

@@ -19,6 +19,7 @@ pub mod live;
 pub mod routes;
 pub mod secret;
 pub mod service;
+pub mod throttle;
 
 pub use error::ApiError;
 pub use gateway::config::Gateways;

@@ -57,6 +57,14 @@ impl ServeProcess {
         child.kill().await.unwrap();
     }
 
+    /// The process's number.
+    ///
+    /// # Panics
+    /// Where it has ended.
+    pub async fn id(&self) -> u32 {
+        self.child.lock().await.id().unwrap()
+    }
+
     /// Waits until it ends by itself.
     ///
     /// # Panics

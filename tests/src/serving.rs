@@ -124,6 +124,18 @@ impl Serving {
         }
     }
 
+    /// The most memory that `clearbay serve` has held so far, in MiB.
+    ///
+    /// # Panics
+    /// Where the machine does not tell.
+    pub async fn memory_peak_mib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.serve.id().await);
+        let status = std::fs::read_to_string(path).unwrap();
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.unwrap().trim().trim_end_matches(" kB");
+        kib.parse::<u64>().unwrap() / 1024
+    }
+
     /// A GET of a path.
     pub fn get(&self, path: &str) -> RequestBuilder {
         self.client.get(format!("{}{path}", self.url))

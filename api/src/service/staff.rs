@@ -36,29 +36,47 @@ pub fn hash_password(password: &str) -> Result<String, ApiError> {
 /// Signs a browser in; the result is its token.
 ///
 /// # Errors
-/// [`ApiError::Unauthorized`], after the same work whether the login or the password is wrong.
+/// [`ApiError::Unauthorized`], after the same work whether the login or the password is wrong;
+/// [`ApiError::TooOften`] after some failures, whether or not there is such a login, and
+/// [`ApiError::Unavailable`] where too many sign in at once.
 pub async fn sign_in(
     app: &App,
     login: &str,
     password: String,
     now: Timestamp,
 ) -> Result<String, ApiError> {
+    let sign_ins = &app.limits.sign_ins;
+    sign_ins
+        .attempt(login, now)
+        .map_err(|wait| ApiError::TooOften {
+            wait_s: wait.num_seconds() + 1,
+        })?;
+    let permit = app
+        .limits
+        .hashing()
+        .await
+        .inspect_err(|_| sign_ins.withdrawn(login))?;
     let found = app.store.staff_find(login).await?;
     let (staff, hash) = match found {
         Some((staff, hash)) => (Some(staff), Some(hash)),
         None => (None, None),
     };
-    let right = tokio::task::spawn_blocking(move || match hash {
-        Some(hash) => PasswordHash::new(&hash)
-            .is_ok_and(|hash| hasher().verify_password(password.as_bytes(), &hash).is_ok()),
-        None => {
-            let _ = hash_password(&password);
-            false
+    let right = tokio::task::spawn_blocking(move || {
+        // Held by the work, which goes on when the request has been given up.
+        let _permit = permit;
+        match hash {
+            Some(hash) => PasswordHash::new(&hash)
+                .is_ok_and(|hash| hasher().verify_password(password.as_bytes(), &hash).is_ok()),
+            None => {
+                let _ = hash_password(&password);
+                false
+            }
         }
     })
     .await
     .map_err(|_| ApiError::Internal)?;
     let staff = staff.filter(|_| right).ok_or(ApiError::Unauthorized)?;
+    sign_ins.succeeded(login);
     let token = random_token();
     let hash = sha256(token.as_bytes());
     app.store

@@ -36,7 +36,9 @@ pub(crate) async fn sign_in(
             // SameSite=Strict: the page must come from us, which a redirect after a form does.
             ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
         }
-        Err(ApiError::Unauthorized) => login_page(&reader, Some(form.login)),
+        Err(error @ (ApiError::Unauthorized | ApiError::TooOften { .. })) => {
+            login_page(&reader, Some((form.login, error)))
+        }
         Err(error) => problem(&reader, &error),
     }
 }
@@ -52,23 +54,38 @@ pub(crate) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
     ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
 }
 
-pub(super) fn login_page(reader: &Reader, failed: Option<String>) -> Response {
+/// The form to sign in; after a failure with the login that was tried, and why it failed.
+pub(super) fn login_page(reader: &Reader, failed: Option<(String, ApiError)>) -> Response {
     let lang = reader.lang;
     let title = lang.t("Đăng nhập", "Sign in");
-    let status = if failed.is_some() {
-        StatusCode::UNAUTHORIZED
-    } else {
-        StatusCode::OK
-    };
+    let status = failed
+        .as_ref()
+        .map_or(StatusCode::OK, |(_, error)| error.status());
+    let why = failed.as_ref().map(|(_, error)| match error {
+        ApiError::TooOften { wait_s } => format!(
+            "{} {wait_s} {}",
+            lang.t(
+                "Thử sai quá nhiều lần. Xin đợi",
+                "Too many attempts. Please wait"
+            ),
+            lang.t("giây rồi thử lại.", "seconds and try again."),
+        ),
+        _ => lang
+            .t(
+                "Tên hoặc mật khẩu không đúng.",
+                "Login or password is wrong.",
+            )
+            .to_owned(),
+    });
+    let login = failed.map(|(login, _)| login).unwrap_or_default();
     Document { title, active: "/staff", live: None }.respond(reader, status, move || {
-        let wrong = failed.is_some();
         view! {
             <form class="card narrow" method="post" action="/staff/login">
                 <h1>{lang.t("Nhân viên đăng nhập", "Staff sign-in")}</h1>
-                {wrong.then(|| view! { <p class="error" role="alert">{lang.t("Tên hoặc mật khẩu không đúng.", "Login or password is wrong.")}</p> })}
+                {why.map(|why| view! { <p class="error" role="alert">{why}</p> })}
                 <label class="field">
                     <span>{lang.t("Tên đăng nhập", "Login")}</span>
-                    <input name="login" value=failed.unwrap_or_default() required autocomplete="username" autocapitalize="none" />
+                    <input name="login" value=login required autocomplete="username" autocapitalize="none" />
                 </label>
                 <label class="field">
                     <span>{lang.t("Mật khẩu", "Password")}</span>
