@@ -113,13 +113,17 @@ fn read(reply: &Reply) -> Result<(Map<String, Value>, i64), String> {
     Ok((told, code))
 }
 
-/// Results that say nothing final: system errors, limits, a driver who has not decided.
-fn is_open(code: i64) -> bool {
-    matches!(
-        code,
-        10 | 11 | 98 | 99 | 1000 | 1017 | 1026 | 7000 | 7002 | 9000
-    ) || code < 0
-}
+/// Results after which an order's money will not come: the payer or the issuer refused, or the time
+/// is over. Every other result may still turn out well.
+const FAILED: [i64; 13] = [
+    1001, 1002, 1003, 1004, 1005, 1006, 1007, 1017, 1026, 2019, 4001, 4002, 4100,
+];
+
+/// Results after which MoMo will not take an order as it is: rights, version, keys, form, amount.
+const UNACCEPTABLE: [i64; 7] = [11, 12, 13, 20, 21, 22, 47];
+
+/// Results after which a refund will not be made.
+const REFUND_REFUSED: [i64; 4] = [21, 22, 1081, 1088];
 
 fn notice(reference: &str, told: &Map<String, Value>) -> Option<BankNotice> {
     let number = raw(told.get("transId"));
@@ -195,10 +199,11 @@ impl Gateway for Momo {
                 }),
                 None => Asked::Unknown("no payUrl".to_owned()),
             },
-            // 40, 41: MoMo has this order; what became of it is asked for.
-            40 | 41 => Asked::Unknown(format!("result {code}: it has this order")),
-            code if is_open(code) => Asked::Unknown(format!("result {code}")),
-            code => Asked::Refused(format!("result {code}")),
+            code if FAILED.contains(&code) || UNACCEPTABLE.contains(&code) => {
+                Asked::Refused(format!("result {code}"))
+            }
+            // 40 and 41 among them: MoMo has this order, and is asked what became of it.
+            code => Asked::Unknown(format!("result {code}")),
         }
     }
 
@@ -221,14 +226,17 @@ impl Gateway for Momo {
             return Standing::Pending(format!("result {code} for another order"));
         }
         match code {
-            0 => notice(&order.reference, &told).map_or_else(
-                || Standing::Pending("success without a number".to_owned()),
-                Standing::Arrived,
-            ),
-            // 42: no such order yet.
-            42 => Standing::Pending("no such order".to_owned()),
-            code if is_open(code) => Standing::Pending(format!("result {code}")),
-            code => Standing::Failed(format!("result {code}")),
+            0 => match notice(&order.reference, &told) {
+                // The time is that of this reply. MoMo takes no money for an order whose time is
+                // over, so what came, came by then.
+                Some(notice) => Standing::Arrived(BankNotice {
+                    paid_at: notice.paid_at.min(order.expires_at),
+                    ..notice
+                }),
+                None => Standing::Pending("success without a number".to_owned()),
+            },
+            code if FAILED.contains(&code) => Standing::Failed(format!("result {code}")),
+            code => Standing::Pending(format!("result {code}")),
         }
     }
 
@@ -264,10 +272,9 @@ impl Gateway for Momo {
         }
         match code {
             0 => Refunded::Done(raw(told.get("transId"))),
-            // 40, 41: MoMo has this refund; what became of it is asked for.
-            40 | 41 => Refunded::Pending(format!("result {code}: it has this refund")),
-            code if is_open(code) => Refunded::Pending(format!("result {code}")),
-            code => Refunded::Refused(format!("result {code}")),
+            code if REFUND_REFUSED.contains(&code) => Refunded::Refused(format!("result {code}")),
+            // 40 and 41 among them: MoMo has this refund, and is asked what became of it.
+            code => Refunded::Pending(format!("result {code}")),
         }
     }
 
@@ -321,11 +328,11 @@ impl Gateway for Momo {
             0 => notice(&reference, &told)
                 .map(|notice| vec![Word::Arrived(notice)])
                 .ok_or_else(|| Distrust::Unreadable("success without a number".to_owned())),
-            code if is_open(code) => Ok(Vec::new()),
-            code => Ok(vec![Word::Failed {
+            code if FAILED.contains(&code) => Ok(vec![Word::Failed {
                 reference,
                 reason: format!("result {code}"),
             }]),
+            _ => Ok(Vec::new()),
         }
     }
 

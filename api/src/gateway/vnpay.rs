@@ -245,22 +245,33 @@ impl Gateway for Vnpay {
             Money::Fails => Standing::Failed(format!("status {status}")),
             Money::Open => Standing::Pending(format!("status {status}")),
             Money::Came => {
+                // The date is optional. VNPAY takes no money after the order's end.
+                let paid = match field(&told, "vnp_PayDate") {
+                    none if none.is_empty() => local(order.expires_at, STAMP),
+                    paid => paid,
+                };
                 let told = notice(
                     &order.reference,
                     field(&told, "vnp_TransactionNo"),
                     &field(&told, "vnp_Amount"),
-                    &field(&told, "vnp_PayDate"),
+                    &paid,
                 );
                 told.map_or_else(Standing::Pending, Standing::Arrived)
             }
         }
     }
 
-    fn refund(&self, refund: &RefundOrder, _: Timestamp) -> Option<Call> {
+    /// VNPAY tells requests apart within one day of Vietnam's only. On a later day the same request
+    /// could give the money twice, so from then on people must look.
+    fn refund(&self, refund: &RefundOrder, now: Timestamp) -> Option<Call> {
+        const DAY: &str = "%Y%m%d";
+        if local(now, DAY) != local(refund.asked_at, DAY) {
+            return None;
+        }
         let whole = refund.amount_vnd == refund.order.amount_vnd;
         let amount = refund.amount_vnd.checked_mul(100)?;
         let fields = [
-            // The same name each time: VNPAY takes a request of one name once a day.
+            // The same name each time.
             ("vnp_RequestId", refund.reference.clone()),
             ("vnp_Version", VERSION.to_owned()),
             ("vnp_Command", "refund".to_owned()),
@@ -289,22 +300,40 @@ impl Gateway for Vnpay {
         };
         let code = field(&told, "vnp_ResponseCode");
         match code.as_str() {
-            // 94: it has this request already.
-            "00" | "94" => Refunded::Done(field(&told, "vnp_TransactionNo")),
-            // Not allowed, wrong, or more than came: asking again changes nothing.
+            // VNPAY has taken it on; 09 is its bank's refusal.
+            "00" if field(&told, "vnp_TransactionStatus") != "09" => {
+                Refunded::Done(field(&told, "vnp_TransactionNo"))
+            }
+            // More than came, ill-formed, not in parts, no such money: asking again changes nothing.
             "02" | "03" | "04" | "13" | "91" | "93" | "95" => {
                 Refunded::Refused(format!("answer {code}"))
             }
+            // 94 among them: it has this request, and the query tells what became of it.
             _ => Refunded::Pending(format!("answer {code}")),
         }
     }
 
-    fn refund_query(&self, _: &RefundOrder, _: Timestamp) -> Option<Call> {
-        None
+    fn refund_query(&self, refund: &RefundOrder, now: Timestamp) -> Option<Call> {
+        self.query(&refund.order, now)
     }
 
     fn refund_queried(&self, refund: &RefundOrder, reply: &Reply) -> Refunded {
-        self.refunded(refund, reply)
+        let told = match self.read(reply, &QUERY_REPLY) {
+            Ok(told) => told,
+            Err(why) => return Refunded::Pending(why),
+        };
+        let (kind, status) = (
+            field(&told, "vnp_TransactionType"),
+            field(&told, "vnp_TransactionStatus"),
+        );
+        let amount = refund.amount_vnd.checked_mul(100).unwrap_or_default();
+        let ours = matches!(kind.as_str(), "02" | "03")
+            && field(&told, "vnp_Amount") == amount.get().to_string();
+        match status.as_str() {
+            "00" | "05" | "06" if ours => Refunded::Done(field(&told, "vnp_TransactionNo")),
+            "09" if ours => Refunded::Refused("status 09".to_owned()),
+            _ => Refunded::Pending(format!("type {kind}, status {status}")),
+        }
     }
 
     fn webhook(&self, webhook: Webhook<'_>, _: Timestamp) -> Result<Vec<Word>, Distrust> {

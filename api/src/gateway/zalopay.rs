@@ -23,8 +23,15 @@ pub const CODE: &str = "zalopay";
 
 const SUCCESS: i64 = 1;
 const FAILURE: i64 = 2;
-/// "The order's name is taken": ZaloPay has it.
-const TAKEN: i64 = -68;
+/// `sub_return_code`: the order's time is over. Other failures may still turn out well: the payer
+/// can fill the wallet and try again.
+const TIME_OVER: i64 = -54;
+/// `sub_return_code` of an order that ZaloPay cannot take: its form, or our keys.
+const UNACCEPTABLE: [i64; 3] = [-401, -402, -403];
+/// `sub_return_code` of a refund that will not be made: too late, a wrong amount, no such payment.
+const REFUND_REFUSED: [i64; 3] = [-13, -14, -101];
+/// The same as the query tells it. There -101 means that the refund was never asked for.
+const REFUND_FAILED: [i64; 5] = [0, -2, -13, -14, -32];
 
 /// ZaloPay for one application.
 #[derive(Clone)]
@@ -102,6 +109,27 @@ fn sub_code(told: &Map<String, Value>) -> i64 {
     number(told, "sub_return_code").unwrap_or_default()
 }
 
+/// What a reply says of a refund, which failed for good with one of the codes in `refused`.
+fn refund_told(refund: &RefundOrder, reply: &Reply, refused: &[i64]) -> Refunded {
+    let (told, code) = match read(reply) {
+        Ok(read) => read,
+        Err(why) => return Refunded::Pending(why),
+    };
+    let sub = told
+        .contains_key("sub_return_code")
+        .then(|| sub_code(&told));
+    match code {
+        SUCCESS => Refunded::Done(
+            number(&told, "refund_id")
+                .map_or_else(|| refund.reference.clone(), |number| number.to_string()),
+        ),
+        FAILURE if sub.is_some_and(|sub| refused.contains(&sub)) => {
+            Refunded::Refused(format!("code {}", sub_code(&told)))
+        }
+        code => Refunded::Pending(format!("code {code}, {}", sub_code(&told))),
+    }
+}
+
 impl Gateway for Zalopay {
     fn code(&self) -> &'static str {
         CODE
@@ -151,11 +179,11 @@ impl Gateway for Zalopay {
                 qr: text("qr_code"),
                 redirect_url: Some(url),
             }),
-            (FAILURE, _) if sub_code(&told) == TAKEN => {
-                Asked::Unknown("it has this order".to_owned())
+            (FAILURE, _) if UNACCEPTABLE.contains(&sub_code(&told)) => {
+                Asked::Refused(format!("code {}", sub_code(&told)))
             }
-            (FAILURE, _) => Asked::Refused(format!("code {}", sub_code(&told))),
-            _ => Asked::Unknown(format!("code {code}")),
+            // An order whose name is taken among them: ZaloPay has it, and is asked.
+            _ => Asked::Unknown(format!("code {code}, {}", sub_code(&told))),
         }
     }
 
@@ -171,7 +199,6 @@ impl Gateway for Zalopay {
             Ok(read) => read,
             Err(why) => return Standing::Pending(why),
         };
-        let processing = told.get("is_processing").and_then(Value::as_bool) == Some(true);
         match code {
             SUCCESS => {
                 let notice = || {
@@ -180,11 +207,11 @@ impl Gateway for Zalopay {
                         description: order.reference.clone(),
                         amount_vnd: Vnd::new(number(&told, "amount")?),
                         currency: "VND".to_owned(),
-                        // Older replies have no time: then the payment's own end is the latest
-                        // that ZaloPay takes money for it.
+                        // ZaloPay takes no money for an order whose time is over, so what came,
+                        // came by then, whatever time the reply names.
                         paid_at: number(&told, "server_time")
                             .and_then(DateTime::from_timestamp_millis)
-                            .unwrap_or(order.expires_at),
+                            .map_or(order.expires_at, |at| at.min(order.expires_at)),
                     })
                 };
                 notice().map_or_else(
@@ -192,8 +219,10 @@ impl Gateway for Zalopay {
                     Standing::Arrived,
                 )
             }
-            FAILURE if !processing => Standing::Failed(format!("code {}", sub_code(&told))),
-            code => Standing::Pending(format!("code {code}")),
+            FAILURE if sub_code(&told) == TIME_OVER => {
+                Standing::Failed(format!("code {TIME_OVER}"))
+            }
+            code => Standing::Pending(format!("code {code}, {}", sub_code(&told))),
         }
     }
 
@@ -217,18 +246,7 @@ impl Gateway for Zalopay {
     }
 
     fn refunded(&self, refund: &RefundOrder, reply: &Reply) -> Refunded {
-        let (told, code) = match read(reply) {
-            Ok(read) => read,
-            Err(why) => return Refunded::Pending(why),
-        };
-        match code {
-            SUCCESS => Refunded::Done(
-                number(&told, "refund_id")
-                    .map_or_else(|| refund.reference.clone(), |number| number.to_string()),
-            ),
-            FAILURE => Refunded::Refused(format!("code {}", sub_code(&told))),
-            code => Refunded::Pending(format!("code {code}")),
-        }
+        refund_told(refund, reply, &REFUND_REFUSED)
     }
 
     fn refund_query(&self, refund: &RefundOrder, now: Timestamp) -> Option<Call> {
@@ -243,11 +261,7 @@ impl Gateway for Zalopay {
     }
 
     fn refund_queried(&self, refund: &RefundOrder, reply: &Reply) -> Refunded {
-        match self.refunded(refund, reply) {
-            // It says the same of a refund that it never got.
-            Refunded::Refused(why) => Refunded::Pending(why),
-            other => other,
-        }
+        refund_told(refund, reply, &REFUND_FAILED)
     }
 
     fn webhook(&self, webhook: Webhook<'_>, _: Timestamp) -> Result<Vec<Word>, Distrust> {

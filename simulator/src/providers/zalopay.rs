@@ -165,7 +165,7 @@ async fn refund_query(State(own): State<Providers>, Form(fields): Form<Fields>) 
             .find(|order| order.refunds.contains_key(&name));
         match found {
             Some(order) => reply(1, 1, json!({"refund_id": order.number + 1})),
-            None => reply(2, -1, json!({})),
+            None => reply(2, -101, json!({})),
         }
     })
     .await
