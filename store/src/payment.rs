@@ -24,9 +24,9 @@ const FIRST_CALL: TimeDelta = TimeDelta::seconds(20);
 /// Where a payment's money comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PaidFrom {
-    /// A gateway's; the driver can pay at once.
+    /// A gateway's that tells by itself.
     Gateway(&'static str),
-    /// A gateway's that must be called first, and asked later.
+    /// A gateway's that is called: before the driver can pay, or later, to ask what became of it.
     CalledGateway(&'static str),
     /// The wallet with this account.
     Wallet(AccountId),

@@ -251,19 +251,20 @@ async fn refund_due(app: &App, item: &OutboxItem) -> Result<(), ApiError> {
         0 => None,
         _ => gateway.refund_query(&wish, now),
     };
-    let answer = match (query, gateway.refund(&wish, now)) {
+    let asked = match query {
+        None => None,
+        Some(request) => Some(match call(app, gateway, request).await {
+            Ok(reply) => gateway.refund_queried(&wish, &reply),
+            Err(error) => Refunded::Pending(error),
+        }),
+    };
+    let answer = match (asked, gateway.refund(&wish, now)) {
+        (Some(known @ (Refunded::Done(_) | Refunded::Refused(_))), _) => known,
+        // It may never have heard of it: saying it again is harmless.
+        (_, Some(request)) => refund_call(app, gateway, &wish, request).await,
         (_, None) => {
             return Ok(by_hand("the gateway has no way to give money back".to_owned()).await?);
         }
-        (Some(request), Some(again)) => match call(app, gateway, request).await {
-            Ok(reply) => match gateway.refund_queried(&wish, &reply) {
-                // It may never have heard of it: saying it again is harmless.
-                Refunded::Pending(_) => refund_call(app, gateway, &wish, again).await,
-                other => other,
-            },
-            Err(error) => Refunded::Pending(error),
-        },
-        (None, Some(request)) => refund_call(app, gateway, &wish, request).await,
     };
     match answer {
         Refunded::Done(number) => {

@@ -202,6 +202,10 @@ fn prepare(
         ApiError::Internal
     })?;
     let (from, checkout) = match ask {
+        // Its webhook may be lost: who can be asked what became of a payment, is.
+        Ask::Ready(checkout) if gateway.query(&order, now).is_some() => {
+            (PaidFrom::CalledGateway(code), checkout)
+        }
         Ask::Ready(checkout) => (PaidFrom::Gateway(code), checkout),
         Ask::Call(_) => (PaidFrom::CalledGateway(code), Default::default()),
         Ask::Wallet => {
