@@ -14,6 +14,7 @@ use store::report::SensedPaid;
 pub mod error;
 pub mod extract;
 pub mod gateway;
+pub mod hashing;
 pub mod limit;
 pub mod live;
 pub mod routes;

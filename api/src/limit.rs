@@ -8,6 +8,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::hashing::Hashing;
 use crate::throttle::Throttle;
 use crate::{ApiError, App};
 
@@ -20,15 +21,13 @@ pub const MAX_BULK_ITEMS: usize = 1_000;
 /// How long a request may take before it is given up.
 pub const MAX_TIME: Duration = Duration::from_secs(15);
 
-/// How long a request may wait for its turn at something that few may do at once.
-const MAX_WAIT: Duration = Duration::from_secs(2);
-
 /// What may go on at once.
 #[derive(Debug)]
 pub struct Limits {
     requests: Arc<Semaphore>,
     streams: Arc<Semaphore>,
-    hashing: Arc<Semaphore>,
+    /// Where passwords are hashed.
+    pub hashing: Hashing,
     /// Who may try a password now.
     pub sign_ins: Throttle,
 }
@@ -39,7 +38,7 @@ impl Limits {
         Self {
             requests: Arc::new(Semaphore::new(requests)),
             streams: Arc::new(Semaphore::new(streams)),
-            hashing: Arc::new(Semaphore::new(hashing_at_once())),
+            hashing: Hashing::start(),
             sign_ins: Throttle::default(),
         }
     }
@@ -54,23 +53,6 @@ impl Limits {
             .try_acquire_owned()
             .map_err(|_| ApiError::Unavailable("too many live connections"))
     }
-
-    /// A turn at hashing a password, to be held by the work itself.
-    ///
-    /// # Errors
-    /// [`ApiError::Unavailable`] where none comes up in time.
-    pub async fn hashing(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        let turn = self.hashing.clone().acquire_owned();
-        match tokio::time::timeout(MAX_WAIT, turn).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(ApiError::Unavailable("too many sign in at once")),
-        }
-    }
-}
-
-/// Half the cores: a password's hash keeps a core and 19 MiB busy, and pages must go on.
-fn hashing_at_once() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2))
 }
 
 /// Refuses what is too much at once, ends what takes too long, counts and times the rest.

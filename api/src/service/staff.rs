@@ -51,31 +51,11 @@ pub async fn sign_in(
         .map_err(|wait| ApiError::TooOften {
             wait_s: wait.num_seconds() + 1,
         })?;
-    let permit = app
-        .limits
-        .hashing()
+    let staff = check(app, login, password)
         .await
-        .inspect_err(|_| sign_ins.withdrawn(login))?;
-    let found = app.store.staff_find(login).await?;
-    let (staff, hash) = match found {
-        Some((staff, hash)) => (Some(staff), Some(hash)),
-        None => (None, None),
-    };
-    let right = tokio::task::spawn_blocking(move || {
-        // Held by the work, which goes on when the request has been given up.
-        let _permit = permit;
-        match hash {
-            Some(hash) => PasswordHash::new(&hash)
-                .is_ok_and(|hash| hasher().verify_password(password.as_bytes(), &hash).is_ok()),
-            None => {
-                let _ = hash_password(&password);
-                false
-            }
-        }
-    })
-    .await
-    .map_err(|_| ApiError::Internal)?;
-    let staff = staff.filter(|_| right).ok_or(ApiError::Unauthorized)?;
+        // Our own trouble is nobody's failure.
+        .inspect_err(|_| sign_ins.withdrawn(login))?
+        .ok_or(ApiError::Unauthorized)?;
     sign_ins.succeeded(login);
     let token = random_token();
     let hash = sha256(token.as_bytes());
@@ -83,6 +63,26 @@ pub async fn sign_in(
         .staff_login_open(staff.staff_id, &hash, now, now + LOGIN_TIME)
         .await?;
     Ok(token)
+}
+
+/// Whose login and password these are.
+async fn check(app: &App, login: &str, password: String) -> Result<Option<Staff>, ApiError> {
+    let (staff, hash) = app.store.staff_find(login).await?.unzip();
+    let check = move || is_password(hash.as_deref(), &password);
+    let right = app.limits.hashing.run(check).await?;
+    Ok(staff.filter(|_| right))
+}
+
+/// Whether that is the password, after the same work where there is no hash to compare it with.
+fn is_password(hash: Option<&str>, password: &str) -> bool {
+    match hash {
+        Some(hash) => PasswordHash::new(hash)
+            .is_ok_and(|hash| hasher().verify_password(password.as_bytes(), &hash).is_ok()),
+        None => {
+            let _ = hash_password(password);
+            false
+        }
+    }
 }
 
 /// Whose token that is.
