@@ -121,6 +121,33 @@ pub async fn subscribed_once(database: &TestDatabase, broker: &Broker) {
     ingest.stop().await;
 }
 
+/// Waits until ingest hears the broker: until its subscription stands, messages go nowhere. What it
+/// is asked with leaves no trace.
+///
+/// # Panics
+/// Where ingest does not come to work.
+pub async fn hears(database: &TestDatabase, broker: &Broker) {
+    let asked = told("nobody-s-sensor", past(), 0, false);
+    eventually("ingest to hear the broker", || async {
+        publish(&broker.url, vec![asked.clone()]).await;
+        // The next is sent when this one is known to be lost, or two might be heard.
+        let mut heard = 0;
+        for _ in 0..40 {
+            heard = database.count("refused_message").await;
+            if heard > 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        heard > 0
+    })
+    .await;
+    sqlx::query("DELETE FROM refused_message")
+        .execute(&database.pool)
+        .await
+        .unwrap();
+}
+
 /// A vehicle every two seconds, each for one second, in one bay. An even number of events makes
 /// half as many stays, all ended.
 pub fn comings_and_goings(device: &str, events: i64) -> Vec<Told> {

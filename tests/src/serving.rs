@@ -13,7 +13,7 @@ use uuid::Uuid;
 use crate::broker::Broker;
 use crate::database::TestDatabase;
 use crate::eventually;
-use crate::ingesting::IngestProcess;
+use crate::ingesting::{IngestProcess, hears};
 use crate::sensors::{Told, publish};
 use crate::serve_process::{ServeProcess, ServeSettings};
 
@@ -113,6 +113,7 @@ impl Serving {
             reply.is_ok_and(|reply| reply.status() == StatusCode::OK)
         };
         eventually("the city to be ready", ready).await;
+        hears(&database, &broker).await;
         Self {
             database,
             broker,
@@ -190,18 +191,14 @@ impl Serving {
         }
     }
 
-    /// Lets sensors speak until what they said is in the database: that many rows of a table. They
-    /// say it again and again, for a broker forgets what comes before ingest has subscribed.
+    /// Lets sensors speak, and waits until what they said is in the database: that many rows of a
+    /// table.
     ///
     /// # Panics
     /// Where it never gets there.
     pub async fn sense(&self, messages: &[Told], count: i64, of: &str) {
-        eventually(of, || async {
-            publish(&self.broker.url, messages.to_vec()).await;
-            tokio::time::sleep(Duration::from_millis(300)).await;
-            self.database.count(of).await == count
-        })
-        .await;
+        publish(&self.broker.url, messages.to_vec()).await;
+        eventually(of, || async { self.database.count(of).await == count }).await;
     }
 
     /// A POST of JSON with a session's or a wallet's token.
