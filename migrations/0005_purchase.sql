@@ -110,7 +110,7 @@ BEGIN
     RAISE EXCEPTION 'a wallet changes by transfers only' USING ERRCODE = 'restrict_violation';
 END
 $$;
--- Depth 1 is a statement of somebody's own; the trigger above works at depth 2.
+-- Depth 0 is a statement of somebody's own; the trigger above works at depth 1.
 CREATE TRIGGER wallet_by_transfers_only BEFORE UPDATE OF balance_vnd, held_vnd ON wallet
     FOR EACH ROW WHEN (pg_trigger_depth() = 0) EXECUTE FUNCTION wallet_guard();
 

@@ -31,6 +31,10 @@ CREATE INDEX refund_payment ON refund (payment_id);
 CREATE INDEX refund_day ON refund (day) INCLUDE (lot_id, amount_vnd) WHERE day IS NOT NULL;
 CREATE INDEX refund_open ON refund (created_at) WHERE status <> 'done';
 
+-- What has gone back of a payment, or is on its way.
+CREATE FUNCTION refunded_vnd(payment uuid) RETURNS bigint LANGUAGE sql STABLE
+    RETURN (SELECT coalesce(sum(amount_vnd), 0)::bigint FROM refund WHERE payment_id = payment);
+
 -- Never more than came, however many ask at once: the row of the money is locked first.
 CREATE FUNCTION refund_within_money() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE came bigint; gone bigint;

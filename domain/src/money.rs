@@ -41,6 +41,15 @@ impl Vnd {
         self.0.checked_mul(count).map(Self)
     }
 
+    /// The share of `part` in `whole` of this amount, rounded down; `None` where there is no whole
+    /// or it does not fit. Neither part nor amount is negative.
+    pub fn portion(self, part: i64, whole: i64) -> Option<Self> {
+        let share = i128::from(self.0) * i128::from(part);
+        i64::try_from(share.checked_div(i128::from(whole))?)
+            .ok()
+            .map(Self)
+    }
+
     /// The sum of `amounts`, or `None` where that does not fit.
     pub fn checked_sum(amounts: impl IntoIterator<Item = Self>) -> Option<Self> {
         amounts.into_iter().try_fold(Self::ZERO, Self::checked_add)
@@ -107,6 +116,14 @@ mod tests {
             Vnd::new(i64::MIN).grouped('.'),
             "-9.223.372.036.854.775.808"
         );
+    }
+
+    #[test]
+    fn a_portion_is_rounded_down() {
+        assert_eq!(Vnd::new(100).portion(1, 3), Some(Vnd::new(33)));
+        assert_eq!(Vnd::new(i64::MAX).portion(7, 7), Some(Vnd::new(i64::MAX)));
+        assert_eq!(Vnd::new(100).portion(1, 0), None);
+        assert_eq!(Vnd::new(i64::MAX).portion(2, 1), None);
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub enum PurchaseStatus {
 codes!(PurchaseStatus { Pending = "pending", Paid = "paid", Lapsed = "lapsed" });
 
 /// One whole in basis points.
-const WHOLE_BP: i128 = 10_000;
+const WHOLE_BP: i64 = 10_000;
 
 /// Whose parts of a payment are which. The three sum to the payment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,15 +55,17 @@ impl Shares {
     ///
     /// Rates are in basis points of at most 10,000: a price of 108 with 800 contains a tax of 8.
     pub fn of(amount_vnd: Vnd, vat_bp: u16, city_share_bp: u16) -> Self {
-        let amount = i128::from(amount_vnd.get());
-        let vat = i128::from(vat_contained(amount_vnd, vat_bp).get());
-        let city = (amount - vat) * i128::from(city_share_bp).min(WHOLE_BP) / WHOLE_BP;
+        let vat_vnd = vat_contained(amount_vnd, vat_bp);
         // Each part is at most the whole, which fits.
-        let part = |part: i128| Vnd::new(i64::try_from(part).unwrap_or_default());
+        let less = |amount: Vnd, part: Vnd| amount.checked_sub(part).unwrap_or_default();
+        let net_vnd = less(amount_vnd, vat_vnd);
+        let city_vnd = net_vnd
+            .portion(i64::from(city_share_bp).min(WHOLE_BP), WHOLE_BP)
+            .unwrap_or_default();
         Self {
-            vat_vnd: part(vat),
-            city_vnd: part(city),
-            operator_vnd: part(amount - vat - city),
+            vat_vnd,
+            city_vnd,
+            operator_vnd: less(net_vnd, city_vnd),
         }
     }
 

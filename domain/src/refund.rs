@@ -59,18 +59,12 @@ pub fn overlap_refund(
     paid: (Timestamp, Timestamp),
     other: (Timestamp, Timestamp),
 ) -> Vnd {
-    let length = (paid.1 - paid.0).num_microseconds().unwrap_or_default();
-    let common = paid.1.min(other.1) - paid.0.max(other.0);
-    let common = common
-        .max(TimeDelta::zero())
-        .num_microseconds()
-        .unwrap_or_default();
-    if length <= 0 {
-        return Vnd::ZERO;
-    }
-    let part = i128::from(amount_vnd.get()) * i128::from(common) / i128::from(length);
-    // At most the amount itself.
-    Vnd::new(i64::try_from(part).unwrap_or_default())
+    let micros = |length: TimeDelta| length.num_microseconds().unwrap_or_default();
+    let common = (paid.1.min(other.1) - paid.0.max(other.0)).max(TimeDelta::zero());
+    // At most the amount itself; nothing of a time without length.
+    amount_vnd
+        .portion(micros(common), micros(paid.1 - paid.0))
+        .unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -2,10 +2,10 @@
 
 use domain::Timestamp;
 use domain::id::{DisputeId, PaymentId, RefundId, SessionId};
+use sqlx::PgConnection;
 use sqlx::types::{Json, JsonValue};
-use sqlx::{FromRow, PgConnection};
 
-use crate::{Store, StoreError};
+use crate::StoreError;
 
 /// One line of the record. Plates stand in it masked.
 #[derive(Clone, Debug, Default)]
@@ -38,19 +38,6 @@ impl Audit {
     }
 }
 
-/// A line of the record as it is kept.
-#[derive(Clone, Debug, FromRow)]
-pub struct AuditRow {
-    /// When.
-    pub at: Timestamp,
-    /// Who.
-    pub actor: String,
-    /// What.
-    pub action: String,
-    /// What else is worth knowing.
-    pub detail: JsonValue,
-}
-
 pub(crate) async fn audit_insert(
     tx: &mut PgConnection,
     audit: &Audit,
@@ -71,19 +58,4 @@ pub(crate) async fn audit_insert(
     .execute(tx)
     .await?;
     Ok(())
-}
-
-impl Store {
-    /// What was done to a session, oldest first.
-    ///
-    /// # Errors
-    /// Database errors.
-    pub async fn session_audit(&self, session: SessionId) -> Result<Vec<AuditRow>, StoreError> {
-        Ok(sqlx::query_as(
-            "SELECT at, actor, action, detail FROM audit WHERE session_id = $1 ORDER BY audit_id",
-        )
-        .bind(session.0)
-        .fetch_all(&self.pool)
-        .await?)
-    }
 }

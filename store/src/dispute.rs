@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::audit::{Audit, audit_insert};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::staff::Staff;
-use crate::{Store, StoreError, corrupt};
+use crate::{Store, StoreError, corrupt, without_nul};
 
 /// A dispute as it is kept.
 #[derive(Clone, Debug)]
@@ -101,7 +101,7 @@ impl Store {
         .bind(id.0)
         .bind(receipt.0)
         .bind(reason.code())
-        .bind(text.replace('\0', " "))
+        .bind(without_nul(text))
         .bind(now)
         .execute(&mut *tx)
         .await?;
@@ -176,10 +176,9 @@ impl Store {
         .bind(id.0)
         .fetch_optional(&mut *tx)
         .await?;
-        let (status, payment, session, operator) = found
+        let (status, payment, session, _) = found
             .filter(|row| staff.operator.as_ref().is_none_or(|own| *own == row.3))
             .ok_or(StoreError::NotFound("dispute"))?;
-        let _ = operator;
         if status != DisputeStatus::Open.code() {
             return Ok(None);
         }
@@ -192,7 +191,7 @@ impl Store {
                     None => left_of(&mut tx, PaymentId(payment)).await?,
                 };
                 let refund = self
-                    .payment_refund_in(
+                    .payment_refund(
                         &mut tx,
                         PaymentId(payment),
                         amount,
@@ -211,7 +210,7 @@ impl Store {
         )
         .bind(id.0)
         .bind(status.code())
-        .bind(answer.replace('\0', " "))
+        .bind(without_nul(answer))
         .bind(now)
         .bind(staff.staff_id)
         .bind(refund.map(|id| id.0))
@@ -234,9 +233,7 @@ impl Store {
 /// What has not gone back of a payment.
 async fn left_of(tx: &mut sqlx::PgConnection, payment: PaymentId) -> Result<Vnd, StoreError> {
     let left: i64 = sqlx::query_scalar(
-        "SELECT amount_vnd - (SELECT coalesce(sum(refund.amount_vnd), 0)::bigint FROM refund
-                              WHERE refund.payment_id = payment.payment_id)
-         FROM payment WHERE payment_id = $1",
+        "SELECT amount_vnd - refunded_vnd(payment_id) FROM payment WHERE payment_id = $1",
     )
     .bind(payment.0)
     .fetch_one(tx)
@@ -247,8 +244,7 @@ async fn left_of(tx: &mut sqlx::PgConnection, payment: PaymentId) -> Result<Vnd,
 const DISPUTE: &str =
     "SELECT dispute_id, receipt_id, receipt.amount_vnd, lot.code AS lot, bay.code AS bay,
             operator.code AS operator, reason, text, dispute.status, opened_at, answer, answered_at,
-            (SELECT coalesce(sum(refund.amount_vnd), 0)::bigint FROM refund
-             WHERE refund.payment_id = receipt.payment_id) AS refunded_vnd
+            refunded_vnd(receipt.payment_id)
      FROM dispute JOIN receipt USING (receipt_id) JOIN lot ON lot.lot_id = receipt.lot_id
           JOIN bay ON bay.bay_id = receipt.bay_id
           JOIN operator ON operator.operator_id = receipt.operator_id";

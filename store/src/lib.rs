@@ -122,6 +122,11 @@ pub(crate) fn storable(text: &str) -> bool {
     !text.contains('\0')
 }
 
+/// A text that PostgreSQL can hold: what it cannot is a space in it.
+pub(crate) fn without_nul(text: &str) -> String {
+    text.replace('\0', " ")
+}
+
 pub(crate) fn corrupt(what: &'static str, why: impl ToString) -> StoreError {
     StoreError::Corrupt {
         what,

@@ -5,7 +5,7 @@ use domain::Timestamp;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
-use crate::{Store, StoreError, corrupt};
+use crate::{Store, StoreError, corrupt, without_nul};
 
 /// What a call is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -128,12 +128,7 @@ impl Store {
             .bind(item.kind.code())
             .bind(item.subject)
             .bind(due_at)
-            .bind(
-                note.replace('\0', " ")
-                    .chars()
-                    .take(500)
-                    .collect::<String>(),
-            )
+            .bind(without_nul(note).chars().take(500).collect::<String>())
             .execute(&self.pool)
             .await?;
         Ok(())
@@ -146,15 +141,5 @@ impl Store {
     pub async fn outbox_done(&self, item: &OutboxItem) -> Result<(), StoreError> {
         let mut connection = self.pool.acquire().await?;
         outbox_delete(&mut connection, item.kind, &[item.subject]).await
-    }
-
-    /// How many calls wait, and since when the longest due one does.
-    ///
-    /// # Errors
-    /// Database errors.
-    pub async fn outbox_backlog(&self) -> Result<(i64, Option<Timestamp>), StoreError> {
-        Ok(sqlx::query_as("SELECT count(*), min(due_at) FROM outbox")
-            .fetch_one(&self.pool)
-            .await?)
     }
 }

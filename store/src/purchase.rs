@@ -114,8 +114,7 @@ impl Store {
         let rows: Vec<PurchaseRow> = sqlx::query_as(
             "SELECT purchase_id, kind, purchase.status, starts_at, ends_at, purchase.amount_vnd,
                     lines, purchase.created_at,
-                    (SELECT coalesce(sum(refund.amount_vnd), 0)::bigint
-                     FROM payment JOIN refund USING (payment_id)
+                    (SELECT coalesce(sum(refunded_vnd(payment_id)), 0)::bigint FROM payment
                      WHERE payment.purchase_id = purchase.purchase_id) AS refunded_vnd
              FROM purchase WHERE session_id = $1 AND purchase.status <> 'lapsed'
              ORDER BY starts_at, purchase.created_at",

@@ -66,8 +66,7 @@ impl Store {
                     lot.name AS lot_name, zone.name AS zone_name, operator.name AS operator_name,
                     timezone, session.class, receipt.amount_vnd, receipt.lines, purchase.vat_bp,
                     purchase.starts_at, purchase.ends_at, issued_at, gateway, reference,
-                    (SELECT coalesce(sum(refund.amount_vnd), 0)::bigint FROM refund
-                     WHERE refund.payment_id = receipt.payment_id) AS refunded_vnd
+                    refunded_vnd(receipt.payment_id)
              FROM receipt JOIN payment USING (payment_id)
                   JOIN purchase USING (purchase_id)
                   JOIN session ON session.session_id = receipt.session_id

@@ -16,7 +16,7 @@ use crate::failpoint::{Step, commit};
 use crate::ledger::transfers_insert;
 use crate::outbox::{OutboxKind, outbox_delete, outbox_insert};
 use crate::payment::WALLET;
-use crate::{Store, StoreError, corrupt};
+use crate::{Store, StoreError, corrupt, without_nul};
 
 /// Money that is to go back.
 #[derive(Clone, Debug)]
@@ -311,7 +311,7 @@ impl Store {
              WHERE refund_id = $1 AND status = 'pending'",
         )
         .bind(id.0)
-        .bind(note.replace('\0', " "))
+        .bind(without_nul(note))
         .execute(&mut *tx)
         .await?;
         outbox_delete(&mut tx, OutboxKind::Refund, &[id.0]).await?;
@@ -324,23 +324,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::NotFound`] where no money is known to have posted it;
     /// [`StoreError::Constraint`] `refund_within_money` where less is left of it.
-    pub async fn payment_refund(
-        &self,
-        payment: PaymentId,
-        amount_vnd: Vnd,
-        ground: RefundGround,
-        actor: &str,
-        now: Timestamp,
-    ) -> Result<RefundId, StoreError> {
-        let mut tx = self.pool.begin().await?;
-        let id = self
-            .payment_refund_in(&mut tx, payment, amount_vnd, ground, actor, now)
-            .await?;
-        tx.commit().await?;
-        Ok(id)
-    }
-
-    pub(crate) async fn payment_refund_in(
+    pub(crate) async fn payment_refund(
         &self,
         tx: &mut PgConnection,
         payment: PaymentId,
@@ -433,8 +417,7 @@ async fn origin(tx: &mut PgConnection, payment: PaymentId) -> Result<Origin, Sto
     let found: Option<Origin> = sqlx::query_as(
         "SELECT transfer.credit_id, transfer.debit_id, payment.amount_vnd, vat_bp, city_share_bp,
                 receipt.lot_id, timezone,
-                (SELECT coalesce(sum(amount_vnd), 0)::bigint FROM refund
-                 WHERE refund.payment_id = payment.payment_id) AS refunded_vnd
+                refunded_vnd(payment.payment_id)
          FROM payment JOIN purchase USING (purchase_id) JOIN receipt USING (payment_id)
               JOIN transfer ON transfer.payment_id = payment.payment_id AND transfer.kind = 'post'
               JOIN lot ON lot.lot_id = receipt.lot_id

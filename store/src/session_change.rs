@@ -238,9 +238,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<RefundId>, StoreError> {
         let payments: Vec<(Uuid, i64)> = sqlx::query_as(
-            "SELECT payment_id, payment.amount_vnd - (
-                    SELECT coalesce(sum(refund.amount_vnd), 0)::bigint FROM refund
-                    WHERE refund.payment_id = payment.payment_id)
+            "SELECT payment_id, payment.amount_vnd - refunded_vnd(payment_id)
              FROM payment JOIN purchase USING (purchase_id)
              WHERE session_id = $1 AND payment.status = 'posted'
              ORDER BY purchase.starts_at DESC, posted_at DESC",
@@ -256,7 +254,7 @@ impl Store {
                 continue;
             }
             let refund = self
-                .payment_refund_in(
+                .payment_refund(
                     tx,
                     PaymentId(payment),
                     Vnd::new(part),
@@ -343,7 +341,8 @@ impl Store {
     }
 
     /// Sessions in force whose vehicle the sensor has seen leave: it came, and the bay has been
-    /// free since before `gone_before`. With each, when it left. At most `limit`.
+    /// free since before `gone_before`. With each, when it left. At most `limit`. Those whose tariff
+    /// gives nothing back are not among them.
     ///
     /// # Errors
     /// Database errors.
@@ -358,6 +357,10 @@ impl Store {
              FROM session JOIN bay_state USING (bay_id)
              WHERE status = 'paid' AND stopped_at IS NULL AND ends_at > $2 AND starts_at <= $2
                AND NOT occupied AND since < $1 AND since > starts_at
+               AND (metered OR EXISTS (
+                    SELECT FROM purchase JOIN tariff USING (tariff_id)
+                    WHERE purchase_id = session.session_id
+                      AND coalesce(document ->> 'unused', 'kept') <> 'kept'))
                AND EXISTS (SELECT FROM stay WHERE stay.bay_id = session.bay_id
                             AND stay.ended_at = since)
              ORDER BY since LIMIT $3",

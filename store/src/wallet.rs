@@ -5,7 +5,6 @@ use domain::id::{AccountId, PurchaseId, WalletId};
 use domain::money::Vnd;
 use domain::purchase::PurchaseKind;
 use domain::tariff::Quote;
-use uuid::Uuid;
 
 use crate::failpoint::{Step, commit};
 use crate::idempotency::{Claim, Intent, claim};
@@ -134,27 +133,5 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?;
         row.ok_or(StoreError::NotFound("operator"))
-    }
-
-    /// What went in and out of a wallet, newest first: when, how much (out is negative), and for
-    /// which payment.
-    ///
-    /// # Errors
-    /// Database errors.
-    pub async fn wallet_history(
-        &self,
-        account: AccountId,
-        limit: i64,
-    ) -> Result<Vec<(Timestamp, i64, Option<Uuid>)>, StoreError> {
-        Ok(sqlx::query_as(
-            "SELECT at, CASE WHEN credit_id = $1 THEN amount_vnd ELSE -amount_vnd END, payment_id
-             FROM transfer WHERE (debit_id = $1 AND debit_id < 0 OR credit_id = $1 AND credit_id < 0)
-                AND kind IN ('single', 'post')
-             ORDER BY recorded_at DESC LIMIT $2",
-        )
-        .bind(account.0)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?)
     }
 }

@@ -259,6 +259,35 @@ async fn a_start_without_a_signal_is_bounded_by_its_key_and_the_sensor() {
     assert_eq!(starts, arrived - domain::board::EARLY_PAYMENT);
 }
 
+/// The sensor's word of the vehicle comes between a request and its repetition: the start that it
+/// would bound is another by then, the request is not.
+#[tokio::test]
+async fn a_start_without_a_signal_that_is_sent_again_is_the_same_start() {
+    let city = Serving::city(80).await;
+    let began = Utc::now().trunc_subsecs(6) - TimeDelta::hours(1);
+    let seconds = began.timestamp().unsigned_abs();
+    let key = Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0));
+    let send = || {
+        let body = json!({"bay": BAY, "plate": "30A12345", "class": "car", "minutes": 60,
+            "started_at": began});
+        let request = city
+            .client
+            .post(format!("{}/api/v1/sessions", city.url))
+            .header("idempotency-key", key.to_string())
+            .json(&body);
+        async move {
+            let reply = request.send().await.unwrap();
+            (reply.status(), reply.json::<Value>().await.unwrap())
+        }
+    };
+    let (status, first) = send().await;
+    assert_eq!(status, StatusCode::CREATED, "{first}");
+    let arrived = Utc::now() - TimeDelta::minutes(20);
+    city.sense(&[told(&device(BAY), arrived, 1, true)], 1, "stay")
+        .await;
+    assert_eq!(send().await, (StatusCode::CREATED, first));
+}
+
 #[tokio::test]
 async fn one_stay_paid_twice_is_found_and_given_back() {
     let city = Serving::city(80).await;

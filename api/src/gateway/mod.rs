@@ -17,10 +17,10 @@ use domain::payment::BankNotice;
 
 pub mod config;
 pub mod momo;
-mod sign;
 pub mod vietqr;
 pub mod vnpay;
 pub mod wallet;
+mod wire;
 pub mod zalopay;
 
 #[cfg(test)]

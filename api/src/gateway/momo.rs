@@ -13,7 +13,7 @@ use domain::money::Vnd;
 use domain::payment::BankNotice;
 use serde_json::{Map, Value, json};
 
-use super::sign::{same_hex, sha256_hex};
+use super::wire::{code, object, said, same_hex, sha256_hex, text};
 use super::{
     Answer, Ask, Asked, Call, Checkout, Distrust, Gateway, Order, RefundOrder, Refunded, Reply,
     Standing, Taken, Webhook, Word,
@@ -22,8 +22,22 @@ use super::{
 /// The gateway's code.
 pub const CODE: &str = "momo";
 
+/// The fields of an order's signature, in their order.
+pub(super) const CREATE: [&str; 10] = [
+    "accessKey",
+    "amount",
+    "extraData",
+    "ipnUrl",
+    "orderId",
+    "orderInfo",
+    "partnerCode",
+    "redirectUrl",
+    "requestId",
+    "requestType",
+];
+
 /// The fields of an IPN's signature, in their order.
-const IPN: [&str; 13] = [
+pub(super) const IPN: [&str; 13] = [
     "accessKey",
     "amount",
     "extraData",
@@ -60,24 +74,15 @@ impl std::fmt::Debug for Momo {
     }
 }
 
-/// A value as it stands in a signature.
-fn raw(value: Option<&Value>) -> String {
-    match value {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => String::new(),
-    }
-}
-
 impl Momo {
     /// The signature over the named fields, in the order given.
     pub fn sign(&self, fields: &Map<String, Value>, names: &[&str]) -> String {
         let pair = |name: &&str| match *name {
             "accessKey" => format!("accessKey={}", self.access_key),
-            name => format!("{name}={}", raw(fields.get(name))),
+            name => format!("{name}={}", text(fields, name)),
         };
-        let text = names.iter().map(pair).collect::<Vec<_>>().join("&");
-        sha256_hex(&self.secret_key, &text)
+        let line = names.iter().map(pair).collect::<Vec<_>>().join("&");
+        sha256_hex(&self.secret_key, &line)
     }
 
     fn post(&self, path: &str, fields: Value, names: &[&str]) -> Call {
@@ -101,16 +106,9 @@ impl Momo {
 /// A reply of MoMo's with its result, or why it cannot be told. Replies are not signed by the
 /// published rules; they come over the connection that we opened.
 fn read(reply: &Reply) -> Result<(Map<String, Value>, i64), String> {
-    let told: Value = serde_json::from_slice(&reply.body)
-        .map_err(|_| format!("status {} without JSON", reply.status))?;
-    let Value::Object(told) = told else {
-        return Err("no object".to_owned());
-    };
-    let code = told
-        .get("resultCode")
-        .and_then(Value::as_i64)
-        .ok_or("no resultCode")?;
-    Ok((told, code))
+    let told = object(reply)?;
+    let result = code(&told, "resultCode").ok_or("no resultCode")?;
+    Ok((told, result))
 }
 
 /// Results after which an order's money will not come: the payer or the issuer refused, or the time
@@ -126,13 +124,13 @@ const UNACCEPTABLE: [i64; 7] = [11, 12, 13, 20, 21, 22, 47];
 const REFUND_REFUSED: [i64; 4] = [21, 22, 1081, 1088];
 
 fn notice(reference: &str, told: &Map<String, Value>) -> Option<BankNotice> {
-    let number = raw(told.get("transId"));
-    let time = told.get("responseTime").and_then(Value::as_i64)?;
+    let number = text(told, "transId");
+    let time = code(told, "responseTime")?;
     (!number.is_empty() && number != "0").then_some(())?;
     Some(BankNotice {
         bank_ref: number,
         description: reference.to_owned(),
-        amount_vnd: Vnd::new(told.get("amount").and_then(Value::as_i64)?),
+        amount_vnd: Vnd::new(code(told, "amount")?),
         currency: "VND".to_owned(),
         paid_at: DateTime::from_timestamp_millis(time)?,
     })
@@ -159,51 +157,35 @@ impl Gateway for Momo {
             "requestType": "captureWallet",
             "extraData": "",
         });
-        let names = [
-            "accessKey",
-            "amount",
-            "extraData",
-            "ipnUrl",
-            "orderId",
-            "orderInfo",
-            "partnerCode",
-            "redirectUrl",
-            "requestId",
-            "requestType",
-        ];
         Ok(Ask::Call(self.post(
             "/v2/gateway/api/create",
             fields,
-            &names,
+            &CREATE,
         )))
     }
 
     fn asked(&self, order: &Order, reply: &Reply) -> Asked {
-        let (told, code) = match read(reply) {
+        let (told, result) = match read(reply) {
             Ok(read) => read,
             Err(why) => return Asked::Unknown(why),
         };
-        if raw(told.get("orderId")) != order.reference {
-            return Asked::Unknown(format!("result {code} for another order"));
+        if text(&told, "orderId") != order.reference {
+            return Asked::Unknown(format!("result {result} for another order"));
         }
-        let text = |name: &str| {
-            let found = told.get(name).and_then(Value::as_str);
-            found.filter(|text| !text.is_empty()).map(str::to_owned)
-        };
-        match code {
-            0 => match text("payUrl") {
+        match result {
+            0 => match said(&told, "payUrl") {
                 // The page of MoMo's own; its QR text is for MoMo's app.
                 Some(url) => Asked::Ready(Checkout {
-                    qr: text("qrCodeUrl"),
+                    qr: said(&told, "qrCodeUrl"),
                     redirect_url: Some(url),
                 }),
                 None => Asked::Unknown("no payUrl".to_owned()),
             },
-            code if FAILED.contains(&code) || UNACCEPTABLE.contains(&code) => {
-                Asked::Refused(format!("result {code}"))
+            _ if FAILED.contains(&result) || UNACCEPTABLE.contains(&result) => {
+                Asked::Refused(format!("result {result}"))
             }
             // 40 and 41 among them: MoMo has this order, and is asked what became of it.
-            code => Asked::Unknown(format!("result {code}")),
+            _ => Asked::Unknown(format!("result {result}")),
         }
     }
 
@@ -218,14 +200,14 @@ impl Gateway for Momo {
     }
 
     fn queried(&self, order: &Order, reply: &Reply) -> Standing {
-        let (told, code) = match read(reply) {
+        let (told, result) = match read(reply) {
             Ok(read) => read,
             Err(why) => return Standing::Pending(why),
         };
-        if raw(told.get("orderId")) != order.reference {
-            return Standing::Pending(format!("result {code} for another order"));
+        if text(&told, "orderId") != order.reference {
+            return Standing::Pending(format!("result {result} for another order"));
         }
-        match code {
+        match result {
             0 => match notice(&order.reference, &told) {
                 // The time is that of this reply. MoMo takes no money for an order whose time is
                 // over, so what came, came by then.
@@ -235,8 +217,8 @@ impl Gateway for Momo {
                 }),
                 None => Standing::Pending("success without a number".to_owned()),
             },
-            code if FAILED.contains(&code) => Standing::Failed(format!("result {code}")),
-            code => Standing::Pending(format!("result {code}")),
+            _ if FAILED.contains(&result) => Standing::Failed(format!("result {result}")),
+            _ => Standing::Pending(format!("result {result}")),
         }
     }
 
@@ -263,18 +245,18 @@ impl Gateway for Momo {
     }
 
     fn refunded(&self, refund: &RefundOrder, reply: &Reply) -> Refunded {
-        let (told, code) = match read(reply) {
+        let (told, result) = match read(reply) {
             Ok(read) => read,
             Err(why) => return Refunded::Pending(why),
         };
-        if raw(told.get("orderId")) != refund.reference {
-            return Refunded::Pending(format!("result {code} for another order"));
+        if text(&told, "orderId") != refund.reference {
+            return Refunded::Pending(format!("result {result} for another order"));
         }
-        match code {
-            0 => Refunded::Done(raw(told.get("transId"))),
-            code if REFUND_REFUSED.contains(&code) => Refunded::Refused(format!("result {code}")),
+        match result {
+            0 => Refunded::Done(text(&told, "transId")),
+            _ if REFUND_REFUSED.contains(&result) => Refunded::Refused(format!("result {result}")),
             // 40 and 41 among them: MoMo has this refund, and is asked what became of it.
-            code => Refunded::Pending(format!("result {code}")),
+            _ => Refunded::Pending(format!("result {result}")),
         }
     }
 
@@ -289,18 +271,18 @@ impl Gateway for Momo {
     }
 
     fn refund_queried(&self, refund: &RefundOrder, reply: &Reply) -> Refunded {
-        let (told, code) = match read(reply) {
+        let (told, result) = match read(reply) {
             Ok(read) => read,
             Err(why) => return Refunded::Pending(why),
         };
         let list = told.get("refundTrans").and_then(Value::as_array);
-        let ours = list.into_iter().flatten().find(|entry| {
-            raw(entry.get("orderId")) == refund.reference
-                && entry.get("resultCode").and_then(Value::as_i64) == Some(0)
+        let entries = list.into_iter().flatten().filter_map(Value::as_object);
+        let mut ours = entries.filter(|entry| {
+            text(entry, "orderId") == refund.reference && code(entry, "resultCode") == Some(0)
         });
-        match ours {
-            Some(entry) => Refunded::Done(raw(entry.get("transId"))),
-            None => Refunded::Pending(format!("result {code}")),
+        match ours.next() {
+            Some(entry) => Refunded::Done(text(entry, "transId")),
+            None => Refunded::Pending(format!("result {result}")),
         }
     }
 
@@ -316,21 +298,19 @@ impl Gateway for Momo {
         if !same_hex(&self.sign(&told, &IPN), signature) {
             return Err(Distrust::Wrong);
         }
-        if raw(told.get("partnerCode")) != self.partner_code {
+        if text(&told, "partnerCode") != self.partner_code {
             return Err(Distrust::Unreadable("it is for another partner".to_owned()));
         }
-        let reference = raw(told.get("orderId"));
-        let code = told
-            .get("resultCode")
-            .and_then(Value::as_i64)
+        let reference = text(&told, "orderId");
+        let result = code(&told, "resultCode")
             .ok_or_else(|| Distrust::Unreadable("no resultCode".to_owned()))?;
-        match code {
+        match result {
             0 => notice(&reference, &told)
                 .map(|notice| vec![Word::Arrived(notice)])
                 .ok_or_else(|| Distrust::Unreadable("success without a number".to_owned())),
-            code if FAILED.contains(&code) => Ok(vec![Word::Failed {
+            _ if FAILED.contains(&result) => Ok(vec![Word::Failed {
                 reference,
-                reason: format!("result {code}"),
+                reason: format!("result {result}"),
             }]),
             _ => Ok(Vec::new()),
         }

@@ -13,7 +13,9 @@ use domain::money::Vnd;
 use domain::payment::BankNotice;
 use serde_json::{Map, Value, json};
 
-use super::sign::{form_decode, form_encode, from_local, local, same_hex, sha512_hex};
+use super::wire::{
+    form_decode, form_encode, from_local, local, object, same_hex, sha512_hex, text,
+};
 use super::{
     Answer, Ask, Asked, Call, Checkout, Distrust, Gateway, Order, RefundOrder, Refunded, Reply,
     Standing, Taken, Webhook, Word,
@@ -61,22 +63,14 @@ impl Vnpay {
         (text, hash)
     }
 
-    /// A POST of fields, signed over the values of `signed`, joined by `|`.
-    fn post(&self, fields: &[(&str, String)], signed: &[&str]) -> Call {
-        let value = |name: &str| {
-            let found = fields.iter().find(|(field, _)| *field == name);
-            found.map_or("", |(_, value)| value.as_str())
-        };
-        let text = signed
-            .iter()
-            .map(|name| value(name))
-            .collect::<Vec<_>>()
-            .join("|");
+    /// A POST of fields, signed over their values, joined by `|`.
+    fn post(&self, fields: &[(&str, String)]) -> Call {
+        let values: Vec<&str> = fields.iter().map(|(_, value)| value.as_str()).collect();
         let mut body: Map<String, Value> = fields
             .iter()
             .map(|(name, value)| ((*name).to_owned(), json!(value)))
             .collect();
-        let hash = sha512_hex(&self.hash_secret, &text);
+        let hash = sha512_hex(&self.hash_secret, &values.join("|"));
         body.insert("vnp_SecureHash".to_owned(), json!(hash));
         Call {
             method: Method::POST,
@@ -89,31 +83,14 @@ impl Vnpay {
 
     /// A reply whose signature is right, over the values of `signed`.
     fn read(&self, reply: &Reply, signed: &[&str]) -> Result<Map<String, Value>, String> {
-        let told: Value = serde_json::from_slice(&reply.body)
-            .map_err(|_| format!("status {} without JSON", reply.status))?;
-        let Value::Object(told) = told else {
-            return Err("no object".to_owned());
-        };
-        let text = signed
-            .iter()
-            .map(|name| field(&told, name))
-            .collect::<Vec<_>>()
-            .join("|");
-        let hash = field(&told, "vnp_SecureHash");
-        if same_hex(&sha512_hex(&self.hash_secret, &text), &hash) {
+        let told = object(reply)?;
+        let values: Vec<String> = signed.iter().map(|name| text(&told, name)).collect();
+        let hash = text(&told, "vnp_SecureHash");
+        if same_hex(&sha512_hex(&self.hash_secret, &values.join("|")), &hash) {
             Ok(told)
         } else {
             Err("the reply's signature does not match".to_owned())
         }
-    }
-}
-
-/// A value as it stands in a signature, whatever its type in JSON.
-fn field(told: &Map<String, Value>, name: &str) -> String {
-    match told.get(name) {
-        Some(Value::String(text)) => text.clone(),
-        Some(Value::Number(number)) => number.to_string(),
-        _ => String::new(),
     }
 }
 
@@ -224,8 +201,7 @@ impl Gateway for Vnpay {
             ("vnp_IpAddr", order.client_ip.clone()),
             ("vnp_OrderInfo", order.text.clone()),
         ];
-        let signed = fields.each_ref().map(|(name, _)| *name);
-        Some(self.post(&fields, &signed))
+        Some(self.post(&fields))
     }
 
     fn queried(&self, order: &Order, reply: &Reply) -> Standing {
@@ -234,11 +210,11 @@ impl Gateway for Vnpay {
             Err(why) => return Standing::Pending(why),
         };
         let (code, status) = (
-            field(&told, "vnp_ResponseCode"),
-            field(&told, "vnp_TransactionStatus"),
+            text(&told, "vnp_ResponseCode"),
+            text(&told, "vnp_TransactionStatus"),
         );
         // 91: VNPAY knows no such order, for the driver has not come there yet.
-        if code != "00" || field(&told, "vnp_TxnRef") != order.reference {
+        if code != "00" || text(&told, "vnp_TxnRef") != order.reference {
             return Standing::Pending(format!("answer {code}"));
         }
         match money(&status) {
@@ -246,14 +222,14 @@ impl Gateway for Vnpay {
             Money::Open => Standing::Pending(format!("status {status}")),
             Money::Came => {
                 // The date is optional. VNPAY takes no money after the order's end.
-                let paid = match field(&told, "vnp_PayDate") {
+                let paid = match text(&told, "vnp_PayDate") {
                     none if none.is_empty() => local(order.expires_at, STAMP),
                     paid => paid,
                 };
                 let told = notice(
                     &order.reference,
-                    field(&told, "vnp_TransactionNo"),
-                    &field(&told, "vnp_Amount"),
+                    text(&told, "vnp_TransactionNo"),
+                    &text(&told, "vnp_Amount"),
                     &paid,
                 );
                 told.map_or_else(Standing::Pending, Standing::Arrived)
@@ -289,8 +265,7 @@ impl Gateway for Vnpay {
             ("vnp_IpAddr", "127.0.0.1".to_owned()),
             ("vnp_OrderInfo", format!("Hoan tien {}", refund.reference)),
         ];
-        let signed = fields.each_ref().map(|(name, _)| *name);
-        Some(self.post(&fields, &signed))
+        Some(self.post(&fields))
     }
 
     fn refunded(&self, _: &RefundOrder, reply: &Reply) -> Refunded {
@@ -298,11 +273,11 @@ impl Gateway for Vnpay {
             Ok(told) => told,
             Err(why) => return Refunded::Pending(why),
         };
-        let code = field(&told, "vnp_ResponseCode");
+        let code = text(&told, "vnp_ResponseCode");
         match code.as_str() {
             // VNPAY has taken it on; 09 is its bank's refusal.
-            "00" if field(&told, "vnp_TransactionStatus") != "09" => {
-                Refunded::Done(field(&told, "vnp_TransactionNo"))
+            "00" if text(&told, "vnp_TransactionStatus") != "09" => {
+                Refunded::Done(text(&told, "vnp_TransactionNo"))
             }
             // More than came, ill-formed, not in parts, no such money: asking again changes nothing.
             "02" | "03" | "04" | "13" | "91" | "93" | "95" => {
@@ -323,14 +298,14 @@ impl Gateway for Vnpay {
             Err(why) => return Refunded::Pending(why),
         };
         let (kind, status) = (
-            field(&told, "vnp_TransactionType"),
-            field(&told, "vnp_TransactionStatus"),
+            text(&told, "vnp_TransactionType"),
+            text(&told, "vnp_TransactionStatus"),
         );
         let amount = refund.amount_vnd.checked_mul(100).unwrap_or_default();
         let ours = matches!(kind.as_str(), "02" | "03")
-            && field(&told, "vnp_Amount") == amount.get().to_string();
+            && text(&told, "vnp_Amount") == amount.get().to_string();
         match status.as_str() {
-            "00" | "05" | "06" if ours => Refunded::Done(field(&told, "vnp_TransactionNo")),
+            "00" | "05" | "06" if ours => Refunded::Done(text(&told, "vnp_TransactionNo")),
             "09" if ours => Refunded::Refused("status 09".to_owned()),
             _ => Refunded::Pending(format!("type {kind}, status {status}")),
         }

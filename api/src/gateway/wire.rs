@@ -1,11 +1,42 @@
-//! What the providers' signatures have in common.
+//! What the providers' messages have in common.
 
 use chrono::{FixedOffset, NaiveDateTime, TimeZone};
 use domain::Timestamp;
 use hmac::{Hmac, Mac};
+use serde_json::{Map, Value};
 use sha2::Sha512;
 
+use super::Reply;
 use crate::secret::{equal, hmac_sha256};
+
+/// The object that a reply is, or why it cannot be told.
+pub(super) fn object(reply: &Reply) -> Result<Map<String, Value>, String> {
+    match serde_json::from_slice(&reply.body) {
+        Ok(Value::Object(told)) => Ok(told),
+        Ok(_) => Err("no object".to_owned()),
+        Err(_) => Err(format!("status {} without JSON", reply.status)),
+    }
+}
+
+/// A value as it stands in a signature, whatever its type in JSON; empty where there is none.
+pub(super) fn text(told: &Map<String, Value>, name: &str) -> String {
+    match told.get(name) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
+    }
+}
+
+/// A number that is one in JSON, too.
+pub(super) fn code(told: &Map<String, Value>, name: &str) -> Option<i64> {
+    told.get(name).and_then(Value::as_i64)
+}
+
+/// A text that says something.
+pub(super) fn said(told: &Map<String, Value>, name: &str) -> Option<String> {
+    let found = told.get(name).and_then(Value::as_str);
+    found.filter(|text| !text.is_empty()).map(str::to_owned)
+}
 
 /// HMAC-SHA256 as lower-case hex.
 pub(super) fn sha256_hex(key: &str, text: &str) -> String {

@@ -12,7 +12,7 @@ use domain::money::Vnd;
 use domain::payment::BankNotice;
 use serde_json::{Map, Value, json};
 
-use super::sign::{form_encode, local, same_hex, sha256_hex};
+use super::wire::{code, form_encode, local, object, said, same_hex, sha256_hex};
 use super::{
     Answer, Ask, Asked, Call, Checkout, Distrust, Gateway, Order, RefundOrder, Refunded, Reply,
     Standing, Taken, Webhook, Word,
@@ -85,16 +85,9 @@ impl Zalopay {
 }
 
 fn read(reply: &Reply) -> Result<(Map<String, Value>, i64), String> {
-    let told: Value = serde_json::from_slice(&reply.body)
-        .map_err(|_| format!("status {} without JSON", reply.status))?;
-    let Value::Object(told) = told else {
-        return Err("no object".to_owned());
-    };
-    let code = told
-        .get("return_code")
-        .and_then(Value::as_i64)
-        .ok_or("no return_code")?;
-    Ok((told, code))
+    let told = object(reply)?;
+    let result = code(&told, "return_code").ok_or("no return_code")?;
+    Ok((told, result))
 }
 
 fn number(told: &Map<String, Value>, name: &str) -> Option<i64> {
@@ -170,13 +163,9 @@ impl Gateway for Zalopay {
             Ok(read) => read,
             Err(why) => return Asked::Unknown(why),
         };
-        let text = |name: &str| {
-            let found = told.get(name).and_then(Value::as_str);
-            found.filter(|text| !text.is_empty()).map(str::to_owned)
-        };
-        match (code, text("order_url")) {
+        match (code, said(&told, "order_url")) {
             (SUCCESS, Some(url)) => Asked::Ready(Checkout {
-                qr: text("qr_code"),
+                qr: said(&told, "qr_code"),
                 redirect_url: Some(url),
             }),
             (FAILURE, _) if UNACCEPTABLE.contains(&sub_code(&told)) => {

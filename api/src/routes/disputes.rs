@@ -6,7 +6,7 @@ use domain::dispute::{DisputeReason, DisputeStatus};
 use domain::id::{DisputeId, ReceiptId};
 use domain::money::Vnd;
 use serde::{Deserialize, Serialize};
-use store::dispute::Dispute;
+use store::dispute::{Decision, Dispute};
 use utoipa::ToSchema;
 
 use crate::App;
@@ -156,10 +156,10 @@ pub(super) async fn decide_dispute(
 ) -> Result<Reply<Decided>, ApiError> {
     let now = App::now();
     let who = staff::find(&app, cookie(&headers, staff::COOKIE), now).await?;
-    let verdict = match new.decision {
-        Verdict::Refund => dispute::Verdict::Refund(new.amount_vnd),
-        Verdict::Refuse => dispute::Verdict::Refuse,
+    let decision = match new.decision {
+        Verdict::Refund => Decision::Refund(new.amount_vnd),
+        Verdict::Refuse => Decision::Refuse,
     };
-    let status = dispute::decide(&app, id, &who, verdict, &new.answer, now).await?;
+    let status = dispute::decide(&app, id, &who, &decision, &new.answer, now).await?;
     Ok(Reply(Decided { status }))
 }

@@ -14,7 +14,7 @@ use crate::error::{ApiError, Problem};
 use crate::extract::Path;
 use crate::gateway::{Distrust, Gateway, Taken, Webhook, Word, vietqr};
 use crate::limit::MAX_BULK_ITEMS;
-use crate::service::outbox::fail_reference;
+use crate::service::outbox::fail;
 use crate::service::payment::settle;
 
 /// A bank's message.
@@ -199,7 +199,7 @@ async fn take(app: &App, gateway: &dyn Gateway, words: Vec<Word>) -> Result<Vec<
                 }
             }
             Word::Failed { reference, reason } => {
-                match fail_reference(app, gateway.code(), &reference, &reason).await? {
+                match fail(app, gateway.code(), &reference, &reason).await? {
                     true => Taken::Done,
                     false => Taken::Repeated,
                 }

@@ -9,11 +9,11 @@ use domain::tariff::Quote;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::sessions::{SessionView, view};
+use super::sessions::{SessionView, authorised, view};
 use crate::App;
 use crate::error::{ApiError, Problem};
-use crate::extract::{IdempotencyKey, Json, Path, bearer};
-use crate::service::{change, session};
+use crate::extract::{IdempotencyKey, Json, Path};
+use crate::service::change;
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewExtension {
@@ -48,8 +48,7 @@ pub(super) async fn extend_session(
     IdempotencyKey(key): IdempotencyKey,
     Json(new): Json<NewExtension>,
 ) -> Result<(StatusCode, Reply<ExtensionView>), ApiError> {
-    let token = bearer(&headers).ok_or(ApiError::Unauthorized)?;
-    let session = session::find(&app, id, token).await?;
+    let session = authorised(&app, id, &headers).await?;
     let extension = change::extend(&app, &session, new.minutes, key, App::now()).await?;
     let reply = ExtensionView {
         purchase: extension.purchase,
@@ -71,8 +70,7 @@ pub(super) async fn stop_session(
     headers: HeaderMap,
     Path(id): Path<SessionId>,
 ) -> Result<Reply<SessionView>, ApiError> {
-    let token = bearer(&headers).ok_or(ApiError::Unauthorized)?;
-    let session = session::find(&app, id, token).await?;
+    let session = authorised(&app, id, &headers).await?;
     let now = App::now();
     let by = (StoppedBy::Driver, "driver");
     let session = change::stop(&app, &session, now, by, now).await?;
@@ -97,8 +95,7 @@ pub(super) async fn correct_plate(
     Path(id): Path<SessionId>,
     Json(new): Json<NewPlate>,
 ) -> Result<Reply<SessionView>, ApiError> {
-    let token = bearer(&headers).ok_or(ApiError::Unauthorized)?;
-    let session = session::find(&app, id, token).await?;
+    let session = authorised(&app, id, &headers).await?;
     let plate = Plate::parse(&new.plate)?;
     change::correct_plate(&app, &session, &plate, App::now()).await?;
     let session = app.store.session(id).await?;
@@ -126,8 +123,7 @@ pub(super) async fn move_session(
     Path(id): Path<SessionId>,
     Json(new): Json<NewBay>,
 ) -> Result<Reply<SessionView>, ApiError> {
-    let token = bearer(&headers).ok_or(ApiError::Unauthorized)?;
-    let session = session::find(&app, id, token).await?;
+    let session = authorised(&app, id, &headers).await?;
     change::move_to(&app, &session, &new.bay, "driver", App::now()).await?;
     let session = app.store.session(id).await?;
     Ok(Reply(view(&app, session).await?))

@@ -119,29 +119,22 @@ pub(super) async fn create_session(
         }
         None => None,
     };
-    let at = match new.started_at {
-        Some(noted) => Some(session::offline_start(&app, &new.bay, noted, &key, now).await?),
-        None => None,
-    };
-    // The first time that this is asked: who repeats a request has been asked before.
-    if at.is_none() && !new.confirm_bay && !session::is_known(&app, &key).await? {
-        session::guard_bay(&app, &new.bay, now).await?;
-    }
+    let bay = app.store.bay_place(&new.bay).await?;
     let request = session::SessionRequest {
         plate,
         bay: new.bay,
         class: new.class,
         minutes: new.minutes,
-        at,
+        at: new.started_at,
         metered: new.metered,
         key: key.clone(),
     };
-    let opened = session::open(&app, request, now).await?;
+    let opened = session::open(&app, &bay, &request, new.confirm_bay, now).await?;
     let session = opened.session;
     if let Some(wallet) = wallet.filter(|_| session.metered)
         && session.quote.amount_vnd > Vnd::ZERO
     {
-        session::hold(&app, &session, wallet, key, now).await?;
+        session::hold(&app, &bay, &session, wallet, key, now).await?;
     }
     // What it was when it was made, so that a repeated request gets the same reply.
     let status = if session.quote.amount_vnd == Vnd::ZERO || session.metered {
@@ -170,15 +163,23 @@ pub(super) async fn get_session(
     headers: HeaderMap,
     Path(id): Path<SessionId>,
 ) -> Result<Reply<SessionView>, ApiError> {
-    let token = bearer(&headers).ok_or(ApiError::Unauthorized)?;
-    let session = session::find(&app, id, token).await?;
+    let session = authorised(&app, id, &headers).await?;
     Ok(Reply(view(&app, session).await?))
+}
+
+/// The session of that identity, for whoever sends its token.
+pub(super) async fn authorised(
+    app: &App,
+    id: SessionId,
+    headers: &HeaderMap,
+) -> Result<Session, ApiError> {
+    let token = bearer(headers).ok_or(ApiError::Unauthorized)?;
+    session::find(app, id, token).await
 }
 
 pub(super) async fn view(app: &App, session: Session) -> Result<SessionView, ApiError> {
     let purchases = app.store.session_purchases(session.id).await?;
-    let refunds = app.store.session_refunds(session.id).await?;
-    let refunded = Vnd::checked_sum(refunds.iter().map(|refund| refund.amount_vnd));
+    let refunded = Vnd::checked_sum(purchases.iter().map(|bought| bought.refunded_vnd));
     Ok(SessionView {
         id: session.id,
         status: session::driver_status(&session, App::now()),
@@ -222,8 +223,7 @@ pub(super) async fn create_payment(
     IdempotencyKey(key): IdempotencyKey,
     Json(new): Json<NewPayment>,
 ) -> Result<(StatusCode, Reply<PaymentView>), ApiError> {
-    let token = bearer(&headers).ok_or(ApiError::Unauthorized)?;
-    let session = session::find(&app, id, token).await?;
+    let session = authorised(&app, id, &headers).await?;
     let wallet = match &new.wallet {
         Some(key) => Some(wallet::find(&app, key.id, &key.token).await?),
         None => None,

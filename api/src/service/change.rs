@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::payment::{pay_from_wallet, show};
-use super::session::tariff_of;
+use super::session::{Priced, tariff_of};
 use crate::secret::sha256;
 use crate::{ApiError, App};
 
@@ -27,6 +27,9 @@ const NOT_IN_FORCE: ApiError = ApiError::Conflict("this session is not in force"
 
 /// How often sessions are looked for whose vehicle has left or whose longest time is over.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// How many of them are ended in one round.
+const AT_ONCE: i64 = 200;
 
 /// How often a change is counted anew that another one came before.
 const ATTEMPTS: usize = 3;
@@ -69,7 +72,7 @@ pub fn extension_price(
     paid: Vnd,
     minutes: u32,
     now: Timestamp,
-) -> Result<(Timestamp, Quote), ApiError> {
+) -> Result<Priced, ApiError> {
     let in_force = session.status == SessionStatus::Paid && session.stopped_at.is_none();
     if !in_force || session.metered || now >= session.ends_at + GRACE {
         return Err(NOT_IN_FORCE);
@@ -83,8 +86,13 @@ pub fn extension_price(
     if ends_at - session.starts_at > longest {
         return Err(DurationError::TooLong(tariff.max_stay_min).into());
     }
-    let quote = book(bay, session).extension(session.starts_at, ends_at, paid)?;
-    Ok((ends_at, quote))
+    Ok(Priced {
+        tariff: session.tariff,
+        starts_at: session.ends_at,
+        ends_at,
+        quote: book(bay, session).extension(session.starts_at, ends_at, paid)?,
+        vat_bp: tariff.vat_bp,
+    })
 }
 
 /// Wishes for more time, once per key. It is granted once it is paid; at once where it costs
@@ -104,21 +112,21 @@ pub async fn extend(
     let bay = app.store.bay_place(&session.bay_code).await?;
     let mut session = session.clone();
     for _ in 0..ATTEMPTS {
-        let paid = paid_vnd(&app.store.session_purchases(session.id).await?);
-        let (ends_at, quote) = match extension_price(&bay, &session, paid, minutes, now) {
+        let paid = paid_of(app, &session).await?;
+        let priced = match extension_price(&bay, &session, paid, minutes, now) {
             Ok(priced) => priced,
             // A repeated request may come when the session has moved on.
             Err(error) => return repeated(app, &session, &intent).await?.ok_or(error),
         };
-        let (_, tariff) = tariff_of(&bay, session.class, session.starts_at)?;
+        let Priced { ends_at, quote, .. } = priced.clone();
         let new = NewExtension {
             id: PurchaseId(Uuid::now_v7()),
             session: session.id,
-            tariff: session.tariff,
-            from: session.ends_at,
-            to: ends_at,
-            quote: quote.clone(),
-            vat_bp: tariff.vat_bp,
+            tariff: priced.tariff,
+            from: priced.starts_at,
+            to: priced.ends_at,
+            quote: priced.quote,
+            vat_bp: priced.vat_bp,
             intent: intent.clone(),
         };
         match app.store.session_extend(&new, now).await? {
@@ -208,7 +216,7 @@ pub async fn stop(
             by,
             actor: actor.to_owned(),
             expected_end: session.ends_at,
-            money: money(app, &bay, &session, at).await?,
+            money: money(&bay, &session, paid_of(app, &session).await?, at)?,
         };
         let stopped = app.store.session_stop(&stop, now).await?;
         if let Stopped::Settle(payment, amount) = &stopped {
@@ -234,11 +242,16 @@ pub async fn stop(
     Err(ApiError::Unavailable("the session is being changed"))
 }
 
-/// What an end at `at` does to the money.
-async fn money(
-    app: &App,
+/// What a session has cost so far, less what went back.
+async fn paid_of(app: &App, session: &Session) -> Result<Vnd, ApiError> {
+    Ok(paid_vnd(&app.store.session_purchases(session.id).await?))
+}
+
+/// What an end at `at` does to the money of a session for which `paid` has been paid.
+fn money(
     bay: &BayPlace,
     session: &Session,
+    paid: Vnd,
     at: Timestamp,
 ) -> Result<StopMoney, ApiError> {
     let book = book(bay, session);
@@ -247,25 +260,24 @@ async fn money(
         let end = at.max(session.starts_at + TimeDelta::microseconds(1));
         return Ok(StopMoney::Charge(book.quote(session.starts_at, end)?));
     }
-    let paid = paid_vnd(&app.store.session_purchases(session.id).await?);
     let back = book.refund(session.starts_at, session.ends_at, at, paid)?;
     Ok(StopMoney::GiveBack(back))
 }
 
-/// What would go back if a session ended at `at`.
+/// What of `paid` would go back if a session ended at `at`.
 ///
 /// # Errors
-/// Where the database fails.
-pub async fn refund_if_stopped(
-    app: &App,
+/// [`ApiError::Unprocessable`] where the time used cannot be priced.
+pub fn refund_if_stopped(
+    bay: &BayPlace,
     session: &Session,
+    paid: Vnd,
     at: Timestamp,
 ) -> Result<Vnd, ApiError> {
     if session.metered || at >= session.ends_at || session.status != SessionStatus::Paid {
         return Ok(Vnd::ZERO);
     }
-    let bay = app.store.bay_place(&session.bay_code).await?;
-    match money(app, &bay, session, at).await? {
+    match money(bay, session, paid, at)? {
         StopMoney::GiveBack(back) => Ok(back),
         StopMoney::Charge(_) => Ok(Vnd::ZERO),
     }
@@ -309,10 +321,16 @@ pub async fn move_to(
     actor: &str,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    let from = app.store.bay_place(&session.bay_code).await?;
-    let to = app.store.bay_place(bay).await?;
+    // Both at once, so that their prices are read alike.
+    let both = [session.bay_code.clone(), bay.to_owned()];
+    let places = app.store.bay_places(&both).await?;
+    let place = |code: &str| {
+        let found = places.iter().find(|place| place.code == code);
+        found.ok_or(ApiError::NotFound("bay"))
+    };
+    let (from, to) = (place(&session.bay_code)?, place(bay)?);
     let price = |bay: &BayPlace| bay.tariffs.iter().map(|v| v.id).collect::<Vec<_>>();
-    if price(&from) != price(&to) || from.operator != to.operator || from.class != to.class {
+    if price(from) != price(to) || from.operator != to.operator || from.class != to.class {
         return Err(ApiError::Unprocessable(format!(
             "bay {} has another price or operator: stop this session and start one there",
             to.code
@@ -343,28 +361,40 @@ pub async fn watch(app: App, mut shutdown: watch::Receiver<bool>) {
     }
 }
 
-/// One round of [`watch`]; returns how many sessions it ended.
-///
-/// # Errors
-/// Where the database fails.
-pub async fn stop_what_is_over(app: &App, now: Timestamp) -> Result<usize, ApiError> {
-    let mut ended = 0;
-    let gone = app.store.sessions_left(now - GONE_AFTER, now, 200).await?;
-    let over = app.store.sessions_run_out(now, 200).await?;
+/// One round of [`watch`]. A session that cannot be ended does not keep the others from it.
+async fn stop_what_is_over(app: &App, now: Timestamp) -> Result<(), ApiError> {
+    let gone = app
+        .store
+        .sessions_left(now - GONE_AFTER, now, AT_ONCE)
+        .await?;
     for (id, at) in gone {
-        let session = app.store.session(id).await?;
-        // Time that would not be given back stays the driver's: they may come back.
-        let worth = session.metered || refund_if_stopped(app, &session, at).await? > Vnd::ZERO;
-        if worth {
-            stop(app, &session, at, (StoppedBy::Sensor, "system"), now).await?;
-            ended += 1;
+        if let Err(error) = stop_left(app, id, at, now).await {
+            tracing::warn!(%error, session = %id, "a session whose vehicle left cannot be ended");
         }
     }
-    for id in over {
+    for id in app.store.sessions_run_out(now, AT_ONCE).await? {
         let session = app.store.session(id).await?;
-        let at = session.ends_at;
-        stop(app, &session, at, (StoppedBy::Driver, "system"), now).await?;
-        ended += 1;
+        let (at, by) = (session.ends_at, (StoppedBy::Driver, "system"));
+        if let Err(error) = stop(app, &session, at, by, now).await {
+            tracing::warn!(%error, session = %id, "a session that has run out cannot be ended");
+        }
     }
-    Ok(ended)
+    Ok(())
+}
+
+/// Ends a session whose vehicle left at `at`. Time that would not be given back stays the driver's:
+/// they may come back.
+async fn stop_left(
+    app: &App,
+    id: SessionId,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let session = app.store.session(id).await?;
+    let bay = app.store.bay_place(&session.bay_code).await?;
+    let paid = paid_of(app, &session).await?;
+    if session.metered || refund_if_stopped(&bay, &session, paid, at)? > Vnd::ZERO {
+        stop(app, &session, at, (StoppedBy::Sensor, "system"), now).await?;
+    }
+    Ok(())
 }

@@ -3,7 +3,6 @@
 use domain::Timestamp;
 use domain::dispute::{DisputeReason, DisputeStatus, TEXT_MAX};
 use domain::id::{DisputeId, ReceiptId, RefundId};
-use domain::money::Vnd;
 use store::StoreError;
 use store::dispute::{Decision, Dispute, Opened};
 use store::idempotency::Intent;
@@ -15,15 +14,6 @@ use crate::{ApiError, App};
 
 /// How many open disputes are listed at once.
 pub const LIST_MAX: i64 = 200;
-
-/// What staff decide.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// For the driver: this much goes back, or all that is left.
-    Refund(Option<Vnd>),
-    /// Against.
-    Refuse,
-}
 
 fn check_text(text: &str) -> Result<(), ApiError> {
     if text.chars().count() > TEXT_MAX {
@@ -79,18 +69,14 @@ pub async fn decide(
     app: &App,
     id: DisputeId,
     staff: &Staff,
-    verdict: Verdict,
+    decision: &Decision,
     answer: &str,
     now: Timestamp,
 ) -> Result<DisputeStatus, ApiError> {
     check_text(answer)?;
-    let decision = match verdict {
-        Verdict::Refuse => Decision::Refuse,
-        Verdict::Refund(amount) => Decision::Refund(amount),
-    };
     let decided = app
         .store
-        .dispute_decide(id, staff, &decision, answer, now)
+        .dispute_decide(id, staff, decision, answer, now)
         .await
         .map_err(too_much)?;
     decided.ok_or(ApiError::Conflict("this dispute was decided before"))

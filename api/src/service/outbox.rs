@@ -144,7 +144,7 @@ async fn ask(
             Ok(())
         }
         Asked::Refused(reason) => {
-            fail(app, gateway, &order, &reason).await?;
+            fail(app, gateway.code(), &order.reference, &reason).await?;
             Ok(())
         }
         Asked::Unknown(reason) => put_off(app, item, App::now(), &reason).await,
@@ -171,27 +171,16 @@ async fn query(
             Ok(app.store.outbox_done(item).await?)
         }
         Standing::Failed(reason) => {
-            fail(app, gateway, &order, &reason).await?;
+            fail(app, gateway.code(), &order.reference, &reason).await?;
             Ok(())
         }
         Standing::Pending(reason) => put_off(app, item, App::now(), &reason).await,
     }
 }
 
-/// Voids a payment on its gateway's word; its driver may pay otherwise.
+/// Voids the payment of that reference on its gateway's word; its driver may pay otherwise. The
+/// result is whether there was one that waited.
 pub(crate) async fn fail(
-    app: &App,
-    gateway: &dyn Gateway,
-    order: &Order,
-    reason: &str,
-) -> Result<(), ApiError> {
-    fail_reference(app, gateway.code(), &order.reference, reason)
-        .await
-        .map(|_| ())
-}
-
-/// The same by the payment's reference. The result is whether there was one that waited.
-pub(crate) async fn fail_reference(
     app: &App,
     gateway: &str,
     reference: &str,

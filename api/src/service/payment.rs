@@ -128,11 +128,8 @@ pub async fn request(
         .pop()
         .ok_or(ApiError::Internal)?;
     let id = requested(result)?;
-    if means.hold {
-        return Ok(app.store.payment(id).await?);
-    }
     let payment = app.store.payment(id).await?;
-    if payment.status != PaymentStatus::Pending {
+    if means.hold || payment.status != PaymentStatus::Pending {
         return Ok(payment);
     }
     if means.gateway == wallet::CODE {
@@ -394,11 +391,7 @@ async fn settle_all(
 /// Tells the board and whoever waits.
 async fn announce(app: &App, posted: &Posted, now: Timestamp) {
     if let Some(parking) = &posted.parking {
-        // What was bought may be an extension: the whole session is what the board shows.
-        let time = match app.store.session(parking.session).await {
-            Ok(session) => (session.bay, session.starts_at, session.ends_at),
-            Err(_) => (parking.bay, parking.starts_at, parking.ends_at),
-        };
+        let time = (parking.bay, parking.starts_at, parking.ends_at);
         show(app, parking.session, time, now).await;
     }
     app.live.payment(PaymentChange {

@@ -187,14 +187,31 @@ pub struct Opened {
     pub token: String,
 }
 
-/// Opens one session, once per key.
+/// Opens one session in a bay, once per key. A start that the phone noted is bounded by its key
+/// and the sensor; a driver who starts now, and has not `confirmed` the bay, is asked where it
+/// looks like the wrong one.
 ///
 /// # Errors
-/// [`ApiError::NotFound`] for an unknown bay, [`ApiError::Unprocessable`] for what cannot be
-/// priced, [`ApiError::KeyReused`] for a key of another request.
-pub async fn open(app: &App, request: SessionRequest, now: Timestamp) -> Result<Opened, ApiError> {
-    let mut results = open_many(app, std::slice::from_ref(&request), now).await?;
-    let id = results.pop().unwrap_or(Err(ApiError::Internal))?;
+/// [`ApiError::WrongBay`] with the bay next door; [`ApiError::Unprocessable`] for what cannot be
+/// priced or a time that cannot be; [`ApiError::KeyReused`] for a key of another request.
+pub async fn open(
+    app: &App,
+    bay: &BayPlace,
+    request: &SessionRequest,
+    confirmed: bool,
+    now: Timestamp,
+) -> Result<Opened, ApiError> {
+    let starts_at = match request.at {
+        Some(noted) => offline_start(app, bay, noted, &request.key, now).await?,
+        None if confirmed => now,
+        None => {
+            guard_bay(app, bay, request, now).await?;
+            now
+        }
+    };
+    let new = prepare(bay, request, starts_at)?;
+    let claims = app.store.session_open(std::slice::from_ref(&new), now);
+    let id = claimed(new.id, claims.await?.pop())?;
     let session = app.store.session(id).await?;
     if session.quote.amount_vnd.get() == 0 {
         let time = (session.bay, session.starts_at, session.ends_at);
@@ -206,20 +223,14 @@ pub async fn open(app: &App, request: SessionRequest, now: Timestamp) -> Result<
     })
 }
 
-/// Whether a key has opened a session before.
+/// Whether a request has opened a session before.
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn is_known(app: &App, key: &str) -> Result<bool, ApiError> {
-    let intent = Intent {
-        key: key.to_owned(),
-        fingerprint: [0; 32],
-    };
-    Ok(app
-        .store
-        .idempotency_find("session", &intent)
-        .await?
-        .is_some())
+pub async fn is_known(app: &App, request: &SessionRequest) -> Result<bool, ApiError> {
+    let intent = request.intent();
+    let found = app.store.idempotency_find("session", &intent).await?;
+    Ok(found.is_some())
 }
 
 /// Reserves the price of a metered session's longest stay in a wallet: the driver may park.
@@ -228,16 +239,16 @@ pub async fn is_known(app: &App, key: &str) -> Result<bool, ApiError> {
 /// [`ApiError::Conflict`] where the wallet does not cover it; the session then lapses.
 pub async fn hold(
     app: &App,
+    bay: &BayPlace,
     session: &Session,
     wallet: Wallet,
     key: String,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    let bay = app.store.bay_place(&session.bay_code).await?;
     let due = Due {
         // It is settled when the time has ended, whenever that is.
         expires_at: session.ends_at + PAYMENT_WINDOW,
-        ..Due::start(&bay, session)?
+        ..Due::start(bay, session)?
     };
     let means = Means {
         gateway: crate::gateway::wallet::CODE,
@@ -251,28 +262,27 @@ pub async fn hold(
 }
 
 /// Asks before a driver pays for a bay that looks empty while a vehicle has just come next door.
-///
-/// # Errors
-/// [`ApiError::WrongBay`] with the bay next door; [`ApiError::NotFound`] for an unknown bay.
-pub async fn guard_bay(app: &App, bay: &str, now: Timestamp) -> Result<(), ApiError> {
-    let place = app.store.bay_place(bay).await?;
-    match app.live.likelier_bay(&place.lot_code, bay, now).await {
-        Some(likelier) => Err(ApiError::WrongBay {
-            meant: place.code,
+/// Who repeats a request has been asked before.
+async fn guard_bay(
+    app: &App,
+    bay: &BayPlace,
+    request: &SessionRequest,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    match app.live.likelier_bay(&bay.lot_code, &bay.code, now).await {
+        Some(likelier) if !is_known(app, request).await? => Err(ApiError::WrongBay {
+            meant: bay.code.clone(),
             likelier,
         }),
-        None => Ok(()),
+        _ => Ok(()),
     }
 }
 
 /// The start of a session that was begun without a signal: the time that the phone noted, which
 /// must be that of the key it made then, and never before the vehicle came, if a sensor saw it.
-///
-/// # Errors
-/// [`ApiError::Unprocessable`] for a time that cannot be.
-pub async fn offline_start(
+async fn offline_start(
     app: &App,
-    bay: &str,
+    bay: &BayPlace,
     noted: Timestamp,
     key: &str,
     now: Timestamp,
@@ -297,10 +307,9 @@ pub async fn offline_start(
         return refuse("a start without a signal lies within the last 12 hours");
     }
     let noted = noted.min(now);
-    let place = app.store.bay_place(bay).await?;
     let stays = app
         .store
-        .bay_stays(place.id, noted - EARLY_PAYMENT, now)
+        .bay_stays(bay.id, noted - EARLY_PAYMENT, now)
         .await?;
     // The first vehicle since then that is still there, or was last.
     let arrived = stays.last().map(|(arrived, _)| *arrived);
@@ -323,7 +332,14 @@ pub async fn open_many(
         .iter()
         .map(|request| {
             let bay = bays.iter().find(|bay| bay.code == request.bay);
-            prepare(bay.ok_or(ApiError::NotFound("bay"))?, request, now)
+            let bay = bay.ok_or(ApiError::NotFound("bay"))?;
+            let at = request.at.unwrap_or(now);
+            if at > now || at < now - MAX_UPLOAD_AGE {
+                return Err(ApiError::Unprocessable(
+                    "a session cannot start in the future or more than 62 days ago".to_owned(),
+                ));
+            }
+            prepare(bay, request, at)
         })
         .collect();
     let new: Vec<NewSession> = prepared
@@ -336,27 +352,26 @@ pub async fn open_many(
         .into_iter()
         .map(|prepared| {
             let new = prepared?;
-            match claims.next() {
-                Some(Claim::New) => Ok(new.id),
-                Some(Claim::Done(id)) => Ok(SessionId(id)),
-                Some(Claim::Mismatch) => Err(ApiError::KeyReused),
-                None => Err(ApiError::Internal),
-            }
+            claimed(new.id, claims.next())
         })
         .collect())
+}
+
+/// The session that an intent has opened, now or before.
+fn claimed(new: SessionId, claim: Option<Claim>) -> Result<SessionId, ApiError> {
+    match claim {
+        Some(Claim::New) => Ok(new),
+        Some(Claim::Done(id)) => Ok(SessionId(id)),
+        Some(Claim::Mismatch) => Err(ApiError::KeyReused),
+        None => Err(ApiError::Internal),
+    }
 }
 
 fn prepare(
     bay: &BayPlace,
     request: &SessionRequest,
-    now: Timestamp,
+    at: Timestamp,
 ) -> Result<NewSession, ApiError> {
-    let at = request.at.unwrap_or(now);
-    if at > now || at < now - MAX_UPLOAD_AGE {
-        return Err(ApiError::Unprocessable(
-            "a session cannot start in the future or more than 62 days ago".to_owned(),
-        ));
-    }
     let priced = price(bay, request.class, request.minutes, at)?;
     Ok(NewSession {
         id: SessionId(Uuid::now_v7()),

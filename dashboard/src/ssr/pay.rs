@@ -109,23 +109,23 @@ async fn open(
         "" => api::gateway::vietqr::CODE,
         named => named,
     };
-    let known = session::is_known(app, &filled.key).await?;
-    let (session, token) = match there_already(app, code, &plate, filled, headers, now).await? {
-        Some((session, token)) if !known => (session, token),
-        _ => {
-            if !filled.confirm && !known {
-                session::guard_bay(app, code, now).await?;
-            }
-            let request = session::SessionRequest {
-                bay: code.to_owned(),
-                plate,
-                class: bay.class,
-                minutes: filled.minutes,
-                at: None,
-                metered: false,
-                key: filled.key.clone(),
-            };
-            let opened = session::open(app, request, now).await?;
+    let request = session::SessionRequest {
+        bay: code.to_owned(),
+        plate,
+        class: bay.class,
+        minutes: filled.minutes,
+        at: None,
+        metered: false,
+        key: filled.key.clone(),
+    };
+    let there = match session::is_known(app, &request).await? {
+        true => None,
+        false => there_already(app, &request, headers, now).await?,
+    };
+    let (session, token) = match there {
+        Some(there) => there,
+        None => {
+            let opened = session::open(app, &bay, &request, filled.confirm, now).await?;
             (opened.session, opened.token)
         }
     };
@@ -142,9 +142,7 @@ async fn open(
 /// for its money, or that is in force: nobody pays twice for having gone back.
 async fn there_already(
     app: &App,
-    code: &str,
-    plate: &Plate,
-    filled: &PayForm,
+    request: &session::SessionRequest,
     headers: &HeaderMap,
     now: Timestamp,
 ) -> Result<Option<(Session, String)>, ApiError> {
@@ -157,10 +155,11 @@ async fn there_already(
             Err(store::StoreError::NotFound(_)) => continue,
             Err(error) => return Err(error.into()),
         };
-        let same = session.bay_code == code && session.plate == *plate;
+        let same = session.bay_code == request.bay && session.plate == request.plate;
         let waits = session.status == SessionStatus::Pending
             && now < session.created_at + PAYMENT_WINDOW
-            && session.ends_at - session.starts_at == TimeDelta::minutes(i64::from(filled.minutes));
+            && session.ends_at - session.starts_at
+                == TimeDelta::minutes(i64::from(request.minutes));
         let in_force = session.status == SessionStatus::Paid && now < session.ends_at;
         if same && (waits || in_force) {
             return Ok(Some((session, token)));
@@ -318,7 +317,9 @@ fn form_view(
             } else {
                 index == 0
             };
-            choice(minutes, &priced, checked, tz, lang)
+            let label = lang.duration(TimeDelta::minutes(i64::from(minutes)));
+            let day = (tz, priced.starts_at);
+            choice(minutes, label, &priced, checked, day, lang)
         })
         .collect_view();
     let invalid = error.is_some();
@@ -370,21 +371,23 @@ fn form_view(
     }
 }
 
-fn choice(
+/// A length of time to choose, with its price and why. Its end is shown as on the day of `now`.
+pub(super) fn choice(
     minutes: u32,
+    label: String,
     priced: &session::Priced,
     checked: bool,
-    tz: Tz,
+    (tz, now): (Tz, Timestamp),
     lang: Lang,
 ) -> impl IntoView + use<> {
     let amount = priced.quote.amount_vnd.to_string();
-    let until = clock(priced.ends_at, tz, priced.starts_at);
+    let until = clock(priced.ends_at, tz, now);
     let lines = price_lines(&priced.quote.lines, amount.clone(), lang);
     view! {
         <label class="choice">
             <input type="radio" name="minutes" value=minutes.to_string() checked=checked />
             <span class="choice-head">
-                <b>{lang.duration(TimeDelta::minutes(i64::from(minutes)))}</b>
+                <b>{label}</b>
                 <small>{lang.t("đến ", "until ")} {until}</small>
                 <b class="amount">{amount}</b>
             </span>

@@ -1,5 +1,6 @@
 //! `/s/{id}`: a driver's session: how long it runs, more time, the end, the right plate and bay.
 
+use api::service::session::Priced;
 use api::service::{change, payment, session};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
@@ -13,7 +14,6 @@ use domain::money::Vnd;
 use domain::plate::Plate;
 use domain::refund::RefundStatus;
 use domain::session::{GRACE, PLATE_WINDOW, StoppedBy};
-use domain::tariff::Quote;
 use leptos::prelude::*;
 use serde::Deserialize;
 use store::place::BayPlace;
@@ -22,7 +22,7 @@ use store::session::Session;
 
 use super::document::Document;
 use super::parts::clock;
-use super::pay::{gateways, pay_buttons};
+use super::pay::{choice, gateways, pay_buttons};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -37,8 +37,8 @@ struct Shown {
     session: Session,
     bay: BayPlace,
     paid: Vnd,
-    /// More minutes, the new end and the price.
-    more: Vec<(u32, Timestamp, Quote)>,
+    /// More minutes, with their price.
+    more: Vec<(u32, Priced)>,
     /// What would go back if it ended now.
     back: Vnd,
     refunds: Vec<Refund>,
@@ -100,11 +100,11 @@ async fn look(app: &App, session: Session) -> Result<Shown, ApiError> {
         .into_iter()
         .filter_map(|minutes| {
             let priced = change::extension_price(&bay, &session, paid, minutes, now);
-            priced.ok().map(|(end, quote)| (minutes, end, quote))
+            Some((minutes, priced.ok()?))
         })
         .collect();
     Ok(Shown {
-        back: change::refund_if_stopped(app, &session, now).await?,
+        back: change::refund_if_stopped(&bay, &session, paid, now)?,
         refunds: app.store.session_refunds(session.id).await?,
         session,
         bay,
@@ -334,27 +334,26 @@ fn refund_list(refunds: &[Refund], lang: Lang) -> impl IntoView + use<> {
 
 fn more_view(
     home: &str,
-    more: Vec<(u32, Timestamp, Quote)>,
+    more: Vec<(u32, Priced)>,
     gateways: &[(&'static str, &'static str)],
     tz: Tz,
     now: Timestamp,
     lang: Lang,
 ) -> impl IntoView + use<> {
-    let choices = more.into_iter().enumerate().map(|(index, (minutes, end, quote))| {
-        let amount = quote.amount_vnd.to_string();
-        let lines = super::parts::price_lines(&quote.lines, amount.clone(), lang);
-        view! {
-            <label class="choice">
-                <input type="radio" name="minutes" value=minutes.to_string() checked=index == 0 />
-                <span class="choice-head">
-                    <b>"+ " {lang.duration(TimeDelta::minutes(i64::from(minutes)))}</b>
-                    <small>{lang.t("đến ", "until ")} {clock(end, tz, now)}</small>
-                    <b class="amount">{amount}</b>
-                </span>
-                <span class="why">{lines}</span>
-            </label>
-        }
-    });
+    let choices = more
+        .into_iter()
+        .enumerate()
+        .map(|(index, (minutes, priced))| {
+            let length = lang.duration(TimeDelta::minutes(i64::from(minutes)));
+            choice(
+                minutes,
+                format!("+ {length}"),
+                &priced,
+                index == 0,
+                (tz, now),
+                lang,
+            )
+        });
     let choices = choices.collect_view();
     let buttons = pay_buttons(gateways, lang);
     view! {

@@ -1,6 +1,6 @@
 //! `/staff/money`: disputes to answer, money without an owner, refunds that people must pay.
 
-use api::service::dispute::{self, LIST_MAX, Verdict};
+use api::service::dispute::{self, LIST_MAX};
 use api::service::staff::{self, COOKIE};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
@@ -12,7 +12,7 @@ use domain::id::{DisputeId, RefundId};
 use domain::money::Vnd;
 use leptos::prelude::*;
 use serde::Deserialize;
-use store::dispute::Dispute;
+use store::dispute::{Decision, Dispute};
 use store::refund::Refund;
 use store::staff::{Staff, SuspendedNotice};
 
@@ -100,13 +100,13 @@ pub(crate) async fn decide(
     headers: HeaderMap,
     Form(form): Form<DecisionForm>,
 ) -> Response {
-    let verdict = match form.decision.as_str() {
-        "refund" => Verdict::Refund(None),
-        _ => Verdict::Refuse,
+    let decision = match form.decision.as_str() {
+        "refund" => Decision::Refund(None),
+        _ => Decision::Refuse,
     };
     let done = async {
         let who = signed_in(&app, &headers).await?;
-        dispute::decide(&app, id, &who, verdict, &form.answer, App::now()).await
+        dispute::decide(&app, id, &who, &decision, &form.answer, App::now()).await
     };
     back(&reader, done.await.map(|_| ()))
 }

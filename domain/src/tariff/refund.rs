@@ -45,9 +45,10 @@ impl TariffBook<'_> {
             _ if stop == to => 0,
             Unused::Kept => 0,
             Unused::ProRata => {
-                let share = |interval: chrono::TimeDelta| i128::from(interval.num_milliseconds());
-                let part = i128::from(paid.get()) * share(to - stop) / share(to - from).max(1);
-                i64::try_from(part).map_err(|_| QuoteError::Overflow)?
+                let (unused, whole) = (to - stop, to - from);
+                paid.portion(unused.num_milliseconds(), whole.num_milliseconds().max(1))
+                    .ok_or(QuoteError::Overflow)?
+                    .get()
             }
             Unused::Repriced if stop == from => paid.get(),
             Unused::Repriced => {

@@ -184,8 +184,7 @@ impl Driver {
 /// What the handlers of a phone's two requests and of a bank's webhook do, one after the other.
 async fn pay(app: &App, driver: &Driver) -> anyhow::Result<()> {
     let (now, key) = (driver.at, Uuid::new_v4().to_string());
-    anyhow::ensure!(!session::is_known(app, &key).await?, "an old key");
-    session::guard_bay(app, &driver.bay, now).await?;
+    let bay = app.store.bay_place(&driver.bay).await?;
     let request = SessionRequest {
         bay: driver.bay.clone(),
         plate: Plate::parse(&driver.plate)?,
@@ -195,7 +194,7 @@ async fn pay(app: &App, driver: &Driver) -> anyhow::Result<()> {
         metered: false,
         key: key.clone(),
     };
-    let opened = session::open(app, request, now).await?;
+    let opened = session::open(app, &bay, &request, false, now).await?;
 
     let session = session::find(app, opened.session.id, &opened.token).await?;
     let bay = app.store.bay_place(&session.bay_code).await?;

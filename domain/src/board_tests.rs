@@ -1,0 +1,111 @@
+use chrono::DateTime;
+
+use super::*;
+
+fn at(minute: i64) -> Timestamp {
+    DateTime::UNIX_EPOCH + TimeDelta::minutes(minute)
+}
+
+fn paid_time(session: u128, from: i64, until: i64) -> PaidTime {
+    PaidTime {
+        session: SessionId(uuid::Uuid::from_u128(session)),
+        from: at(from),
+        until: at(until),
+    }
+}
+
+fn bay(told: Option<(bool, i64)>, paid: Option<(i64, i64)>) -> BoardBay {
+    BoardBay {
+        id: BayId(1),
+        code: "B1".into(),
+        class: VehicleClass::Car,
+        outline: [[0.0; 2]; 4],
+        silence_after_s: Some(3 * 3600),
+        told: told.map(|(occupied, minute)| BayDelta {
+            bay: BayId(1),
+            occupied,
+            since: at(minute),
+            heard_at: at(minute),
+        }),
+        paid: paid
+            .map(|(from, until)| paid_time(1, from, until))
+            .into_iter()
+            .collect(),
+    }
+}
+
+#[test]
+fn unknown_is_neither_free_nor_full() {
+    assert_eq!(bay(None, None).occupancy(at(0)), (Occupancy::Unknown, None));
+    for occupied in [true, false] {
+        let bay = bay(Some((occupied, 0)), None);
+        assert_ne!(bay.occupancy(at(180)).0, Occupancy::Unknown);
+        assert_eq!(bay.occupancy(at(181)), (Occupancy::Unknown, Some(at(0))));
+        assert_eq!(bay.status(at(181)).0, BayStatus::Unknown);
+    }
+}
+
+#[test]
+fn staff_see_who_has_paid() {
+    let status = |told, paid, minute| bay(told, paid).status(at(minute)).0;
+    let arrived = Some((true, 100));
+    assert_eq!(status(arrived, None, 110), BayStatus::Unpaid);
+    assert_eq!(status(arrived, Some((103, 163)), 110), BayStatus::Paid);
+    assert_eq!(status(arrived, Some((92, 152)), 110), BayStatus::Paid);
+    assert_eq!(status(arrived, Some((103, 163)), 167), BayStatus::Paid);
+    assert_eq!(
+        status(arrived, Some((103, 163)), 168),
+        BayStatus::Overstayed
+    );
+    // The former vehicle's time, still running or over, does not pay for this one.
+    assert_eq!(status(arrived, Some((40, 160)), 110), BayStatus::Unpaid);
+    assert_eq!(status(arrived, Some((40, 90)), 110), BayStatus::Unpaid);
+    assert_eq!(
+        status(Some((false, 100)), Some((40, 160)), 110),
+        BayStatus::Free
+    );
+}
+
+/// Somebody pays for long and leaves early; the next pays for less. Both have paid.
+#[test]
+fn each_vehicle_has_its_own_paid_time() {
+    let mut bay = bay(Some((true, 100)), Some((40, 400)));
+    bay.paid.push(paid_time(2, 102, 162));
+    assert_eq!(bay.status(at(110)).0, BayStatus::Paid);
+    assert_eq!(bay.status(at(200)).0, BayStatus::Overstayed);
+    assert_eq!(staff_bay(&bay, at(110)).paid_until, Some(at(162)));
+}
+
+#[test]
+fn a_driver_is_asked_about_the_bay_next_door() {
+    let place = |id: i32, told, paid| {
+        let x = id as f32 * 2.5;
+        BoardBay {
+            id: BayId(id),
+            code: format!("B{id}"),
+            outline: [[x, 0.0], [x + 2.5, 0.0], [x + 2.5, 5.0], [x, 5.0]],
+            ..bay(told, paid)
+        }
+    };
+    let bays = |neighbour, paid| {
+        [
+            place(1, Some((true, 10)), Some((10, 500))),
+            place(2, Some((false, 50)), None),
+            place(3, neighbour, paid),
+            place(7, Some((true, 99)), None),
+        ]
+    };
+    let asked = |neighbour, paid, now| {
+        let bays = bays(neighbour, paid);
+        likelier_bay(bays.iter(), "B2", at(now)).map(|bay| bay.code.clone())
+    };
+    assert_eq!(asked(Some((true, 97)), None, 100), Some("B3".to_owned()));
+    // It has paid, came long ago, or is not there: nobody is asked.
+    assert_eq!(asked(Some((true, 97)), Some((97, 200)), 100), None);
+    assert_eq!(asked(Some((true, 80)), None, 100), None);
+    assert_eq!(asked(Some((false, 97)), None, 100), None);
+    // A bay that is taken, or whose sensor is silent, is believed.
+    let bays = bays(Some((true, 97)), None);
+    assert!(likelier_bay(bays.iter(), "B3", at(100)).is_none());
+    assert!(likelier_bay(bays.iter(), "B2", at(400)).is_none());
+}

@@ -1,0 +1,84 @@
+//! One stay paid for twice.
+
+use domain::Timestamp;
+use domain::id::{PaymentId, RefundId};
+use domain::money::Vnd;
+use domain::refund::{RefundGround, overlap_refund};
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::named::Parking;
+use super::posted::PostedRow;
+use crate::StoreError;
+use crate::refund::NewRefund;
+
+#[derive(FromRow)]
+struct Overlap {
+    session_id: Uuid,
+    starts_at: Timestamp,
+    ends_at: Timestamp,
+}
+
+/// What a driver paid for twice: a session of the same plate in the same bay had bought some of
+/// the time already. The bays are locked first, so that of two payments at once the second sees
+/// the first.
+pub(super) async fn doubles(
+    tx: &mut PgConnection,
+    gateway: &str,
+    posted: &[PostedRow],
+) -> Result<Vec<NewRefund>, StoreError> {
+    let starts: Vec<(&PostedRow, Parking)> = posted
+        .iter()
+        .filter(|row| row.starts)
+        .filter_map(|row| Some((row, row.parking?)))
+        .collect();
+    if starts.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut bays: Vec<i32> = starts.iter().map(|(_, parking)| parking.bay).collect();
+    bays.sort_unstable();
+    sqlx::query("SELECT FROM bay WHERE bay_id = ANY($1) ORDER BY bay_id FOR NO KEY UPDATE")
+        .bind(&bays)
+        .execute(&mut *tx)
+        .await?;
+    let sessions: Vec<Uuid> = starts.iter().map(|(_, parking)| parking.session).collect();
+    let found: Vec<Overlap> = sqlx::query_as(
+        "SELECT DISTINCT ON (new.session_id) new.session_id, old.starts_at, old.ends_at
+         FROM session AS new JOIN session AS old
+              ON old.bay_id = new.bay_id AND old.plate = new.plate AND old.status = 'paid'
+                AND old.session_id <> new.session_id
+                AND old.starts_at < new.ends_at AND old.ends_at > new.starts_at
+         WHERE new.session_id = ANY($1)
+           -- Of two that this call posts, only the later one is a repetition.
+           AND (old.session_id < new.session_id OR NOT old.session_id = ANY($1))
+         ORDER BY new.session_id, old.ends_at DESC",
+    )
+    .bind(&sessions)
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut refunds = Vec::new();
+    for overlap in found {
+        let Some((row, parking)) = starts
+            .iter()
+            .find(|(_, parking)| parking.session == overlap.session_id)
+        else {
+            continue;
+        };
+        let amount_vnd = overlap_refund(
+            Vnd::new(row.amount_vnd),
+            (parking.starts_at, parking.ends_at),
+            (overlap.starts_at, overlap.ends_at),
+        );
+        if amount_vnd > Vnd::ZERO {
+            refunds.push(NewRefund {
+                id: RefundId(Uuid::now_v7()),
+                gateway: gateway.to_owned(),
+                bank_ref: row.bank_ref.clone(),
+                payment: Some(PaymentId(row.payment)),
+                amount_vnd,
+                ground: RefundGround::Double,
+            });
+        }
+    }
+    Ok(refunds)
+}

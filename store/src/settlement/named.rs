@@ -1,0 +1,126 @@
+//! The payments that notices name, and what they are for.
+
+use std::collections::HashMap;
+
+use domain::Timestamp;
+use domain::money::Vnd;
+use domain::payment::{Expected, PaymentStatus};
+use domain::purchase::{PurchaseKind, PurchaseStatus};
+use sqlx::types::JsonValue;
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use crate::{StoreError, corrupt};
+
+#[derive(FromRow)]
+pub(super) struct NamedPayment {
+    pub(super) payment_id: Uuid,
+    pub(super) purchase_id: Uuid,
+    pub(super) kind: String,
+    pub(super) purchase_status: String,
+    pub(super) session_id: Option<Uuid>,
+    pub(super) session_stopped: bool,
+    pub(super) reference: String,
+    pub(super) amount_vnd: i64,
+    pub(super) vat_bp: i16,
+    pub(super) city_share_bp: Option<i16>,
+    pub(super) status: String,
+    pub(super) expires_at: Timestamp,
+    pub(super) not_before: Timestamp,
+    pub(super) transfer_id: Uuid,
+    pub(super) debit_id: i32,
+    pub(super) credit_id: i32,
+    pub(super) bay_id: Option<i32>,
+    pub(super) lot_id: Option<i32>,
+    pub(super) ward_id: Option<i32>,
+    pub(super) zone_id: Option<i32>,
+    pub(super) operator_id: Option<i32>,
+    pub(super) starts_at: Option<Timestamp>,
+    pub(super) ends_at: Option<Timestamp>,
+    pub(super) lines: JsonValue,
+    pub(super) timezone: Option<String>,
+}
+
+impl NamedPayment {
+    /// A purchase that another payment has paid for counts as posted: the money came twice. More
+    /// time for a session that was stopped since, or that was given up for another, came too late.
+    pub(super) fn expected(&self, paid: bool) -> Result<Expected, StoreError> {
+        let status = PaymentStatus::from_code(&self.status)
+            .ok_or_else(|| corrupt("payment status", &self.status))?;
+        let extends = self.kind == PurchaseKind::Extension.code();
+        let status = match PurchaseStatus::from_code(&self.purchase_status) {
+            _ if paid => PaymentStatus::Posted,
+            Some(PurchaseStatus::Paid) => PaymentStatus::Posted,
+            Some(PurchaseStatus::Lapsed) => PaymentStatus::Voided,
+            _ if extends && self.session_stopped => PaymentStatus::Voided,
+            _ => status,
+        };
+        Ok(Expected {
+            status,
+            amount_vnd: Vnd::new(self.amount_vnd),
+            expires_at: self.expires_at,
+        })
+    }
+
+    /// The parking that it pays for.
+    pub(super) fn parking(&self) -> Option<Parking> {
+        Some(Parking {
+            session: self.session_id?,
+            bay: self.bay_id?,
+            lot: self.lot_id?,
+            ward: self.ward_id?,
+            zone: self.zone_id?,
+            operator: self.operator_id?,
+            starts_at: self.starts_at?,
+            ends_at: self.ends_at?,
+        })
+    }
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Parking {
+    pub(super) session: Uuid,
+    pub(super) bay: i32,
+    pub(super) lot: i32,
+    pub(super) ward: i32,
+    pub(super) zone: i32,
+    pub(super) operator: i32,
+    pub(super) starts_at: Timestamp,
+    pub(super) ends_at: Timestamp,
+}
+
+/// Locks, in order of identity, the payments that carry one of the references.
+pub(super) async fn named_payments(
+    tx: &mut PgConnection,
+    gateway: &str,
+    references: &[Vec<String>],
+) -> Result<HashMap<String, NamedPayment>, StoreError> {
+    let wanted: Vec<&str> = references.iter().flatten().map(String::as_str).collect();
+    // The purchase's row is locked as well: two payments of one purchase must see each other.
+    let rows: Vec<NamedPayment> = sqlx::query_as(
+        "SELECT payment.payment_id, purchase.purchase_id, purchase.kind,
+                purchase.status AS purchase_status, purchase.session_id,
+                stopped_at IS NOT NULL AS session_stopped, reference, payment.amount_vnd,
+                purchase.vat_bp, city_share_bp, payment.status, expires_at,
+                least(purchase.starts_at, payment.created_at) AS not_before, transfer_id, debit_id,
+                credit_id, bay_id, lot_id, ward_id, zone_id, operator_id, purchase.starts_at,
+                purchase.ends_at, purchase.lines, timezone
+         FROM payment
+         JOIN purchase USING (purchase_id)
+         JOIN transfer ON transfer.payment_id = payment.payment_id AND transfer.kind = 'pending'
+         LEFT JOIN session USING (session_id)
+         LEFT JOIN bay USING (bay_id) LEFT JOIN lot USING (lot_id)
+         LEFT JOIN operator USING (operator_id) LEFT JOIN city USING (city_id)
+         WHERE gateway = $1 AND reference = ANY($2)
+         ORDER BY purchase.purchase_id, payment.payment_id
+         FOR UPDATE OF purchase, payment",
+    )
+    .bind(gateway)
+    .bind(&wanted)
+    .fetch_all(tx)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| (row.reference.clone(), row))
+        .collect())
+}

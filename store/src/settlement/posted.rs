@@ -1,0 +1,118 @@
+//! What posting a payment writes beside its transfers.
+
+use std::collections::HashMap;
+
+use domain::Timestamp;
+use sqlx::types::JsonValue;
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::named::Parking;
+use crate::StoreError;
+use crate::outbox::{OutboxKind, outbox_delete};
+
+pub(super) struct ReceiptRow {
+    pub(super) id: Uuid,
+    pub(super) payment: Uuid,
+    pub(super) parking: Parking,
+    pub(super) amount_vnd: i64,
+    pub(super) lines: JsonValue,
+    pub(super) issued_at: Timestamp,
+    pub(super) day: chrono::NaiveDate,
+}
+
+pub(super) struct PostedRow {
+    pub(super) payment: Uuid,
+    pub(super) purchase: Uuid,
+    pub(super) starts: bool,
+    pub(super) parking: Option<Parking>,
+    pub(super) bank_ref: String,
+    pub(super) amount_vnd: i64,
+    pub(super) at: Timestamp,
+}
+
+pub(super) async fn receipts_insert(
+    tx: &mut PgConnection,
+    rows: &[ReceiptRow],
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO receipt (receipt_id, payment_id, session_id, bay_id, lot_id, amount_vnd, lines,
+                              issued_at, day, ward_id, zone_id, operator_id)
+         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::bigint[],
+            $7::jsonb[], $8::timestamptz[], $9::date[], $10::int[], $11::int[], $12::int[])",
+    )
+    .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.payment).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.parking.session).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.parking.bay).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.parking.lot).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.amount_vnd).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| &row.lines).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.issued_at).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.day).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.parking.ward).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.parking.zone).collect::<Vec<_>>())
+    .bind(rows.iter().map(|row| row.parking.operator).collect::<Vec<_>>())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A session as it is, once its payments are posted.
+#[derive(FromRow)]
+pub(super) struct SessionTime {
+    pub(super) session_id: Uuid,
+    pub(super) bay_id: i32,
+    pub(super) starts_at: Timestamp,
+    pub(super) ends_at: Timestamp,
+}
+
+/// Marks payments and what they pay for; the result is their sessions.
+pub(super) async fn mark_posted(
+    tx: &mut PgConnection,
+    rows: &[PostedRow],
+) -> Result<HashMap<Uuid, SessionTime>, StoreError> {
+    if rows.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let payments: Vec<Uuid> = rows.iter().map(|row| row.payment).collect();
+    sqlx::query(
+        "UPDATE payment SET status = 'posted', posted_at = r.at
+         FROM unnest($1::uuid[], $2::timestamptz[]) AS r (payment_id, at)
+         WHERE payment.payment_id = r.payment_id",
+    )
+    .bind(&payments)
+    .bind(rows.iter().map(|row| row.at).collect::<Vec<_>>())
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("UPDATE purchase SET status = 'paid' WHERE purchase_id = ANY($1)")
+        .bind(rows.iter().map(|row| row.purchase).collect::<Vec<_>>())
+        .execute(&mut *tx)
+        .await?;
+    let mut sessions: Vec<(Uuid, Timestamp)> = rows
+        .iter()
+        .filter_map(|row| {
+            row.parking
+                .map(|parking| (parking.session, parking.ends_at))
+        })
+        .collect();
+    sessions.sort_unstable();
+    // A stopped session keeps its end; an extension moves the end on.
+    let sessions: Vec<SessionTime> = sqlx::query_as(
+        "UPDATE session SET status = 'paid',
+            ends_at = CASE WHEN stopped_at IS NULL THEN greatest(session.ends_at, r.ends_at) ELSE session.ends_at END
+         FROM unnest($1::uuid[], $2::timestamptz[]) AS r (session_id, ends_at)
+         WHERE session.session_id = r.session_id
+         RETURNING session.session_id, bay_id, starts_at, session.ends_at",
+    )
+    .bind(sessions.iter().map(|row| row.0).collect::<Vec<_>>())
+    .bind(sessions.iter().map(|row| row.1).collect::<Vec<_>>())
+    .fetch_all(&mut *tx)
+    .await?;
+    outbox_delete(tx, OutboxKind::Payment, &payments).await?;
+    let by_id = |session: SessionTime| (session.session_id, session);
+    Ok(sessions.into_iter().map(by_id).collect())
+}
