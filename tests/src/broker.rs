@@ -56,6 +56,14 @@ impl Broker {
     /// # Panics
     /// Where it does not start.
     pub fn mosquitto() -> Self {
+        Self::mosquitto_with("")
+    }
+
+    /// The same with settings of one's own, as in its configuration file.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn mosquitto_with(settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -70,7 +78,8 @@ impl Broker {
              persistence_location {data}/\n\
              max_inflight_messages 20000\n\
              max_queued_messages 1000000\n\
-             set_tcp_nodelay true\n"
+             set_tcp_nodelay true\n\
+             {settings}\n"
         );
         std::fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
         let mut mosquitto = Mosquitto {
