@@ -36,9 +36,12 @@ impl Store {
         )
         .fetch_all(&mut *tx)
         .await?;
+        // What the device of a bay told that has none any longer is not believed for a second: only
+        // a recording's device has no limit of silence.
         let bays: Vec<BoardBayRow> = sqlx::query_as(
             "SELECT bay.bay_id, bay.lot_id, bay.code, bay.class, bay.outline,
-                    device.silence_after_s, told.last_at, told.occupied, told.since
+                    CASE WHEN device_id IS NULL THEN 0 ELSE silence_after_s END AS silence_after_s,
+                    told.last_at, told.occupied, told.since
              FROM bay
              LEFT JOIN device USING (bay_id)
              LEFT JOIN bay_state AS told USING (bay_id)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
 use domain::id::{BayId, LotId, OperatorId, TariffId, ZoneId};
-use domain::place::{Place, VehicleClass};
+use domain::place::{Lot, Place, VehicleClass};
 use domain::tariff::Tariff;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
@@ -72,7 +72,8 @@ pub(crate) fn class(code: &str) -> Result<VehicleClass, StoreError> {
 
 impl Store {
     /// Writes a city and all that is in it. What exists under the same code is brought up to date;
-    /// nothing is removed, and a tariff version that exists is left as it is.
+    /// nothing is removed, and a tariff version that exists is left as it is. A device that one of
+    /// these bays had and has no longer is taken from it, so sensors can be replaced and exchanged.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] where the document is not sound, and database errors.
@@ -92,7 +93,16 @@ impl Store {
         import_parties(&mut tx, city, place).await?;
         import_tariffs(&mut tx, city, place).await?;
         import_lots(&mut tx, city, place).await?;
-        import_bays(&mut tx, place).await?;
+        for lot in &place.lots {
+            import_bays(&mut tx, lot).await?;
+        }
+        // From all lots first: a device may come from a bay of another one.
+        for lot in &place.lots {
+            take_devices(&mut tx, lot).await?;
+        }
+        for lot in &place.lots {
+            import_devices(&mut tx, lot).await?;
+        }
         tx.commit().await?;
         Ok(())
     }
@@ -328,57 +338,80 @@ async fn import_lots(tx: &mut PgConnection, city: i32, place: &Place) -> Result<
     Ok(())
 }
 
-/// Bays and devices, a lot at a time and a column at a time: a recording has 40,000 of them.
-async fn import_bays(tx: &mut PgConnection, place: &Place) -> Result<(), StoreError> {
-    for lot in &place.lots {
-        let codes: Vec<&str> = lot.bays.iter().map(|bay| bay.code.as_str()).collect();
-        let classes: Vec<&str> = lot.bays.iter().map(|bay| bay.class.code()).collect();
-        let outlines: Vec<String> = lot
-            .bays
-            .iter()
-            .map(|bay| outline_text(&bay.outline))
-            .collect();
-        sqlx::query(
-            "INSERT INTO bay (lot_id, code, class, outline)
-             SELECT lot_id, b.code, b.class, b.outline::real[]
-             FROM lot, unnest($2::text[], $3::text[], $4::text[]) AS b (code, class, outline)
-             WHERE lot.code = $1
-             ON CONFLICT (code) DO UPDATE SET lot_id = excluded.lot_id, class = excluded.class,
-                outline = excluded.outline",
-        )
-        .bind(&lot.code)
-        .bind(&codes)
-        .bind(&classes)
-        .bind(&outlines)
-        .execute(&mut *tx)
-        .await?;
-        let devices = lot
-            .bays
-            .iter()
-            .filter_map(|bay| Some((bay, bay.device.as_ref()?)));
-        let (mut bays, mut names, mut models, mut limits) = (vec![], vec![], vec![], vec![]);
-        for (bay, device) in devices {
-            bays.push(bay.code.as_str());
-            names.push(device.id.as_str());
-            models.push(device.model.code());
-            limits.push(device.silence_after_s);
-        }
-        sqlx::query(
-            "INSERT INTO device (name, bay_id, model, silence_after_s)
-             SELECT d.name, bay_id, d.model, d.silence_after_s
-             FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[])
-                    AS d (bay, name, model, silence_after_s)
-                  JOIN bay ON bay.code = d.bay
-             ON CONFLICT (name) DO UPDATE SET bay_id = excluded.bay_id, model = excluded.model,
-                silence_after_s = excluded.silence_after_s",
-        )
-        .bind(&bays)
-        .bind(&names)
-        .bind(&models)
-        .bind(&limits)
-        .execute(&mut *tx)
-        .await?;
+/// A lot's bays, a column at a time: a recording has 40,000 of them.
+async fn import_bays(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreError> {
+    let codes: Vec<&str> = lot.bays.iter().map(|bay| bay.code.as_str()).collect();
+    let classes: Vec<&str> = lot.bays.iter().map(|bay| bay.class.code()).collect();
+    let outlines: Vec<String> = lot
+        .bays
+        .iter()
+        .map(|bay| outline_text(&bay.outline))
+        .collect();
+    sqlx::query(
+        "INSERT INTO bay (lot_id, code, class, outline)
+         SELECT lot_id, b.code, b.class, b.outline::real[]
+         FROM lot, unnest($2::text[], $3::text[], $4::text[]) AS b (code, class, outline)
+         WHERE lot.code = $1
+         ON CONFLICT (code) DO UPDATE SET lot_id = excluded.lot_id, class = excluded.class,
+            outline = excluded.outline",
+    )
+    .bind(&lot.code)
+    .bind(&codes)
+    .bind(&classes)
+    .bind(&outlines)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Takes from a lot's bays the devices that are not theirs any longer.
+async fn take_devices(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreError> {
+    let codes: Vec<&str> = lot.bays.iter().map(|bay| bay.code.as_str()).collect();
+    let names: Vec<Option<&str>> = lot
+        .bays
+        .iter()
+        .map(|bay| bay.device.as_ref().map(|device| device.id.as_str()))
+        .collect();
+    sqlx::query(
+        "UPDATE device SET bay_id = NULL
+         FROM unnest($1::text[], $2::text[]) AS b (code, device) JOIN bay USING (code)
+         WHERE device.bay_id = bay.bay_id AND device.name IS DISTINCT FROM b.device",
+    )
+    .bind(&codes)
+    .bind(&names)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A lot's devices, in its bays.
+async fn import_devices(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreError> {
+    let (mut bays, mut names, mut models, mut limits) = (vec![], vec![], vec![], vec![]);
+    for (bay, device) in lot
+        .bays
+        .iter()
+        .filter_map(|bay| Some((bay, bay.device.as_ref()?)))
+    {
+        bays.push(bay.code.as_str());
+        names.push(device.id.as_str());
+        models.push(device.model.code());
+        limits.push(device.silence_after_s);
     }
+    sqlx::query(
+        "INSERT INTO device (name, bay_id, model, silence_after_s)
+         SELECT d.name, bay_id, d.model, d.silence_after_s
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[])
+                AS d (bay, name, model, silence_after_s)
+              JOIN bay ON bay.code = d.bay
+         ON CONFLICT (name) DO UPDATE SET bay_id = excluded.bay_id, model = excluded.model,
+            silence_after_s = excluded.silence_after_s",
+    )
+    .bind(&bays)
+    .bind(&names)
+    .bind(&models)
+    .bind(&limits)
+    .execute(tx)
+    .await?;
     Ok(())
 }
 
