@@ -144,3 +144,53 @@ fn the_time_of_a_lorawan_message_does_not_depend_on_which_copy_came_first() {
         early.parse::<DateTime<Utc>>().unwrap()
     );
 }
+
+#[test]
+fn a_gateway_whose_clock_is_wrong_is_not_believed() {
+    let heard = "2026-11-22T00:00:00Z";
+    let (told_by_server, lost, ahead) = (
+        "2026-11-22T00:00:02Z",
+        "1970-01-01T00:00:07Z",
+        "2026-11-22T00:11:00Z",
+    );
+    let gateways = |name: &str, times: &[&str]| -> Vec<Value> {
+        times.iter().map(|time| json!({name: time})).collect()
+    };
+    let tts = |times: &[&str]| {
+        let uplink = json!({
+            "end_device_ids": {"device_id": "s"},
+            "uplink_message": {
+                "f_port": 1,
+                "frm_payload": "AQ==",
+                "rx_metadata": gateways("time", times),
+                "received_at": told_by_server,
+            },
+        });
+        ("v3/a/devices/s/up", uplink.to_string())
+    };
+    // ChirpStack's own message time may be that of the first gateway: right or wrong.
+    let chirpstack = |times: &[&str]| {
+        let mut rx_info = gateways("gwTime", times);
+        rx_info.push(json!({"nsTime": told_by_server}));
+        let uplink = json!({
+            "time": times[0],
+            "deviceInfo": {"devEui": "0011"},
+            "fPort": 1,
+            "data": "AQ==",
+            "rxInfo": rx_info,
+        });
+        ("application/a/device/0011/event/up", uplink.to_string())
+    };
+    let at = |(topic, payload): (&str, String)| {
+        ingest::envelope::unwrap(topic, payload.as_bytes())
+            .unwrap()
+            .at
+    };
+    let time = |text: &str| text.parse::<DateTime<Utc>>().unwrap();
+    for times in [[lost, heard], [heard, lost], [ahead, heard]] {
+        assert_eq!(at(tts(&times)), time(heard), "{times:?}");
+        assert_eq!(at(chirpstack(&times)), time(heard), "{times:?}");
+    }
+    assert_eq!(at(tts(&[lost])), time(told_by_server));
+    assert_eq!(at(chirpstack(&[lost])), time(told_by_server));
+}

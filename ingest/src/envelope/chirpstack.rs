@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{Content, Reception, Unwrapped, base64, earliest, json};
+use super::{Content, Reception, Unwrapped, base64, heard_at, json};
 use crate::Refusal;
 
 #[derive(Deserialize)]
@@ -37,8 +37,14 @@ pub(super) fn unwrap(topic_device: &str, payload: &[u8]) -> Result<Unwrapped, Re
             "the message names another device than its topic",
         ));
     }
-    let at = earliest(&message.rx_info)
-        .or(message.time)
+    // The message's time is the server's, or before that a gateway's, whichever it knows.
+    let server = message
+        .rx_info
+        .iter()
+        .filter_map(|reception| reception.server_time)
+        .min()
+        .or(message.time);
+    let at = heard_at(&message.rx_info, server)
         .ok_or_else(|| Refusal::undecodable("the message has no time"))?;
     let f_port = message.f_port.filter(|port| *port > 0);
     Ok(Unwrapped {

@@ -1,6 +1,6 @@
 //! What a message is wrapped in: who sent it, when, and with which counter.
 
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::Timestamp;
 use serde::Deserialize;
 
@@ -81,12 +81,26 @@ fn base64(text: &str) -> Result<Vec<u8>, Refusal> {
 struct Reception {
     #[serde(default, alias = "gwTime")]
     time: Option<DateTime<Utc>>,
+    /// ChirpStack's own time of this reception.
+    #[serde(default, rename = "nsTime")]
+    server_time: Option<DateTime<Utc>>,
 }
 
-/// The earliest time at which a gateway heard the message: the same whichever copy arrives first.
-fn earliest(receptions: &[Reception]) -> Option<Timestamp> {
+/// How far a gateway's clock may be from the network server's and still be believed. A gateway
+/// without a time source starts at 1970 or with the day it was last saved.
+const GATEWAY_CLOCK_FAULT: TimeDelta = TimeDelta::minutes(10);
+
+/// When a message was heard: the earliest time of a gateway whose clock agrees with the network
+/// server's in the same message, so that it is the same whichever copy arrives first; the server's
+/// own where no gateway's does.
+fn heard_at(receptions: &[Reception], server: Option<Timestamp>) -> Option<Timestamp> {
+    let agrees = |time: &Timestamp| {
+        server.is_none_or(|server| time.signed_duration_since(server).abs() <= GATEWAY_CLOCK_FAULT)
+    };
     receptions
         .iter()
         .filter_map(|reception| reception.time)
+        .filter(agrees)
         .min()
+        .or(server)
 }

@@ -4,7 +4,7 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::{Content, Reception, Unwrapped, base64, earliest, json};
+use super::{Content, Reception, Unwrapped, base64, heard_at, json};
 use crate::Refusal;
 
 #[derive(Deserialize)]
@@ -40,9 +40,8 @@ pub(super) fn unwrap(topic_device: &str, payload: &[u8]) -> Result<Unwrapped, Re
         ));
     }
     let uplink = message.uplink_message;
-    let at = earliest(&uplink.rx_metadata)
-        .or(uplink.received_at)
-        .or(message.received_at)
+    let server = uplink.received_at.or(message.received_at);
+    let at = heard_at(&uplink.rx_metadata, server)
         .ok_or_else(|| Refusal::undecodable("the message has no time"))?;
     // A message without a port carries commands for the network, not data.
     let f_port = uplink.f_port.filter(|port| *port > 0);
