@@ -47,6 +47,15 @@ pub enum ApiError {
     /// The method is not one of this path's.
     #[error("this path does not know that method")]
     MethodNotAllowed,
+    /// The body does not arrive.
+    #[error("the body took too long to arrive")]
+    TooSlow,
+    /// The body is larger than may be, or the connection ended within it.
+    #[error("the body is not whole or larger than {max_body} bytes")]
+    TooLarge {
+        /// How large it may be.
+        max_body: usize,
+    },
     /// Somebody guesses, or mistypes too often.
     #[error("too many attempts; try again in {wait_s} seconds")]
     TooOften {
@@ -108,6 +117,8 @@ impl ApiError {
                 "method-not-allowed",
                 "Method not allowed",
             ),
+            Self::TooSlow => (StatusCode::REQUEST_TIMEOUT, "too-slow", "Too slow"),
+            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large"),
             Self::TooOften { .. } => (
                 StatusCode::TOO_MANY_REQUESTS,
                 "too-often",

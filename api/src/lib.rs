@@ -62,6 +62,11 @@ impl App {
         use chrono::SubsecRound;
         Utc::now().trunc_subsecs(6)
     }
+
+    /// Whether browsers reach us by TLS only, so that cookies may be `Secure`.
+    pub fn is_secure(&self) -> bool {
+        self.public_url.starts_with("https:")
+    }
 }
 
 impl std::fmt::Debug for App {

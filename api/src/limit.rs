@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,25 +23,104 @@ pub const MAX_BULK_ITEMS: usize = 1_000;
 /// How long a request may take before it is given up.
 pub const MAX_TIME: Duration = Duration::from_secs(15);
 
+/// How long a request may wait for its turn at computing a report.
+const MAX_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a body may take to arrive. Nobody's work waits for it meanwhile.
+pub const MAX_BODY_TIME: Duration = Duration::from_secs(5);
+
+/// How many requests of partners to work on at once.
+const PARTNERS: usize = 64;
+/// How many probes to answer at once.
+const PROBES: usize = 16;
+/// How many reports to compute at once: each keeps a connection to the database busy.
+const REPORTS: usize = 4;
+/// For each request that is worked on, so many may still be sending their body.
+const READERS: usize = 4;
+
 /// What may go on at once.
 #[derive(Debug)]
 pub struct Limits {
-    requests: Arc<Semaphore>,
+    public: Pool,
+    partners: Pool,
+    probes: Pool,
     streams: Arc<Semaphore>,
+    reports: Arc<Semaphore>,
     /// Where passwords are hashed.
     pub hashing: Hashing,
     /// Who may try a password now.
     pub sign_ins: Throttle,
 }
 
+/// Requests of one kind, which cannot take the places of another's: however many drivers come,
+/// the bank is heard and the supervisor sees that the process lives.
+#[derive(Debug)]
+struct Pool {
+    reading: Arc<Semaphore>,
+    working: Arc<Semaphore>,
+}
+
+impl Pool {
+    fn new(requests: usize) -> Self {
+        Self {
+            reading: Arc::new(Semaphore::new(requests.saturating_mul(READERS))),
+            working: Arc::new(Semaphore::new(requests)),
+        }
+    }
+
+    /// Reads a request's body, then gives it a place among those that are worked on: who sends
+    /// slowly holds up no work.
+    async fn admit(
+        &self,
+        request: Request,
+        max_body: usize,
+    ) -> Result<(Request, OwnedSemaphorePermit), ApiError> {
+        let request = if request.body().is_end_stream() {
+            request
+        } else {
+            let _reading = place(&self.reading)?;
+            let (parts, body) = request.into_parts();
+            let body = tokio::time::timeout(MAX_BODY_TIME, to_bytes(body, max_body))
+                .await
+                .map_err(|_| ApiError::TooSlow)?
+                .map_err(|_| ApiError::TooLarge { max_body })?;
+            Request::from_parts(parts, Body::from(body))
+        };
+        Ok((request, place(&self.working)?))
+    }
+}
+
+fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
+    places
+        .clone()
+        .try_acquire_owned()
+        .map_err(|_| ApiError::Unavailable("too many requests at once"))
+}
+
 impl Limits {
-    /// At most `requests` requests and `streams` open event streams at once.
+    /// At most `requests` requests of the public and `streams` open event streams at once.
     pub fn new(requests: usize, streams: usize) -> Self {
         Self {
-            requests: Arc::new(Semaphore::new(requests)),
+            public: Pool::new(requests),
+            partners: Pool::new(PARTNERS),
+            probes: Pool::new(PROBES),
             streams: Arc::new(Semaphore::new(streams)),
             hashing: Hashing::start(),
+            reports: Arc::new(Semaphore::new(REPORTS)),
             sign_ins: Throttle::default(),
+        }
+    }
+
+    /// Whose places a request takes, and how large its body may be.
+    fn of(&self, path: &str) -> (&Pool, usize) {
+        match path {
+            "/livez" | "/readyz" | "/metrics" => (&self.probes, MAX_BODY),
+            path if path.starts_with("/api/v1/gateways/")
+                || path.starts_with("/api/v1/imports/") =>
+            {
+                (&self.partners, MAX_BULK_BODY)
+            }
+            _ => (&self.public, MAX_BODY),
         }
     }
 
@@ -53,28 +134,51 @@ impl Limits {
             .try_acquire_owned()
             .map_err(|_| ApiError::Unavailable("too many live connections"))
     }
+
+    /// A turn at computing a report, to be held by the work itself.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] where none comes up in time.
+    pub async fn report(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        match tokio::time::timeout(MAX_WAIT, self.reports.clone().acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            _ => Err(ApiError::Unavailable("too many reports at once")),
+        }
+    }
 }
 
-/// Refuses what is too much at once, ends what takes too long, counts and times the rest.
+/// A request's method as a label: of a kind that a client may make up, there is no end.
+fn method_label(method: &Method) -> &'static str {
+    const KNOWN: [&str; 9] = [
+        "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT",
+    ];
+    KNOWN
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("other")
+}
+
+/// Refuses what is too much at once, ends what takes too long, counts and times all.
 pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
-    let method = request.method().as_str().to_owned();
+    let method = method_label(request.method());
     let path = request
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let started = Instant::now();
-    let Ok(_permit) = app.limits.requests.clone().try_acquire_owned() else {
-        return ApiError::Unavailable("too many requests at once").into_response();
-    };
-    let response = match tokio::time::timeout(MAX_TIME, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::warn!(%path, "request took too long");
-            ApiError::Unavailable("this took too long").into_response()
-        }
+    let (pool, max_body) = app.limits.of(&path);
+    let response = match pool.admit(request, max_body).await {
+        Err(error) => error.into_response(),
+        Ok((request, _permit)) => match tokio::time::timeout(MAX_TIME, next.run(request)).await {
+            Ok(response) => response,
+            Err(_) => {
+                tracing::warn!(%path, "request took too long");
+                ApiError::Unavailable("this took too long").into_response()
+            }
+        },
     };
     let labels = [
-        ("method", method),
+        ("method", method.to_owned()),
         ("path", path),
         ("status", response.status().as_u16().to_string()),
     ];

@@ -63,12 +63,23 @@ impl Serving {
         .await
     }
 
+    /// The same with settings of one's own for `clearbay serve`.
+    ///
+    /// # Panics
+    /// Where anything it needs is missing.
+    pub async fn with_settings(bays: u32, settings: &[(&'static str, &str)]) -> Self {
+        let place = simulator::city::hanoi(bays).unwrap();
+        let env = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        Self::with(&place, Broker::rumqttd(), env.collect(), None).await
+    }
+
     /// A city of one's own over a broker of one's own.
     ///
     /// # Panics
     /// Where anything it needs is missing.
     pub async fn place(place: &Place, broker: Broker) -> Self {
-        Self::start(place, broker, std::env::var("CLEARBAY_TEST_WEB_DIR").ok()).await
+        let web_dir = std::env::var("CLEARBAY_TEST_WEB_DIR").ok();
+        Self::start(place, broker, web_dir).await
     }
 
     async fn start(place: &Place, broker: Broker, web_dir: Option<String>) -> Self {

@@ -2,10 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::time::Duration;
+
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use reqwest::{Response, StatusCode};
+use serde_json::json;
 use tests::serving::Serving;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 async fn sign_in(city: &Serving, login: &str, password: &str) -> Response {
     city.client
@@ -38,7 +43,7 @@ async fn who_guesses_passwords_must_wait() {
     assert!(wait.contains("Thử sai quá nhiều lần"), "{wait}");
     let other = sign_in(&city, "other", "a password").await;
     assert_eq!(other.status(), StatusCode::SEE_OTHER, "others go on");
-    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
     let waited = sign_in(&city, "city", "a password").await;
     assert_eq!(waited.status(), StatusCode::SEE_OTHER);
 }
@@ -62,4 +67,85 @@ async fn many_who_sign_in_at_once_take_little_memory() {
     // A hash takes 19 MiB, so all at once would take more than 2 GiB.
     let more = city.memory_peak_mib().await - before;
     assert!(more < 300, "{more} MiB");
+}
+
+#[tokio::test]
+async fn who_sends_slowly_holds_up_nobody() {
+    let city = Serving::with_settings(80, &[("CLEARBAY_MAX_REQUESTS", "4")]).await;
+    let address = city.url.trim_start_matches("http://").to_owned();
+    // More than may send at once: the last get no place, and are told so.
+    let mut slow = Vec::new();
+    for _ in 0..40 {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let begun = "POST /api/v1/quotes HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n\
+                     content-length: 100\r\n\r\n{";
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        slow.push(stream);
+    }
+    let refused = slow.last_mut().unwrap();
+    assert_eq!(status_of(refused).await, "503");
+    for path in ["/livez", "/readyz", "/metrics", "/api/v1/lots", "/staff"] {
+        let reply = city.get(path).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::OK, "{path}");
+    }
+    assert_eq!(city.bank(&[]).await.status(), StatusCode::OK);
+    assert_eq!(status_of(&mut slow[0]).await, "408");
+    let quote = json!({"bay": "nowhere", "class": "car", "minutes": 60});
+    let reply = city.post("/api/v1/quotes", &quote).send().await.unwrap();
+    assert_eq!(reply.status(), StatusCode::NOT_FOUND, "read and answered");
+}
+
+/// The status of the reply to what was sent.
+async fn status_of(stream: &mut TcpStream) -> String {
+    let mut start = [0; 12];
+    stream.read_exact(&mut start).await.unwrap();
+    String::from_utf8_lossy(&start[9..]).into_owned()
+}
+
+#[tokio::test]
+async fn a_body_has_a_largest_size() {
+    let city = Serving::city(80).await;
+    for (path, size) in [
+        ("/api/v1/quotes", 64 * 1024),
+        ("/api/v1/imports/sessions", 1024 * 1024),
+    ] {
+        let send = |size: usize| {
+            city.client
+                .post(format!("{}{path}", city.url))
+                .header("content-type", "application/json")
+                .body(" ".repeat(size))
+                .send()
+        };
+        assert_ne!(
+            send(size).await.unwrap().status(),
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
+        let reply = send(size + 1).await.unwrap();
+        assert_eq!(reply.status(), StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(reply.headers()["content-type"], "application/problem+json");
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_makes_up_does_not_become_a_metric() {
+    let city = Serving::city(80).await;
+    for n in 0..3 {
+        let method = reqwest::Method::from_bytes(format!("BREW{n}").as_bytes()).unwrap();
+        let request = city
+            .client
+            .request(method, format!("{}/brew/{n}", city.url));
+        let reply = request.send().await.unwrap();
+        assert!(reply.status().is_client_error());
+    }
+    let metrics = city
+        .get("/metrics")
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(!metrics.contains("BREW"), "{metrics}");
+    assert!(!metrics.contains("/brew/"), "{metrics}");
+    assert!(metrics.contains("method=\"other\""), "{metrics}");
 }

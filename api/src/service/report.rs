@@ -1,13 +1,13 @@
 //! What the city publishes, over the city's local days.
 
 use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{Days, NaiveDate, TimeDelta, TimeZone};
 use domain::Timestamp;
 use store::report::{RevenueBy, RevenueRow, SensedPaid};
 
-use tokio::sync::Mutex;
-
+use crate::limit::Limits;
 use crate::{ApiError, App};
 
 /// How long a report that sums over every stay may be shown again before it is computed anew.
@@ -17,11 +17,14 @@ const FRESH_FOR: TimeDelta = TimeDelta::seconds(30);
 const REMEMBERED: usize = 64;
 
 /// Reports that cost more than a glance, by their range. Whoever asks for one that is being
-/// computed waits for it, so that a thousand readers cost as much as one.
+/// computed waits for it, so that a thousand readers cost as much as one; other ranges do not wait.
 #[derive(Debug)]
 pub struct Remembered<T> {
-    reports: Mutex<HashMap<Range, (Timestamp, T)>>,
+    reports: Mutex<HashMap<Range, Slot<T>>>,
 }
+
+/// The report of one range, and when it was computed. Its lock is held while it is computed.
+type Slot<T> = Arc<tokio::sync::Mutex<Option<(Timestamp, T)>>>;
 
 impl<T> Default for Remembered<T> {
     fn default() -> Self {
@@ -31,25 +34,38 @@ impl<T> Default for Remembered<T> {
     }
 }
 
-impl<T: Clone> Remembered<T> {
+impl<T: Clone + Send + 'static> Remembered<T> {
+    fn slot(&self, range: Range) -> Slot<T> {
+        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
+        if reports.len() >= REMEMBERED && !reports.contains_key(&range) {
+            // What is being computed, or waited for, stays.
+            reports.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        reports.entry(range).or_default().clone()
+    }
+
     async fn get(
         &self,
+        limits: &Limits,
         range: Range,
         now: Timestamp,
-        compute: impl Future<Output = Result<T, ApiError>>,
+        compute: impl Future<Output = Result<T, ApiError>> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let mut reports = self.reports.lock().await;
-        if let Some((computed_at, report)) = reports.get(&range)
+        let mut known = self.slot(range).lock_owned().await;
+        if let Some((computed_at, report)) = &*known
             && now - *computed_at < FRESH_FOR
         {
             return Ok(report.clone());
         }
-        let report = compute.await?;
-        if reports.len() >= REMEMBERED {
-            reports.clear();
-        }
-        reports.insert(range, (now, report.clone()));
-        Ok(report)
+        let permit = limits.report().await?;
+        // What was begun is finished for the next reader, though this one may be gone by then.
+        let computing = tokio::spawn(async move {
+            let _permit = permit;
+            let report = compute.await?;
+            *known = Some((now, report.clone()));
+            Ok(report)
+        });
+        computing.await.map_err(|_| ApiError::Internal)?
     }
 }
 
@@ -166,16 +182,21 @@ pub async fn occupancy(
     now: Timestamp,
 ) -> Result<Vec<HourShare>, ApiError> {
     app.occupancy
-        .get(range, now, compute_occupancy(app, range, now))
+        .get(
+            &app.limits,
+            range,
+            now,
+            compute_occupancy(app.clone(), range, now),
+        )
         .await
 }
 
 async fn compute_occupancy(
-    app: &App,
+    app: App,
     range: Range,
     now: Timestamp,
 ) -> Result<Vec<HourShare>, ApiError> {
-    let (from, to) = range.instants(app, now);
+    let (from, to) = range.instants(&app, now);
     let bays = app.store.city_bay_count(&app.city.code).await?;
     let found = app.store.report_occupancy(&app.city.code, from, to).await?;
     let tz = app.city.timezone;
@@ -214,12 +235,13 @@ pub async fn sensed_paid(
     range: Range,
     now: Timestamp,
 ) -> Result<Vec<SensedPaid>, ApiError> {
-    let compute = async {
-        let (from, to) = range.instants(app, now);
-        Ok(app
+    let computing = app.clone();
+    let compute = async move {
+        let (from, to) = range.instants(&computing, now);
+        let found = computing
             .store
-            .report_sensed_paid(&app.city.code, from, to)
-            .await?)
+            .report_sensed_paid(&computing.city.code, from, to);
+        Ok(found.await?)
     };
-    app.parking.get(range, now, compute).await
+    app.parking.get(&app.limits, range, now, compute).await
 }
