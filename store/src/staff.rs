@@ -48,7 +48,8 @@ struct StaffRow {
 }
 
 impl Store {
-    /// Adds a member of staff, or gives one a new name, password and operator.
+    /// Adds a member of staff, or gives one a new name, password and operator. Wherever they were
+    /// signed in with the old password, they are no longer.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is no such operator.
@@ -59,6 +60,7 @@ impl Store {
         password_hash: &str,
         operator: Option<&str>,
     ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
         let done = sqlx::query(
             "INSERT INTO staff (login, name, password_hash, operator_id)
              SELECT $1, $2, $3, operator_id
@@ -71,13 +73,17 @@ impl Store {
         .bind(name)
         .bind(password_hash)
         .bind(operator)
-        .execute(&self.pool)
+        .execute(&mut *tx)
         .await?;
         if done.rows_affected() == 0 {
-            Err(StoreError::NotFound("operator"))
-        } else {
-            Ok(())
+            return Err(StoreError::NotFound("operator"));
         }
+        sqlx::query("DELETE FROM staff_login USING staff WHERE staff_login.staff_id = staff.staff_id AND login = $1")
+            .bind(login)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// The member of staff of that login, with the hash of the password.

@@ -149,3 +149,37 @@ async fn what_a_client_makes_up_does_not_become_a_metric() {
     assert!(!metrics.contains("/brew/"), "{metrics}");
     assert!(metrics.contains("method=\"other\""), "{metrics}");
 }
+
+#[tokio::test]
+async fn a_login_that_ends_is_ended_everywhere() {
+    let city =
+        Serving::with_settings(80, &[("CLEARBAY_PUBLIC_URL", "https://parking.example")]).await;
+    let store = &city.database.store;
+    let hash = api::service::staff::hash_password("a password").unwrap();
+    store.staff_put("city", "City", &hash, None).await.unwrap();
+    let reply = sign_in(&city, "city", "a password").await;
+    let cookie = reply.headers()["set-cookie"].to_str().unwrap().to_owned();
+    assert!(cookie.ends_with("; Secure"), "{cookie}");
+    let token = cookie.split(';').next().unwrap().to_owned();
+    let bays = || {
+        city.get("/api/v1/staff/lots/HK-01")
+            .header("cookie", &token)
+            .send()
+    };
+    assert_eq!(bays().await.unwrap().status(), StatusCode::OK);
+    let watching = city.get("/api/v1/live?lot=HK-01").header("cookie", &token);
+    let watching = watching.send().await.unwrap();
+    let public = city.get("/api/v1/live?lot=HK-01").send().await.unwrap();
+
+    let hash = api::service::staff::hash_password("another password").unwrap();
+    store.staff_put("city", "City", &hash, None).await.unwrap();
+    assert_eq!(bays().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    let told = tokio::time::timeout(Duration::from_secs(60), watching.text()).await;
+    assert!(
+        told.expect("the stream ends")
+            .unwrap()
+            .contains("event: bay")
+    );
+    let told = tokio::time::timeout(Duration::from_secs(1), public.text()).await;
+    assert!(told.is_err(), "the public's goes on");
+}

@@ -28,6 +28,9 @@ use crate::service::{payment, staff};
 /// taken the bank's word.
 const PAYMENT_POLL: Duration = Duration::from_secs(3);
 
+/// How often it is asked whether somebody who watches bays may still do so.
+const LOGIN_CHECK: Duration = Duration::from_secs(10);
+
 #[derive(Deserialize, IntoParams)]
 pub(super) struct LiveQuery {
     /// Only this lot, by its code.
@@ -71,16 +74,31 @@ pub(super) async fn live_lots(
     Query(query): Query<LiveQuery>,
 ) -> Result<Response, ApiError> {
     let permit = app.limits.stream()?;
-    let who = match cookie(&headers, staff::COOKIE) {
+    let token = cookie(&headers, staff::COOKIE).map(str::to_owned);
+    let who = match &token {
         Some(token) => staff::find(&app, Some(token), App::now()).await.ok(),
         None => None,
     };
     let (send, receive) = mpsc::channel::<Result<Event, Infallible>>(256);
     tokio::spawn(async move {
         let _permit = permit;
-        follow_lots(&app, &query, who.as_ref(), &send).await;
+        tokio::select! {
+            () = follow_lots(&app, &query, who.as_ref(), &send) => {}
+            () = signed_out(&app, token.as_deref()), if who.is_some() => {}
+        }
     });
     Ok(stream(ReceiverStream::new(receive)))
+}
+
+/// Returns when a login has ended; a database that is away ends none.
+async fn signed_out(app: &App, token: Option<&str>) {
+    loop {
+        tokio::time::sleep(LOGIN_CHECK).await;
+        let found = staff::find(app, token, App::now()).await;
+        if matches!(found, Err(ApiError::Unauthorized)) {
+            return;
+        }
+    }
 }
 
 async fn follow_lots(

@@ -1,5 +1,6 @@
 //! Behind the counter: signing in, the lots of one's operator, one lot's bays.
 
+use api::extract::strict_cookie;
 use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
 use api::{ApiError, App};
@@ -30,9 +31,8 @@ pub(crate) async fn sign_in(
 ) -> Response {
     match staff::sign_in(&app, &form.login, form.password, App::now()).await {
         Ok(token) => {
-            let age = LOGIN_TIME.num_seconds();
-            let cookie =
-                format!("{COOKIE}={token}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict");
+            let age_s = LOGIN_TIME.num_seconds();
+            let cookie = strict_cookie(COOKIE, &token, age_s, app.is_secure());
             // SameSite=Strict: the page must come from us, which a redirect after a form does.
             ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
         }
@@ -50,7 +50,7 @@ pub(crate) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
     {
         tracing::warn!(%error, "a sign-out was not recorded");
     }
-    let cookie = format!("{COOKIE}=; Path=/; Max-Age=0; HttpOnly; SameSite=Strict");
+    let cookie = strict_cookie(COOKIE, "", 0, app.is_secure());
     ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
 }
 
