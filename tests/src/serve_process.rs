@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::provided;
 
 /// How it is started; the same each time.
+#[derive(Clone)]
 pub struct ServeSettings {
     /// Variables of its environment.
     pub env: Vec<(&'static str, String)>,
@@ -42,6 +43,19 @@ impl ServeProcess {
             settings,
             child,
         }
+    }
+
+    /// One more, started the same way, at an address of its own.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn another(&self) -> Self {
+        Self::start(self.settings.clone())
+    }
+
+    /// Where its pages and API are.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
     }
 
     /// Ends it with SIGKILL: it gets no chance to finish anything.

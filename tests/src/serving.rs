@@ -41,6 +41,11 @@ pub struct Serving {
     _ingest: IngestProcess,
 }
 
+async fn is_ready(client: &Client, url: &str) -> bool {
+    let reply = client.get(format!("{url}/readyz")).send().await;
+    reply.is_ok_and(|reply| reply.status() == StatusCode::OK)
+}
+
 impl Serving {
     /// The synthetic city with that many bays.
     ///
@@ -69,7 +74,9 @@ impl Serving {
     /// Where anything it needs is missing.
     pub async fn with_settings(bays: u32, settings: &[(&'static str, &str)]) -> Self {
         let place = simulator::city::hanoi(bays).unwrap();
-        let env = settings.iter().map(|(name, value)| (*name, (*value).to_owned()));
+        let env = settings
+            .iter()
+            .map(|(name, value)| (*name, (*value).to_owned()));
         Self::with(&place, Broker::rumqttd(), env.collect(), None).await
     }
 
@@ -118,12 +125,8 @@ impl Serving {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();
-        let url = format!("http://{}", serve.address);
-        let ready = || async {
-            let reply = client.get(format!("{url}/readyz")).send().await;
-            reply.is_ok_and(|reply| reply.status() == StatusCode::OK)
-        };
-        eventually("the city to be ready", ready).await;
+        let url = serve.url();
+        eventually("the city to be ready", || is_ready(&client, &url)).await;
         hears(&database, &broker).await;
         Self {
             database,
@@ -134,6 +137,20 @@ impl Serving {
             serve,
             _ingest: ingest,
         }
+    }
+
+    /// One more process that serves the same city.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn another(&self) -> ServeProcess {
+        let process = self.serve.another();
+        let url = process.url();
+        eventually("another process to be ready", || {
+            is_ready(&self.client, &url)
+        })
+        .await;
+        process
     }
 
     /// The most memory that `clearbay serve` has held so far, in MiB.
@@ -273,11 +290,16 @@ impl Serving {
 
     /// The same, not sent yet.
     pub fn bank_request(&self, transactions: &[Value]) -> RequestBuilder {
+        self.bank_request_to(&self.url, transactions)
+    }
+
+    /// The same to one of several processes.
+    pub fn bank_request_to(&self, url: &str, transactions: &[Value]) -> RequestBuilder {
         let body = json!({ "transactions": transactions }).to_string();
         let time = Utc::now().timestamp().to_string();
         let parts = [time.as_bytes(), b".", body.as_bytes()];
         let hash = hex::encode(api::secret::hmac_sha256(WEBHOOK_KEY.as_bytes(), &parts));
-        self.webhook_request(&format!("t={time},v1={hash}"), body)
+        self.webhook_request(url, &format!("t={time},v1={hash}"), body)
     }
 
     /// What somebody says who claims to be the bank.
@@ -285,13 +307,13 @@ impl Serving {
     /// # Panics
     /// Where the city does not answer.
     pub async fn webhook(&self, signature: &str, body: String) -> Response {
-        let request = self.webhook_request(signature, body);
+        let request = self.webhook_request(&self.url, signature, body);
         request.send().await.unwrap()
     }
 
-    fn webhook_request(&self, signature: &str, body: String) -> RequestBuilder {
+    fn webhook_request(&self, url: &str, signature: &str, body: String) -> RequestBuilder {
         self.client
-            .post(format!("{}/api/v1/gateways/vietqr/webhook", self.url))
+            .post(format!("{url}/api/v1/gateways/vietqr/webhook"))
             .header("content-type", "application/json")
             .header("clearbay-signature", signature)
             .body(body)
