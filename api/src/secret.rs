@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::id::{SessionId, WalletId};
+use domain::id::{PassId, SessionId, WalletId};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -71,6 +71,16 @@ impl Secrets {
     /// Whether `token` is the wallet's.
     pub fn wallet_token_matches(&self, id: WalletId, token: &str) -> bool {
         equal(self.wallet_token(id).as_bytes(), token.as_bytes())
+    }
+
+    /// The token of a pass, for whoever buys it.
+    pub fn pass_token(&self, id: PassId) -> String {
+        URL_SAFE_NO_PAD.encode(hmac_sha256(&self.session_key, &[b"pass", id.0.as_bytes()]))
+    }
+
+    /// Whether `token` is the pass's.
+    pub fn pass_token_matches(&self, id: PassId, token: &str) -> bool {
+        equal(self.pass_token(id).as_bytes(), token.as_bytes())
     }
 
     /// Whether `token` is the terminals'.

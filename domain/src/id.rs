@@ -71,4 +71,8 @@ uuid_id! {
     WalletId,
     /// A driver's objection to a receipt (UUIDv4).
     DisputeId,
+    /// A monthly pass, by the number of its purchase (UUIDv7).
+    PassId,
+    /// The right to park for nothing on some ground (UUIDv4).
+    ExemptionId,
 }

@@ -5,6 +5,7 @@
 //! the browser and in the simulator, and every rule can be tested by calling it.
 
 pub mod board;
+pub mod day;
 pub mod device;
 pub mod dispute;
 pub mod event;

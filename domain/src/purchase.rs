@@ -17,9 +17,13 @@ pub enum PurchaseKind {
     Extension,
     /// Money in a wallet.
     TopUp,
+    /// A monthly pass.
+    Pass,
 }
 
-codes!(PurchaseKind { Start = "start", Extension = "extension", TopUp = "top_up" });
+codes!(PurchaseKind {
+    Start = "start", Extension = "extension", TopUp = "top_up", Pass = "pass",
+});
 
 /// Where a purchase stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

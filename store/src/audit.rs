@@ -1,7 +1,7 @@
 //! Who did what to whose money or time.
 
 use domain::Timestamp;
-use domain::id::{DisputeId, PaymentId, RefundId, SessionId};
+use domain::id::{DisputeId, ExemptionId, PaymentId, RefundId, SessionId};
 use sqlx::PgConnection;
 use sqlx::types::{Json, JsonValue};
 
@@ -22,6 +22,8 @@ pub struct Audit {
     pub refund: Option<RefundId>,
     /// To which dispute.
     pub dispute: Option<DisputeId>,
+    /// To which exemption.
+    pub exemption: Option<ExemptionId>,
     /// What else is worth knowing.
     pub detail: JsonValue,
 }
@@ -44,8 +46,9 @@ pub(crate) async fn audit_insert(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "INSERT INTO audit (at, actor, action, session_id, payment_id, refund_id, dispute_id, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "INSERT INTO audit (at, actor, action, session_id, payment_id, refund_id, dispute_id,
+                            exemption_id, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(now)
     .bind(&audit.actor)
@@ -54,6 +57,7 @@ pub(crate) async fn audit_insert(
     .bind(audit.payment.map(|id| id.0))
     .bind(audit.refund.map(|id| id.0))
     .bind(audit.dispute.map(|id| id.0))
+    .bind(audit.exemption.map(|id| id.0))
     .bind(Json(&audit.detail))
     .execute(tx)
     .await?;

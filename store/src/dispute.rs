@@ -79,7 +79,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Opened, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let session: Option<Uuid> =
+        let session: Option<Option<Uuid>> =
             sqlx::query_scalar("SELECT session_id FROM receipt WHERE receipt_id = $1")
                 .bind(receipt.0)
                 .fetch_optional(&mut *tx)
@@ -109,7 +109,7 @@ impl Store {
             return Ok(Opened::OpenAlready);
         }
         let audit = Audit {
-            session: Some(SessionId(session)),
+            session: session.map(SessionId),
             dispute: Some(id),
             detail: serde_json::json!({ "reason": reason }),
             ..Audit::new("driver", "dispute.open")
@@ -168,7 +168,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Option<DisputeStatus>, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let found: Option<(String, Uuid, Uuid, String)> = sqlx::query_as(
+        let found: Option<(String, Uuid, Option<Uuid>, String)> = sqlx::query_as(
             "SELECT dispute.status, payment_id, session_id, operator.code
              FROM dispute JOIN receipt USING (receipt_id) JOIN operator USING (operator_id)
              WHERE dispute_id = $1 FOR UPDATE OF dispute",
@@ -217,7 +217,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         let audit = Audit {
-            session: Some(SessionId(session)),
+            session: session.map(SessionId),
             payment: Some(PaymentId(payment)),
             refund,
             dispute: Some(id),

@@ -21,17 +21,20 @@ pub enum Step {
     Refund,
     /// Money for a wallet is announced.
     TopUp,
+    /// A pass is written.
+    Pass,
 }
 
 impl Step {
     /// All of them.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Open,
         Self::Request,
         Self::Settle,
         Self::Stop,
         Self::Refund,
         Self::TopUp,
+        Self::Pass,
     ];
 
     /// Its name, with which those of its points begin.
@@ -43,6 +46,7 @@ impl Step {
             Self::Stop => "stop",
             Self::Refund => "refund",
             Self::TopUp => "top_up",
+            Self::Pass => "pass",
         }
     }
 }

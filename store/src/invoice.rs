@@ -1,11 +1,20 @@
 //! Numbers of invoices: one after the other, without a gap, beside the path of paying.
 
-use domain::id::ReceiptId;
+use domain::id::{ReceiptId, RefundId};
 use sqlx::FromRow;
 
 use crate::{Store, StoreError};
 
-/// How many receipts get a number in one transaction.
+/// What an invoice is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Invoiced {
+    /// Money that was paid.
+    Receipt(ReceiptId),
+    /// Money that goes back: the invoice adjusts the receipt's.
+    Refund(RefundId),
+}
+
+/// How many receipts and refunds get a number in one transaction.
 const BATCH: i64 = 5_000;
 
 /// Who issues a receipt's invoice, and under what number.
@@ -26,8 +35,9 @@ pub struct InvoiceNumber {
 }
 
 impl Store {
-    /// Gives numbers to receipts that have none, in order of their issue; returns how many. An
-    /// operator without an allotment from the tax authority gets none.
+    /// Gives numbers to receipts and refunds that have none, in order of their issue, a refund's
+    /// after its receipt's; returns how many. An operator without an allotment from the tax
+    /// authority gets none.
     ///
     /// # Errors
     /// Database errors; then none is given.
@@ -38,25 +48,30 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         let done = sqlx::query(
-            "WITH due AS (
-                DELETE FROM invoice_due WHERE receipt_id IN (
-                    SELECT receipt_id FROM invoice_due JOIN receipt USING (receipt_id)
-                    ORDER BY issued_at, receipt_id LIMIT $1)
-                RETURNING receipt_id
+            "WITH due AS MATERIALIZED (
+                SELECT receipt_id, NULL::uuid AS refund_id, issued_at, day, operator_id
+                FROM invoice_due JOIN receipt USING (receipt_id)
+                UNION ALL
+                SELECT NULL, refund_id, greatest(created_at, issued_at), refund.day, operator_id
+                FROM invoice_due JOIN refund USING (refund_id) JOIN receipt USING (payment_id)
+                ORDER BY issued_at, refund_id NULLS FIRST, receipt_id LIMIT $1
+             ), taken AS (
+                DELETE FROM invoice_due
+                WHERE receipt_id IN (SELECT receipt_id FROM due)
+                   OR refund_id IN (SELECT refund_id FROM due)
              ), placed AS (
-                SELECT receipt_id, receipt.operator_id, 'C' || to_char(day, 'YY') || 'MCB' AS series,
+                SELECT receipt_id, refund_id, operator_id, 'C' || to_char(day, 'YY') || 'MCB' AS series,
                        issued_at
-                FROM due JOIN receipt USING (receipt_id)
-                     JOIN operator ON operator.operator_id = receipt.operator_id
+                FROM due JOIN operator USING (operator_id)
                 WHERE invoice_code <> ''
              )
-             INSERT INTO invoice (receipt_id, operator_id, series, number)
-             SELECT receipt_id, operator_id, series,
+             INSERT INTO invoice (receipt_id, refund_id, operator_id, series, number)
+             SELECT receipt_id, refund_id, operator_id, series,
                     coalesce((SELECT max(number) FROM invoice known
                               WHERE known.operator_id = placed.operator_id
                                 AND known.series = placed.series), 0)
                     + row_number() OVER (PARTITION BY operator_id, series
-                                         ORDER BY issued_at, receipt_id)
+                                         ORDER BY issued_at, refund_id NULLS FIRST, receipt_id)
              FROM placed",
         )
         .bind(BATCH)
@@ -66,19 +81,22 @@ impl Store {
         Ok(done.rows_affected())
     }
 
-    /// The number of a receipt's invoice, if it has one.
+    /// The number of the invoice of a receipt or a refund, if it has one.
     ///
     /// # Errors
     /// Database errors.
-    pub async fn invoice_number(
-        &self,
-        receipt: ReceiptId,
-    ) -> Result<Option<InvoiceNumber>, StoreError> {
+    pub async fn invoice_number(&self, of: Invoiced) -> Result<Option<InvoiceNumber>, StoreError> {
+        let (receipt, refund) = match of {
+            Invoiced::Receipt(id) => (Some(id.0), None),
+            Invoiced::Refund(id) => (None, Some(id.0)),
+        };
         Ok(sqlx::query_as(
             "SELECT series, number, name, tax_code, address, invoice_code
-             FROM invoice JOIN operator USING (operator_id) WHERE receipt_id = $1",
+             FROM invoice JOIN operator USING (operator_id)
+             WHERE receipt_id = $1 OR refund_id = $2",
         )
-        .bind(receipt.0)
+        .bind(receipt)
+        .bind(refund)
         .fetch_optional(&self.pool)
         .await?)
     }

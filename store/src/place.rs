@@ -35,6 +35,10 @@ pub struct BayPlace {
     pub lot_code: String,
     /// Its lot's name.
     pub lot_name: String,
+    /// Its zone's key.
+    pub zone: ZoneId,
+    /// Its zone's code.
+    pub zone_code: String,
     /// Its zone's name.
     pub zone_name: String,
     /// The city's time zone.
@@ -162,7 +166,7 @@ impl Store {
             .collect();
         let rows: Vec<BayRow> = sqlx::query_as(
             "SELECT bay_id, bay.code, bay.class, lot_id, lot.code AS lot_code, lot.name AS lot_name,
-                    zone_id, zone.name AS zone_name, timezone,
+                    zone_id, zone.code AS zone_code, zone.name AS zone_name, timezone,
                     operator_id, operator.name AS operator_name, bank_bin, bank_account
              FROM bay JOIN lot USING (lot_id) JOIN zone USING (zone_id)
                   JOIN operator USING (operator_id) JOIN city ON city.city_id = lot.city_id
@@ -206,6 +210,7 @@ struct BayRow {
     lot_code: String,
     lot_name: String,
     zone_id: i32,
+    zone_code: String,
     zone_name: String,
     timezone: String,
     operator_id: i32,
@@ -228,6 +233,8 @@ impl BayRow {
             lot: LotId(self.lot_id),
             lot_code: self.lot_code,
             lot_name: self.lot_name,
+            zone: ZoneId(self.zone_id),
+            zone_code: self.zone_code,
             zone_name: self.zone_name,
             operator: OperatorId(self.operator_id),
             operator_name: self.operator_name,

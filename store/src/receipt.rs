@@ -19,8 +19,8 @@ pub struct Receipt {
     pub id: ReceiptId,
     /// The payment that it proves.
     pub payment: PaymentId,
-    /// The session that was paid for.
-    pub session: SessionId,
+    /// The session that was paid for; none for a pass.
+    pub session: Option<SessionId>,
     /// The bay's code.
     pub bay: String,
     /// The lot's code.
@@ -62,14 +62,15 @@ impl Store {
     /// [`StoreError::NotFound`] where there is none.
     pub async fn receipt(&self, id: ReceiptId) -> Result<Receipt, StoreError> {
         let row: Option<ReceiptRow> = sqlx::query_as(
-            "SELECT receipt_id, payment_id, session.session_id, bay.code AS bay, lot.code AS lot,
+            "SELECT receipt_id, payment_id, receipt.session_id, bay.code AS bay, lot.code AS lot,
                     lot.name AS lot_name, zone.name AS zone_name, operator.name AS operator_name,
-                    timezone, session.class, receipt.amount_vnd, receipt.lines, purchase.vat_bp,
+                    timezone, coalesce(session.class, pass.class) AS class, receipt.amount_vnd, receipt.lines, purchase.vat_bp,
                     purchase.starts_at, purchase.ends_at, issued_at, gateway, reference,
                     refunded_vnd(receipt.payment_id)
              FROM receipt JOIN payment USING (payment_id)
                   JOIN purchase USING (purchase_id)
-                  JOIN session ON session.session_id = receipt.session_id
+                  LEFT JOIN session ON session.session_id = receipt.session_id
+                  LEFT JOIN pass ON pass.pass_id = purchase.purchase_id
                   JOIN bay ON bay.bay_id = receipt.bay_id
                   JOIN lot ON lot.lot_id = receipt.lot_id
                   JOIN zone ON zone.zone_id = receipt.zone_id
@@ -88,7 +89,7 @@ impl Store {
 struct ReceiptRow {
     receipt_id: Uuid,
     payment_id: Uuid,
-    session_id: Uuid,
+    session_id: Option<Uuid>,
     bay: String,
     lot: String,
     lot_name: String,
@@ -112,7 +113,7 @@ impl ReceiptRow {
         Ok(Receipt {
             id: ReceiptId(self.receipt_id),
             payment: PaymentId(self.payment_id),
-            session: SessionId(self.session_id),
+            session: self.session_id.map(SessionId),
             class: class(&self.class)?,
             amount_vnd: Vnd::new(self.amount_vnd),
             vat_bp: self.vat_bp.unsigned_abs(),

@@ -2,7 +2,7 @@
 
 use chrono_tz::Tz;
 use domain::Timestamp;
-use domain::id::{AccountId, PaymentId, RefundId, TransferId};
+use domain::id::{AccountId, PaymentId, ReceiptId, RefundId, TransferId};
 use domain::ledger::Transfer;
 use domain::money::Vnd;
 use domain::payment::reference;
@@ -60,6 +60,8 @@ pub struct Refund {
     pub note: Option<String>,
     /// When it was promised.
     pub created_at: Timestamp,
+    /// The receipt whose money it was; none where it never was revenue.
+    pub receipt: Option<ReceiptId>,
 }
 
 /// Of a payment that is to go back: whose money it became.
@@ -223,6 +225,20 @@ impl Store {
              ORDER BY refund.created_at"
         )))
         .bind(session.0)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(RefundRow::refund).collect()
+    }
+
+    /// What has gone back of a receipt, or is on its way, oldest first.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn receipt_refunds(&self, receipt: ReceiptId) -> Result<Vec<Refund>, StoreError> {
+        let rows: Vec<RefundRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+            "{REFUND} WHERE receipt_id = $1 ORDER BY created_at"
+        )))
+        .bind(receipt.0)
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(RefundRow::refund).collect()
@@ -441,8 +457,9 @@ fn local_day(origin: &Origin, now: Timestamp) -> Result<chrono::NaiveDate, Store
 
 const REFUND: &str =
     "SELECT refund_id, gateway, bank_ref, coalesce(refund.payment_id, bank_notice.payment_id) AS payment_id,
-            reference, refund.amount_vnd, ground, status, gateway_ref, note, created_at
-     FROM refund JOIN bank_notice USING (gateway, bank_ref)";
+            reference, refund.amount_vnd, ground, status, gateway_ref, note, created_at, receipt_id
+     FROM refund JOIN bank_notice USING (gateway, bank_ref)
+          LEFT JOIN receipt ON receipt.payment_id = refund.payment_id";
 
 #[derive(FromRow)]
 struct RefundRow {
@@ -457,6 +474,7 @@ struct RefundRow {
     gateway_ref: Option<String>,
     note: Option<String>,
     created_at: Timestamp,
+    receipt_id: Option<Uuid>,
 }
 
 impl RefundRow {
@@ -474,6 +492,7 @@ impl RefundRow {
             reference: self.reference,
             gateway_ref: self.gateway_ref,
             note: self.note,
+            receipt: self.receipt_id.map(ReceiptId),
             created_at: self.created_at,
         })
     }

@@ -9,11 +9,12 @@ use domain::place::VehicleClass;
 use domain::plate::Plate;
 use domain::purchase::PurchaseKind;
 use domain::session::SessionStatus;
-use domain::tariff::{Quote, QuoteLine};
+use domain::tariff::{Entitlement, Quote, QuoteLine};
 use sqlx::FromRow;
 use sqlx::types::Json;
 use uuid::Uuid;
 
+use crate::entitlement::{Entitled, Source};
 use crate::failpoint::{Step, commit};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::place::class;
@@ -43,6 +44,8 @@ pub struct NewSession {
     pub vat_bp: u16,
     /// Whether the time is paid for when it ends; the quote is then for the longest stay.
     pub metered: bool,
+    /// Why the price is less than the board's.
+    pub entitled: Option<Entitled>,
     /// The client's key and request.
     pub intent: Intent,
 }
@@ -59,6 +62,20 @@ impl NewSession {
             time: Some((self.starts_at, self.ends_at)),
             quote: &self.quote,
             vat_bp: self.vat_bp,
+        }
+    }
+
+    fn pass(&self) -> Option<Uuid> {
+        match self.entitled.as_ref()?.source {
+            Source::Pass(id) => Some(id.0),
+            Source::Exemption(_) => None,
+        }
+    }
+
+    fn exemption(&self) -> Option<Uuid> {
+        match self.entitled.as_ref()?.source {
+            Source::Exemption(id) => Some(id.0),
+            Source::Pass(_) => None,
         }
     }
 }
@@ -88,6 +105,8 @@ pub struct Session {
     pub status: SessionStatus,
     /// Whether the time is paid for when it ends.
     pub metered: bool,
+    /// Why its prices are less than the board's.
+    pub entitlement: Option<Entitlement>,
     /// When it was ended before its time.
     pub stopped_at: Option<Timestamp>,
     /// When it was recorded.
@@ -122,9 +141,10 @@ impl Store {
             };
             sqlx::query(
                 "INSERT INTO session (session_id, bay_id, plate, class, starts_at, ends_at, status,
-                                      metered, created_at)
-                 SELECT *, $9 FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[],
-                    $5::timestamptz[], $6::timestamptz[], $7::text[], $8::bool[])",
+                                      metered, entitlement, pass_id, exemption_id, created_at)
+                 SELECT *, $12 FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[],
+                    $5::timestamptz[], $6::timestamptz[], $7::text[], $8::bool[], $9::jsonb[],
+                    $10::uuid[], $11::uuid[])",
             )
             .bind(fresh.iter().map(|s| s.id.0).collect::<Vec<Uuid>>())
             .bind(fresh.iter().map(|s| s.bay.0).collect::<Vec<_>>())
@@ -134,6 +154,14 @@ impl Store {
             .bind(fresh.iter().map(|s| s.ends_at).collect::<Vec<_>>())
             .bind(fresh.iter().map(|s| status(s)).collect::<Vec<_>>())
             .bind(fresh.iter().map(|s| s.metered).collect::<Vec<_>>())
+            .bind(
+                fresh
+                    .iter()
+                    .map(|s| s.entitled.as_ref().map(|known| Json(&known.entitlement)))
+                    .collect::<Vec<_>>(),
+            )
+            .bind(fresh.iter().map(|s| s.pass()).collect::<Vec<_>>())
+            .bind(fresh.iter().map(|s| s.exemption()).collect::<Vec<_>>())
             .bind(now)
             .execute(&mut *tx)
             .await?;
@@ -166,7 +194,7 @@ impl Store {
         let rows: Vec<SessionRow> = sqlx::query_as(
             "SELECT session.session_id, bay_id, bay.code AS bay_code, plate, session.class,
                     session.starts_at, session.ends_at, tariff_id, amount_vnd, lines,
-                    session.status, metered, stopped_at, session.created_at
+                    session.status, metered, entitlement, stopped_at, session.created_at
              FROM session JOIN bay USING (bay_id)
                   JOIN purchase ON purchase_id = session.session_id
              WHERE session.session_id = ANY($1)",
@@ -194,6 +222,7 @@ struct SessionRow {
     lines: Json<Vec<QuoteLine>>,
     status: String,
     metered: bool,
+    entitlement: Option<Json<Entitlement>>,
     stopped_at: Option<Timestamp>,
     created_at: Timestamp,
 }
@@ -213,6 +242,7 @@ impl SessionRow {
             },
             tariff: TariffId(self.tariff_id),
             metered: self.metered,
+            entitlement: self.entitlement.map(|Json(entitlement)| entitlement),
             stopped_at: self.stopped_at,
             bay_code: self.bay_code,
             starts_at: self.starts_at,

@@ -428,8 +428,8 @@ async fn charge(
     quote: &Quote,
     now: Timestamp,
 ) -> Result<Stopped, StoreError> {
-    let payment: Option<(Uuid, Uuid)> = sqlx::query_as(
-        "SELECT purchase_id, payment_id FROM purchase JOIN payment USING (purchase_id)
+    let payment: Option<Uuid> = sqlx::query_scalar(
+        "SELECT payment_id FROM purchase JOIN payment USING (purchase_id)
          WHERE session_id = $1 AND kind = 'start' AND payment.status = $2
          FOR UPDATE",
     )
@@ -437,19 +437,27 @@ async fn charge(
     .bind(PaymentStatus::Pending.code())
     .fetch_optional(&mut *tx)
     .await?;
-    let (purchase, payment) = payment.ok_or(StoreError::NotFound("payment"))?;
+    let payment = match payment {
+        Some(payment) => Some(payment),
+        // The longest stay was free, so nothing was reserved.
+        None if quote.amount_vnd == Vnd::ZERO => None,
+        None => return Err(StoreError::NotFound("payment")),
+    };
     sqlx::query(
         "UPDATE purchase SET amount_vnd = $2::bigint, lines = $3,
             ends_at = greatest($4, starts_at + interval '1 microsecond'),
             status = CASE WHEN $2::bigint = 0 THEN 'paid' ELSE status END
-         WHERE purchase_id = $1",
+         WHERE session_id = $1 AND kind = 'start'",
     )
-    .bind(purchase)
+    .bind(stop.session.0)
     .bind(quote.amount_vnd.get())
     .bind(Json(&quote.lines))
     .bind(stop.at)
     .execute(&mut *tx)
     .await?;
+    let Some(payment) = payment else {
+        return Ok(Stopped::Done(Vec::new()));
+    };
     if quote.amount_vnd == Vnd::ZERO {
         crate::payment::payment_void(tx, payment, "nothing to pay", now).await?;
         return Ok(Stopped::Done(Vec::new()));

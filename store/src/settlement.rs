@@ -43,7 +43,9 @@ pub enum NoticeOutcome {
 pub struct Posted {
     /// The payment.
     pub payment: PaymentId,
-    /// The time that is paid for; none for a top-up of a wallet.
+    /// The proof; none for a top-up of a wallet.
+    pub receipt: Option<ReceiptId>,
+    /// The session's time that is paid for; none for a pass.
     pub parking: Option<PostedParking>,
 }
 
@@ -52,8 +54,6 @@ pub struct Posted {
 pub struct PostedParking {
     /// Its session.
     pub session: SessionId,
-    /// The proof.
-    pub receipt: ReceiptId,
     /// The session's bay.
     pub bay: BayId,
     /// From when the session runs.
@@ -207,20 +207,20 @@ impl<'a> Batch<'a> {
         self.transfers
             .push(pending.resolve(new_id(), TransferKind::Post, at));
         let parking = payment.parking();
-        let posted = match parking {
+        let receipt = match parking {
             None => None,
             Some(parking) => {
                 self.share(payment, at);
-                let receipt = self.receipt(payment, parking, at)?;
-                Some(PostedParking {
-                    session: SessionId(parking.session),
-                    receipt,
-                    bay: BayId(parking.bay),
-                    starts_at: parking.starts_at,
-                    ends_at: parking.ends_at,
-                })
+                Some(self.receipt(payment, parking, at)?)
             }
         };
+        let session = parking.and_then(|parking| Some((parking.session?, parking)));
+        let parked = session.map(|(session, parking)| PostedParking {
+            session: SessionId(session),
+            bay: BayId(parking.bay),
+            starts_at: parking.starts_at,
+            ends_at: parking.ends_at,
+        });
         self.posted.push(PostedRow {
             payment: payment.payment_id,
             purchase: payment.purchase_id,
@@ -232,7 +232,8 @@ impl<'a> Batch<'a> {
         });
         Ok(NoticeOutcome::Posted(Posted {
             payment: id,
-            parking: posted,
+            receipt,
+            parking: parked,
         }))
     }
 

@@ -248,6 +248,25 @@ pub async fn park(city: &Serving, bay: &str, plate: &str, way: Way, purse: &Purs
     }
 }
 
+/// Buys a pass for a month, whatever happens to the city meanwhile; the bank's number of the
+/// transfer.
+///
+/// # Panics
+/// Where anything is refused.
+pub async fn buy_pass(city: &Serving, bay: &str, plate: &str) -> String {
+    let today = Utc::now().with_timezone(&chrono_tz::Asia::Ho_Chi_Minh);
+    let first = today.date_naive();
+    let body = json!({"bay": bay, "plate": plate, "class": "car", "kind": "day", "first": first});
+    let key = Uuid::new_v4().to_string();
+    let (status, pass) = city.insist("", "/api/v1/passes", &body, &key).await;
+    assert_eq!(status, StatusCode::CREATED, "{pass}");
+    let path = format!("/api/v1/passes/{}/payments", text(&pass["id"]));
+    let (token, body) = (text(&pass["token"]), json!({"gateway": "vietqr"}));
+    let (status, payment) = city.insist(&token, &path, &body, &key).await;
+    assert_eq!(status, StatusCode::CREATED, "{payment}");
+    city.pay_by_bank(&payment).await
+}
+
 /// A wish that is granted, after filling the wallet where it covers too little.
 async fn covered(
     city: &Serving,

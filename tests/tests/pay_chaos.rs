@@ -17,12 +17,14 @@ use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
 use store::failpoint::Step;
 use tests::broker::Broker;
-use tests::paying::{Parked, Purse, Way, park};
+use tests::paying::{Parked, Purse, Way, buy_pass, park};
 use tests::serving::{Serving, text};
 use tests::{eventually, provided};
 use uuid::Uuid;
 
 const BAY: &str = "CN-01-001";
+/// In the zone where passes are on offer.
+const PASS_BAY: &str = "HK-01-001";
 /// How many send the same request again and again, and how many at once.
 const RETRIES: usize = 10_000;
 const AT_ONCE: usize = 256;
@@ -95,7 +97,7 @@ async fn phones_and_banks_that_hang_up_before_the_reply_are_given_it_later() {
         .buffer_unordered(8)
         .collect()
         .await;
-    assert_nothing_is_lost(&city, &parked, &[purse]).await;
+    assert_nothing_is_lost(&city, &parked, &[purse], Vec::new()).await;
 }
 
 /// The process dies once at each side of each commit; phones and bank go on asking.
@@ -103,7 +105,7 @@ async fn phones_and_banks_that_hang_up_before_the_reply_are_given_it_later() {
 async fn a_crash_around_any_commit_neither_loses_nor_repeats_a_charge() {
     let city = quiet_city().await;
     let purse = Purse::open(&city).await;
-    let mut parked = Vec::new();
+    let (mut parked, mut passes) = (Vec::new(), Vec::new());
     for step in Step::ALL {
         for side in ["before_commit", "after_commit"] {
             let point = format!("{}.{side}", step.name());
@@ -122,11 +124,16 @@ async fn a_crash_around_any_commit_neither_loses_nor_repeats_a_charge() {
                 let (city, purse) = (&city, &purse);
                 async move { park(city, BAY, &plate, *way, purse).await }
             });
-            let (told, ..) = join3(join_all(ways), purse.fill(&city), died).await;
+            let plate = format!("30B{:05}", passes.len());
+            let buys = join(purse.fill(&city), buy_pass(&city, PASS_BAY, &plate));
+            let (told, (_, pass), ()) = join3(join_all(ways), buys, died).await;
             parked.extend(told);
+            passes.push(pass);
         }
     }
-    assert_nothing_is_lost(&city, &parked, &[purse]).await;
+    let held = city.database.count("held_pass").await;
+    assert_eq!(held, passes.len() as i64);
+    assert_nothing_is_lost(&city, &parked, &[purse], passes).await;
 }
 
 /// How often the city is killed: 12 times, or as often as `CLEARBAY_TEST_KILLS` says.
@@ -167,11 +174,17 @@ async fn a_city_killed_under_load_again_and_again_charges_each_once() {
     join(killer, join_all(drivers)).await;
     let parked = parked.into_inner().unwrap();
     println!("{} parked over {} kills", parked.len(), kills());
-    assert_nothing_is_lost(&city, &parked, &purses).await;
+    assert_nothing_is_lost(&city, &parked, &purses, Vec::new()).await;
 }
 
 /// What drivers and bank know against what the books say, once the outbox has done its work.
-async fn assert_nothing_is_lost(city: &Serving, parked: &[Parked], purses: &[Purse]) {
+/// `acknowledged` are the bank's numbers of what was paid for anything else.
+async fn assert_nothing_is_lost(
+    city: &Serving,
+    parked: &[Parked],
+    purses: &[Purse],
+    mut acknowledged: Vec<String>,
+) {
     eventually("the outbox to be empty", || async {
         city.database.count("outbox").await == 0
     })
@@ -202,8 +215,7 @@ async fn assert_nothing_is_lost(city: &Serving, parked: &[Parked], purses: &[Pur
             *spent.entry(wallet).or_default() += paid - back;
         }
     }
-    let acknowledged = parked.iter().filter_map(|known| known.bank_ref.clone());
-    let mut acknowledged: Vec<String> = acknowledged.collect();
+    acknowledged.extend(parked.iter().filter_map(|known| known.bank_ref.clone()));
     for purse in purses {
         let (bank_refs, filled_vnd) = purse.filled();
         acknowledged.extend(bank_refs);

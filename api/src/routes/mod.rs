@@ -18,11 +18,13 @@ use crate::limit::{MAX_BODY, MAX_BULK_BODY, guard};
 use crate::{ApiError, App};
 
 mod disputes;
+mod exemptions;
 mod gateways;
 mod health;
 mod imports;
 mod live;
 mod lots;
+mod passes;
 mod payments;
 mod quotes;
 mod receipts;
@@ -76,15 +78,24 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(wallets::create_wallet))
         .routes(routes!(wallets::get_wallet))
         .routes(routes!(wallets::top_up_wallet))
+        .routes(routes!(passes::create_pass))
+        .routes(routes!(passes::get_pass))
+        .routes(routes!(passes::pay_pass))
         .routes(routes!(payments::get_payment))
         .routes(routes!(receipts::get_receipt))
         .routes(routes!(receipts::get_invoice))
+        .routes(routes!(receipts::get_refund_invoice))
         .routes(routes!(
             disputes::create_dispute,
             disputes::list_receipt_disputes
         ))
         .routes(routes!(disputes::list_disputes))
         .routes(routes!(disputes::decide_dispute))
+        .routes(routes!(
+            exemptions::list_exemptions,
+            exemptions::grant_exemption
+        ))
+        .routes(routes!(exemptions::withdraw_exemption))
         .routes(routes!(reports::get_revenue))
         .routes(routes!(reports::get_occupancy))
         .routes(routes!(reports::get_parking))
@@ -106,6 +117,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
     };
     components.add_security_scheme("session", bearer("The token that opening the session gave"));
     components.add_security_scheme("wallet", bearer("The token that opening the wallet gave"));
+    components.add_security_scheme("pass", bearer("The token that opening the pass gave"));
     components.add_security_scheme("import", bearer("The terminals' shared token"));
     components.add_security_scheme(
         "staff",

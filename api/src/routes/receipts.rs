@@ -3,12 +3,14 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
-use domain::id::ReceiptId;
+use domain::id::{ReceiptId, RefundId};
 use domain::money::Vnd;
 use domain::place::VehicleClass;
 use domain::purchase::Shares;
+use domain::refund::{RefundGround, RefundStatus};
 use domain::tariff::QuoteLine;
 use serde::Serialize;
+use store::refund::Refund;
 use utoipa::ToSchema;
 
 use crate::App;
@@ -37,6 +39,8 @@ pub(super) struct ReceiptView {
     vat_vnd: Vnd,
     /// What went back of it, or is on its way.
     refunded_vnd: Vnd,
+    /// Each time that money went back, oldest first.
+    refunds: Vec<RefundView>,
     /// The price's reasons.
     lines: Vec<QuoteLine>,
     /// The start of the paid time.
@@ -49,6 +53,33 @@ pub(super) struct ReceiptView {
     gateway: String,
 }
 
+/// Money of a receipt that goes back.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RefundView {
+    /// Its identity.
+    id: RefundId,
+    /// How much.
+    amount_vnd: Vnd,
+    /// Why.
+    ground: RefundGround,
+    /// Where it stands.
+    status: RefundStatus,
+    /// When it was promised.
+    created_at: DateTime<Utc>,
+}
+
+impl From<Refund> for RefundView {
+    fn from(refund: Refund) -> Self {
+        Self {
+            id: refund.id,
+            amount_vnd: refund.amount_vnd,
+            ground: refund.ground,
+            status: refund.status,
+            created_at: refund.created_at,
+        }
+    }
+}
+
 /// A receipt, for whoever has its address.
 #[utoipa::path(get, path = "/api/v1/receipts/{id}", tag = "pay",
     params(("id" = String, Path, description = "The receipt's id")),
@@ -58,6 +89,7 @@ pub(super) async fn get_receipt(
     Path(id): Path<ReceiptId>,
 ) -> Result<Reply<ReceiptView>, ApiError> {
     let receipt = app.store.receipt(id).await?;
+    let refunds = app.store.receipt_refunds(id).await?;
     Ok(Reply(ReceiptView {
         id: receipt.id,
         lot: receipt.lot,
@@ -68,6 +100,7 @@ pub(super) async fn get_receipt(
         amount_vnd: receipt.amount_vnd,
         vat_vnd: Shares::of(receipt.amount_vnd, receipt.vat_bp, 0).vat_vnd,
         refunded_vnd: receipt.refunded_vnd,
+        refunds: refunds.into_iter().map(RefundView::from).collect(),
         lines: receipt.lines,
         starts_at: receipt.starts_at,
         ends_at: receipt.ends_at,
@@ -86,5 +119,18 @@ pub(super) async fn get_invoice(
     Path(id): Path<ReceiptId>,
 ) -> Result<impl IntoResponse, ApiError> {
     let xml = invoice::xml(&app, id).await?;
+    Ok(([(header::CONTENT_TYPE, "application/xml")], xml))
+}
+
+/// The e-invoice by which a refund adjusts its receipt's.
+#[utoipa::path(get, path = "/api/v1/refunds/{id}/invoice.xml", tag = "pay",
+    params(("id" = String, Path, description = "The refund's id, as the receipt tells it")),
+    responses((status = 200, content_type = "application/xml", body = String),
+        (status = 404, body = Problem), (status = 409, body = Problem)))]
+pub(super) async fn get_refund_invoice(
+    State(app): State<App>,
+    Path(id): Path<RefundId>,
+) -> Result<impl IntoResponse, ApiError> {
+    let xml = invoice::refund_xml(&app, id).await?;
     Ok(([(header::CONTENT_TYPE, "application/xml")], xml))
 }

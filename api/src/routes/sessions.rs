@@ -207,6 +207,21 @@ pub(super) struct NewPayment {
     wallet: Option<WalletKey>,
 }
 
+impl NewPayment {
+    /// How it is to be paid; a wallet by whoever holds its token.
+    pub(super) async fn means(&self, app: &App) -> Result<payment::Means<'_>, ApiError> {
+        let wallet = match &self.wallet {
+            Some(key) => Some(wallet::find(app, key.id, &key.token).await?),
+            None => None,
+        };
+        Ok(payment::Means {
+            gateway: &self.gateway,
+            wallet,
+            hold: false,
+        })
+    }
+}
+
 /// Asks for a session's money.
 ///
 /// A session that already waits for money gets the payment it has.
@@ -224,10 +239,7 @@ pub(super) async fn create_payment(
     Json(new): Json<NewPayment>,
 ) -> Result<(StatusCode, Reply<PaymentView>), ApiError> {
     let session = authorised(&app, id, &headers).await?;
-    let wallet = match &new.wallet {
-        Some(key) => Some(wallet::find(&app, key.id, &key.token).await?),
-        None => None,
-    };
+    let means = new.means(&app).await?;
     let bay = app.store.bay_place(&session.bay_code).await?;
     let due = match new.purchase {
         Some(purchase) => {
@@ -235,11 +247,6 @@ pub(super) async fn create_payment(
             payment::Due::of_bay(&bay, purchase, more.quote.amount_vnd, more.created_at)?
         }
         None => payment::Due::start(&bay, &session)?,
-    };
-    let means = payment::Means {
-        gateway: &new.gateway,
-        wallet,
-        hold: false,
     };
     let payment = payment::request(&app, &due, means, key, App::now()).await?;
     Ok((StatusCode::CREATED, Reply(PaymentView::from(&payment))))

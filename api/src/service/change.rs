@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::payment::{pay_from_wallet, show};
-use super::session::{Priced, tariff_of};
+use super::session::{self, Priced, tariff_of};
 use crate::secret::sha256;
 use crate::{ApiError, App};
 
@@ -34,9 +34,9 @@ const AT_ONCE: i64 = 200;
 /// How often a change is counted anew that another one came before.
 const ATTEMPTS: usize = 3;
 
-fn book<'a>(bay: &'a BayPlace, session: &Session) -> TariffBook<'a> {
-    let versions = bay.tariffs.iter().map(|version| &version.tariff);
-    TariffBook::new(versions, session.class, bay.timezone)
+/// The prices of a session: those to which its driver was entitled when it began.
+fn book<'a>(bay: &'a BayPlace, session: &'a Session) -> TariffBook<'a> {
+    session::book(bay, session.class).entitled(session.entitlement.as_ref())
 }
 
 /// What a session has cost so far, less what went back.
@@ -286,13 +286,18 @@ pub fn refund_if_stopped(
 /// Corrects a session's plate, within [`PLATE_WINDOW`] of its beginning.
 ///
 /// # Errors
-/// [`ApiError::Conflict`] where it is too late.
+/// [`ApiError::Conflict`] where it is too late, or the price rests on the plate.
 pub async fn correct_plate(
     app: &App,
     session: &Session,
     plate: &Plate,
     now: Timestamp,
 ) -> Result<(), ApiError> {
+    if session.entitlement.is_some() {
+        return Err(ApiError::Conflict(
+            "this price is for that plate only: stop this session and start one for the other",
+        ));
+    }
     let late = now > session.created_at + PLATE_WINDOW;
     let changed = !late
         && app

@@ -2,8 +2,10 @@
 
 pub mod change;
 pub mod dispute;
+pub mod exemption;
 pub mod invoice;
 pub mod outbox;
+pub mod pass;
 pub mod payment;
 pub mod report;
 pub mod session;

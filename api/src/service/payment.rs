@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::board::PaidTime;
-use domain::id::{PaymentId, PurchaseId, SessionId};
+use domain::id::{PassId, PaymentId, PurchaseId, SessionId};
 use domain::money::Vnd;
 use domain::payment::{BankNotice, PaymentStatus, reference};
 use domain::session::PAYMENT_WINDOW;
@@ -315,7 +315,7 @@ pub async fn request_many(
         .collect())
 }
 
-/// The payment of that identity, for whoever holds its session's or its wallet's token.
+/// The payment of that identity, for whoever holds the token of its session, wallet or pass.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`] for a wrong token, whether or not the payment exists.
@@ -330,7 +330,9 @@ pub async fn find(app: &App, id: PaymentId, token: &str) -> Result<Payment, ApiE
     let wallet = payment
         .wallet
         .is_some_and(|id| app.secrets.wallet_token_matches(id, token));
-    if session || wallet {
+    // A pass goes by the number of its purchase.
+    let pass = (app.secrets).pass_token_matches(PassId(payment.purchase.0), token);
+    if session || wallet || pass {
         Ok(payment)
     } else {
         Err(ApiError::Unauthorized)
@@ -397,7 +399,7 @@ async fn announce(app: &App, posted: &Posted, now: Timestamp) {
     app.live.payment(PaymentChange {
         id: posted.payment,
         status: PaymentStatus::Posted,
-        receipt: posted.parking.as_ref().map(|parking| parking.receipt),
+        receipt: posted.receipt,
     });
 }
 

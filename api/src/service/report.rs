@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use chrono::{Days, NaiveDate, TimeDelta, TimeZone};
+use chrono::{Days, NaiveDate, TimeDelta};
 use domain::Timestamp;
+use domain::day::midnight;
 use store::report::{RevenueBy, RevenueRow, SensedPaid};
 
 use crate::limit::Limits;
@@ -108,17 +109,12 @@ impl Range {
 
     /// The instants at which the range begins and ends, its end not after `now`.
     pub fn instants(&self, app: &App, now: Timestamp) -> (Timestamp, Timestamp) {
-        let midnight = |day: NaiveDate| {
-            let local = day.and_time(chrono::NaiveTime::MIN);
-            let tz = app.city.timezone;
-            // Where clocks skip midnight, the day begins an hour later.
-            [local, local + TimeDelta::hours(1)]
-                .into_iter()
-                .find_map(|local| tz.from_local_datetime(&local).earliest())
-                .map_or_else(|| local.and_utc(), |instant| instant.to_utc())
-        };
-        let from = midnight(self.from);
-        (from, midnight(self.to + Days::new(1)).min(now).max(from))
+        let tz = app.city.timezone;
+        let from = midnight(self.from, tz);
+        (
+            from,
+            midnight(self.to + Days::new(1), tz).min(now).max(from),
+        )
     }
 }
 

@@ -9,6 +9,7 @@ use domain::place::VehicleClass;
 use domain::plate::Plate;
 use domain::session::{OFFLINE_WINDOW, PAYMENT_WINDOW, SessionStatus, end_of};
 use domain::tariff::{Quote, Tariff, TariffBook};
+use store::entitlement::{Entitled, Holder};
 use store::idempotency::{Claim, Intent};
 use store::place::BayPlace;
 use store::session::{NewSession, Session};
@@ -154,7 +155,13 @@ pub fn tariff_of(
         .ok_or_else(|| ApiError::Unprocessable(format!("bay {} has no price yet", bay.code)))
 }
 
-/// The price of `minutes` from `at` in `bay`.
+/// All versions of a bay's prices, for another may come into force during a stay.
+pub fn book(bay: &BayPlace, class: VehicleClass) -> TariffBook<'_> {
+    let versions = bay.tariffs.iter().map(|version| &version.tariff);
+    TariffBook::new(versions, class, bay.timezone)
+}
+
+/// The price of `minutes` from `at` in `bay`, as the board has it.
 ///
 /// # Errors
 /// [`ApiError::Unprocessable`] with the reason.
@@ -166,9 +173,7 @@ pub fn price(
 ) -> Result<Priced, ApiError> {
     let (tariff, rules) = tariff_of(bay, class, at)?;
     let ends_at = end_of(at, minutes, rules.max_stay_min)?;
-    let versions = bay.tariffs.iter().map(|version| &version.tariff);
-    // All versions, for another may come into force during the stay.
-    let quote = TariffBook::new(versions, class, bay.timezone).quote(at, ends_at)?;
+    let quote = book(bay, class).quote(at, ends_at)?;
     Ok(Priced {
         tariff,
         starts_at: at,
@@ -209,7 +214,10 @@ pub async fn open(
             now
         }
     };
-    let new = prepare(bay, request, starts_at)?;
+    let priced = price(bay, request.class, request.minutes, starts_at)?;
+    let holder = holder(bay, request, &priced);
+    let entitled = app.store.entitlements(&[holder]).await?.pop();
+    let new = prepare(bay, request, priced, entitled.unwrap_or_default());
     let claims = app.store.session_open(std::slice::from_ref(&new), now);
     let id = claimed(new.id, claims.await?.pop())?;
     let session = app.store.session(id).await?;
@@ -328,7 +336,7 @@ pub async fn open_many(
 ) -> Result<Vec<Result<SessionId, ApiError>>, ApiError> {
     let codes: Vec<String> = requests.iter().map(|request| request.bay.clone()).collect();
     let bays = app.store.bay_places(&codes).await?;
-    let prepared: Vec<Result<NewSession, ApiError>> = requests
+    let priced: Vec<Result<(&BayPlace, Priced), ApiError>> = requests
         .iter()
         .map(|request| {
             let bay = bays.iter().find(|bay| bay.code == request.bay);
@@ -339,7 +347,25 @@ pub async fn open_many(
                     "a session cannot start in the future or more than 62 days ago".to_owned(),
                 ));
             }
-            prepare(bay, request, at)
+            Ok((bay, price(bay, request.class, request.minutes, at)?))
+        })
+        .collect();
+    let holders: Vec<Holder> = requests
+        .iter()
+        .zip(&priced)
+        .filter_map(|(request, priced)| {
+            let (bay, priced) = priced.as_ref().ok()?;
+            Some(holder(bay, request, priced))
+        })
+        .collect();
+    let mut entitled = app.store.entitlements(&holders).await?.into_iter();
+    let prepared: Vec<Result<NewSession, ApiError>> = requests
+        .iter()
+        .zip(priced)
+        .map(|(request, priced)| {
+            let (bay, priced) = priced?;
+            let entitled = entitled.next().unwrap_or_default();
+            Ok(prepare(bay, request, priced, entitled))
         })
         .collect();
     let new: Vec<NewSession> = prepared
@@ -367,13 +393,35 @@ fn claimed(new: SessionId, claim: Option<Claim>) -> Result<SessionId, ApiError> 
     }
 }
 
+fn holder(bay: &BayPlace, request: &SessionRequest, priced: &Priced) -> Holder {
+    Holder {
+        plate: request.plate.clone(),
+        class: request.class,
+        zone: bay.zone,
+        from: priced.starts_at,
+        to: priced.ends_at,
+    }
+}
+
+/// A session at the least price to which its driver is entitled.
 fn prepare(
     bay: &BayPlace,
     request: &SessionRequest,
-    at: Timestamp,
-) -> Result<NewSession, ApiError> {
-    let priced = price(bay, request.class, request.minutes, at)?;
-    Ok(NewSession {
+    priced: Priced,
+    entitled: Vec<Entitled>,
+) -> NewSession {
+    let time = (priced.starts_at, priced.ends_at);
+    let (quote, entitled) = entitled
+        .into_iter()
+        .filter_map(|entitled| {
+            let book = book(bay, request.class).entitled(Some(&entitled.entitlement));
+            // A tariff that has given up a ground exempts nobody on it.
+            let quote = book.quote(time.0, time.1).ok()?;
+            Some((quote, Some(entitled)))
+        })
+        .min_by_key(|(quote, _)| quote.amount_vnd)
+        .unwrap_or((priced.quote, None));
+    NewSession {
         id: SessionId(Uuid::now_v7()),
         bay: bay.id,
         tariff: priced.tariff,
@@ -381,11 +429,12 @@ fn prepare(
         class: request.class,
         starts_at: priced.starts_at,
         ends_at: priced.ends_at,
-        quote: priced.quote,
+        quote,
         vat_bp: priced.vat_bp,
         metered: request.metered,
+        entitled,
         intent: request.intent(),
-    })
+    }
 }
 
 /// The session of that identity, for whoever holds its token.

@@ -108,6 +108,17 @@ pub async fn sign_out(app: &App, token: &str) -> Result<(), ApiError> {
         .await?)
 }
 
+/// Refuses whoever is not the city's own staff.
+///
+/// # Errors
+/// [`ApiError::Forbidden`].
+pub fn city_only(staff: &Staff) -> Result<(), ApiError> {
+    match staff.operator {
+        Some(_) => Err(ApiError::Forbidden),
+        None => Ok(()),
+    }
+}
+
 /// Whether a member of staff may see a lot.
 pub fn may_see(staff: &Staff, lot: &LotSummary) -> bool {
     staff

@@ -18,6 +18,7 @@ mod assets;
 mod chart;
 mod city;
 mod document;
+mod exemptions;
 mod find;
 mod parts;
 mod pay;
@@ -55,6 +56,14 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/staff/money/disputes/{id}", post(staff_money::decide))
         .route("/staff/money/suspense", post(staff_money::give_back))
         .route("/staff/money/refunds/{id}", post(staff_money::paid_back))
+        .route(
+            "/staff/exemptions",
+            get(exemptions::page).post(exemptions::grant),
+        )
+        .route(
+            "/staff/exemptions/{id}/withdraw",
+            post(exemptions::withdraw),
+        )
         .route("/staff/login", post(staff::sign_in))
         .route("/staff/logout", post(staff::sign_out))
         .route("/city", get(city::page))

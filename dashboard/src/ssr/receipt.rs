@@ -9,10 +9,12 @@ use domain::dispute::{DisputeReason, DisputeStatus};
 use domain::id::ReceiptId;
 use domain::money::Vnd;
 use domain::purchase::Shares;
+use domain::refund::RefundStatus;
 use leptos::prelude::*;
 use serde::Deserialize;
 use store::dispute::Dispute;
 use store::receipt::Receipt;
+use store::refund::Refund;
 
 use super::document::Document;
 use super::parts::{full_time, price_lines};
@@ -28,23 +30,32 @@ pub(crate) async fn page(
 ) -> Response {
     let lang = reader.lang;
     match load(&app, &id).await {
-        Ok((receipt, disputes)) => {
+        Ok(loaded) => {
             let title = lang.t("Biên lai", "Receipt");
             Document {
                 title,
                 active: "",
                 live: None,
             }
-            .page(&reader, move || view(receipt, disputes, lang))
+            .page(&reader, move || view(loaded, lang))
         }
         Err(error) => problem(&reader, &error),
     }
 }
 
-async fn load(app: &App, id: &str) -> Result<(Receipt, Vec<Dispute>), ApiError> {
+struct Loaded {
+    receipt: Receipt,
+    refunds: Vec<Refund>,
+    disputes: Vec<Dispute>,
+}
+
+async fn load(app: &App, id: &str) -> Result<Loaded, ApiError> {
     let id: ReceiptId = id.parse().map_err(|_| ApiError::NotFound("receipt"))?;
-    let receipt = app.store.receipt(id).await?;
-    Ok((receipt, app.store.receipt_disputes(id).await?))
+    Ok(Loaded {
+        receipt: app.store.receipt(id).await?,
+        refunds: app.store.receipt_refunds(id).await?,
+        disputes: app.store.receipt_disputes(id).await?,
+    })
 }
 
 #[derive(Deserialize)]
@@ -73,12 +84,21 @@ pub(crate) async fn dispute(
     }
 }
 
-fn view(receipt: Receipt, disputes: Vec<Dispute>, lang: Lang) -> impl IntoView {
+fn view(loaded: Loaded, lang: Lang) -> impl IntoView {
+    let Loaded {
+        receipt,
+        refunds,
+        disputes,
+    } = loaded;
     let tz: Tz = receipt.timezone.parse().unwrap_or(Tz::UTC);
     let amount = receipt.amount_vnd.to_string();
     let vat = Shares::of(receipt.amount_vnd, receipt.vat_bp, 0).vat_vnd;
     let refunded = receipt.refunded_vnd;
     let id = receipt.id;
+    let place = match receipt.session {
+        Some(_) => lang.t("Chỗ", "Bay"),
+        None => lang.t("Mua tại chỗ", "Bought at bay"),
+    };
     let day = receipt.issued_at.with_timezone(&tz).date_naive();
     view! {
         <article class="card narrow receipt">
@@ -92,7 +112,7 @@ fn view(receipt: Receipt, disputes: Vec<Dispute>, lang: Lang) -> impl IntoView {
             </header>
             {price_lines(&receipt.lines, amount, lang)}
             <dl class="facts">
-                <div><dt>{lang.t("Chỗ", "Bay")}</dt><dd>{receipt.bay} " · " {receipt.lot_name}</dd></div>
+                <div><dt>{place}</dt><dd>{receipt.bay} " · " {receipt.lot_name}</dd></div>
                 <div><dt>{lang.t("Loại xe", "Vehicle")}</dt><dd>{lang.class(receipt.class)}</dd></div>
                 <div><dt>{lang.t("Vùng giá", "Zone")}</dt><dd>{receipt.zone_name}</dd></div>
                 <div><dt>{lang.t("Từ", "From")}</dt><dd>{full_time(receipt.starts_at, tz)}</dd></div>
@@ -107,9 +127,32 @@ fn view(receipt: Receipt, disputes: Vec<Dispute>, lang: Lang) -> impl IntoView {
                 <a href=format!("/city?from={day}&to={day}")>{day.format("%d/%m/%Y").to_string()}</a> "."
             </p>
             <p><a href=format!("/api/v1/receipts/{id}/invoice.xml")>{lang.t("Hóa đơn điện tử (XML)", "E-invoice (XML)")}</a></p>
+            {refunds_view(refunds, tz, lang)}
             {dispute_view(id, disputes, lang)}
         </article>
     }
+}
+
+/// Each time that money went back, with its invoice.
+fn refunds_view(refunds: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
+    let row = move |refund: Refund| {
+        let status = match refund.status {
+            RefundStatus::Done => lang.t("đã trả", "given back"),
+            _ => lang.t("đang trả", "on its way"),
+        };
+        view! {
+            <li>
+                {full_time(refund.created_at, tz)} ": " <b>{refund.amount_vnd.to_string()}</b> " · " {status} " · "
+                <a href=format!("/api/v1/refunds/{}/invoice.xml", refund.id)>{lang.t("hóa đơn điều chỉnh", "adjusting invoice")}</a>
+            </li>
+        }
+    };
+    (!refunds.is_empty()).then(|| {
+        view! {
+            <h2>{lang.t("Tiền trả lại", "Given back")}</h2>
+            <ul>{refunds.into_iter().map(row).collect_view()}</ul>
+        }
+    })
 }
 
 fn dispute_view(id: ReceiptId, disputes: Vec<Dispute>, lang: Lang) -> impl IntoView {

@@ -406,7 +406,9 @@ fn stop_view(home: &str, back: Vnd, metered: bool, lang: Lang) -> impl IntoView 
 }
 
 fn corrections(home: &str, session: &Session, now: Timestamp, lang: Lang) -> impl IntoView + use<> {
-    let plate = (now <= session.created_at + PLATE_WINDOW).then(|| {
+    // A price that rests on the plate stays with it.
+    let correctable = now <= session.created_at + PLATE_WINDOW && session.entitlement.is_none();
+    let plate = correctable.then(|| {
         view! {
             <form method="post" action=format!("{home}/plate")>
                 <label class="field">

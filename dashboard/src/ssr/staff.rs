@@ -154,16 +154,21 @@ pub(crate) async fn lots_page(
     let lang = reader.lang;
     let title = lang.t("Các điểm đỗ", "Lots");
     let live = Some(format!("/api/v1/live?city={}", app.city.code));
+    let is_city = who.operator.is_none();
     Document { title, active: "/staff", live }.page(&reader, move || {
         let sums = (0..5).map(|i| rows.iter().map(|row| row.counts[i]).sum::<usize>());
         let sums: Vec<usize> = sums.collect();
         view! {
             {staff_bar(&who, lang)}
             <h1>{title}</h1>
-            <p><a class="button" href="/staff/money">
+            <p class="pay-buttons"><a class="button" href="/staff/money">
                 {lang.t("Khiếu nại và hoàn tiền", "Disputes and refunds")}
                 {(disputes > 0).then(|| format!(" ({disputes})"))}
-            </a></p>
+            </a>
+            {is_city.then(|| view! {
+                <a class="button" href="/staff/exemptions">{lang.t("Miễn phí theo đối tượng", "Exemptions")}</a>
+            })}
+            </p>
             <div class="counts">
                 {STATUSES.iter().zip(sums).map(|(status, sum)| view! {
                     <span class=format!("count {status}")><b>{sum}</b><small>{status_words(*status, lang)}</small></span>

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 
 use super::clock::Clock;
 use super::walk::Walk;
-use super::{Pass, Quote, QuoteError, QuoteLine, Tariff, text};
+use super::{Entitlement, Pass, Quote, QuoteError, QuoteLine, Tariff, text};
 use crate::Timestamp;
 use crate::money::Vnd;
 use crate::place::VehicleClass;
@@ -19,6 +19,7 @@ pub struct TariffBook<'a> {
     /// In order of `effective_from`.
     versions: Vec<&'a Tariff>,
     clock: Clock,
+    entitlement: Option<&'a Entitlement>,
 }
 
 impl<'a> TariffBook<'a> {
@@ -32,6 +33,7 @@ impl<'a> TariffBook<'a> {
         Self {
             versions,
             clock: Clock(tz),
+            entitlement: None,
         }
     }
 
@@ -46,54 +48,39 @@ impl<'a> TariffBook<'a> {
             .partition_point(|tariff| tariff.effective_from <= at)
     }
 
+    /// The same prices for somebody who is entitled to pay less. That a pass is for this class and
+    /// zone is for the caller to see.
+    #[must_use]
+    pub fn entitled(self, entitlement: Option<&'a Entitlement>) -> Self {
+        Self {
+            entitlement,
+            ..self
+        }
+    }
+
     /// The price of parking from `from` to `to`, with its reasons.
     ///
+    /// Time that a pass covers is free and does not carry the rest into later blocks; where that
+    /// would cost more, as later blocks may be cheaper, the ordinary price holds. An exemption makes
+    /// one line that names its ground.
+    ///
     /// # Errors
-    /// [`QuoteError`] where the interval cannot be priced.
+    /// [`QuoteError::NoGround`] where the tariff in force at the start does not know an exemption's
+    /// ground, and where the interval cannot be priced.
     pub fn quote(&self, from: Timestamp, to: Timestamp) -> Result<Quote, QuoteError> {
-        self.priced(from, to, None)
-    }
-
-    /// As [`TariffBook::quote`], for the holder of a pass; that it is for this class and zone is for
-    /// the caller to see. Time that the pass covers is free and
-    /// does not carry the rest into later blocks; where that would cost more, as later blocks may
-    /// be cheaper, the ordinary price holds.
-    ///
-    /// # Errors
-    /// [`QuoteError`] where the interval cannot be priced.
-    pub fn quote_with_pass(
-        &self,
-        from: Timestamp,
-        to: Timestamp,
-        pass: &Pass,
-    ) -> Result<Quote, QuoteError> {
-        let with = self.priced(from, to, Some(pass))?;
-        let without = self.priced(from, to, None)?;
-        Ok(if with.amount_vnd <= without.amount_vnd {
-            with
-        } else {
-            without
-        })
-    }
-
-    /// The price for somebody who parks for nothing: one line that names the ground, which the
-    /// tariff in force at the start must know.
-    ///
-    /// # Errors
-    /// [`QuoteError::NoGround`] where it does not, and where the interval cannot be priced.
-    pub fn quote_exempt(
-        &self,
-        from: Timestamp,
-        to: Timestamp,
-        ground: &str,
-    ) -> Result<Quote, QuoteError> {
-        let tariff = self.checked(from, to)?;
-        let ground = tariff
-            .exemptions
-            .iter()
-            .find(|known| known.code == ground)
-            .ok_or(QuoteError::NoGround)?;
-        Ok(Quote::free(from, to, text::exempt(ground)))
+        match self.entitlement {
+            None => self.priced(from, to, None),
+            Some(Entitlement::Exemption { ground }) => self.exempt(from, to, ground),
+            Some(Entitlement::Pass(pass)) => {
+                let with = self.priced(from, to, Some(pass))?;
+                let without = self.priced(from, to, None)?;
+                Ok(if with.amount_vnd <= without.amount_vnd {
+                    with
+                } else {
+                    without
+                })
+            }
+        }
     }
 
     /// The price of making a stay from `from` last until `to`, for which `paid` has been paid: what
@@ -131,6 +118,16 @@ impl<'a> TariffBook<'a> {
         Ok(quote)
     }
 
+    fn exempt(&self, from: Timestamp, to: Timestamp, ground: &str) -> Result<Quote, QuoteError> {
+        let tariff = self.checked(from, to)?;
+        let ground = tariff
+            .exemptions
+            .iter()
+            .find(|known| known.code == ground)
+            .ok_or(QuoteError::NoGround)?;
+        Ok(Quote::line((from, to), Vnd::ZERO, text::exempt(ground)))
+    }
+
     fn priced(
         &self,
         from: Timestamp,
@@ -139,7 +136,8 @@ impl<'a> TariffBook<'a> {
     ) -> Result<Quote, QuoteError> {
         let tariff = self.checked(from, to)?;
         if to - from <= TimeDelta::minutes(i64::from(tariff.free_min)) {
-            return Ok(Quote::free(from, to, text::free_minutes(tariff.free_min)));
+            let texts = text::free_minutes(tariff.free_min);
+            return Ok(Quote::line((from, to), Vnd::ZERO, texts));
         }
         let (first, last) = (self.begun(from) - 1, self.begun(to));
         Walk::new(&self.versions[first..last], self.clock, (from, to), pass).quote()
@@ -158,15 +156,20 @@ impl<'a> TariffBook<'a> {
 }
 
 impl Quote {
-    fn free(from: Timestamp, to: Timestamp, (text, text_en): text::Texts) -> Self {
+    /// A price for one reason.
+    pub(super) fn line(
+        (from, to): (Timestamp, Timestamp),
+        amount_vnd: Vnd,
+        (text, text_en): text::Texts,
+    ) -> Self {
         Self {
-            amount_vnd: Vnd::ZERO,
+            amount_vnd,
             lines: vec![QuoteLine {
                 from,
                 to,
-                rate_vnd: Vnd::ZERO,
+                rate_vnd: amount_vnd,
                 units: 1,
-                amount_vnd: Vnd::ZERO,
+                amount_vnd,
                 text,
                 text_en,
             }],

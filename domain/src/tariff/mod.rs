@@ -17,6 +17,7 @@ mod book;
 mod broken;
 mod check;
 mod clock;
+mod entitlement;
 #[cfg(feature = "file")]
 pub mod file;
 mod model;
@@ -28,6 +29,7 @@ mod walk;
 
 pub use book::{MAX_QUOTED, TariffBook};
 pub use broken::{Broken, Part, Spot, TariffError};
+pub use entitlement::Entitlement;
 pub use model::{Block, Day, DayRule, Ground, Increments, Pricing, Tariff, Window};
 pub use pass::{Hours, Pass, PassKind, PassOffer};
 pub use quote::{Quote, QuoteError, QuoteLine};

@@ -1,11 +1,13 @@
 //! Monthly passes.
 
-use chrono::{Months, NaiveDate, NaiveTime, TimeZone};
+use chrono::{Months, NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use super::clock::{Clock, time_of_day};
+use super::{Quote, text};
 use crate::Timestamp;
+use crate::day::midnight;
 use crate::money::Vnd;
 use crate::place::{VehicleClass, codes};
 
@@ -62,26 +64,36 @@ impl PassOffer {
     /// The pass of the month that begins on `first`: until the same day of the next month, or its
     /// last day where it has no such day.
     pub fn month(self, class: VehicleClass, zone: &str, first: NaiveDate, tz: Tz) -> Pass {
-        let midnight = |date: NaiveDate| {
-            let local = date.and_time(NaiveTime::MIN);
-            // Where midnight is skipped, the day begins at one.
-            let begins = [local, local + chrono::TimeDelta::hours(1)]
-                .into_iter()
-                .find_map(|local| tz.from_local_datetime(&local).earliest());
-            begins.map_or_else(|| local.and_utc(), |begins| begins.to_utc())
-        };
         let next = first.checked_add_months(Months::new(1)).unwrap_or(first);
         Pass {
             class,
             zone: zone.to_owned(),
             offer: self,
-            from: midnight(first),
-            to: midnight(next),
+            from: midnight(first, tz),
+            to: midnight(next, tz),
         }
     }
 }
 
 impl Pass {
+    /// Its price, as one line.
+    pub fn quote(&self) -> Quote {
+        let texts = text::pass(self.offer.kind);
+        Quote::line((self.from, self.to), self.offer.price_vnd, texts)
+    }
+
+    /// The pass that counts from the beginning of this one to the end of `next`, if that is of the
+    /// same kind and begins no later than this one ends: a stay over the turn of the month rests on
+    /// both.
+    pub fn joined(&self, next: &Self) -> Option<Self> {
+        let same = (self.class, &self.zone, self.offer.kind, self.offer.hours)
+            == (next.class, &next.zone, next.offer.kind, next.offer.hours);
+        (same && self.from <= next.from && next.from <= self.to).then(|| Self {
+            to: self.to.max(next.to),
+            ..self.clone()
+        })
+    }
+
     /// Whether it counts at `at`, and until when that stays so, in microseconds since 1970.
     pub(super) fn covers(&self, clock: Clock, at: i64) -> (bool, i64) {
         let (from, to) = (self.from.timestamp_micros(), self.to.timestamp_micros());

@@ -237,7 +237,9 @@ async fn payable(
          FROM unnest($1::uuid[], $2::text[]) AS wanted (purchase_id, gateway)
               JOIN purchase USING (purchase_id)
               LEFT JOIN session USING (session_id)
-              LEFT JOIN bay USING (bay_id) LEFT JOIN lot USING (lot_id)
+              LEFT JOIN pass ON pass.pass_id = purchase.purchase_id
+              LEFT JOIN bay ON bay.bay_id = coalesce(session.bay_id, pass.bay_id)
+              LEFT JOIN lot USING (lot_id)
               LEFT JOIN account USING (operator_id)",
     )
     .bind(&ids)

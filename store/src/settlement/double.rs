@@ -41,7 +41,10 @@ pub(super) async fn doubles(
         .bind(&bays)
         .execute(&mut *tx)
         .await?;
-    let sessions: Vec<Uuid> = starts.iter().map(|(_, parking)| parking.session).collect();
+    let sessions: Vec<Uuid> = starts
+        .iter()
+        .filter_map(|(_, parking)| parking.session)
+        .collect();
     let found: Vec<Overlap> = sqlx::query_as(
         "SELECT DISTINCT ON (new.session_id) new.session_id, old.starts_at, old.ends_at
          FROM session AS new JOIN session AS old
@@ -60,7 +63,7 @@ pub(super) async fn doubles(
     for overlap in found {
         let Some((row, parking)) = starts
             .iter()
-            .find(|(_, parking)| parking.session == overlap.session_id)
+            .find(|(_, parking)| parking.session == Some(overlap.session_id))
         else {
             continue;
         };

@@ -62,10 +62,10 @@ impl NamedPayment {
         })
     }
 
-    /// The parking that it pays for.
+    /// The parking that it pays for: a session's time, or a pass.
     pub(super) fn parking(&self) -> Option<Parking> {
         Some(Parking {
-            session: self.session_id?,
+            session: self.session_id,
             bay: self.bay_id?,
             lot: self.lot_id?,
             ward: self.ward_id?,
@@ -79,7 +79,8 @@ impl NamedPayment {
 
 #[derive(Clone, Copy)]
 pub(super) struct Parking {
-    pub(super) session: Uuid,
+    /// None for a pass.
+    pub(super) session: Option<Uuid>,
     pub(super) bay: i32,
     pub(super) lot: i32,
     pub(super) ward: i32,
@@ -103,13 +104,15 @@ pub(super) async fn named_payments(
                 stopped_at IS NOT NULL AS session_stopped, reference, payment.amount_vnd,
                 purchase.vat_bp, city_share_bp, payment.status, expires_at,
                 least(purchase.starts_at, payment.created_at) AS not_before, transfer_id, debit_id,
-                credit_id, bay_id, lot_id, ward_id, zone_id, operator_id, purchase.starts_at,
+                credit_id, bay.bay_id, lot_id, ward_id, lot.zone_id, operator_id, purchase.starts_at,
                 purchase.ends_at, purchase.lines, timezone
          FROM payment
          JOIN purchase USING (purchase_id)
          JOIN transfer ON transfer.payment_id = payment.payment_id AND transfer.kind = 'pending'
          LEFT JOIN session USING (session_id)
-         LEFT JOIN bay USING (bay_id) LEFT JOIN lot USING (lot_id)
+         LEFT JOIN pass ON pass.pass_id = purchase.purchase_id
+         LEFT JOIN bay ON bay.bay_id = coalesce(session.bay_id, pass.bay_id)
+         LEFT JOIN lot USING (lot_id)
          LEFT JOIN operator USING (operator_id) LEFT JOIN city USING (city_id)
          WHERE gateway = $1 AND reference = ANY($2)
          ORDER BY purchase.purchase_id, payment.payment_id

@@ -95,8 +95,8 @@ pub(super) async fn mark_posted(
     let mut sessions: Vec<(Uuid, Timestamp)> = rows
         .iter()
         .filter_map(|row| {
-            row.parking
-                .map(|parking| (parking.session, parking.ends_at))
+            let parking = row.parking?;
+            Some((parking.session?, parking.ends_at))
         })
         .collect();
     sessions.sort_unstable();

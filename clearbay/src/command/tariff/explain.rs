@@ -6,7 +6,7 @@ use anyhow::Context;
 use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::place::VehicleClass;
-use domain::tariff::{PassKind, Quote, Tariff, TariffBook, Unused};
+use domain::tariff::{Entitlement, PassKind, Quote, Tariff, TariffBook, Unused};
 use domain::vat::vat_contained;
 use store::Store;
 
@@ -166,7 +166,10 @@ impl Explain {
         (from, to): (Timestamp, Timestamp),
     ) -> anyhow::Result<Quote> {
         if let Some(ground) = &self.exempt {
-            let quote = book.quote_exempt(from, to, ground);
+            let exemption = Entitlement::Exemption {
+                ground: ground.clone(),
+            };
+            let quote = book.clone().entitled(Some(&exemption)).quote(from, to);
             return quote.with_context(|| {
                 let known: Vec<&str> = tariff.exemptions.iter().map(|g| g.code.as_str()).collect();
                 format!(
@@ -190,7 +193,8 @@ impl Explain {
             })?;
             let first = from.with_timezone(&source.timezone).date_naive();
             let pass = offer.month(self.class, &source.zone, first, source.timezone);
-            return Ok(book.quote_with_pass(from, to, &pass)?);
+            let pass = Entitlement::Pass(pass);
+            return Ok(book.clone().entitled(Some(&pass)).quote(from, to)?);
         }
         Ok(book.quote(from, to)?)
     }

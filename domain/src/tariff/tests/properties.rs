@@ -252,12 +252,21 @@ proptest! {
         let pass = offer.month(VehicleClass::Car, "A", "2026-02-01".parse().unwrap(), Ho_Chi_Minh);
         let from = at("2026-01-01T00:00:00Z") + minutes(start);
         let book = TariffBook::new([&tariff], VehicleClass::Car, Ho_Chi_Minh);
-        let with = book.quote_with_pass(from, from + minutes(length), &pass).unwrap();
+        let entitlement = Entitlement::Pass(pass);
+        let holder = book.clone().entitled(Some(&entitlement));
+        let with = holder.quote(from, from + minutes(length)).unwrap();
         prop_assert_eq!(Vnd::checked_sum(with.lines.iter().map(|line| line.amount_vnd)), Some(with.amount_vnd));
         prop_assert!(with.amount_vnd <= book.quote(from, from + minutes(length)).unwrap().amount_vnd);
         let all = PassOffer { kind: PassKind::DayAndNight, hours: None, ..offer };
         let all = Pass { from, to: from + minutes(length), ..all.month(VehicleClass::Car, "A", "2026-02-01".parse().unwrap(), Ho_Chi_Minh) };
-        let free = book.quote_with_pass(from, from + minutes(length), &all).unwrap();
+        let all = Entitlement::Pass(all);
+        let free = book.clone().entitled(Some(&all)).quote(from, from + minutes(length)).unwrap();
         prop_assert_eq!(free.amount_vnd, Vnd::ZERO);
+        // In two pieces it costs what it costs at once.
+        let half = from + minutes((length + 1) / 2);
+        let first = holder.quote(from, half).unwrap();
+        prop_assert!(first.amount_vnd <= with.amount_vnd);
+        let more = holder.extension(from, from + minutes(length), first.amount_vnd).unwrap();
+        prop_assert_eq!(first.amount_vnd.checked_add(more.amount_vnd), Some(with.amount_vnd));
     }
 }

@@ -254,8 +254,9 @@ fn a_day_pass_frees_the_day_and_the_rest_is_priced() {
         tariff.passes[offer].month(VehicleClass::Car, "A", first, Ho_Chi_Minh)
     };
     let quote = |offer, from, to| {
-        book.quote_with_pass(at(from), at(to), &month(offer))
-            .unwrap()
+        let pass = Entitlement::Pass(month(offer));
+        let book = book.clone().entitled(Some(&pass));
+        book.quote(at(from), at(to)).unwrap()
     };
     let evening = quote(0, "2026-11-23T16:00:00+07:00", "2026-11-23T21:00:00+07:00");
     assert_eq!(
@@ -273,17 +274,54 @@ fn a_day_pass_frees_the_day_and_the_rest_is_priced() {
 }
 
 #[test]
+fn a_pass_that_was_renewed_counts_over_the_turn_of_the_month() {
+    let tariff = hoan_kiem();
+    let month = |offer: usize, first: &str| {
+        let first = first.parse().unwrap();
+        tariff.passes[offer].month(VehicleClass::Car, "A", first, Ho_Chi_Minh)
+    };
+    let (november, december) = (month(1, "2026-11-01"), month(1, "2026-12-01"));
+    let both = november.joined(&december).unwrap();
+    assert_eq!((both.from, both.to), (november.from, december.to));
+    assert_eq!(
+        november.joined(&month(0, "2026-12-01")),
+        None,
+        "other hours"
+    );
+    assert_eq!(november.joined(&month(1, "2026-12-02")), None, "a gap");
+    let pass = Entitlement::Pass(both);
+    let book = TariffBook::new([&tariff], VehicleClass::Car, Ho_Chi_Minh).entitled(Some(&pass));
+    let quote = book.quote(
+        at("2026-11-30T22:00:00+07:00"),
+        at("2026-12-01T09:00:00+07:00"),
+    );
+    assert_eq!(quote.unwrap().amount_vnd, Vnd::ZERO);
+}
+
+#[test]
+fn a_pass_states_its_price() {
+    let offer = hoan_kiem().passes[0];
+    let first = "2026-11-01".parse().unwrap();
+    let pass = offer.month(VehicleClass::Car, "A", first, Ho_Chi_Minh);
+    let quote = pass.quote();
+    assert_eq!(quote.amount_vnd, Vnd::new(3_000_000));
+    assert_eq!(lines(&quote), [("Monthly pass by day", 3_000_000)]);
+}
+
+#[test]
 fn an_exemption_names_its_ground() {
     let tariff = hoan_kiem();
     let book = TariffBook::new([&tariff], VehicleClass::Car, Ho_Chi_Minh);
     let (from, to) = (at(MONDAY), at(MONDAY) + TimeDelta::hours(30));
-    let quote = book.quote_exempt(from, to, "disabled").unwrap();
+    let exempt = |ground: &str| {
+        let ground = ground.to_owned();
+        let exemption = Entitlement::Exemption { ground };
+        book.clone().entitled(Some(&exemption)).quote(from, to)
+    };
+    let quote = exempt("disabled").unwrap();
     assert_eq!(lines(&quote), [("Free of charge: Disabled person", 0)]);
     assert_eq!(quote.lines[0].text, "Miễn phí: Người khuyết tật");
-    assert_eq!(
-        book.quote_exempt(from, to, "friend"),
-        Err(QuoteError::NoGround)
-    );
+    assert_eq!(exempt("friend"), Err(QuoteError::NoGround));
 }
 
 #[test]

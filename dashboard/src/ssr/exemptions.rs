@@ -1,0 +1,224 @@
+//! `/staff/exemptions`: who parks for nothing, on what ground, and who said so.
+
+use api::service::exemption::{self, ExemptionRequest};
+use api::service::staff::{self, COOKIE};
+use api::{ApiError, App};
+use axum::extract::{Form, Path, State};
+use axum::http::HeaderMap;
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{Months, NaiveDate, TimeDelta};
+use chrono_tz::Tz;
+use domain::id::ExemptionId;
+use domain::place::VehicleClass;
+use domain::plate::Plate;
+use leptos::prelude::*;
+use serde::Deserialize;
+use store::exemption::{Exemption, KnownGround};
+use store::staff::Staff;
+
+use super::document::Document;
+use super::staff::{login_page, staff_bar};
+use super::{Reader, problem};
+use crate::lang::Lang;
+
+/// `/staff/exemptions`.
+pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
+    let now = App::now();
+    let loaded = async {
+        let who = signed_in(&app, &headers).await?;
+        let known = exemption::list(&app, &who, now).await?;
+        let grounds = app.store.exemption_grounds(None).await?;
+        Ok((who, known, grounds))
+    };
+    let (who, known, grounds) = match loaded.await {
+        Ok(loaded) => loaded,
+        Err(ApiError::Unauthorized) => return login_page(&reader, None),
+        Err(error) => return problem(&reader, &error),
+    };
+    let lang = reader.lang;
+    let title = lang.t("Miễn phí theo đối tượng", "Exemptions");
+    let tz = app.city.timezone;
+    let today = now.with_timezone(&tz).date_naive();
+    Document {
+        title,
+        active: "/staff",
+        live: None,
+    }
+    .page(&reader, move || {
+        view! {
+            {staff_bar(&who, lang)}
+            <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
+            <h1>{title}</h1>
+            {grant_form(&grounds, today, lang)}
+            {list_view(known, grounds, tz, lang)}
+        }
+    })
+}
+
+async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Staff, ApiError> {
+    staff::find(app, api::extract::cookie(headers, COOKIE), App::now()).await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct GrantForm {
+    plate: String,
+    class: VehicleClass,
+    ground: String,
+    document: String,
+    first: NaiveDate,
+    last: NaiveDate,
+}
+
+/// `POST /staff/exemptions`: grants one, in all zones.
+pub(crate) async fn grant(
+    State(app): State<App>,
+    reader: Reader,
+    headers: HeaderMap,
+    Form(form): Form<GrantForm>,
+) -> Response {
+    let done = async {
+        let who = signed_in(&app, &headers).await?;
+        let request = ExemptionRequest {
+            zone: None,
+            plate: Plate::parse(&form.plate)?,
+            class: form.class,
+            ground: form.ground,
+            document: form.document,
+            first: form.first,
+            last: form.last,
+        };
+        exemption::grant(&app, request, &who, App::now()).await
+    };
+    back(&reader, done.await.map(|_| ()))
+}
+
+/// `POST /staff/exemptions/{id}/withdraw`.
+pub(crate) async fn withdraw(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<ExemptionId>,
+    headers: HeaderMap,
+) -> Response {
+    let done = async {
+        let who = signed_in(&app, &headers).await?;
+        exemption::withdraw(&app, id, &who, App::now()).await
+    };
+    back(&reader, done.await)
+}
+
+fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
+    match done {
+        Ok(()) => Redirect::to("/staff/exemptions").into_response(),
+        Err(ApiError::Unauthorized) => login_page(reader, None),
+        Err(error) => problem(reader, &error),
+    }
+}
+
+fn grant_form(grounds: &[KnownGround], today: NaiveDate, lang: Lang) -> AnyView {
+    if grounds.is_empty() {
+        return view! {
+            <p class="empty">{lang.t(
+                "Biểu giá hiện không có đối tượng miễn phí nào.",
+                "The tariffs know no ground on which somebody parks for nothing.",
+            )}</p>
+        }
+        .into_any();
+    }
+    let option = |ground: &KnownGround| {
+        let name = lang.t(&ground.name_vi, &ground.name_en).to_owned();
+        view! { <option value=ground.code.clone()>{name}</option> }
+    };
+    let options = grounds.iter().map(option).collect_view();
+    let classes = [VehicleClass::Car, VehicleClass::Motorbike]
+        .map(|class| view! { <option value=class.code()>{lang.class(class)}</option> });
+    let year = today.checked_add_months(Months::new(12)).unwrap_or(today);
+    view! {
+        <section class="card narrow">
+            <h2>{lang.t("Cấp miễn phí", "Grant an exemption")}</h2>
+            <form method="post" action="/staff/exemptions">
+                <label class="field">
+                    <span>{lang.t("Biển số", "Plate")}</span>
+                    <input name="plate" required minlength="4" maxlength="20" autocomplete="off" autocapitalize="characters" />
+                </label>
+                <label class="field">
+                    <span>{lang.t("Loại xe", "Vehicle")}</span>
+                    <select name="class">{classes.collect_view()}</select>
+                </label>
+                <label class="field">
+                    <span>{lang.t("Đối tượng", "Ground")}</span>
+                    <select name="ground">{options}</select>
+                </label>
+                <label class="field">
+                    <span>{lang.t("Giấy tờ chứng minh (loại và số)", "Proved by (document and number)")}</span>
+                    <input name="document" required maxlength="200" autocomplete="off" />
+                </label>
+                <label class="field">
+                    <span>{lang.t("Từ ngày", "First day")}</span>
+                    <input type="date" name="first" required value=today.to_string() />
+                </label>
+                <label class="field">
+                    <span>{lang.t("Đến hết ngày", "Last day")}</span>
+                    <input type="date" name="last" required value=year.to_string() />
+                </label>
+                <button class="primary">{lang.t("Cấp", "Grant")}</button>
+            </form>
+        </section>
+    }
+    .into_any()
+}
+
+fn list_view(rows: Vec<Exemption>, grounds: Vec<KnownGround>, tz: Tz, lang: Lang) -> impl IntoView {
+    let empty = rows.is_empty();
+    let name = move |code: &str| {
+        let known = grounds.iter().find(|ground| ground.code == code);
+        known.map_or(code.to_owned(), |ground| {
+            lang.t(&ground.name_vi, &ground.name_en).to_owned()
+        })
+    };
+    let day = move |at: domain::Timestamp| at.with_timezone(&tz).format("%d/%m/%Y").to_string();
+    let row = move |known: Exemption| {
+        let state = match known.withdrawn_at {
+            Some(at) => view! { {lang.t("thu hồi ", "withdrawn ")} {day(at)} }.into_any(),
+            None => view! {
+                <form class="inline" method="post" action=format!("/staff/exemptions/{}/withdraw", known.id)>
+                    <button>{lang.t("Thu hồi", "Withdraw")}</button>
+                </form>
+            }
+            .into_any(),
+        };
+        let zone = known
+            .zone
+            .unwrap_or_else(|| lang.t("toàn thành phố", "all the city").to_owned());
+        // The end is the first moment after the last day.
+        let last = known.ends_at - TimeDelta::microseconds(1);
+        view! {
+            <tr>
+                <td><b>{known.plate.reveal().to_owned()}</b> " " {lang.class(known.class)}</td>
+                <td>{name(&known.ground)} <br/> <small>{known.document}</small></td>
+                <td>{day(known.starts_at)} " – " {day(last)} <br/> <small>{zone}</small></td>
+                <td>{known.granted_by}</td>
+                <td class="amount">{known.sessions}</td>
+                <td>{state}</td>
+            </tr>
+        }
+    };
+    view! {
+        <section class="card">
+            <h2>{lang.t("Đang có", "In force")}</h2>
+            {empty.then(|| view! { <p class="empty">{lang.t("Chưa có.", "None yet.")}</p> })}
+            {(!empty).then(|| view! {
+                <div class="scroll"><table class="grid">
+                    <thead><tr>
+                        <th>{lang.t("Xe", "Vehicle")}</th>
+                        <th>{lang.t("Đối tượng", "Ground")}</th>
+                        <th>{lang.t("Thời hạn", "Time")}</th>
+                        <th>{lang.t("Người cấp", "Granted by")}</th>
+                        <th>{lang.t("Lượt", "Sessions")}</th>
+                        <th></th>
+                    </tr></thead>
+                    <tbody>{rows.into_iter().map(row).collect_view()}</tbody>
+                </table></div>
+            })}
+        </section>
+    }
+}

@@ -1,0 +1,236 @@
+//! Who parks for nothing: granted and withdrawn by the city, on the record.
+
+use domain::Timestamp;
+use domain::id::ExemptionId;
+use domain::place::VehicleClass;
+use domain::plate::Plate;
+use serde_json::json;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::audit::{Audit, audit_insert};
+use crate::place::class;
+use crate::staff::Staff;
+use crate::{Store, StoreError, corrupt, storable, without_nul};
+
+/// An exemption to be granted.
+#[derive(Clone, Debug)]
+pub struct NewExemption {
+    /// Its identity.
+    pub id: ExemptionId,
+    /// The code of the zone in which it counts; `None` is all.
+    pub zone: Option<String>,
+    /// For which vehicle.
+    pub plate: Plate,
+    /// Of which class.
+    pub class: VehicleClass,
+    /// The code of a ground that a tariff knows.
+    pub ground: String,
+    /// By which document it was proved.
+    pub document: String,
+    /// From when.
+    pub starts_at: Timestamp,
+    /// Until when.
+    pub ends_at: Timestamp,
+}
+
+/// An exemption as it is kept.
+#[derive(Clone, Debug)]
+pub struct Exemption {
+    /// Its identity.
+    pub id: ExemptionId,
+    /// The code of the zone in which it counts; `None` is all.
+    pub zone: Option<String>,
+    /// For which vehicle.
+    pub plate: Plate,
+    /// Of which class.
+    pub class: VehicleClass,
+    /// The code of its ground.
+    pub ground: String,
+    /// By which document it was proved.
+    pub document: String,
+    /// From when.
+    pub starts_at: Timestamp,
+    /// Until when.
+    pub ends_at: Timestamp,
+    /// The login of whoever granted it.
+    pub granted_by: String,
+    /// When it was withdrawn.
+    pub withdrawn_at: Option<Timestamp>,
+    /// How many sessions rest on it.
+    pub sessions: i64,
+}
+
+/// A ground that a tariff in force or to come knows.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct KnownGround {
+    /// Its code.
+    pub code: String,
+    /// Its name in Vietnamese.
+    pub name_vi: String,
+    /// Its name in English.
+    pub name_en: String,
+}
+
+impl Store {
+    /// The grounds that the city's tariffs know, of a zone or of all, each once.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn exemption_grounds(
+        &self,
+        zone: Option<&str>,
+    ) -> Result<Vec<KnownGround>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT DISTINCT ON (g ->> 'code') g ->> 'code' AS code, g ->> 'name_vi' AS name_vi,
+                    g ->> 'name_en' AS name_en
+             FROM tariff JOIN zone USING (zone_id),
+                  jsonb_array_elements(document -> 'exemptions') AS g
+             WHERE $1::text IS NULL OR zone.code = $1
+             ORDER BY g ->> 'code', effective_from DESC",
+        )
+        .bind(zone.map(without_nul))
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Grants an exemption.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is no such zone.
+    pub async fn exemption_grant(
+        &self,
+        new: &NewExemption,
+        staff: &Staff,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        if new.zone.as_deref().is_some_and(|zone| !storable(zone)) {
+            return Err(StoreError::NotFound("zone"));
+        }
+        let mut tx = self.pool.begin().await?;
+        let done = sqlx::query(
+            "INSERT INTO exemption (exemption_id, zone_id, plate, class, ground, document, starts_at,
+                                    ends_at, granted_by, granted_at)
+             SELECT $1, zone_id, $3, $4, $5, $6, $7, $8, $9, $10
+             FROM (SELECT 1) AS one LEFT JOIN zone ON zone.code = $2
+             WHERE $2 IS NULL OR zone_id IS NOT NULL",
+        )
+        .bind(new.id.0)
+        .bind(&new.zone)
+        .bind(new.plate.reveal())
+        .bind(new.class.code())
+        .bind(&new.ground)
+        .bind(without_nul(&new.document))
+        .bind(new.starts_at)
+        .bind(new.ends_at)
+        .bind(staff.staff_id)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::NotFound("zone"));
+        }
+        let audit = Audit {
+            exemption: Some(new.id),
+            detail: json!({ "ground": new.ground, "plate": new.plate.masked() }),
+            ..Audit::new(format!("staff:{}", staff.login), "exemption.grant")
+        };
+        audit_insert(&mut tx, &audit, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Withdraws an exemption: what begins from now on is charged. Again it changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none.
+    pub async fn exemption_withdraw(
+        &self,
+        id: ExemptionId,
+        staff: &Staff,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let withdrawn: Option<Option<Timestamp>> = sqlx::query_scalar(
+            "SELECT withdrawn_at FROM exemption WHERE exemption_id = $1 FOR UPDATE",
+        )
+        .bind(id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if withdrawn
+            .ok_or(StoreError::NotFound("exemption"))?
+            .is_some()
+        {
+            return Ok(());
+        }
+        sqlx::query("UPDATE exemption SET withdrawn_at = $2 WHERE exemption_id = $1")
+            .bind(id.0)
+            .bind(now)
+            .execute(&mut *tx)
+            .await?;
+        let audit = Audit {
+            exemption: Some(id),
+            ..Audit::new(format!("staff:{}", staff.login), "exemption.withdraw")
+        };
+        audit_insert(&mut tx, &audit, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Exemptions that end after `now`, newest first.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn exemptions(
+        &self,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Exemption>, StoreError> {
+        let rows: Vec<ExemptionRow> = sqlx::query_as(
+            "SELECT exemption_id, zone.code AS zone, plate, class, ground, document, starts_at,
+                    ends_at, login AS granted_by, withdrawn_at,
+                    (SELECT count(*) FROM session
+                     WHERE session.exemption_id = exemption.exemption_id) AS sessions
+             FROM exemption LEFT JOIN zone USING (zone_id) JOIN staff ON staff_id = granted_by
+             WHERE ends_at > $1 ORDER BY granted_at DESC LIMIT $2",
+        )
+        .bind(now)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(ExemptionRow::exemption).collect()
+    }
+}
+
+#[derive(FromRow)]
+struct ExemptionRow {
+    exemption_id: Uuid,
+    zone: Option<String>,
+    plate: String,
+    class: String,
+    ground: String,
+    document: String,
+    starts_at: Timestamp,
+    ends_at: Timestamp,
+    granted_by: String,
+    withdrawn_at: Option<Timestamp>,
+    sessions: i64,
+}
+
+impl ExemptionRow {
+    fn exemption(self) -> Result<Exemption, StoreError> {
+        Ok(Exemption {
+            id: ExemptionId(self.exemption_id),
+            plate: Plate::parse(&self.plate).map_err(|why| corrupt("plate", why))?,
+            class: class(&self.class)?,
+            zone: self.zone,
+            ground: self.ground,
+            document: self.document,
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            granted_by: self.granted_by,
+            withdrawn_at: self.withdrawn_at,
+            sessions: self.sessions,
+        })
+    }
+}
