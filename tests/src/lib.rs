@@ -15,6 +15,7 @@ pub mod sensors;
 pub mod serve_process;
 pub mod serving;
 pub mod statements;
+pub mod tls;
 
 use std::time::Duration;
 

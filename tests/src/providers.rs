@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::broker::Broker;
 use crate::serving::{Serving, WEBHOOK_KEY, text};
+use crate::tls::TlsDoor;
 
 const SECRETS: [(&str, &str); 5] = [
     ("CLEARBAY_VNPAY_HASH_SECRET", "a-vnpay-secret-of-tests"),
@@ -26,6 +27,7 @@ pub struct Paying {
     /// Where the providers are.
     pub url: String,
     _stop: watch::Sender<bool>,
+    _door: Option<TlsDoor>,
 }
 
 /// A payment that waits at a provider.
@@ -47,8 +49,27 @@ impl Paying {
     /// # Panics
     /// Where anything it needs is missing.
     pub async fn start() -> Self {
+        Self::behind(None).await
+    }
+
+    /// The same, but the city calls the providers over TLS. Whether it trusts their certificate is
+    /// for the caller to say.
+    ///
+    /// # Panics
+    /// Where anything it needs is missing.
+    pub async fn over_tls(trusted: bool) -> Self {
+        Self::behind(Some(trusted)).await
+    }
+
+    async fn behind(tls: Option<bool>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
+        let address = listener.local_addr().unwrap();
+        let own_url = format!("http://{address}");
+        let door = match tls {
+            Some(_) => Some(TlsDoor::open(address).await),
+            None => None,
+        };
+        let url = door.as_ref().map_or(&own_url, |door| &door.url);
         let mut env: Vec<(&'static str, String)> = SECRETS
             .iter()
             .map(|(name, value)| (*name, (*value).to_owned()))
@@ -63,6 +84,9 @@ impl Paying {
             ("CLEARBAY_ZALOPAY_URL", format!("{url}/zalopay")),
             ("CLEARBAY_VIETQR_PAYOUT_URL", format!("{url}/bank/payouts")),
         ]);
+        if let (Some(door), Some(true)) = (&door, tls) {
+            env.push(("SSL_CERT_FILE", door.authority.display().to_string()));
+        }
         let place = simulator::city::hanoi(80).unwrap();
         let city = Serving::with(&place, Broker::rumqttd(), env, None).await;
         let keys = Keys::from_env(|name| {
@@ -72,13 +96,14 @@ impl Paying {
                 _ => secret.map(|(_, value)| (*value).to_owned()),
             }
         });
-        let providers = Providers::new(keys, &city.url, &url, 1).unwrap();
+        let providers = Providers::new(keys, &city.url, &own_url, 1).unwrap();
         let (stop, stopped) = watch::channel(false);
         tokio::spawn(providers.serve(listener, stopped));
         Self {
             city,
-            url,
+            url: own_url,
             _stop: stop,
+            _door: door,
         }
     }
 

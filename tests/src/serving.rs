@@ -120,8 +120,7 @@ impl Serving {
             log,
         });
         let ingest = IngestProcess::start(&database.url, &broker.url);
-        let client = Client::builder()
-            .no_proxy()
+        let client = simulator::http::local()
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .unwrap();

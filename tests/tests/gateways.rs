@@ -45,6 +45,32 @@ async fn each_gateway_takes_money_and_gives_it_back() {
     paying.city.assert_books_are_right().await;
 }
 
+/// Providers are on the internet: what is told them and what they say must not be read or changed on
+/// the way.
+#[tokio::test]
+async fn providers_are_called_over_tls_and_must_prove_who_they_are() {
+    let paying = Paying::over_tls(true).await;
+    for gateway in ["momo", "zalopay"] {
+        let waiting = paying.open(BAY, gateway).await;
+        assert!(waiting.address.is_some(), "{gateway} was asked");
+        paying.decide(&waiting, "pay").await;
+        becomes(&paying, &waiting, "posted").await;
+    }
+    paying.city.assert_books_are_right().await;
+
+    let deceived = Paying::over_tls(false).await;
+    for gateway in ["momo", "zalopay"] {
+        let waiting = deceived.open(BAY, gateway).await;
+        assert_eq!(waiting.address, None, "{gateway} was not believed");
+        assert_eq!(deceived.payment(&waiting).await["status"], "pending");
+    }
+    assert_eq!(
+        deceived.city.database.count("outbox").await,
+        2,
+        "asked again"
+    );
+}
+
 #[tokio::test]
 async fn a_driver_who_gives_up_may_pay_otherwise() {
     let paying = Paying::start().await;

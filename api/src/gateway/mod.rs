@@ -15,6 +15,7 @@ use domain::id::PaymentId;
 use domain::money::Vnd;
 use domain::payment::BankNotice;
 
+mod client;
 pub mod config;
 pub mod momo;
 pub mod vietqr;
@@ -25,6 +26,8 @@ pub mod zalopay;
 
 #[cfg(test)]
 mod tests;
+
+pub use client::{ClientError, client};
 
 /// Money to be asked for. The same order always makes the same request, so that asking again after
 /// a lost reply does not ask twice.
@@ -267,17 +270,4 @@ pub trait Gateway: Debug + Send + Sync {
 
     /// What to answer to a message: `taken` says what became of each of its words.
     fn answer(&self, taken: Result<&[Taken], &Distrust>) -> Answer;
-}
-
-/// What calls gateways: bounded in time, and never led elsewhere by a redirection.
-///
-/// # Errors
-/// Where the client cannot be made.
-pub fn client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .connect_timeout(std::time::Duration::from_secs(4))
-        .timeout(std::time::Duration::from_secs(10))
-        .redirect(reqwest::redirect::Policy::none())
-        .user_agent("clearbay")
-        .build()
 }

@@ -154,6 +154,11 @@ pub enum Broken {
     /// A day pass needs hours, and only it.
     #[error("a day pass has hours, a pass for day and night has none")]
     PassHours,
+    /// Who pays nothing is exempt, on a ground; a pass is paid for.
+    #[error(
+        "a pass that costs nothing is an exemption: give it a price, or the ground an [[exemption]]"
+    )]
+    FreePass,
     /// Two of a kind.
     #[error("{0:?} appears twice")]
     Twice(String),

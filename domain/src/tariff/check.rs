@@ -93,6 +93,9 @@ impl Tariff {
         for (index, offer) in self.passes.iter().enumerate() {
             let spot = Spot::default().with(Part::Pass(index));
             faults.price(&spot, "price_vnd", Some(offer.price_vnd));
+            if offer.price_vnd == Vnd::ZERO {
+                faults.add(&spot, Broken::FreePass);
+            }
             if (offer.kind == PassKind::Day) != offer.hours.is_some() {
                 faults.add(&spot, Broken::PassHours);
             }

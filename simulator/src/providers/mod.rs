@@ -22,6 +22,8 @@ use sha2::Sha256;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::http;
+
 mod bank;
 mod momo;
 mod vnpay;
@@ -170,10 +172,7 @@ impl Providers {
             keys,
             city: city_url.trim_end_matches('/').to_owned(),
             own: own_url.trim_end_matches('/').to_owned(),
-            client: reqwest::Client::builder()
-                .no_proxy()
-                .timeout(Duration::from_secs(15))
-                .build()?,
+            client: http::local().timeout(Duration::from_secs(15)).build()?,
             orders: Mutex::default(),
             payouts: Mutex::default(),
             faults: Mutex::default(),

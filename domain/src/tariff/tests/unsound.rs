@@ -138,6 +138,7 @@ fn all_faults_are_told_at_once() {
             "day rule 1, on: mon is named twice",
             "day rule 1, on: it prices holidays, but no holidays are listed",
             "day rule 1: there is neither a block nor a window to price by",
+            "pass 1: a pass that costs nothing is an exemption: give it a price, or the ground an [[exemption]]",
             "pass 1: a day pass has hours, a pass for day and night has none",
         ]
     );
