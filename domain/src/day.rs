@@ -15,6 +15,7 @@ pub fn midnight(day: NaiveDate, tz: Tz) -> Timestamp {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use chrono_tz::America::Santiago;
     use chrono_tz::Asia::Ho_Chi_Minh;

@@ -45,6 +45,9 @@ pub struct History<'a> {
     pub terminal: &'a Terminal,
     /// The time at which it is the past.
     pub now: Timestamp,
+    /// Until when drivers have bought before, at the kerb: a terminal that uploaded their stays as
+    /// well would sell them twice.
+    pub sold_until: Option<Timestamp>,
 }
 
 impl History<'_> {
@@ -99,7 +102,10 @@ impl History<'_> {
             to,
             heartbeats_from: self.now - HEARTBEATS,
         };
-        Ok(tokio::task::spawn_blocking(move || scene.happenings(window)).await?)
+        let mut found = tokio::task::spawn_blocking(move || scene.happenings(window)).await?;
+        let is_sold = |at| self.sold_until.is_some_and(|until| at < until);
+        found.purchases.retain(|purchase| !is_sold(purchase.at));
+        Ok(found)
     }
 
     async fn publish(&self, publisher: &mut Publisher, reports: &[Report]) -> anyhow::Result<u64> {

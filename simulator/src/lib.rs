@@ -96,6 +96,9 @@ async fn play(options: &Options) -> anyhow::Result<()> {
         api: &api,
         terminal: &terminal,
         now,
+        // What was bought after it was remembered last is not known; to buy it again is worse than
+        // to leave it out.
+        sold_until: sent_until.map(|until| until + live::REMEMBER_EVERY),
     };
     let state = past.send(from, &mut publisher).await?.then_some(state);
     if let Some(state) = &state {

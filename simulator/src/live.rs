@@ -21,9 +21,9 @@ use crate::timeline::{Report, Window};
 /// How much of the future is planned at once.
 const AHEAD: TimeDelta = TimeDelta::minutes(10);
 /// How often it is remembered how far the city has been played.
-const REMEMBER_EVERY: Duration = Duration::from_secs(15);
-/// What a start sends again before what is remembered: the broker or ingest may have stopped
-/// together with us, and repetition is harmless.
+pub(crate) const REMEMBER_EVERY: Duration = Duration::from_secs(15);
+/// What sensors say again at a start, before what is remembered: the broker or ingest may have
+/// stopped together with us, and repetition is harmless.
 pub(crate) const OVERLAP: TimeDelta = TimeDelta::minutes(10);
 /// How many drivers stand at the kerb at once.
 const DRIVERS_MAX: usize = 256;

@@ -163,17 +163,24 @@ impl Store {
         Ok(())
     }
 
-    /// The newest money in suspense, at most `limit` rows.
+    /// Money that paid for nothing, at most `limit` rows: what has been given back, newest first, or
+    /// all else, with what waits for people before what is on its way.
     ///
     /// # Errors
     /// Database errors.
-    pub async fn suspense_list(&self, limit: i64) -> Result<Vec<SuspendedNotice>, StoreError> {
+    pub async fn suspense_list(
+        &self,
+        settled: bool,
+        limit: i64,
+    ) -> Result<Vec<SuspendedNotice>, StoreError> {
         Ok(sqlx::query_as(
             "SELECT gateway, bank_ref, bank_notice.amount_vnd, currency, paid_at, outcome,
                     refund.status AS refund_status
              FROM bank_notice LEFT JOIN refund USING (gateway, bank_ref)
-             WHERE outcome <> 'posted' ORDER BY received_at DESC LIMIT $1",
+             WHERE outcome <> 'posted' AND (refund.status IS NOT DISTINCT FROM 'done') = $1
+             ORDER BY refund.status IS NOT NULL, received_at DESC LIMIT $2",
         )
+        .bind(settled)
         .bind(limit)
         .fetch_all(&self.pool)
         .await?)

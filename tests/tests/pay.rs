@@ -115,8 +115,12 @@ async fn money_that_fits_nothing_waits_in_suspense() {
         city.outcomes(&[open.transfer(), open.transfer()]).await,
         ["posted", "paid_twice"]
     );
-    let suspended = city.database.store.suspense_list(100).await.unwrap();
+    let suspended = city.database.store.suspense_list(false, 100).await.unwrap();
     assert_eq!(suspended.len(), 5);
+    let goes_back = suspended
+        .iter()
+        .map(|notice| notice.refund_status.is_some());
+    assert!(goes_back.is_sorted(), "what waits for people stands first");
     // Dong only: the dollars are noted, not booked.
     assert_eq!(
         city.database

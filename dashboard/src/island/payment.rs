@@ -26,8 +26,8 @@ pub fn PaymentWatch(
         <p class="waiting" role="status">
             <span class="pulse" aria-hidden="true"></span>
             {lang.t(
-                "Đang chờ ngân hàng báo. Trang sẽ tự đổi khi đã nhận được tiền.",
-                "Waiting for your bank. This page changes by itself once the money is there.",
+                "Đang chờ báo đã trả. Trang sẽ tự đổi khi đã nhận được tiền.",
+                "Waiting for the money. This page changes by itself once it is there.",
             )}
         </p>
     }

@@ -213,7 +213,7 @@ fn list_view(rows: Vec<Exemption>, grounds: Vec<KnownGround>, tz: Tz, lang: Lang
                         <th>{lang.t("Đối tượng", "Ground")}</th>
                         <th>{lang.t("Thời hạn", "Time")}</th>
                         <th>{lang.t("Người cấp", "Granted by")}</th>
-                        <th>{lang.t("Lượt", "Sessions")}</th>
+                        <th class="amount">{lang.t("Lượt", "Sessions")}</th>
                         <th></th>
                     </tr></thead>
                     <tbody>{rows.into_iter().map(row).collect_view()}</tbody>

@@ -156,14 +156,15 @@ fn pending_view(
     let events = format!("/api/v1/live/payments/{}", payment.id);
     let again = format!("/b/{}", bay.code);
     let address = payment.redirect_url.clone().filter(|_| !late);
-    let provider = payment.gateway.clone();
     let has_code = payment.qr.is_some() && !late;
+    let by_bank = payment.redirect_url.is_none() && payment.gateway == "vietqr";
+    let name = gateway_name(&payment.gateway);
     // The provider has not answered yet: look again soon.
     let asking = payment.qr.is_none() && payment.redirect_url.is_none() && !late;
     view! {
         <section class="card narrow center" data-status="pending">
             <h1>
-                {if has_code { lang.t("Quét để trả", "Scan to pay") } else { lang.t("Trả tiền", "Pay") }}
+                {if has_code && by_bank { lang.t("Quét để trả", "Scan to pay") } else { lang.t("Trả", "Pay") }}
                 " " <span class="amount">{amount}</span>
             </h1>
             {late.then(|| view! {
@@ -172,17 +173,25 @@ fn pending_view(
                     <a href=again>{lang.t("bắt đầu lại", "start again")}</a> "."
                 </p>
             })}
+            {address.map(|href| view! {
+                <p><a class="button primary" rel="noreferrer" href=href>{lang.t("Trả qua ", "Pay through ")} {name}</a></p>
+            })}
             {has_code.then(|| view! {
                 <div class="qr" role="img" aria-label="QR" inner_html=picture></div>
                 <p class="note">
-                    {lang.t(
-                        "Mở ứng dụng ngân hàng bất kỳ và quét; hoặc chụp màn hình rồi chọn ảnh trong ứng dụng.",
-                        "Open any Vietnamese bank's app and scan; or take a screenshot and pick it in the app.",
-                    )}
+                    {if by_bank {
+                        lang.t(
+                            "Mở ứng dụng ngân hàng bất kỳ và quét; hoặc chụp màn hình rồi chọn ảnh trong ứng dụng.",
+                            "Open any Vietnamese bank's app and scan; or take a screenshot and pick it in the app.",
+                        )
+                        .to_owned()
+                    } else {
+                        format!(
+                            "{} {name}.",
+                            lang.t("Hoặc quét bằng ứng dụng", "Or scan this with the app of"),
+                        )
+                    }}
                 </p>
-            })}
-            {address.map(|href| view! {
-                <p><a class="button primary" rel="noreferrer" href=href>{lang.t("Mở trang thanh toán ", "Open the payment page of ")} {gateway_name(&provider)}</a></p>
             })}
             {asking.then(|| view! {
                 <meta http-equiv="refresh" content="3" />
@@ -194,7 +203,7 @@ fn pending_view(
                 <p><a class="button" href=format!("/pay/{}", payment.id)>{lang.t("Xem đã nhận tiền chưa", "See whether the money is there")}</a></p>
             </noscript>
             <dl class="facts">
-                <div><dt>{lang.t("Nội dung chuyển", "Transfer text")}</dt><dd><code>{payment.reference}</code></dd></div>
+                <div><dt>{if by_bank { lang.t("Nội dung chuyển", "Transfer text") } else { lang.t("Mã giao dịch", "Reference") }}</dt><dd><code>{payment.reference}</code></dd></div>
                 {code.map(|code| view! { <div><dt>{lang.t("Tài khoản", "Account")}</dt><dd><code>{code.account}</code></dd></div> })}
                 <div><dt>{lang.t("Người nhận", "To")}</dt><dd>{bay.operator_name.clone()}</dd></div>
                 <div><dt>{lang.t("Trả trước", "Pay before")}</dt><dd>{clock(payment.expires_at, bay.timezone, now)}</dd></div>

@@ -21,7 +21,7 @@ use store::refund::Refund;
 use store::session::Session;
 
 use super::document::Document;
-use super::parts::clock;
+use super::parts::{clock, price_lines};
 use super::pay::{choice, gateways, pay_buttons};
 use super::{Reader, problem};
 use crate::lang::Lang;
@@ -271,6 +271,10 @@ fn view(
                 <div><dt>{lang.t("Thời gian", "Time")}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</dd></div>
                 <div><dt>{lang.t("Đã trả", "Paid")}</dt><dd>{paid.to_string()}</dd></div>
             </dl>
+            <details>
+                <summary>{lang.t("Vì sao giá này?", "Why this price?")}</summary>
+                {price_lines(&session.quote.lines, session.quote.amount_vnd.to_string(), lang)}
+            </details>
             {refund_list(&refunds, lang)}
             {(!more.is_empty()).then(|| more_view(&home, more, gateways, tz, now, lang))}
             {running.then(|| stop_view(&home, back, session.metered, lang))}
@@ -340,6 +344,9 @@ fn more_view(
     now: Timestamp,
     lang: Lang,
 ) -> impl IntoView + use<> {
+    let is_free = more
+        .iter()
+        .all(|(_, priced)| priced.quote.amount_vnd == Vnd::ZERO);
     let choices = more
         .into_iter()
         .enumerate()
@@ -355,7 +362,14 @@ fn more_view(
             )
         });
     let choices = choices.collect_view();
-    let buttons = pay_buttons(gateways, lang);
+    let buttons = if is_free {
+        // The form names a gateway, which has nothing to do.
+        let gateway = gateways.first().map_or("", |(code, _)| code);
+        view! { <button class="primary" name="gateway" value=gateway>{lang.t("Thêm giờ", "Add the time")}</button> }
+            .into_any()
+    } else {
+        pay_buttons(gateways, lang).into_any()
+    };
     view! {
         <details class="more" open>
             <summary>{lang.t("Thêm giờ", "More time")}</summary>

@@ -161,7 +161,7 @@ pub(crate) async fn lots_page(
         view! {
             {staff_bar(&who, lang)}
             <h1>{title}</h1>
-            <p class="pay-buttons"><a class="button" href="/staff/money">
+            <p class="actions"><a class="button" href="/staff/money">
                 {lang.t("Khiếu nại và hoàn tiền", "Disputes and refunds")}
                 {(disputes > 0).then(|| format!(" ({disputes})"))}
             </a>

@@ -24,10 +24,13 @@ use super::{Reader, problem};
 use crate::lang::Lang;
 
 const ROWS: i64 = 100;
+/// How much that has been given back is shown.
+const SETTLED_ROWS: i64 = 20;
 
 struct Work {
     disputes: Vec<Dispute>,
     suspense: Vec<SuspendedNotice>,
+    settled: Vec<SuspendedNotice>,
     refunds: Vec<Refund>,
 }
 
@@ -58,7 +61,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
             <h1>{title}</h1>
             {disputes_view(work.disputes, tz, lang)}
             {city.then(|| refunds_view(work.refunds, tz, lang))}
-            {city.then(|| suspense_view(work.suspense, tz, lang))}
+            {city.then(|| suspense_view(work.suspense, work.settled, tz, lang))}
         }
     })
 }
@@ -75,7 +78,11 @@ async fn load(app: &App, who: &Staff) -> Result<Work, ApiError> {
             .disputes_open(who.operator.as_deref(), LIST_MAX)
             .await?,
         suspense: match city {
-            true => app.store.suspense_list(ROWS).await?,
+            true => app.store.suspense_list(false, ROWS).await?,
+            false => Vec::new(),
+        },
+        settled: match city {
+            true => app.store.suspense_list(true, SETTLED_ROWS).await?,
             false => Vec::new(),
         },
         refunds: match city {
@@ -244,9 +251,43 @@ fn refunds_view(rows: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
     }
 }
 
-fn suspense_view(rows: Vec<SuspendedNotice>, tz: Tz, lang: Lang) -> impl IntoView {
-    let now = App::now();
+fn suspense_view(
+    rows: Vec<SuspendedNotice>,
+    settled: Vec<SuspendedNotice>,
+    tz: Tz,
+    lang: Lang,
+) -> impl IntoView {
     let empty = rows.is_empty();
+    let table = move |rows: Vec<SuspendedNotice>| {
+        let row = move |row| suspense_row(row, tz, lang);
+        view! {
+            <div class="scroll"><table class="grid"><tbody>{rows.into_iter().map(row).collect_view()}</tbody></table></div>
+        }
+    };
+    let settled = (!settled.is_empty()).then(|| {
+        view! {
+            <details>
+                <summary>{lang.t("Vừa trả lại", "Given back lately")}</summary>
+                {table(settled)}
+            </details>
+        }
+    });
+    view! {
+        <section class="card">
+            <h2>{lang.t("Tiền chưa có chủ", "Money without an owner")}</h2>
+            <p class="note">{lang.t(
+                "Đã vào tài khoản nhưng không khớp khoản nào. Biết của ai thì tự trả lại; còn lại chờ nhân viên.",
+                "It arrived but pays for nothing. Where the payer is known it goes back by itself; the rest waits for you.",
+            )}</p>
+            {empty.then(|| view! { <p class="empty">{lang.t("Không có.", "None.")}</p> })}
+            {table(rows)}
+            {settled}
+        </section>
+    }
+}
+
+fn suspense_row(row: SuspendedNotice, tz: Tz, lang: Lang) -> impl IntoView {
+    let now = App::now();
     let why = move |outcome: &str| match outcome {
         "amount_differs" => lang.t("sai số tiền", "another amount"),
         "unknown_reference" => lang.t("không rõ nội dung", "unknown reference"),
@@ -269,31 +310,18 @@ fn suspense_view(rows: Vec<SuspendedNotice>, tz: Tz, lang: Lang) -> impl IntoVie
         .into_any(),
         None => ().into_any(),
     };
-    let row = move |row: SuspendedNotice| {
-        let amount = match row.currency.as_str() {
-            "VND" => Vnd::new(row.amount_vnd).to_string(),
-            other => format!("{} {other}", row.amount_vnd),
-        };
-        let action = action(&row);
-        view! {
-            <tr>
-                <td>{clock(row.paid_at, tz, now)}</td>
-                <td>{gateway_name(&row.gateway)} " " <code>{row.bank_ref}</code></td>
-                <td>{why(&row.outcome)}</td>
-                <td class="amount">{amount}</td>
-                <td>{action}</td>
-            </tr>
-        }
+    let amount = match row.currency.as_str() {
+        "VND" => Vnd::new(row.amount_vnd).to_string(),
+        other => format!("{} {other}", row.amount_vnd),
     };
+    let action = action(&row);
     view! {
-        <section class="card">
-            <h2>{lang.t("Tiền chưa có chủ", "Money without an owner")}</h2>
-            <p class="note">{lang.t(
-                "Đã vào tài khoản nhưng không khớp khoản nào. Biết của ai thì tự trả lại; còn lại chờ nhân viên.",
-                "It arrived but pays for nothing. Where the payer is known it goes back by itself; the rest waits for you.",
-            )}</p>
-            {empty.then(|| view! { <p class="empty">{lang.t("Không có.", "None.")}</p> })}
-            <div class="scroll"><table class="grid"><tbody>{rows.into_iter().map(row).collect_view()}</tbody></table></div>
-        </section>
+        <tr>
+            <td>{clock(row.paid_at, tz, now)}</td>
+            <td>{gateway_name(&row.gateway)} " " <code>{row.bank_ref}</code></td>
+            <td>{why(&row.outcome)}</td>
+            <td class="amount">{amount}</td>
+            <td>{action}</td>
+        </tr>
     }
 }

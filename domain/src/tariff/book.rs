@@ -101,6 +101,9 @@ impl<'a> TariffBook<'a> {
         let off = Vnd::ZERO
             .checked_sub(deducted)
             .ok_or(QuoteError::Overflow)?;
+        if deducted == Vnd::ZERO {
+            return Ok(quote);
+        }
         let (text, text_en) = text::paid(deducted);
         quote.lines.push(QuoteLine {
             from,
