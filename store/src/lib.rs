@@ -30,6 +30,7 @@ pub mod refund;
 pub mod report;
 pub mod session;
 pub mod session_change;
+pub mod session_stop;
 pub mod settlement;
 pub mod staff;
 mod stay;

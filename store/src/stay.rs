@@ -9,7 +9,7 @@ use domain::id::BayId;
 use domain::stay::{BayTrack, Stay, StayChange, apply};
 use sqlx::{FromRow, PgConnection};
 
-use crate::StoreError;
+use crate::{Store, StoreError};
 
 #[derive(FromRow)]
 pub(crate) struct StateRow {
@@ -32,6 +32,30 @@ impl StateRow {
             last: Some(last),
             since: Some(self.since),
         }
+    }
+}
+
+impl Store {
+    /// The sensor's record of a bay between two instants: the vehicles' stays, oldest first.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn bay_stays(
+        &self,
+        bay: BayId,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<(Timestamp, Option<Timestamp>)>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT started_at, ended_at FROM stay
+             WHERE bay_id = $1 AND started_at < $3 AND coalesce(ended_at, $3) > $2
+             ORDER BY started_at LIMIT 100",
+        )
+        .bind(bay.0)
+        .bind(from)
+        .bind(to)
+        .fetch_all(&self.pool)
+        .await?)
     }
 }
 

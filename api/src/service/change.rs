@@ -14,7 +14,8 @@ use store::idempotency::Intent;
 use store::place::BayPlace;
 use store::purchase::Purchase;
 use store::session::Session;
-use store::session_change::{Extended, NewExtension, Stop, StopMoney, Stopped};
+use store::session_change::{Extended, NewExtension};
+use store::session_stop::{Stop, StopMoney, Stopped};
 use tokio::sync::watch;
 use uuid::Uuid;
 

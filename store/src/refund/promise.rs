@@ -1,0 +1,260 @@
+//! Money is promised back, in the transaction that finds it due.
+
+use chrono_tz::Tz;
+use domain::Timestamp;
+use domain::id::{AccountId, PaymentId, RefundId, TransferId};
+use domain::ledger::Transfer;
+use domain::money::Vnd;
+use domain::payment::reference;
+use domain::purchase::Shares;
+use domain::refund::{RefundGround, RefundStatus};
+use sqlx::{FromRow, PgConnection};
+use uuid::Uuid;
+
+use super::NewRefund;
+use crate::audit::{Audit, audit_insert};
+use crate::ledger::transfers_insert;
+use crate::outbox::{OutboxKind, outbox_insert};
+use crate::payment::WALLET;
+use crate::{Store, StoreError, corrupt};
+
+/// Of a payment that is to go back: whose money it became.
+#[derive(FromRow)]
+struct Origin {
+    credit_id: i32,
+    debit_id: i32,
+    amount_vnd: i64,
+    vat_bp: i16,
+    city_share_bp: i16,
+    lot_id: i32,
+    timezone: String,
+    refunded_vnd: i64,
+}
+
+impl Store {
+    /// Promises refunds: each leaves the accounts that had the money, and waits for its gateway.
+    /// Out of a wallet it goes back into it at once.
+    pub(crate) async fn refunds_insert(
+        &self,
+        tx: &mut PgConnection,
+        refunds: &[NewRefund],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        for new in refunds {
+            self.refund_insert(tx, new, "system", now).await?;
+        }
+        Ok(())
+    }
+
+    async fn refund_insert(
+        &self,
+        tx: &mut PgConnection,
+        new: &NewRefund,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        // Of two refunds of the same money the second counts what the first took.
+        sqlx::query("SELECT FROM bank_notice WHERE gateway = $1 AND bank_ref = $2 FOR UPDATE")
+            .bind(&new.gateway)
+            .bind(&new.bank_ref)
+            .execute(&mut *tx)
+            .await?;
+        let origin = match new.payment {
+            Some(payment) => Some(origin(tx, payment).await?),
+            None => None,
+        };
+        let way = self.accounts.id(tx, "refund").await?;
+        let mut transfers = Vec::new();
+        let mut moved = |debit: AccountId, credit: AccountId, amount: Vnd| {
+            if amount > Vnd::ZERO {
+                transfers.push(Transfer {
+                    payment: new.payment,
+                    refund: Some(new.id),
+                    ..Transfer::single(TransferId(Uuid::now_v7()), debit, credit, amount, now)
+                });
+            }
+        };
+        match &origin {
+            None => moved(self.accounts.id(tx, "suspense").await?, way, new.amount_vnd),
+            Some(origin) => {
+                let left = Vnd::new(origin.amount_vnd - origin.refunded_vnd);
+                let after = left
+                    .checked_sub(new.amount_vnd)
+                    .filter(|after| *after >= Vnd::ZERO)
+                    .ok_or_else(|| StoreError::Constraint("refund_within_money".to_owned()))?;
+                let parts = Shares::given_back(
+                    left,
+                    after,
+                    origin.vat_bp.unsigned_abs(),
+                    origin.city_share_bp.unsigned_abs(),
+                );
+                moved(AccountId(origin.credit_id), way, parts.operator_vnd);
+                moved(self.accounts.id(tx, "vat").await?, way, parts.vat_vnd);
+                moved(self.accounts.id(tx, "city").await?, way, parts.city_vnd);
+            }
+        }
+        let to_wallet = origin
+            .as_ref()
+            .filter(|_| new.gateway == WALLET)
+            .map(|origin| AccountId(origin.debit_id));
+        if let Some(wallet) = to_wallet {
+            moved(way, wallet, new.amount_vnd);
+        }
+        let day = origin
+            .as_ref()
+            .map(|origin| local_day(origin, now))
+            .transpose()?;
+        sqlx::query(
+            "INSERT INTO refund (refund_id, gateway, bank_ref, payment_id, reference, amount_vnd,
+                                 ground, status, gateway_ref, lot_id, day, created_at, done_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+        )
+        .bind(new.id.0)
+        .bind(&new.gateway)
+        .bind(&new.bank_ref)
+        .bind(new.payment.map(|id| id.0))
+        .bind(reference(new.id.0))
+        .bind(new.amount_vnd.get())
+        .bind(new.ground.code())
+        .bind(match to_wallet {
+            Some(_) => RefundStatus::Done.code(),
+            None => RefundStatus::Pending.code(),
+        })
+        .bind(to_wallet.map(|_| new.id.0.to_string()))
+        .bind(origin.as_ref().map(|origin| origin.lot_id))
+        .bind(day)
+        .bind(now)
+        .bind(to_wallet.map(|_| now))
+        .execute(&mut *tx)
+        .await?;
+        transfers_insert(tx, &transfers, now).await?;
+        if to_wallet.is_none() {
+            outbox_insert(tx, OutboxKind::Refund, &[new.id.0], now, now).await?;
+        }
+        let whole = origin
+            .as_ref()
+            .is_some_and(|o| o.refunded_vnd + new.amount_vnd.get() == o.amount_vnd);
+        if whole {
+            sqlx::query("UPDATE payment SET status = 'refunded' WHERE payment_id = $1")
+                .bind(new.payment.map(|id| id.0))
+                .execute(&mut *tx)
+                .await?;
+        }
+        let audit = Audit {
+            payment: new.payment,
+            refund: Some(new.id),
+            detail: serde_json::json!({
+                "amount_vnd": new.amount_vnd, "ground": new.ground, "gateway": new.gateway,
+                "bank_ref": new.bank_ref,
+            }),
+            ..Audit::new(actor, "refund.promise")
+        };
+        audit_insert(tx, &audit, now).await
+    }
+
+    /// Gives back some of a posted payment, on the word of `actor`.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where no money is known to have posted it;
+    /// [`StoreError::Constraint`] `refund_within_money` where less is left of it.
+    pub(crate) async fn payment_refund(
+        &self,
+        tx: &mut PgConnection,
+        payment: PaymentId,
+        amount_vnd: Vnd,
+        ground: RefundGround,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<RefundId, StoreError> {
+        let money: Option<(String, String)> = sqlx::query_as(
+            "SELECT gateway, bank_ref FROM bank_notice
+             WHERE payment_id = $1 AND outcome = 'posted'",
+        )
+        .bind(payment.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let (gateway, bank_ref) = money.ok_or(StoreError::NotFound("payment"))?;
+        let new = NewRefund {
+            id: RefundId(Uuid::now_v7()),
+            gateway,
+            bank_ref,
+            payment: Some(payment),
+            amount_vnd,
+            ground,
+        };
+        self.refund_insert(tx, &new, actor, now).await?;
+        Ok(new.id)
+    }
+
+    /// Gives back money that lies in suspense, on the word of `actor`. Asking again gives the
+    /// refund that there is.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where no such money is held.
+    pub async fn suspense_refund(
+        &self,
+        gateway: &str,
+        bank_ref: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<RefundId, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let held: Option<i64> = sqlx::query_scalar(
+            "SELECT amount_vnd FROM bank_notice
+             WHERE gateway = $1 AND bank_ref = $2 AND outcome <> 'posted' AND currency = 'VND'
+                AND amount_vnd > 0 FOR UPDATE",
+        )
+        .bind(gateway)
+        .bind(bank_ref)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let amount = held.ok_or(StoreError::NotFound("held money"))?;
+        let there: Option<Uuid> = sqlx::query_scalar(
+            "SELECT refund_id FROM refund WHERE gateway = $1 AND bank_ref = $2 LIMIT 1",
+        )
+        .bind(gateway)
+        .bind(bank_ref)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(id) = there {
+            return Ok(RefundId(id));
+        }
+        let new = NewRefund {
+            id: RefundId(Uuid::now_v7()),
+            gateway: gateway.to_owned(),
+            bank_ref: bank_ref.to_owned(),
+            payment: None,
+            amount_vnd: Vnd::new(amount),
+            ground: RefundGround::Staff,
+        };
+        self.refund_insert(&mut tx, &new, actor, now).await?;
+        tx.commit().await?;
+        Ok(new.id)
+    }
+}
+
+async fn origin(tx: &mut PgConnection, payment: PaymentId) -> Result<Origin, StoreError> {
+    let found: Option<Origin> = sqlx::query_as(
+        "SELECT transfer.credit_id, transfer.debit_id, payment.amount_vnd, vat_bp, city_share_bp,
+                receipt.lot_id, timezone,
+                refunded_vnd(payment.payment_id)
+         FROM payment JOIN purchase USING (purchase_id) JOIN receipt USING (payment_id)
+              JOIN transfer ON transfer.payment_id = payment.payment_id AND transfer.kind = 'post'
+              JOIN lot ON lot.lot_id = receipt.lot_id
+              JOIN operator ON operator.operator_id = receipt.operator_id
+              JOIN city USING (city_id)
+         WHERE payment.payment_id = $1",
+    )
+    .bind(payment.0)
+    .fetch_optional(tx)
+    .await?;
+    found.ok_or(StoreError::NotFound("payment"))
+}
+
+fn local_day(origin: &Origin, now: Timestamp) -> Result<chrono::NaiveDate, StoreError> {
+    let timezone: Tz = origin
+        .timezone
+        .parse()
+        .map_err(|why| corrupt("time zone", why))?;
+    Ok(now.with_timezone(&timezone).date_naive())
+}
