@@ -15,7 +15,7 @@ use crate::extract::Path;
 use crate::gateway::{Distrust, Gateway, Taken, Webhook, Word, vietqr};
 use crate::limit::MAX_BULK_ITEMS;
 use crate::service::outbox::fail;
-use crate::service::payment::settle;
+use crate::service::settlement::settle;
 
 /// A bank's message.
 #[derive(Deserialize, ToSchema)]

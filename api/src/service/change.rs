@@ -19,8 +19,9 @@ use store::session_stop::{Stop, StopMoney, Stopped};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::payment::{pay_from_wallet, show};
+use super::payment::pay_from_wallet;
 use super::session::{self, Priced, tariff_of};
+use super::settlement::show;
 use crate::secret::sha256;
 use crate::{ApiError, App};
 

@@ -9,5 +9,7 @@ pub mod pass;
 pub mod payment;
 pub mod report;
 pub mod session;
+pub mod session_cookie;
+pub mod settlement;
 pub mod staff;
 pub mod wallet;

@@ -16,7 +16,8 @@ use store::outbox::{OutboxItem, OutboxKind};
 use store::payment::Payment;
 use tokio::sync::watch;
 
-use super::payment::{order_again, pay_from_wallet, settle};
+use super::payment::{order_again, pay_from_wallet};
+use super::settlement::settle;
 use crate::gateway::wallet;
 use crate::gateway::{Ask, Asked, Call, Gateway, Order, RefundOrder, Refunded, Reply, Standing};
 use crate::live::PaymentChange;

@@ -1,12 +1,11 @@
-//! Payments: asking for money, and taking a gateway's word for it.
+//! Payments: asking for money.
 
 use std::collections::HashMap;
 
 use axum::http::HeaderMap;
 use chrono::TimeDelta;
 use domain::Timestamp;
-use domain::board::PaidTime;
-use domain::id::{PassId, PaymentId, PurchaseId, SessionId};
+use domain::id::{PassId, PaymentId, PurchaseId};
 use domain::money::Vnd;
 use domain::payment::{BankNotice, PaymentStatus, reference};
 use domain::session::PAYMENT_WINDOW;
@@ -14,14 +13,13 @@ use store::idempotency::Intent;
 use store::payment::{NewPayment, PaidFrom, Payment, Requested};
 use store::place::BayPlace;
 use store::session::Session;
-use store::settlement::{NoticeOutcome, Posted};
 use store::wallet::Wallet;
 use uuid::Uuid;
 
 use crate::gateway::{Ask, Gateway, Order, vietqr, wallet};
-use crate::live::PaymentChange;
 use crate::secret::sha256;
-use crate::service::{outbox, session};
+use crate::service::settlement::settle;
+use crate::service::{outbox, session_cookie};
 use crate::{ApiError, App};
 
 /// What is to be paid for.
@@ -344,78 +342,13 @@ pub async fn find(app: &App, id: PaymentId, token: &str) -> Result<Payment, ApiE
 /// # Errors
 /// [`ApiError::Unauthorized`] where it does not, whether or not the payment exists.
 pub async fn find_held(app: &App, id: PaymentId, headers: &HeaderMap) -> Result<Payment, ApiError> {
-    for (_, token) in session::held(headers) {
+    for (_, token) in session_cookie::held(headers) {
         match find(app, id, &token).await {
             Err(ApiError::Unauthorized) => {}
             other => return other,
         }
     }
     Err(ApiError::Unauthorized)
-}
-
-/// Takes notices whose signature has been checked: posts what they pay for, tells the board and
-/// whoever waits for the payment. Goes on to its end though whoever told it hangs up.
-///
-/// # Errors
-/// Where the database fails; then nothing is taken and the gateway should say it again.
-pub async fn settle(
-    app: &App,
-    gateway: &'static str,
-    notices: Vec<BankNotice>,
-    now: Timestamp,
-) -> Result<Vec<NoticeOutcome>, ApiError> {
-    let task = tokio::spawn(settle_all(app.clone(), gateway, notices, now));
-    task.await.map_err(|_| ApiError::Internal)?
-}
-
-async fn settle_all(
-    app: App,
-    gateway: &'static str,
-    notices: Vec<BankNotice>,
-    now: Timestamp,
-) -> Result<Vec<NoticeOutcome>, ApiError> {
-    let outcomes = app.store.payment_settle(gateway, &notices, now).await?;
-    for outcome in &outcomes {
-        let label = match outcome {
-            NoticeOutcome::Posted(posted) => {
-                announce(&app, posted, now).await;
-                "posted"
-            }
-            NoticeOutcome::Repeated => "repeated",
-            NoticeOutcome::Suspended(reason) => reason.code(),
-        };
-        metrics::counter!("clearbay_bank_notices_total", "gateway" => gateway, "outcome" => label)
-            .increment(1);
-    }
-    Ok(outcomes)
-}
-
-/// Tells the board and whoever waits.
-async fn announce(app: &App, posted: &Posted, now: Timestamp) {
-    if let Some(parking) = &posted.parking {
-        let time = (parking.bay, parking.starts_at, parking.ends_at);
-        show(app, parking.session, time, now).await;
-    }
-    app.live.payment(PaymentChange {
-        id: posted.payment,
-        status: PaymentStatus::Posted,
-        receipt: posted.receipt,
-    });
-}
-
-/// Shows a session's time on the board.
-pub(crate) async fn show(
-    app: &App,
-    session: SessionId,
-    (bay, from, until): (domain::id::BayId, Timestamp, Timestamp),
-    now: Timestamp,
-) {
-    let paid = PaidTime {
-        session,
-        from,
-        until,
-    };
-    app.live.pay(bay, paid, now).await;
 }
 
 /// How long a top-up waits for its money.

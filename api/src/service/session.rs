@@ -1,6 +1,5 @@
 //! Quotes and sessions.
 
-use axum::http::HeaderMap;
 use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::board::EARLY_PAYMENT;
@@ -16,49 +15,10 @@ use store::session::{NewSession, Session};
 use store::wallet::Wallet;
 use uuid::Uuid;
 
-use super::payment::{Due, Means, request, show};
-use crate::extract::cookies;
+use super::payment::{Due, Means, request};
+use super::settlement::show;
 use crate::secret::sha256;
 use crate::{ApiError, App};
-
-/// How the cookies begin in which a browser keeps the tokens of its sessions, one each, so that a
-/// second session does not lock the driver out of the first. The session's id follows.
-pub const COOKIE: &str = "clearbay_session_";
-
-/// How long a browser keeps a session's token, in seconds: two days.
-const COOKIE_AGE_S: u32 = 172_800;
-
-/// How many sessions a browser is believed to hold.
-const COOKIES_MAX: usize = 20;
-
-/// The cookie by which a browser keeps a session's token.
-pub fn set_cookie(app: &App, id: SessionId, token: &str) -> String {
-    let secure = if app.public_url.starts_with("https:") {
-        "; Secure"
-    } else {
-        ""
-    };
-    format!(
-        "{COOKIE}{}={token}; Path=/; Max-Age={COOKIE_AGE_S}; HttpOnly; SameSite=Lax{secure}",
-        id.0.simple()
-    )
-}
-
-/// The sessions whose tokens a browser holds, with the tokens, not yet checked.
-pub fn held(headers: &HeaderMap) -> Vec<(SessionId, String)> {
-    cookies(headers, COOKIE)
-        .filter_map(|(id, token)| Some((id.parse().ok()?, token.to_owned())))
-        .take(COOKIES_MAX)
-        .collect()
-}
-
-/// The token of a session that a browser holds.
-pub fn held_token(headers: &HeaderMap, id: SessionId) -> Option<String> {
-    held(headers)
-        .into_iter()
-        .find(|(held, _)| *held == id)
-        .map(|(_, token)| token)
-}
 
 /// How far a phone's note of a start may lie from the time in its key, and ahead of our clock.
 const KEY_TOLERANCE: TimeDelta = TimeDelta::minutes(5);

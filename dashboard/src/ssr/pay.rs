@@ -1,6 +1,6 @@
 //! Paying for a bay: the form behind the sticker's QR code.
 
-use api::service::{payment, session};
+use api::service::{payment, session, session_cookie};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -80,7 +80,7 @@ pub(crate) async fn submit(
 ) -> Response {
     match open(&app, &code, &filled, &headers).await {
         Ok((session, token, to)) => {
-            let cookie = session::set_cookie(&app, session, &token);
+            let cookie = session_cookie::set_cookie(&app, session, &token);
             ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
         }
         Err(ApiError::WrongBay { meant, likelier }) => {
@@ -146,7 +146,7 @@ async fn there_already(
     headers: &HeaderMap,
     now: Timestamp,
 ) -> Result<Option<(Session, String)>, ApiError> {
-    for (id, token) in session::held(headers) {
+    for (id, token) in session_cookie::held(headers) {
         if !app.secrets.session_token_matches(id, &token) {
             continue;
         }

@@ -1,7 +1,7 @@
 //! `/s/{id}`: a driver's session: how long it runs, more time, the end, the right plate and bay.
 
 use api::service::session::Priced;
-use api::service::{change, payment, session};
+use api::service::{change, payment, session, session_cookie};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode};
@@ -88,7 +88,7 @@ async fn show(
 
 async fn load(app: &App, id: &str, headers: &HeaderMap) -> Result<Session, ApiError> {
     let id: SessionId = id.parse().map_err(|_| ApiError::NotFound("session"))?;
-    let token = session::held_token(headers, id).ok_or(ApiError::Unauthorized)?;
+    let token = session_cookie::held_token(headers, id).ok_or(ApiError::Unauthorized)?;
     session::find(app, id, &token).await
 }
 

@@ -10,7 +10,7 @@ use api::gateway::vietqr;
 use api::limit::Limits;
 use api::service::payment::{Due, Means};
 use api::service::session::SessionRequest;
-use api::service::{payment, session};
+use api::service::{payment, session, settlement};
 use api::{App, Gateways, LiveBoard, Secrets};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::payment::BankNotice;
@@ -208,7 +208,7 @@ async fn pay(app: &App, driver: &Driver) -> anyhow::Result<()> {
         currency: "VND".to_owned(),
         paid_at: now,
     };
-    let outcomes = payment::settle(app, vietqr::CODE, vec![notice], now).await?;
+    let outcomes = settlement::settle(app, vietqr::CODE, vec![notice], now).await?;
     let outcome = outcomes.first().context("no outcome")?;
     anyhow::ensure!(matches!(outcome, NoticeOutcome::Posted(_)), "{outcome:?}");
     Ok(())
