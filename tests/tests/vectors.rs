@@ -7,20 +7,14 @@ use ingest::Reason;
 use ingest::decoder::{Reading, decode};
 use serde_json::Value;
 
-fn vectors(kind: &str) -> Vec<Value> {
-    let Some(all) = tests::shared("vectors/sensors.json") else {
-        return Vec::new();
-    };
+/// The vectors of that kind; `None` where the folder is missing, which has been said then.
+fn vectors(kind: &str) -> Option<Vec<Value>> {
+    let all = tests::shared("vectors/sensors.json")?;
     let all: Value = serde_json::from_slice(&all).unwrap();
     // The distance sensor is not spoken: what it means depends on how it is mounted.
     let spoken = |vector: &&Value| vector["vendor"] != "milesight";
-    all[kind]
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(spoken)
-        .cloned()
-        .collect()
+    let of_kind = all[kind].as_array().unwrap().iter();
+    Some(of_kind.filter(spoken).cloned().collect())
 }
 
 fn decoded(vector: &Value) -> Result<Reading, ingest::Refusal> {
@@ -40,7 +34,9 @@ fn decoded(vector: &Value) -> Result<Reading, ingest::Refusal> {
 
 #[test]
 fn every_known_payload_decodes_to_its_facts() {
-    let vectors = vectors("uplinks");
+    let Some(vectors) = vectors("uplinks") else {
+        return;
+    };
     assert_eq!(vectors.len(), 8);
     for vector in vectors {
         let reading = decoded(&vector).unwrap_or_else(|refusal| panic!("{vector}: {refusal}"));
@@ -88,7 +84,9 @@ fn every_known_payload_decodes_to_its_facts() {
 
 #[test]
 fn every_malformed_payload_is_refused_with_its_own_reason() {
-    let vectors = vectors("malformed");
+    let Some(vectors) = vectors("malformed") else {
+        return;
+    };
     assert_eq!(vectors.len(), 4);
     for vector in vectors {
         let refusal = decoded(&vector).expect_err(&vector.to_string());
