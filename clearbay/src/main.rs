@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 mod command;
+mod out;
 mod shutdown;
 
 /// Cashless parking for a city: live bays, prices that explain themselves, open revenue.

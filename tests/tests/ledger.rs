@@ -331,3 +331,20 @@ async fn the_check_names_each_break() {
         assert!(check(database).0, "{repair}");
     }
 }
+
+/// `clearbay ledger balances | head -1`.
+#[tokio::test]
+async fn whoever_has_read_enough_is_no_error() {
+    let database = TestDatabase::create().await;
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let done = Command::new(provided("CLEARBAY_TEST_BIN"))
+        .args(["ledger", "balances"])
+        .env("DATABASE_URL", &database.url)
+        .stdout(writer)
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert_eq!(done.status.code(), Some(141), "{told}");
+    assert!(!told.contains("panicked"), "{told}");
+}

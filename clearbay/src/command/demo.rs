@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use super::Database;
 use super::serve::{ServeOptions, Service, listen, recorder, serve};
+use crate::out::out;
 use crate::shutdown;
 
 /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
@@ -85,7 +86,7 @@ impl Demo {
             Gateways::from_env(|name| known.get(name).cloned().or_else(|| at(providers, name)))
                 .map_err(|missing| anyhow::anyhow!(missing))?;
         let simulator = self.simulator(address, providers, &mqtt_url, &state_file, &known)?;
-        println!(
+        out!(
             "{}",
             welcome(address, &mqtt_url, &operators, &known, &self.example_bay()?)
         );
@@ -109,7 +110,7 @@ impl Demo {
         let place = simulator::city::hanoi(self.bays)?;
         let there = store.city_bay_count(&place.city.code).await?;
         if there == 0 {
-            println!(
+            out!(
                 "Building a city of {} lots and {} bays ...",
                 place.lots.len(),
                 self.bays

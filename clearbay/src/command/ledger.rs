@@ -8,6 +8,7 @@ use store::Store;
 use uuid::Uuid;
 
 use super::Database;
+use crate::out::out;
 
 /// Look into the books, and prove that they are right.
 #[derive(Debug, clap::Subcommand)]
@@ -69,7 +70,7 @@ impl Check {
     async fn run(self) -> anyhow::Result<()> {
         let store = self.database.open().await?;
         let [transfers, payments, receipts, refunds] = store.ledger_size().await?;
-        println!(
+        out!(
             "Checking {transfers} transfers, {payments} payments, {receipts} receipts and {refunds} refunds ..."
         );
         let balances = store.ledger_balances().await?;
@@ -86,14 +87,14 @@ impl Check {
         }
         store.close().await;
         for broken in &breaks {
-            println!("BREAK  {broken}");
+            out!("BREAK  {broken}");
         }
         anyhow::ensure!(
             breaks.is_empty(),
             "the books are not right: {} breaks",
             breaks.len()
         );
-        println!("The books are right: {debits} đồng of debits and of credits.");
+        out!("The books are right: {debits} đồng of debits and of credits.");
         Ok(())
     }
 }
@@ -111,12 +112,15 @@ async fn show(store: &Store) -> anyhow::Result<()> {
     let balances = store.ledger_balances().await?;
     let width = balances.iter().map(|row| row.code.len()).max().unwrap_or(8);
     let money = |amount: i64| Vnd::new(amount).grouped('.');
-    println!(
+    out!(
         "{:width$}  {:>18}  {:>18}  {:>18}",
-        "account", "debits", "credits", "balance"
+        "account",
+        "debits",
+        "credits",
+        "balance"
     );
     for row in balances {
-        println!(
+        out!(
             "{:width$}  {:>18}  {:>18}  {:>18}",
             row.code,
             money(row.debits_vnd),
@@ -124,9 +128,7 @@ async fn show(store: &Store) -> anyhow::Result<()> {
             money(row.credits_vnd - row.debits_vnd)
         );
     }
-    println!(
-        "Amounts in đồng; a balance is credits less debits: what is owed to the account's owner."
-    );
+    out!("Amounts in đồng; a balance is credits less debits: what is owed to the account's owner.");
     Ok(())
 }
 
@@ -148,7 +150,7 @@ impl NewTransfer {
         let id = TransferId(Uuid::now_v7());
         let transfer = Transfer::single(id, debit, credit, Vnd::new(self.amount), now);
         store.ledger_correct(&transfer, &self.note, now).await?;
-        println!("Recorded transfer {id}.");
+        out!("Recorded transfer {id}.");
         store.close().await;
         Ok(())
     }

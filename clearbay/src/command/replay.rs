@@ -10,6 +10,7 @@ use simulator::replay::{Recording, Speed};
 use store::Store;
 
 use super::{Broker, Database};
+use crate::out::out;
 use crate::shutdown;
 
 /// Send recorded occupancy through the broker and account for every row.
@@ -51,7 +52,7 @@ impl Birmingham {
         let store = self.database.open().await?;
         let (_stop, mut shutdown) = shutdown::on_signal()?;
         let place = recording.place();
-        println!(
+        out!(
             "Registering {} car parks with {} places ...",
             place.lots.len(),
             place.lots.iter().map(|lot| lot.bays.len()).sum::<usize>()
@@ -63,12 +64,12 @@ impl Birmingham {
             .context(
                 "the recording could not be sent whole; start it again, repetition is harmless",
             )?;
-        println!("Sent {sent} messages. Waiting for ingest to take them ...");
+        out!("Sent {sent} messages. Waiting for ingest to take them ...");
         tokio::select! {
             () = shutdown::told(&mut shutdown) => anyhow::bail!("stopped before ingest had taken all"),
             done = settled(&store, &recording) => done?,
         }
-        println!("\n{}", recording.table());
+        out!("\n{}", recording.table());
         store.close().await;
         Ok(())
     }

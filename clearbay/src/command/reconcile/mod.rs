@@ -10,6 +10,7 @@ use domain::Timestamp;
 use domain::reconcile::{Booked, StatementRow, reconcile};
 
 use super::Database;
+use crate::out::out;
 use columns::{Provider, Told};
 use report::Report;
 use statement::Statement;
@@ -111,9 +112,9 @@ impl Reconcile {
             other_days: other_days.as_deref().unwrap_or_default(),
         };
         if self.json {
-            println!("{}", serde_json::to_string_pretty(&report.json())?);
+            out!("{}", serde_json::to_string_pretty(&report.json())?);
         } else {
-            print!("{}", report.text(self.all));
+            out!("{}", report.text(self.all).trim_end());
         }
         Ok(if report.agrees() {
             ExitCode::SUCCESS

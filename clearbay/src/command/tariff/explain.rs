@@ -12,6 +12,7 @@ use store::Store;
 
 use super::table::{Total, table};
 use super::time;
+use crate::out::out;
 
 const EXAMPLES: &str = "\
 Times are the city's local time, such as 2026-11-23T08:00, or have an offset.
@@ -67,7 +68,7 @@ struct Source {
 impl Explain {
     pub(super) async fn run(self) -> anyhow::Result<()> {
         let source = self.source().await?;
-        print!("{}", self.explain(&source)?);
+        out!("{}", self.explain(&source)?.trim_end());
         Ok(())
     }
 

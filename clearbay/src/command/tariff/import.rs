@@ -9,6 +9,7 @@ use store::StoreError;
 use store::tariff::{Change, NewVersion};
 
 use super::super::Database;
+use crate::out::out;
 
 const RULES: &str = "\
 A file is imported whole or not at all. Every mistake in it is told with its line and the reason.
@@ -68,7 +69,7 @@ impl Import {
         store.close().await;
         for (entry, change) in file.entries.iter().zip(&import.versions) {
             match change {
-                Ok(change) => println!("{:<9}  {}", word(*change), title(&file, entry)),
+                Ok(change) => out!("{:<9}  {}", word(*change), title(&file, entry)),
                 Err(refusal) => {
                     eprintln!("{name}:{}: {}: {refusal}", entry.line, title(&file, entry))
                 }
@@ -76,9 +77,10 @@ impl Import {
         }
         for version in &import.withdrawn {
             let from = super::time::local(version.effective_from, file.timezone);
-            println!(
+            out!(
                 "withdrawn  zone {}, {} from {from}",
-                version.zone, version.class
+                version.zone,
+                version.class
             );
         }
         let refused = import
@@ -92,7 +94,7 @@ impl Import {
             import.versions.len()
         );
         if self.dry_run {
-            println!("Nothing was changed (--dry-run).");
+            out!("Nothing was changed (--dry-run).");
         }
         Ok(())
     }
