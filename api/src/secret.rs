@@ -6,6 +6,7 @@ use domain::id::{PassId, SessionId, WalletId};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use uuid::Uuid;
 
 type HmacSha256 = Hmac<Sha256>;
 
@@ -49,10 +50,7 @@ pub fn equal(a: &[u8], b: &[u8]) -> bool {
 impl Secrets {
     /// The token of a session: the only key to it. Derived, so that it is stored nowhere.
     pub fn session_token(&self, id: SessionId) -> String {
-        URL_SAFE_NO_PAD.encode(hmac_sha256(
-            &self.session_key,
-            &[b"session", id.0.as_bytes()],
-        ))
+        self.token(b"session", id.0)
     }
 
     /// Whether `token` is the session's.
@@ -62,10 +60,7 @@ impl Secrets {
 
     /// The token of a wallet: whoever holds it may spend what is in it.
     pub fn wallet_token(&self, id: WalletId) -> String {
-        URL_SAFE_NO_PAD.encode(hmac_sha256(
-            &self.session_key,
-            &[b"wallet", id.0.as_bytes()],
-        ))
+        self.token(b"wallet", id.0)
     }
 
     /// Whether `token` is the wallet's.
@@ -75,12 +70,17 @@ impl Secrets {
 
     /// The token of a pass, for whoever buys it.
     pub fn pass_token(&self, id: PassId) -> String {
-        URL_SAFE_NO_PAD.encode(hmac_sha256(&self.session_key, &[b"pass", id.0.as_bytes()]))
+        self.token(b"pass", id.0)
     }
 
     /// Whether `token` is the pass's.
     pub fn pass_token_matches(&self, id: PassId, token: &str) -> bool {
         equal(self.pass_token(id).as_bytes(), token.as_bytes())
+    }
+
+    /// The kind is signed as well, so that no token opens a thing of another kind.
+    fn token(&self, kind: &[u8], id: Uuid) -> String {
+        URL_SAFE_NO_PAD.encode(hmac_sha256(&self.session_key, &[kind, id.as_bytes()]))
     }
 
     /// Whether `token` is the terminals'.

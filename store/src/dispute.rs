@@ -182,7 +182,7 @@ impl Store {
         if status != DisputeStatus::Open.code() {
             return Ok(None);
         }
-        let actor = format!("staff:{}", staff.login);
+        let actor = staff.actor();
         let (status, refund): (DisputeStatus, Option<RefundId>) = match decision {
             Decision::Refuse => (DisputeStatus::Refused, None),
             Decision::Refund(amount) => {

@@ -13,9 +13,9 @@ use crate::place::class;
 use crate::staff::Staff;
 use crate::{Store, StoreError, corrupt, storable, without_nul};
 
-/// An exemption to be granted.
+/// Who parks for nothing, where, when and why.
 #[derive(Clone, Debug)]
-pub struct NewExemption {
+pub struct Exemption {
     /// Its identity.
     pub id: ExemptionId,
     /// The code of the zone in which it counts; `None` is all.
@@ -34,25 +34,11 @@ pub struct NewExemption {
     pub ends_at: Timestamp,
 }
 
-/// An exemption as it is kept.
+/// An exemption that was granted.
 #[derive(Clone, Debug)]
-pub struct Exemption {
-    /// Its identity.
-    pub id: ExemptionId,
-    /// The code of the zone in which it counts; `None` is all.
-    pub zone: Option<String>,
-    /// For which vehicle.
-    pub plate: Plate,
-    /// Of which class.
-    pub class: VehicleClass,
-    /// The code of its ground.
-    pub ground: String,
-    /// By which document it was proved.
-    pub document: String,
-    /// From when.
-    pub starts_at: Timestamp,
-    /// Until when.
-    pub ends_at: Timestamp,
+pub struct GrantedExemption {
+    /// What was granted.
+    pub exemption: Exemption,
     /// The login of whoever granted it.
     pub granted_by: String,
     /// When it was withdrawn.
@@ -100,7 +86,7 @@ impl Store {
     /// [`StoreError::NotFound`] where there is no such zone.
     pub async fn exemption_grant(
         &self,
-        new: &NewExemption,
+        new: &Exemption,
         staff: &Staff,
         now: Timestamp,
     ) -> Result<(), StoreError> {
@@ -133,7 +119,7 @@ impl Store {
         let audit = Audit {
             exemption: Some(new.id),
             detail: json!({ "ground": new.ground, "plate": new.plate.masked() }),
-            ..Audit::new(format!("staff:{}", staff.login), "exemption.grant")
+            ..Audit::new(staff.actor(), "exemption.grant")
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;
@@ -170,7 +156,7 @@ impl Store {
             .await?;
         let audit = Audit {
             exemption: Some(id),
-            ..Audit::new(format!("staff:{}", staff.login), "exemption.withdraw")
+            ..Audit::new(staff.actor(), "exemption.withdraw")
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;
@@ -185,7 +171,7 @@ impl Store {
         &self,
         now: Timestamp,
         limit: i64,
-    ) -> Result<Vec<Exemption>, StoreError> {
+    ) -> Result<Vec<GrantedExemption>, StoreError> {
         let rows: Vec<ExemptionRow> = sqlx::query_as(
             "SELECT exemption_id, zone.code AS zone, plate, class, ground, document, starts_at,
                     ends_at, login AS granted_by, withdrawn_at,
@@ -218,16 +204,18 @@ struct ExemptionRow {
 }
 
 impl ExemptionRow {
-    fn exemption(self) -> Result<Exemption, StoreError> {
-        Ok(Exemption {
-            id: ExemptionId(self.exemption_id),
-            plate: Plate::parse(&self.plate).map_err(|why| corrupt("plate", why))?,
-            class: class(&self.class)?,
-            zone: self.zone,
-            ground: self.ground,
-            document: self.document,
-            starts_at: self.starts_at,
-            ends_at: self.ends_at,
+    fn exemption(self) -> Result<GrantedExemption, StoreError> {
+        Ok(GrantedExemption {
+            exemption: Exemption {
+                id: ExemptionId(self.exemption_id),
+                plate: Plate::parse(&self.plate).map_err(|why| corrupt("plate", why))?,
+                class: class(&self.class)?,
+                zone: self.zone,
+                ground: self.ground,
+                document: self.document,
+                starts_at: self.starts_at,
+                ends_at: self.ends_at,
+            },
             granted_by: self.granted_by,
             withdrawn_at: self.withdrawn_at,
             sessions: self.sessions,

@@ -216,12 +216,10 @@ async fn charge(
     .bind(PaymentStatus::Pending.code())
     .fetch_optional(&mut *tx)
     .await?;
-    let payment = match payment {
-        Some(payment) => Some(payment),
-        // The longest stay was free, so nothing was reserved.
-        None if quote.amount_vnd == Vnd::ZERO => None,
-        None => return Err(StoreError::NotFound("payment")),
-    };
+    // Where the longest stay was free nothing was reserved.
+    if payment.is_none() && quote.amount_vnd != Vnd::ZERO {
+        return Err(StoreError::NotFound("payment"));
+    }
     sqlx::query(
         "UPDATE purchase SET amount_vnd = $2::bigint, lines = $3,
             ends_at = greatest($4, starts_at + interval '1 microsecond'),

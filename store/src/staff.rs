@@ -18,6 +18,13 @@ pub struct Staff {
     pub operator: Option<String>,
 }
 
+impl Staff {
+    /// What the audit record calls them.
+    pub fn actor(&self) -> String {
+        format!("staff:{}", self.login)
+    }
+}
+
 /// Money that a bank told of and that pays for nothing yet.
 #[derive(Clone, Debug, PartialEq, Eq, FromRow)]
 pub struct SuspendedNotice {

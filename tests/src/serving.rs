@@ -41,6 +41,15 @@ pub struct Serving {
     _ingest: IngestProcess,
 }
 
+/// What a browser sends back of the cookie that a reply sets.
+///
+/// # Panics
+/// Where it sets none.
+pub fn session_cookie(reply: &Response) -> String {
+    let cookie = reply.headers()["set-cookie"].to_str().unwrap();
+    cookie.split(';').next().unwrap().to_owned()
+}
+
 async fn is_ready(client: &Client, url: &str) -> bool {
     let reply = client.get(format!("{url}/readyz")).send().await;
     reply.is_ok_and(|reply| reply.status() == StatusCode::OK)
@@ -277,6 +286,34 @@ impl Serving {
             .unwrap();
         assert_eq!(reply.status(), StatusCode::OK);
         reply.json().await.unwrap()
+    }
+
+    /// What somebody is told who signs in at the counter.
+    ///
+    /// # Panics
+    /// Where the city does not answer.
+    pub async fn sign_in(&self, login: &str, password: &str) -> Response {
+        self.client
+            .post(format!("{}/staff/login", self.url))
+            .form(&[("login", login), ("password", password)])
+            .send()
+            .await
+            .unwrap()
+    }
+
+    /// The cookie of new staff who have signed in, of an operator or of the city.
+    ///
+    /// # Panics
+    /// Where they cannot.
+    pub async fn staff(&self, login: &str, operator: Option<&str>) -> String {
+        let password = "a password";
+        let hash = api::service::staff::hash_password(password).unwrap();
+        let store = &self.database.store;
+        store
+            .staff_put(login, login, &hash, operator)
+            .await
+            .unwrap();
+        session_cookie(&self.sign_in(login, password).await)
     }
 
     /// What the bank says, rightly signed.

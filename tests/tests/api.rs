@@ -8,7 +8,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use tests::eventually;
 use tests::sensors::{publish, told};
-use tests::serving::{Serving, text};
+use tests::serving::{Serving, session_cookie, text};
 
 async fn problem(reply: Response) -> Value {
     assert_eq!(reply.headers()["content-type"], "application/problem+json");
@@ -286,27 +286,21 @@ async fn staff_see_the_bays_of_their_own_operator_only() {
         .await
         .unwrap();
     store.staff_put("city", "City", &hash, None).await.unwrap();
-    let sign_in = |login: &'static str, password: &'static str| {
-        city.client
-            .post(format!("{}/staff/login", city.url))
-            .form(&[("login", login), ("password", password)])
-            .send()
-    };
     assert_eq!(
-        sign_in("ours", "wrong").await.unwrap().status(),
+        city.sign_in("ours", "wrong").await.status(),
         StatusCode::UNAUTHORIZED
     );
     assert_eq!(
-        sign_in("nobody", "a password").await.unwrap().status(),
+        city.sign_in("nobody", "a password").await.status(),
         StatusCode::UNAUTHORIZED
     );
     let cookie = |reply: Response| {
         let header = reply.headers()["set-cookie"].to_str().unwrap().to_owned();
         assert!(header.contains("HttpOnly") && header.contains("SameSite=Strict"));
-        header.split(';').next().unwrap().to_owned()
+        session_cookie(&reply)
     };
-    let ours = cookie(sign_in("ours", "a password").await.unwrap());
-    let all = cookie(sign_in("city", "a password").await.unwrap());
+    let ours = cookie(city.sign_in("ours", "a password").await);
+    let all = cookie(city.sign_in("city", "a password").await);
     let status = |path: &'static str, cookie: String| {
         let request = city.get(path).header("cookie", cookie);
         async move { request.send().await.unwrap().status() }

@@ -4,7 +4,7 @@
 
 use chrono::Utc;
 use reqwest::StatusCode;
-use reqwest::header::{COOKIE, SET_COOKIE};
+use reqwest::header::COOKIE;
 use serde_json::{Value, json};
 use tests::serving::{Serving, text};
 use uuid::Uuid;
@@ -63,25 +63,6 @@ async fn bought(city: &Serving) -> (Value, Value) {
     (pass, city.json(&receipt).await)
 }
 
-/// The cookie of somebody who has signed in, of an operator or of the city.
-async fn signed_in(city: &Serving, login: &str, operator: Option<&str>) -> String {
-    let hash = api::service::staff::hash_password("a password").unwrap();
-    let store = &city.database.store;
-    store
-        .staff_put(login, login, &hash, operator)
-        .await
-        .unwrap();
-    let reply = city
-        .client
-        .post(format!("{}/staff/login", city.url))
-        .form(&[("login", login), ("password", "a password")])
-        .send()
-        .await
-        .unwrap();
-    let cookie = reply.headers()[SET_COOKIE].to_str().unwrap();
-    cookie.split(';').next().unwrap().to_owned()
-}
-
 #[tokio::test]
 async fn a_pass_is_bought_like_time_and_then_pays_for_parking() {
     let city = Serving::city(80).await;
@@ -129,7 +110,7 @@ async fn a_pass_that_went_back_is_none() {
     let objection = json!({"reason": "other", "text": "Tôi đã bán xe"});
     let dispute = city.post(&format!("{path}/disputes"), &objection);
     let dispute: Value = dispute.send().await.unwrap().json().await.unwrap();
-    let cookie = signed_in(&city, "city", None).await;
+    let cookie = city.staff("city", None).await;
     let decision = json!({"decision": "refund", "answer": "Hoàn lại"});
     let decided = city
         .post(
@@ -206,8 +187,8 @@ async fn a_pass_that_is_not_on_offer_is_not_sold() {
 async fn the_city_exempts_on_a_ground_that_is_kept() {
     let city = Serving::city(80).await;
     let (ours, theirs) = (
-        signed_in(&city, "city", None).await,
-        signed_in(&city, "operator", Some("HKP")).await,
+        city.staff("city", None).await,
+        city.staff("operator", Some("HKP")).await,
     );
     let grant = |cookie: &str, ground: &str, last: &str| {
         let body = json!({"plate": PLATE, "class": "car", "ground": ground, "first": today(),

@@ -6,20 +6,11 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use reqwest::{Response, StatusCode};
+use reqwest::StatusCode;
 use serde_json::json;
 use tests::serving::Serving;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-async fn sign_in(city: &Serving, login: &str, password: &str) -> Response {
-    city.client
-        .post(format!("{}/staff/login", city.url))
-        .form(&[("login", login), ("password", password)])
-        .send()
-        .await
-        .unwrap()
-}
 
 #[tokio::test]
 async fn who_guesses_passwords_must_wait() {
@@ -31,20 +22,19 @@ async fn who_guesses_passwords_must_wait() {
     }
     // A login that nobody has tells no more than one that somebody has.
     for login in ["city", "nobody"] {
-        let replies: FuturesUnordered<_> =
-            (0..20).map(|_| sign_in(&city, login, "wrong")).collect();
+        let replies: FuturesUnordered<_> = (0..20).map(|_| city.sign_in(login, "wrong")).collect();
         let statuses: Vec<_> = replies.map(|reply| reply.status()).collect().await;
         let count = |status| statuses.iter().filter(|seen| **seen == status).count();
         assert_eq!(count(StatusCode::TOO_MANY_REQUESTS), 15, "{statuses:?}");
     }
-    let reply = sign_in(&city, "city", "a password").await;
+    let reply = city.sign_in("city", "a password").await;
     assert_eq!(reply.status(), StatusCode::TOO_MANY_REQUESTS);
     let wait = reply.text().await.unwrap();
     assert!(wait.contains("Thử sai quá nhiều lần"), "{wait}");
-    let other = sign_in(&city, "other", "a password").await;
+    let other = city.sign_in("other", "a password").await;
     assert_eq!(other.status(), StatusCode::SEE_OTHER, "others go on");
     tokio::time::sleep(Duration::from_secs(2)).await;
-    let waited = sign_in(&city, "city", "a password").await;
+    let waited = city.sign_in("city", "a password").await;
     assert_eq!(waited.status(), StatusCode::SEE_OTHER);
 }
 
@@ -55,7 +45,7 @@ async fn many_who_sign_in_at_once_take_little_memory() {
     let logins: Vec<String> = (0..120).map(|n| format!("login-{n}")).collect();
     let replies: FuturesUnordered<_> = logins
         .iter()
-        .map(|login| sign_in(&city, login, "wrong"))
+        .map(|login| city.sign_in(login, "wrong"))
         .collect();
     let statuses: Vec<_> = replies.map(|reply| reply.status()).collect().await;
     for status in statuses {
@@ -157,7 +147,7 @@ async fn a_login_that_ends_is_ended_everywhere() {
     let store = &city.database.store;
     let hash = api::service::staff::hash_password("a password").unwrap();
     store.staff_put("city", "City", &hash, None).await.unwrap();
-    let reply = sign_in(&city, "city", "a password").await;
+    let reply = city.sign_in("city", "a password").await;
     let cookie = reply.headers()["set-cookie"].to_str().unwrap().to_owned();
     assert!(cookie.ends_with("; Secure"), "{cookie}");
     let token = cookie.split(';').next().unwrap().to_owned();

@@ -446,13 +446,6 @@ async fn a_dispute_is_answered_once_and_its_refund_is_one_click() {
     let (status, _) = city.post_as("", &disputes, &body).await;
     assert_eq!(status, StatusCode::CONFLICT, "one at a time");
 
-    let hash = api::service::staff::hash_password("a password").unwrap();
-    let store = &city.database.store;
-    store
-        .staff_put("other", "Other", &hash, Some("HKP"))
-        .await
-        .unwrap();
-    store.staff_put("city", "City", &hash, None).await.unwrap();
     let decide = format!("/api/v1/staff/disputes/{}", text(&dispute["id"]));
     let decision = json!({"decision": "refund", "answer": "Xin lỗi bạn."});
     let sent = |cookie: String| {
@@ -468,10 +461,10 @@ async fn a_dispute_is_answered_once_and_its_refund_is_one_click() {
     .unwrap();
     assert_ne!(lot_operator, "HKP", "the other's lot is another's");
     assert_eq!(
-        sent(sign_in(&city, "other").await).await,
+        sent(city.staff("other", Some("HKP")).await).await,
         StatusCode::NOT_FOUND
     );
-    let ours = sign_in(&city, "city").await;
+    let ours = city.staff("city", None).await;
     assert_eq!(sent(ours.clone()).await, StatusCode::OK);
     assert_eq!(sent(ours).await, StatusCode::CONFLICT, "decided once");
 
@@ -487,16 +480,4 @@ async fn a_dispute_is_answered_once_and_its_refund_is_one_click() {
         1
     );
     city.assert_books_are_right().await;
-}
-
-async fn sign_in(city: &Serving, login: &str) -> String {
-    let reply = city
-        .client
-        .post(format!("{}/staff/login", city.url))
-        .form(&[("login", login), ("password", "a password")])
-        .send()
-        .await
-        .unwrap();
-    let cookie = reply.headers()["set-cookie"].to_str().unwrap();
-    cookie.split(';').next().unwrap().to_owned()
 }

@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 
 use crate::App;
 use crate::error::{ApiError, Problem};
-use crate::extract::{IdempotencyKey, Json, Path, cookie};
+use crate::extract::{IdempotencyKey, Json, Path};
 use crate::service::{dispute, staff};
 
 /// A dispute.
@@ -108,7 +108,7 @@ pub(super) async fn list_disputes(
     State(app): State<App>,
     headers: HeaderMap,
 ) -> Result<Reply<Disputes>, ApiError> {
-    let who = staff::find(&app, cookie(&headers, staff::COOKIE), App::now()).await?;
+    let who = staff::signed_in(&app, &headers, App::now()).await?;
     let found = app
         .store
         .disputes_open(who.operator.as_deref(), dispute::LIST_MAX)
@@ -155,7 +155,7 @@ pub(super) async fn decide_dispute(
     Json(new): Json<NewDecision>,
 ) -> Result<Reply<Decided>, ApiError> {
     let now = App::now();
-    let who = staff::find(&app, cookie(&headers, staff::COOKIE), now).await?;
+    let who = staff::signed_in(&app, &headers, now).await?;
     let decision = match new.decision {
         Verdict::Refund => Decision::Refund(new.amount_vnd),
         Verdict::Refuse => Decision::Refuse,

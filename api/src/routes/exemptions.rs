@@ -6,12 +6,11 @@ use domain::id::ExemptionId;
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use serde::{Deserialize, Serialize};
-use store::exemption::Exemption;
 use utoipa::ToSchema;
 
 use crate::App;
 use crate::error::{ApiError, Problem};
-use crate::extract::{Json, Path, cookie};
+use crate::extract::{Json, Path};
 use crate::service::{exemption, staff};
 
 #[derive(Deserialize, ToSchema)]
@@ -74,8 +73,9 @@ pub(super) struct Exemptions {
     exemptions: Vec<ExemptionView>,
 }
 
-impl From<Exemption> for ExemptionView {
-    fn from(known: Exemption) -> Self {
+impl From<store::exemption::GrantedExemption> for ExemptionView {
+    fn from(granted: store::exemption::GrantedExemption) -> Self {
+        let known = granted.exemption;
         Self {
             id: known.id,
             zone: known.zone,
@@ -85,9 +85,9 @@ impl From<Exemption> for ExemptionView {
             document: known.document,
             starts_at: known.starts_at,
             ends_at: known.ends_at,
-            granted_by: known.granted_by,
-            withdrawn_at: known.withdrawn_at,
-            sessions: known.sessions,
+            granted_by: granted.granted_by,
+            withdrawn_at: granted.withdrawn_at,
+            sessions: granted.sessions,
         }
     }
 }
@@ -101,7 +101,7 @@ pub(super) async fn list_exemptions(
     headers: HeaderMap,
 ) -> Result<Reply<Exemptions>, ApiError> {
     let now = App::now();
-    let who = staff::find(&app, cookie(&headers, staff::COOKIE), now).await?;
+    let who = staff::signed_in(&app, &headers, now).await?;
     let found = exemption::list(&app, &who, now).await?;
     let exemptions = found.into_iter().map(ExemptionView::from).collect();
     Ok(Reply(Exemptions { exemptions }))
@@ -119,7 +119,7 @@ pub(super) async fn grant_exemption(
     Json(new): Json<NewExemption>,
 ) -> Result<(StatusCode, Reply<GrantedExemption>), ApiError> {
     let now = App::now();
-    let who = staff::find(&app, cookie(&headers, staff::COOKIE), now).await?;
+    let who = staff::signed_in(&app, &headers, now).await?;
     let request = exemption::ExemptionRequest {
         zone: new.zone,
         plate: Plate::parse(&new.plate)?,
@@ -145,7 +145,7 @@ pub(super) async fn withdraw_exemption(
     Path(id): Path<ExemptionId>,
 ) -> Result<StatusCode, ApiError> {
     let now = App::now();
-    let who = staff::find(&app, cookie(&headers, staff::COOKIE), now).await?;
+    let who = staff::signed_in(&app, &headers, now).await?;
     exemption::withdraw(&app, id, &who, now).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -7,7 +7,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::App;
 use crate::error::{ApiError, Problem};
-use crate::extract::{Path, Query, cookie};
+use crate::extract::{Path, Query};
 use crate::service::staff;
 
 #[derive(Deserialize, IntoParams)]
@@ -80,7 +80,7 @@ pub(super) async fn get_staff_lot(
     Path(code): Path<String>,
 ) -> Result<Reply<StaffLot>, ApiError> {
     let now = App::now();
-    let who = staff::find(&app, cookie(&headers, staff::COOKIE), now).await?;
+    let who = staff::signed_in(&app, &headers, now).await?;
     let (lot, bays) = app
         .live
         .staff_lot(&code, now)

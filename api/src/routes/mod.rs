@@ -1,6 +1,5 @@
 //! The REST interface: one file per resource, its OpenAPI attributes beside each handler.
 
-use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Request};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
@@ -14,7 +13,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::limit::{MAX_BODY, MAX_BULK_BODY, guard};
+use crate::limit::guard;
 use crate::{ApiError, App};
 
 mod disputes;
@@ -54,14 +53,6 @@ struct Document;
 
 /// The OpenAPI document and the routes it describes.
 fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
-    let bulk = OpenApiRouter::new()
-        .routes(routes!(imports::import_sessions))
-        .routes(routes!(gateways::vietqr_webhook))
-        .routes(routes!(
-            gateways::provider_webhook,
-            gateways::provider_webhook_get
-        ))
-        .layer(DefaultBodyLimit::max(MAX_BULK_BODY));
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(lots::list_lots))
         .routes(routes!(lots::get_lot))
@@ -103,8 +94,12 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))
-        .layer(DefaultBodyLimit::max(MAX_BODY))
-        .merge(bulk)
+        .routes(routes!(imports::import_sessions))
+        .routes(routes!(gateways::vietqr_webhook))
+        .routes(routes!(
+            gateways::provider_webhook,
+            gateways::provider_webhook_get
+        ))
         .split_for_parts();
     let components = document.components.get_or_insert_default();
     let bearer = |description: &str| {

@@ -96,10 +96,9 @@ pub async fn give_back(
     now: Timestamp,
 ) -> Result<RefundId, ApiError> {
     city_only(staff)?;
-    let actor = format!("staff:{}", staff.login);
     Ok(app
         .store
-        .suspense_refund(gateway, bank_ref, &actor, now)
+        .suspense_refund(gateway, bank_ref, &staff.actor(), now)
         .await?)
 }
 
@@ -116,7 +115,6 @@ pub async fn paid_back(
     now: Timestamp,
 ) -> Result<(), ApiError> {
     city_only(staff)?;
-    let actor = format!("staff:{}", staff.login);
     let gateway_ref = gateway_ref.trim();
     if gateway_ref.is_empty() || gateway_ref.len() > 100 || gateway_ref.contains('\0') {
         return Err(ApiError::Unprocessable(
@@ -124,7 +122,7 @@ pub async fn paid_back(
         ));
     }
     app.store
-        .refund_done(refund, gateway_ref, &actor, now)
+        .refund_done(refund, gateway_ref, &staff.actor(), now)
         .await?;
     Ok(())
 }

@@ -6,7 +6,7 @@ use domain::day::midnight;
 use domain::id::ExemptionId;
 use domain::place::VehicleClass;
 use domain::plate::Plate;
-use store::exemption::{Exemption, NewExemption};
+use store::exemption::{Exemption, GrantedExemption};
 use store::staff::Staff;
 use uuid::Uuid;
 
@@ -74,7 +74,7 @@ pub async fn grant(
             "the last day must not lie before the first, nor in the past".to_owned(),
         ));
     }
-    let new = NewExemption {
+    let new = Exemption {
         id: ExemptionId(Uuid::new_v4()),
         zone: request.zone,
         plate: request.plate,
@@ -106,7 +106,11 @@ pub async fn withdraw(
 ///
 /// # Errors
 /// [`ApiError::Forbidden`] for others than the city's staff.
-pub async fn list(app: &App, staff: &Staff, now: Timestamp) -> Result<Vec<Exemption>, ApiError> {
+pub async fn list(
+    app: &App,
+    staff: &Staff,
+    now: Timestamp,
+) -> Result<Vec<GrantedExemption>, ApiError> {
     city_only(staff)?;
     Ok(app.store.exemptions(now, LIST_MAX).await?)
 }

@@ -322,15 +322,14 @@ pub async fn find(app: &App, id: PaymentId, token: &str) -> Result<Payment, ApiE
         Err(store::StoreError::NotFound(_)) => return Err(ApiError::Unauthorized),
         other => other?,
     };
-    let session = payment
-        .session
-        .is_some_and(|id| app.secrets.session_token_matches(id, token));
-    let wallet = payment
-        .wallet
-        .is_some_and(|id| app.secrets.wallet_token_matches(id, token));
-    // A pass goes by the number of its purchase.
-    let pass = (app.secrets).pass_token_matches(PassId(payment.purchase.0), token);
-    if session || wallet || pass {
+    let secrets = &app.secrets;
+    let is_key = match (payment.session, payment.wallet) {
+        (Some(session), _) => secrets.session_token_matches(session, token),
+        (None, Some(wallet)) => secrets.wallet_token_matches(wallet, token),
+        // A pass goes by the number of its purchase.
+        (None, None) => secrets.pass_token_matches(PassId(payment.purchase.0), token),
+    };
+    if is_key {
         Ok(payment)
     } else {
         Err(ApiError::Unauthorized)

@@ -18,11 +18,7 @@ const COOKIES_MAX: usize = 20;
 
 /// The cookie by which a browser keeps a session's token.
 pub fn set_cookie(app: &App, id: SessionId, token: &str) -> String {
-    let secure = if app.public_url.starts_with("https:") {
-        "; Secure"
-    } else {
-        ""
-    };
+    let secure = if app.is_secure() { "; Secure" } else { "" };
     format!(
         "{COOKIE}{}={token}; Path=/; Max-Age={COOKIE_AGE_S}; HttpOnly; SameSite=Lax{secure}",
         id.0.simple()

@@ -2,11 +2,13 @@
 
 use argon2::password_hash::{PasswordHash, PasswordHasher, PasswordVerifier, SaltString};
 use argon2::{Algorithm, Argon2, Params, Version};
+use axum::http::HeaderMap;
 use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::board::LotSummary;
 use store::staff::Staff;
 
+use crate::extract::cookie;
 use crate::secret::{random_token, sha256};
 use crate::{ApiError, App};
 
@@ -83,6 +85,14 @@ fn is_password(hash: Option<&str>, password: &str) -> bool {
             false
         }
     }
+}
+
+/// Who has signed in with the browser that sends these headers.
+///
+/// # Errors
+/// As [`find`].
+pub async fn signed_in(app: &App, headers: &HeaderMap, now: Timestamp) -> Result<Staff, ApiError> {
+    find(app, cookie(headers, COOKIE), now).await
 }
 
 /// Whose token that is.

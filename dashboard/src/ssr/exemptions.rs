@@ -1,7 +1,7 @@
 //! `/staff/exemptions`: who parks for nothing, on what ground, and who said so.
 
 use api::service::exemption::{self, ExemptionRequest};
-use api::service::staff::{self, COOKIE};
+use api::service::staff;
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::HeaderMap;
@@ -13,8 +13,7 @@ use domain::place::VehicleClass;
 use domain::plate::Plate;
 use leptos::prelude::*;
 use serde::Deserialize;
-use store::exemption::{Exemption, KnownGround};
-use store::staff::Staff;
+use store::exemption::{GrantedExemption, KnownGround};
 
 use super::document::Document;
 use super::staff::{login_page, staff_bar};
@@ -25,7 +24,7 @@ use crate::lang::Lang;
 pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
     let now = App::now();
     let loaded = async {
-        let who = signed_in(&app, &headers).await?;
+        let who = staff::signed_in(&app, &headers, now).await?;
         let known = exemption::list(&app, &who, now).await?;
         let grounds = app.store.exemption_grounds(None).await?;
         Ok((who, known, grounds))
@@ -55,10 +54,6 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     })
 }
 
-async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Staff, ApiError> {
-    staff::find(app, api::extract::cookie(headers, COOKIE), App::now()).await
-}
-
 #[derive(Deserialize)]
 pub(crate) struct GrantForm {
     plate: String,
@@ -77,7 +72,7 @@ pub(crate) async fn grant(
     Form(form): Form<GrantForm>,
 ) -> Response {
     let done = async {
-        let who = signed_in(&app, &headers).await?;
+        let who = staff::signed_in(&app, &headers, App::now()).await?;
         let request = ExemptionRequest {
             zone: None,
             plate: Plate::parse(&form.plate)?,
@@ -100,7 +95,7 @@ pub(crate) async fn withdraw(
     headers: HeaderMap,
 ) -> Response {
     let done = async {
-        let who = signed_in(&app, &headers).await?;
+        let who = staff::signed_in(&app, &headers, App::now()).await?;
         exemption::withdraw(&app, id, &who, App::now()).await
     };
     back(&reader, done.await)
@@ -167,7 +162,12 @@ fn grant_form(grounds: &[KnownGround], today: NaiveDate, lang: Lang) -> AnyView 
     .into_any()
 }
 
-fn list_view(rows: Vec<Exemption>, grounds: Vec<KnownGround>, tz: Tz, lang: Lang) -> impl IntoView {
+fn list_view(
+    rows: Vec<GrantedExemption>,
+    grounds: Vec<KnownGround>,
+    tz: Tz,
+    lang: Lang,
+) -> impl IntoView {
     let empty = rows.is_empty();
     let name = move |code: &str| {
         let known = grounds.iter().find(|ground| ground.code == code);
@@ -176,8 +176,9 @@ fn list_view(rows: Vec<Exemption>, grounds: Vec<KnownGround>, tz: Tz, lang: Lang
         })
     };
     let day = move |at: domain::Timestamp| at.with_timezone(&tz).format("%d/%m/%Y").to_string();
-    let row = move |known: Exemption| {
-        let state = match known.withdrawn_at {
+    let row = move |granted: GrantedExemption| {
+        let known = granted.exemption;
+        let state = match granted.withdrawn_at {
             Some(at) => view! { {lang.t("thu hồi ", "withdrawn ")} {day(at)} }.into_any(),
             None => view! {
                 <form class="inline" method="post" action=format!("/staff/exemptions/{}/withdraw", known.id)>
@@ -196,8 +197,8 @@ fn list_view(rows: Vec<Exemption>, grounds: Vec<KnownGround>, tz: Tz, lang: Lang
                 <td><b>{known.plate.reveal().to_owned()}</b> " " {lang.class(known.class)}</td>
                 <td>{name(&known.ground)} <br/> <small>{known.document}</small></td>
                 <td>{day(known.starts_at)} " – " {day(last)} <br/> <small>{zone}</small></td>
-                <td>{known.granted_by}</td>
-                <td class="amount">{known.sessions}</td>
+                <td>{granted.granted_by}</td>
+                <td class="amount">{granted.sessions}</td>
                 <td>{state}</td>
             </tr>
         }

@@ -117,7 +117,7 @@ pub(crate) async fn lots_page(
     headers: HeaderMap,
 ) -> Response {
     let now = App::now();
-    let who = match staff::find(&app, api::extract::cookie(&headers, COOKIE), now).await {
+    let who = match staff::signed_in(&app, &headers, now).await {
         Ok(who) => who,
         Err(ApiError::Unauthorized) => return login_page(&reader, None),
         Err(error) => return problem(&reader, &error),
@@ -234,7 +234,7 @@ pub(crate) async fn lot_page(
     headers: HeaderMap,
 ) -> Response {
     let now = App::now();
-    let who = match staff::find(&app, api::extract::cookie(&headers, COOKIE), now).await {
+    let who = match staff::signed_in(&app, &headers, now).await {
         Ok(who) => who,
         Err(ApiError::Unauthorized) => return login_page(&reader, None),
         Err(error) => return problem(&reader, &error),

@@ -1,7 +1,7 @@
 //! `/staff/money`: disputes to answer, money without an owner, refunds that people must pay.
 
 use api::service::dispute::{self, LIST_MAX};
-use api::service::staff::{self, COOKIE};
+use api::service::staff;
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::HeaderMap;
@@ -36,7 +36,7 @@ struct Work {
 
 /// `/staff/money`.
 pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
-    let who = match signed_in(&app, &headers).await {
+    let who = match staff::signed_in(&app, &headers, App::now()).await {
         Ok(who) => who,
         Err(ApiError::Unauthorized) => return login_page(&reader, None),
         Err(error) => return problem(&reader, &error),
@@ -64,10 +64,6 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
             {city.then(|| suspense_view(work.suspense, work.settled, tz, lang))}
         }
     })
-}
-
-async fn signed_in(app: &App, headers: &HeaderMap) -> Result<Staff, ApiError> {
-    staff::find(app, api::extract::cookie(headers, COOKIE), App::now()).await
 }
 
 async fn load(app: &App, who: &Staff) -> Result<Work, ApiError> {
@@ -112,7 +108,7 @@ pub(crate) async fn decide(
         _ => Decision::Refuse,
     };
     let done = async {
-        let who = signed_in(&app, &headers).await?;
+        let who = staff::signed_in(&app, &headers, App::now()).await?;
         dispute::decide(&app, id, &who, &decision, &form.answer, App::now()).await
     };
     back(&reader, done.await.map(|_| ()))
@@ -132,7 +128,7 @@ pub(crate) async fn give_back(
     Form(form): Form<GiveBackForm>,
 ) -> Response {
     let done = async {
-        let who = signed_in(&app, &headers).await?;
+        let who = staff::signed_in(&app, &headers, App::now()).await?;
         dispute::give_back(&app, &form.gateway, &form.bank_ref, &who, App::now()).await
     };
     back(&reader, done.await.map(|_| ()))
@@ -152,7 +148,7 @@ pub(crate) async fn paid_back(
     Form(form): Form<PaidBackForm>,
 ) -> Response {
     let done = async {
-        let who = signed_in(&app, &headers).await?;
+        let who = staff::signed_in(&app, &headers, App::now()).await?;
         dispute::paid_back(&app, id, &form.gateway_ref, &who, App::now()).await
     };
     back(&reader, done.await)

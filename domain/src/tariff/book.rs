@@ -98,12 +98,12 @@ impl<'a> TariffBook<'a> {
         let mut quote = self.quote(from, to)?;
         // Prices may have fallen since; what was paid for a stay is not handed back by extending it.
         let deducted = paid.clamp(Vnd::ZERO, quote.amount_vnd);
-        let off = Vnd::ZERO
-            .checked_sub(deducted)
-            .ok_or(QuoteError::Overflow)?;
         if deducted == Vnd::ZERO {
             return Ok(quote);
         }
+        let off = Vnd::ZERO
+            .checked_sub(deducted)
+            .ok_or(QuoteError::Overflow)?;
         let (text, text_en) = text::paid(deducted);
         quote.lines.push(QuoteLine {
             from,
