@@ -27,6 +27,9 @@ pub enum ApiError {
     /// Nobody may do this without saying who they are.
     #[error("a valid token is needed")]
     Unauthorized,
+    /// A gateway's message is not signed as it should be.
+    #[error("{0}")]
+    BadSignature(String),
     /// Somebody else may do this.
     #[error("this is not yours to see")]
     Forbidden,
@@ -108,6 +111,11 @@ impl ApiError {
                 "Idempotency key reused",
             ),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized"),
+            Self::BadSignature(_) => (
+                StatusCode::UNAUTHORIZED,
+                "bad-signature",
+                "Signature not accepted",
+            ),
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::WrongBay { .. } => (StatusCode::CONFLICT, "wrong-bay", "Perhaps another bay"),

@@ -228,6 +228,11 @@ impl Store {
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .execute(&mut *tx)
             .await?;
+        // Every rule reads whole tables. Just after much was written there are no statistics, and
+        // what looks like few rows would be looked up one by one.
+        sqlx::query("SET LOCAL enable_nestloop = off")
+            .execute(&mut *tx)
+            .await?;
         let mut breaks = Vec::new();
         for rule in RULES {
             let sql = format!("{rule} LIMIT 100");

@@ -42,6 +42,8 @@ pub struct SuspendedNotice {
     pub outcome: String,
     /// Where its refund stands, if it goes back.
     pub refund_status: Option<String>,
+    /// What staff did about one that brought no đồng.
+    pub settled_note: Option<String>,
 }
 
 const STAFF: &str = "SELECT staff_id, login, staff.name, operator.code AS operator, password_hash
@@ -182,10 +184,11 @@ impl Store {
     ) -> Result<Vec<SuspendedNotice>, StoreError> {
         Ok(sqlx::query_as(
             "SELECT gateway, bank_ref, bank_notice.amount_vnd, currency, paid_at, outcome,
-                    refund.status AS refund_status
+                    refund.status AS refund_status, bank_notice.settled_note
              FROM bank_notice LEFT JOIN refund USING (gateway, bank_ref)
-             WHERE outcome <> 'posted' AND (refund.status IS NOT DISTINCT FROM 'done') = $1
-             ORDER BY refund.status IS NOT NULL, received_at DESC LIMIT $2",
+             WHERE outcome <> 'posted'
+                AND (refund.status IS NOT DISTINCT FROM 'done' OR settled_note IS NOT NULL) = $1
+             ORDER BY refund.status IS NOT NULL, paid_at DESC, bank_ref LIMIT $2",
         )
         .bind(settled)
         .bind(limit)

@@ -56,13 +56,17 @@ async fn a_simulated_past_fills_the_reports_and_the_books_are_right() {
     })
     .await;
     let parking = city.json("/api/v1/reports/parking").await;
+    let mut paid_s = 0;
     for day in parking["rows"].as_array().unwrap() {
         let (sensed, paid) = (
             day["sensed_s"].as_i64().unwrap(),
             day["paid_s"].as_i64().unwrap(),
         );
-        assert!(paid > 0 && paid <= sensed, "{day}");
+        assert!(paid <= sensed, "{day}");
+        paid_s += paid;
     }
+    // In all: a day that has just begun may have a few vehicles, and none of them paid.
+    assert!(paid_s > 0, "{parking}");
     simulator.kill().await.unwrap();
     city.assert_books_are_right().await;
     assert_eq!(city.database.count("refused_message").await, 0);

@@ -72,6 +72,87 @@ async fn providers_are_called_over_tls_and_must_prove_who_they_are() {
 }
 
 #[tokio::test]
+async fn who_has_paid_otherwise_is_not_asked_again() {
+    let paying = Paying::start().await;
+    let waiting = paying.open(BAY, "vnpay").await;
+    let page = async || {
+        let request = paying
+            .city
+            .client
+            .get(format!("{}/pay/{}", paying.city.url, waiting.payment));
+        let cookie = format!(
+            "clearbay_session_{}={}",
+            waiting.session.replace('-', ""),
+            waiting.token
+        );
+        let reply = request.header("cookie", cookie).send().await.unwrap();
+        reply.text().await.unwrap()
+    };
+    assert!(page().await.contains("data-status=\"pending\""));
+    let path = format!("/api/v1/sessions/{}/payments", waiting.session);
+    let (_, other) = paying
+        .city
+        .post_as(&waiting.token, &path, &json!({"gateway": "vietqr"}))
+        .await;
+    paying.city.pay_by_bank(&other).await;
+    assert!(page().await.contains("data-status=\"paid-otherwise\""));
+    paying.decide(&waiting, "pay").await;
+    assert!(page().await.contains("data-status=\"paid-otherwise\""));
+    paying.city.assert_books_are_right().await;
+}
+
+#[tokio::test]
+async fn a_notice_without_our_money_waits_until_somebody_says_what_was_done() {
+    let city = tests::serving::Serving::city(80).await;
+    let notice = |bank_ref, currency, amount: i64| {
+        json!({"bank_ref": bank_ref, "description": "?", "amount_vnd": amount, "currency": currency,
+            "paid_at": chrono::Utc::now()})
+    };
+    city.outcomes(&[
+        notice("F1", "USD", 50_000),
+        notice("F2", "VND", 0),
+        notice("F3", "VND", 7_000),
+    ])
+    .await;
+    let staff = city.staff("city", None).await;
+    let settle = async |bank_ref: &str, note: &str| {
+        let reply = city
+            .client
+            .post(format!("{}/staff/money/suspense", city.url))
+            .header("cookie", &staff)
+            .form(&[
+                ("gateway", "vietqr"),
+                ("bank_ref", bank_ref),
+                ("note", note),
+            ])
+            .send()
+            .await
+            .unwrap();
+        reply.status()
+    };
+    assert_eq!(settle("F1", " ").await, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        settle("F3", "kept").await,
+        StatusCode::NOT_FOUND,
+        "it brought đồng"
+    );
+    for bank_ref in ["F1", "F2", "F2"] {
+        let status = settle(bank_ref, "told the bank").await;
+        assert!(status.is_redirection() || status.is_success(), "{status}");
+    }
+    let waiting = city.database.store.suspense_list(false, 10).await.unwrap();
+    let waiting: Vec<&str> = waiting.iter().map(|row| row.bank_ref.as_str()).collect();
+    assert_eq!(waiting, ["F3"]);
+    assert_eq!(
+        city.database
+            .count("audit WHERE action = 'notice.settle'")
+            .await,
+        2
+    );
+    city.assert_books_are_right().await;
+}
+
+#[tokio::test]
 async fn a_driver_who_gives_up_may_pay_otherwise() {
     let paying = Paying::start().await;
     for gateway in GATEWAYS {

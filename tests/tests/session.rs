@@ -465,6 +465,15 @@ async fn a_dispute_is_answered_once_and_its_refund_is_one_click() {
         StatusCode::NOT_FOUND
     );
     let ours = city.staff("city", None).await;
+    for unsound in [
+        json!({"decision": "refund", "answer": "Xin lỗi bạn.", "amount_vnd": -5}),
+        json!({"decision": "refund", "answer": "Xin lỗi bạn.", "amount_vnd": 0}),
+        json!({"decision": "refuse", "answer": " "}),
+    ] {
+        let request = city.post(&decide, &unsound).header("cookie", ours.clone());
+        let status = request.send().await.unwrap().status();
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{unsound}");
+    }
     assert_eq!(sent(ours.clone()).await, StatusCode::OK);
     assert_eq!(sent(ours).await, StatusCode::CONFLICT, "decided once");
 

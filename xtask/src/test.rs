@@ -53,6 +53,11 @@ impl Test {
         let mut command = workspace.cargo(runner);
         command.args(all).args(&self.args);
         env.apply(&mut command);
+        if !workspace.root.join("../shared/vectors").is_dir() {
+            println!(
+                "vectors: ../shared is not here: tests of known vectors and recordings skip what they need of it, and pass"
+            );
+        }
         let code = supervise::run(&command);
         drop(database);
         code

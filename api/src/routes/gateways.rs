@@ -59,7 +59,7 @@ pub(super) async fn vietqr_webhook(
     let key = app.secrets.webhook_key.as_slice();
     if let Err(error) = vietqr::verify(key, &headers, &body, now) {
         refused(vietqr::CODE, &error);
-        return Err(ApiError::Unauthorized);
+        return Err(ApiError::BadSignature(error.to_string()));
     }
     let message: BankMessage =
         serde_json::from_slice(&body).map_err(|error| ApiError::BadRequest(error.to_string()))?;

@@ -76,14 +76,21 @@ pub fn extension_price(
     now: Timestamp,
 ) -> Result<Priced, ApiError> {
     let in_force = session.status == SessionStatus::Paid && session.stopped_at.is_none();
-    if !in_force || session.metered || now >= session.ends_at + GRACE {
+    if in_force && session.metered {
+        return Err(ApiError::Conflict(
+            "this session has no end to move: it runs until it is stopped",
+        ));
+    }
+    if !in_force || now >= session.ends_at + GRACE {
         return Err(NOT_IN_FORCE);
     }
     let (_, tariff) = tariff_of(bay, session.class, session.starts_at)?;
     let ends_at = session.ends_at + TimeDelta::minutes(i64::from(minutes));
     let longest = TimeDelta::minutes(i64::from(tariff.max_stay_min));
     if minutes == 0 {
-        return Err(DurationError::TooShort.into());
+        return Err(ApiError::Unprocessable(
+            "an extension is at least one minute".to_owned(),
+        ));
     }
     if ends_at - session.starts_at > longest {
         return Err(DurationError::TooLong(tariff.max_stay_min).into());

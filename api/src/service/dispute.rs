@@ -3,6 +3,7 @@
 use domain::Timestamp;
 use domain::dispute::{DisputeReason, DisputeStatus, TEXT_MAX};
 use domain::id::{DisputeId, ReceiptId, RefundId};
+use domain::money::Vnd;
 use store::StoreError;
 use store::dispute::{Decision, Dispute, Opened};
 use store::idempotency::Intent;
@@ -75,6 +76,18 @@ pub async fn decide(
     now: Timestamp,
 ) -> Result<DisputeStatus, ApiError> {
     check_text(answer)?;
+    if answer.trim().is_empty() {
+        return Err(ApiError::Unprocessable(
+            "the driver reads the answer, so it cannot be empty".to_owned(),
+        ));
+    }
+    if let Decision::Refund(Some(amount)) = decision
+        && *amount <= Vnd::ZERO
+    {
+        return Err(ApiError::Unprocessable(
+            "what goes back is more than 0 đồng".to_owned(),
+        ));
+    }
     let decided = app
         .store
         .dispute_decide(id, staff, decision, answer, now)
@@ -100,6 +113,32 @@ pub async fn give_back(
         .store
         .suspense_refund(gateway, bank_ref, &staff.actor(), now)
         .await?)
+}
+
+/// Notes what was done about a notice that brought no đồng.
+///
+/// # Errors
+/// [`ApiError::Forbidden`] for others than the city's staff; [`ApiError::Unprocessable`] without a
+/// word of what was done; [`ApiError::NotFound`] where there is no such notice.
+pub async fn settle_notice(
+    app: &App,
+    gateway: &str,
+    bank_ref: &str,
+    note: &str,
+    staff: &Staff,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    city_only(staff)?;
+    let note = note.trim();
+    if note.is_empty() || note.chars().count() > 500 || note.contains('\0') {
+        return Err(ApiError::Unprocessable(
+            "say in at most 500 characters what was done about it".to_owned(),
+        ));
+    }
+    app.store
+        .notice_settle(gateway, bank_ref, note, &staff.actor(), now)
+        .await?;
+    Ok(())
 }
 
 /// Notes that people have paid a refund back, under the bank's number `gateway_ref`.

@@ -60,6 +60,11 @@ pub async fn grant(
     let known = app.store.exemption_grounds(request.zone.as_deref()).await?;
     if !known.iter().any(|ground| ground.code == request.ground) {
         let known: Vec<&str> = known.iter().map(|ground| ground.code.as_str()).collect();
+        if let (Some(zone), []) = (&request.zone, known.as_slice()) {
+            return Err(ApiError::Unprocessable(format!(
+                "there is no zone {zone:?}, or no tariff of it knows a ground"
+            )));
+        }
         return Err(ApiError::Unprocessable(format!(
             "no tariff there knows the ground {:?}; known are: {}",
             request.ground,

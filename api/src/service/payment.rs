@@ -204,7 +204,7 @@ fn prepare(
         Ask::Ready(checkout) => (PaidFrom::Gateway(code), checkout),
         Ask::Call(_) => (PaidFrom::CalledGateway(code), Default::default()),
         Ask::Wallet => {
-            let account = means.wallet.ok_or(ApiError::Unauthorized)?.account;
+            let account = means.wallet.ok_or_else(no_wallet)?.account;
             let from = if means.hold {
                 PaidFrom::Hold(account)
             } else {
@@ -225,6 +225,10 @@ fn prepare(
         expires_at: due.expires_at,
         intent: Intent { key, fingerprint },
     })
+}
+
+fn no_wallet() -> ApiError {
+    ApiError::Unprocessable("name the wallet that pays, with its token".to_owned())
 }
 
 /// What every order says of a payment; amount and reference follow.

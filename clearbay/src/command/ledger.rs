@@ -94,7 +94,11 @@ impl Check {
             "the books are not right: {} breaks",
             breaks.len()
         );
-        out!("The books are right: {debits} đồng of debits and of credits.");
+        let total = i64::try_from(debits).map_or_else(
+            |_| debits.to_string(),
+            |debits| Vnd::new(debits).grouped('.'),
+        );
+        out!("The books are right: {total} đồng of debits and of credits.");
         Ok(())
     }
 }

@@ -176,9 +176,14 @@ fn csv(range: &Range, by: &'static str) -> impl IntoView + use<> {
     view! { <a class="csv" href=href download>"CSV"</a> }
 }
 
-/// Millions of đồng with one digit after the comma.
-fn millions(amount: i64) -> String {
-    format!("{},{} tr", amount / 1_000_000, amount % 1_000_000 / 100_000)
+/// Millions of đồng, rounded to one digit after the comma.
+fn millions(amount: i64, lang: Lang) -> String {
+    let tenths = (amount + 50_000).div_euclid(100_000);
+    let (whole, tenth) = (tenths.div_euclid(10), tenths.rem_euclid(10));
+    match lang {
+        Lang::Vi => format!("{whole},{tenth} tr"),
+        Lang::En => format!("{whole}.{tenth} M"),
+    }
 }
 
 fn weekday(day: &str, lang: Lang) -> String {
@@ -340,7 +345,7 @@ fn ranking(
                     {row.name}
                     <span class="meter" aria-hidden="true"><i style=format!("width:{share}%")></i></span>
                 </th>
-                <td class="amount" title=Vnd::new(row.amount_vnd).to_string()>{millions(row.amount_vnd)}</td>
+                <td class="amount" title=Vnd::new(row.amount_vnd).to_string()>{millions(row.amount_vnd, lang)}</td>
             </tr>
         }
     };

@@ -36,6 +36,8 @@ pub(crate) async fn find_bay(reader: Reader, Query(query): Query<BayQuery>) -> R
     let code: String = query
         .code
         .unwrap_or_default()
+        .trim()
+        .replace(' ', "-")
         .chars()
         .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
         .take(40)
@@ -66,6 +68,14 @@ pub(crate) async fn form_page(
     reader: Reader,
     Path(code): Path<String>,
 ) -> Response {
+    // Somebody typed it: codes are written in capitals.
+    let capitals = code.to_ascii_uppercase();
+    if capitals != code
+        && app.store.bay_place(&code).await.is_err()
+        && let Ok(bay) = app.store.bay_place(&capitals).await
+    {
+        return Redirect::to(&format!("/b/{}", bay.code)).into_response();
+    }
     form(&app, &reader, &code, None).await
 }
 

@@ -1,12 +1,13 @@
 //! The page that waits for the money: the QR code, and the word "paid" when the bank has told.
 
-use api::service::{change, payment};
+use api::service::payment;
 use api::{ApiError, App};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::id::PaymentId;
 use domain::payment::PaymentStatus;
+use domain::purchase::PurchaseStatus;
 use domain::tariff::Quote;
 use domain::vietqr::VietQr;
 use leptos::prelude::*;
@@ -32,8 +33,12 @@ pub(crate) async fn page(
             payment,
             session,
             quote,
+            bought,
             bay,
         }) => {
+            if bought && payment.status == PaymentStatus::Pending {
+                return paid_otherwise(&reader, &payment, &session);
+            }
             let lang = reader.lang;
             let live = (payment.status == PaymentStatus::Pending)
                 .then(|| format!("/api/v1/live/payments/{}", payment.id));
@@ -59,6 +64,8 @@ struct Loaded {
     session: Session,
     /// What the payment is for, which may be more time.
     quote: Quote,
+    /// Whether that has been paid for, by this payment or another.
+    bought: bool,
     bay: BayPlace,
 }
 
@@ -67,15 +74,49 @@ async fn load(app: &App, id: &str, headers: &HeaderMap) -> Result<Loaded, ApiErr
     let payment = payment::find_held(app, id, headers).await?;
     let session = payment.session.ok_or(ApiError::NotFound("session"))?;
     let session = app.store.session(session).await?;
-    let quote = change::existing(app, session.id, payment.purchase)
-        .await
-        .map_or_else(|_| session.quote.clone(), |bought| bought.quote);
+    let purchases = app.store.session_purchases(session.id).await?;
+    let purchase = purchases
+        .into_iter()
+        .find(|purchase| purchase.id == payment.purchase);
+    let bought = purchase
+        .as_ref()
+        .is_some_and(|purchase| purchase.status == PurchaseStatus::Paid);
+    let quote = purchase.map_or_else(|| session.quote.clone(), |purchase| purchase.quote);
     let bay = app.store.bay_place(&session.bay_code).await?;
     Ok(Loaded {
         payment,
         session,
         quote,
+        bought,
         bay,
+    })
+}
+
+/// What was to be paid here has been paid another way: nobody may be asked for it again.
+fn paid_otherwise(reader: &Reader, payment: &Payment, session: &Session) -> Response {
+    let lang = reader.lang;
+    let (reference, manage) = (payment.reference.clone(), format!("/s/{}", session.id));
+    let document = Document {
+        title: lang.t("Đã trả cách khác", "Paid another way"),
+        active: "",
+        live: None,
+    };
+    document.page(reader, move || {
+        view! {
+            <section class="card narrow center" data-status="paid-otherwise">
+                <div class="tick" aria-hidden="true">"✓"</div>
+                <h1>{lang.t("Đã trả cách khác", "Paid another way")}</h1>
+                <p>{lang.t(
+                    "Lượt đỗ này đã được trả. Xin đừng trả nữa.",
+                    "This parking has been paid for. Please do not pay again.",
+                )}</p>
+                <p class="note">{lang.t(
+                    "Nếu tiền cũng đã đi qua đây, nó tự trở về; mã: ",
+                    "If money has gone this way as well, it comes back by itself; its reference: ",
+                )}<code>{reference}</code></p>
+                <p><a class="button primary" href=manage>{lang.t("Xem lượt đỗ", "See the session")}</a></p>
+            </section>
+        }
     })
 }
 

@@ -78,8 +78,7 @@ pub(crate) async fn dispute(
         service::open(&app, id, form.reason, &form.text, form.key, App::now()).await
     };
     match done.await {
-        // One that is open already is shown as well.
-        Ok(_) | Err(ApiError::Conflict(_)) => Redirect::to(&format!("/r/{id}")).into_response(),
+        Ok(_) => Redirect::to(&format!("/r/{id}")).into_response(),
         Err(error) => problem(&reader, &error),
     }
 }

@@ -118,9 +118,12 @@ pub(crate) async fn decide(
 pub(crate) struct GiveBackForm {
     gateway: String,
     bank_ref: String,
+    /// What was done about a notice that brought no đồng.
+    note: Option<String>,
 }
 
-/// `POST /staff/money/suspense`: gives money without an owner back.
+/// `POST /staff/money/suspense`: gives money without an owner back, or notes what was done about a
+/// notice without money.
 pub(crate) async fn give_back(
     State(app): State<App>,
     reader: Reader,
@@ -129,9 +132,15 @@ pub(crate) async fn give_back(
 ) -> Response {
     let done = async {
         let who = staff::signed_in(&app, &headers, App::now()).await?;
-        dispute::give_back(&app, &form.gateway, &form.bank_ref, &who, App::now()).await
+        let (gateway, bank_ref, now) = (&form.gateway, &form.bank_ref, App::now());
+        match &form.note {
+            None => dispute::give_back(&app, gateway, bank_ref, &who, now)
+                .await
+                .map(|_| ()),
+            Some(note) => dispute::settle_notice(&app, gateway, bank_ref, note, &who, now).await,
+        }
     };
-    back(&reader, done.await.map(|_| ()))
+    back(&reader, done.await)
 }
 
 #[derive(Deserialize)]
@@ -194,7 +203,7 @@ fn disputes_view(rows: Vec<Dispute>, tz: Tz, lang: Lang) -> impl IntoView {
                 <form method="post" action=format!("/staff/money/disputes/{}", dispute.id)>
                     <label class="field">
                         <span>{lang.t("Trả lời cho lái xe", "Answer to the driver")}</span>
-                        <input name="answer" maxlength="2000" autocomplete="off" />
+                        <input name="answer" required maxlength="2000" autocomplete="off" />
                     </label>
                     <div class="pay-buttons">
                         {(left > Vnd::ZERO).then(|| view! {
@@ -292,7 +301,8 @@ fn suspense_row(row: SuspendedNotice, tz: Tz, lang: Lang) -> impl IntoView {
         "contradicts" => lang.t("trùng số giao dịch", "number used twice"),
         _ => lang.t("khác tiền tệ", "another currency"),
     };
-    let action = move |row: &SuspendedNotice| match row.refund_status.as_deref() {
+    let action = move |row: &SuspendedNotice| {
+        match row.refund_status.as_deref() {
         Some("done") => lang.t("đã trả lại", "given back").into_any(),
         Some("manual") => lang.t("trả bằng tay", "to be paid by hand").into_any(),
         Some(_) => lang.t("đang trả lại", "on its way back").into_any(),
@@ -304,7 +314,19 @@ fn suspense_row(row: SuspendedNotice, tz: Tz, lang: Lang) -> impl IntoView {
             </form>
         }
         .into_any(),
-        None => ().into_any(),
+        None => match &row.settled_note {
+            Some(note) => note.clone().into_any(),
+            None => view! {
+                <form class="inline" method="post" action="/staff/money/suspense">
+                    <input type="hidden" name="gateway" value=row.gateway.clone() />
+                    <input type="hidden" name="bank_ref" value=row.bank_ref.clone() />
+                    <input name="note" required maxlength="500" aria-label=lang.t("Đã xử lý thế nào", "What was done") placeholder=lang.t("Đã xử lý thế nào", "What was done") />
+                    <button>{lang.t("Xong", "Done")}</button>
+                </form>
+            }
+            .into_any(),
+        },
+    }
     };
     let amount = match row.currency.as_str() {
         "VND" => Vnd::new(row.amount_vnd).to_string(),

@@ -231,6 +231,55 @@ impl Store {
         tx.commit().await?;
         Ok(new.id)
     }
+
+    /// Notes what people did about a notice that brought no đồng (another currency, or an amount
+    /// that is none), so that it waits no longer. Noting it again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is no such notice, or it brought đồng.
+    pub async fn notice_settle(
+        &self,
+        gateway: &str,
+        bank_ref: &str,
+        note: &str,
+        actor: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let noted: Option<bool> = sqlx::query_scalar(
+            "SELECT settled_note IS NOT NULL FROM bank_notice
+             WHERE gateway = $1 AND bank_ref = $2 AND outcome <> 'posted'
+                AND (currency <> 'VND' OR amount_vnd <= 0) FOR UPDATE",
+        )
+        .bind(gateway)
+        .bind(bank_ref)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if noted.ok_or(StoreError::NotFound("notice without money"))? {
+            return Ok(());
+        }
+        sqlx::query(
+            "UPDATE bank_notice SET settled_note = $3 WHERE gateway = $1 AND bank_ref = $2",
+        )
+        .bind(gateway)
+        .bind(bank_ref)
+        .bind(note)
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query(
+            "INSERT INTO audit (at, actor, action, detail)
+             VALUES ($1, $2, 'notice.settle', jsonb_build_object('gateway', $3, 'bank_ref', $4, 'note', $5))",
+        )
+        .bind(now)
+        .bind(actor)
+        .bind(gateway)
+        .bind(bank_ref)
+        .bind(note)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(())
+    }
 }
 
 async fn origin(tx: &mut PgConnection, payment: PaymentId) -> Result<Origin, StoreError> {

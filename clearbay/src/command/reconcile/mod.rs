@@ -75,6 +75,19 @@ pub struct Reconcile {
     file: PathBuf,
 }
 
+/// Why a statement tells no day.
+fn no_day(statement: &Statement) -> String {
+    match statement.unreadable.first() {
+        None => "the file holds no movement, so it tells no day: name it with --day".to_owned(),
+        Some(first) => format!(
+            "none of the {} movements in the file can be read, so it tells no day; line {}: {}",
+            statement.unreadable.len(),
+            first.line,
+            first.why
+        ),
+    }
+}
+
 impl Reconcile {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
@@ -83,9 +96,7 @@ impl Reconcile {
             .with_context(|| format!("cannot read {}", self.file.display()))?;
         let (first, last) = match self.day {
             Some(day) => (day, day),
-            None => statement
-                .days()
-                .context("the file holds no movement, so it tells no day: name it with --day")?,
+            None => statement.days().with_context(|| no_day(&statement))?,
         };
         let other_days = self.day.map(|day| statement.keep_day(day));
         let (from, _) = format::day(first).context("the day is out of range")?;

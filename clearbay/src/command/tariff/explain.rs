@@ -28,8 +28,8 @@ pub struct Explain {
     /// The database, as postgres://user:password@host:port/name. Not needed with --file.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: Option<String>,
-    /// Code of the lot, whose prices are taken from the database.
-    #[arg(long, required_unless_present = "file", conflicts_with = "file")]
+    /// Code of the lot, whose prices are taken from the database; or name a --file.
+    #[arg(long, conflicts_with = "file")]
     lot: Option<String>,
     /// A file of tariffs to take the prices from, without a database.
     #[arg(long)]
@@ -92,7 +92,10 @@ impl Explain {
                 zone,
             });
         }
-        let (Some(lot), Some(url)) = (&self.lot, &self.database_url) else {
+        let Some(lot) = &self.lot else {
+            anyhow::bail!("whose prices? Name a --lot of the database, or a --file of tariffs");
+        };
+        let Some(url) = &self.database_url else {
             anyhow::bail!("--lot needs the database: give --database-url or set DATABASE_URL");
         };
         let store = Store::connect(url, 1)
@@ -138,6 +141,7 @@ impl Explain {
         }
         if let Some(stop) = &self.stop {
             let stop = time::instant(stop, tz)?;
+            anyhow::ensure!(stop >= from, "--stop lies before --from");
             totals.push(Total {
                 label: "Trả lại / Given back".to_owned(),
                 amount: book.refund(from, to, stop, quote.amount_vnd)?,
