@@ -1,46 +1,44 @@
 //! What is screwed to the ground: sensor models and how each is listened to.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 
-/// A sensor model, which decides the decoder.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DeviceModel {
-    /// Speaks Clearbay's own JSON.
-    Clearbay,
-    /// Bosch Parking Lot Sensor TPS110 (LoRaWAN).
-    BoschTps110,
-    /// Nwave NPS405 (LoRaWAN), the firmware without a battery byte on port 10.
-    NwaveNps405,
-    /// Nwave NPS405 (LoRaWAN), newer firmware: a battery byte follows the state on port 10.
-    NwaveNps405Battery,
-}
+/// A sensor's model, by the name under which a decoder knows it: which ones there are is the
+/// decoders' affair.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeviceModel(Cow<'static, str>);
 
 impl DeviceModel {
-    /// Every model, for look-ups and listings.
-    pub const ALL: [Self; 4] = [
-        Self::Clearbay,
-        Self::BoschTps110,
-        Self::NwaveNps405,
-        Self::NwaveNps405Battery,
-    ];
-
-    /// The name in the database and in place files.
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Clearbay => "clearbay",
-            Self::BoschTps110 => "bosch-tps110",
-            Self::NwaveNps405 => "nwave-nps405",
-            Self::NwaveNps405Battery => "nwave-nps405-battery",
-        }
-    }
+    /// Speaks Clearbay's own JSON.
+    pub const CLEARBAY: Self = Self::named("clearbay");
 
     /// The model of that name.
-    pub fn from_code(code: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|model| model.code() == code)
+    pub const fn named(code: &'static str) -> Self {
+        Self(Cow::Borrowed(code))
     }
+
+    /// The name in the database and in place files.
+    pub fn code(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for DeviceModel {
+    fn from(code: String) -> Self {
+        Self(Cow::Owned(code))
+    }
+}
+
+/// What a device's payload leaves open and its installer records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mounting {
+    /// For sensors that measure a distance: less than this, in millimetres, is a vehicle.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub occupied_below_mm: Option<u32>,
 }
 
 /// One sensor, as its installer records it.
@@ -50,6 +48,9 @@ pub struct Device {
     pub id: String,
     /// Its model.
     pub model: DeviceModel,
+    /// How it is mounted.
+    #[serde(flatten)]
+    pub mounting: Mounting,
     /// After how long without a word the bay is unknown. `None` only for a recording, whose
     /// devices report changes and nothing else, so that silence says nothing.
     pub silence_after_s: Option<i32>,

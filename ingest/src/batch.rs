@@ -58,7 +58,9 @@ pub fn event_of(
         .ok_or_else(|| Refusal::new(Reason::UnknownDevice, "no such device is installed"))?;
     let reading = match unwrapped.content {
         Content::Reading(reading) => reading,
-        Content::LoRaWan { f_port, payload } => decode(device.model, f_port, &payload)?,
+        Content::LoRaWan { f_port, payload } => {
+            decode(&device.model, &device.mounting, f_port, &payload)?
+        }
     };
     let max_lag = (!device.recorded).then_some(max_lag);
     let at = device_time(unwrapped.at, message.received_at, max_lag).map_err(|fault| {

@@ -17,6 +17,10 @@ pub enum Reason {
     ClockAhead,
     /// The device's clock runs behind ours by too much.
     ClockBehind,
+    /// Nothing here reads messages of the device's model.
+    UnknownModel,
+    /// What the device says means something only with a value that its installer has not recorded.
+    Unconfigured,
     /// The payload is larger than any device's.
     TooLarge,
     /// The database refuses the event itself.
@@ -33,6 +37,8 @@ impl Reason {
             Self::NoOccupancy => "no_occupancy",
             Self::ClockAhead => "clock_ahead",
             Self::ClockBehind => "clock_behind",
+            Self::UnknownModel => "unknown_model",
+            Self::Unconfigured => "unconfigured",
             Self::TooLarge => "too_large",
             Self::Rejected => "rejected",
         }

@@ -11,6 +11,10 @@ use domain::device::{Device, DeviceModel};
 
 use crate::timeline::Report;
 
+/// The models that are played here beside those that speak Clearbay's own JSON.
+pub(crate) const BOSCH: DeviceModel = DeviceModel::named("bosch-tps110");
+pub(crate) const NWAVE: DeviceModel = DeviceModel::named("nwave-nps405");
+
 /// The application and tenant under which the city's devices are known to The Things Stack.
 const TTS_APPLICATION: &str = "hanoi-parking";
 const TTS_TENANT: &str = "clearbay";
@@ -29,37 +33,31 @@ pub fn seq_at(at: Timestamp) -> i64 {
 /// The topic on which a device's network publishes.
 pub fn topic(device: &Device) -> String {
     let id = &device.id;
-    match device.model {
-        DeviceModel::Clearbay => format!("clearbay/v1/devices/{id}/up"),
-        DeviceModel::BoschTps110 => {
-            format!("v3/{TTS_APPLICATION}@{TTS_TENANT}/devices/eui-{id}/up")
-        }
-        DeviceModel::NwaveNps405 | DeviceModel::NwaveNps405Battery => {
-            format!("application/{CHIRPSTACK_APPLICATION}/device/{id}/event/up")
-        }
+    if device.model == BOSCH {
+        format!("v3/{TTS_APPLICATION}@{TTS_TENANT}/devices/eui-{id}/up")
+    } else if device.model == NWAVE {
+        format!("application/{CHIRPSTACK_APPLICATION}/device/{id}/event/up")
+    } else {
+        format!("clearbay/v1/devices/{id}/up")
     }
 }
 
 /// The message of a report, in the format of the device's model.
 pub fn payload(device: &Device, report: &Report) -> Bytes {
     let mut out = BytesMut::new();
-    match device.model {
-        DeviceModel::Clearbay => {
-            let at = rfc3339(report.at);
-            let seq = seq_at(report.at);
-            own_json(
-                &mut out,
-                &device.id,
-                &at,
-                seq,
-                report.occupied,
-                Some(report.battery_mv),
-            );
-        }
-        DeviceModel::BoschTps110 => tts(&mut out, device, report),
-        DeviceModel::NwaveNps405 | DeviceModel::NwaveNps405Battery => {
-            chirpstack(&mut out, device, report);
-        }
+    if device.model == BOSCH {
+        tts(&mut out, device, report);
+    } else if device.model == NWAVE {
+        chirpstack(&mut out, device, report);
+    } else {
+        own_json(
+            &mut out,
+            &device.id,
+            &rfc3339(report.at),
+            seq_at(report.at),
+            report.occupied,
+            Some(report.battery_mv),
+        );
     }
     out.freeze()
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use domain::device::Mounting;
 use serde_json::Value;
 
 use super::*;
@@ -24,6 +25,7 @@ fn device(id: &str, model: DeviceModel) -> Device {
     Device {
         id: id.to_owned(),
         model,
+        mounting: Mounting::default(),
         silence_after_s: None,
     }
 }
@@ -92,7 +94,7 @@ fn lengths_of_states_are_coded_as_nwave_does() {
 
 #[test]
 fn own_json_is_as_documented() {
-    let device = device("d000123", DeviceModel::Clearbay);
+    let device = device("d000123", DeviceModel::CLEARBAY);
     assert_eq!(topic(&device), "clearbay/v1/devices/d000123/up");
     let said = report(true, false);
     assert_eq!(
@@ -106,7 +108,7 @@ fn own_json_is_as_documented() {
 
 #[test]
 fn envelopes_are_those_of_the_network_servers() {
-    let bosch = device("0200b05c0000000c", DeviceModel::BoschTps110);
+    let bosch = device("0200b05c0000000c", BOSCH);
     assert_eq!(
         topic(&bosch),
         "v3/hanoi-parking@clearbay/devices/eui-0200b05c0000000c/up"
@@ -126,7 +128,7 @@ fn envelopes_are_those_of_the_network_servers() {
         message["uplink_message"]["rx_metadata"][0]["time"],
         "2026-11-22T00:00:00.123Z"
     );
-    let nwave = device("02004e5700000011", DeviceModel::NwaveNps405);
+    let nwave = device("02004e5700000011", NWAVE);
     let expected =
         "application/5f0c4d2e-8a51-4c0b-9b7e-2d1f6a3c9e10/device/02004e5700000011/event/up";
     assert_eq!(topic(&nwave), expected);

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use domain::Timestamp;
 use domain::board::BayDelta;
-use domain::device::DeviceModel;
+use domain::device::{DeviceModel, Mounting};
 use domain::event::{Event, EventKey};
 use domain::id::BayId;
 use sqlx::{FromRow, PgConnection};
 
 use crate::stay::{Changes, StateRow, bay_states_lock, refold};
-use crate::{Store, StoreError, corrupt, storable};
+use crate::{Store, StoreError, storable};
 
 /// A device as ingest needs to know it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub struct KnownDevice {
     pub lot: String,
     /// Its model, which decides the decoder.
     pub model: DeviceModel,
+    /// How it is mounted.
+    pub mounting: Mounting,
     /// Whether it plays a recording, whose times are of years ago.
     pub recorded: bool,
 }
@@ -57,16 +59,16 @@ impl Store {
     /// Every device by the name it calls itself.
     ///
     /// # Errors
-    /// Database errors, and [`StoreError::Corrupt`] for a model this version does not know.
+    /// Database errors.
     pub async fn device_directory(&self) -> Result<HashMap<String, KnownDevice>, StoreError> {
         let rows: Vec<DeviceRow> = sqlx::query_as(
             "SELECT device.name, device_id, bay_id, lot.code AS lot, model,
-                    silence_after_s IS NULL AS recorded
+                    occupied_below_mm, silence_after_s IS NULL AS recorded
              FROM device JOIN bay USING (bay_id) JOIN lot USING (lot_id)",
         )
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter().map(DeviceRow::known).collect()
+        Ok(rows.into_iter().map(DeviceRow::known).collect())
     }
 
     /// The devices of those names that are installed.
@@ -85,14 +87,14 @@ impl Store {
             .collect();
         let rows: Vec<DeviceRow> = sqlx::query_as(
             "SELECT device.name, device_id, bay_id, lot.code AS lot, model,
-                    silence_after_s IS NULL AS recorded
+                    occupied_below_mm, silence_after_s IS NULL AS recorded
              FROM device JOIN bay USING (bay_id) JOIN lot USING (lot_id)
              WHERE device.name = ANY($1)",
         )
         .bind(names)
         .fetch_all(&self.pool)
         .await?;
-        rows.into_iter().map(DeviceRow::known).collect()
+        Ok(rows.into_iter().map(DeviceRow::known).collect())
     }
 
     /// Keeps a batch: events once each, the stays and states that follow from them, and the
@@ -184,22 +186,25 @@ struct DeviceRow {
     device_id: i32,
     bay_id: i32,
     lot: String,
-    model: String,
+    #[sqlx(try_from = "String")]
+    model: DeviceModel,
+    occupied_below_mm: Option<i32>,
     recorded: bool,
 }
 
 impl DeviceRow {
-    fn known(self) -> Result<(String, KnownDevice), StoreError> {
-        let model = DeviceModel::from_code(&self.model)
-            .ok_or_else(|| corrupt("device model", &self.model))?;
+    fn known(self) -> (String, KnownDevice) {
         let known = KnownDevice {
             id: self.device_id,
             bay: BayId(self.bay_id),
             lot: self.lot,
-            model,
+            model: self.model,
+            mounting: Mounting {
+                occupied_below_mm: self.occupied_below_mm.and_then(|mm| mm.try_into().ok()),
+            },
             recorded: self.recorded,
         };
-        Ok((self.name, known))
+        (self.name, known)
     }
 }
 

@@ -394,6 +394,7 @@ async fn take_devices(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreError
 /// A lot's devices, in its bays.
 async fn import_devices(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreError> {
     let (mut bays, mut names, mut models, mut limits) = (vec![], vec![], vec![], vec![]);
+    let mut distances = vec![];
     for (bay, device) in lot
         .bays
         .iter()
@@ -403,20 +404,24 @@ async fn import_devices(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreErr
         names.push(device.id.as_str());
         models.push(device.model.code());
         limits.push(device.silence_after_s);
+        let below_mm = device.mounting.occupied_below_mm;
+        distances.push(below_mm.and_then(|mm| i32::try_from(mm).ok()));
     }
     sqlx::query(
-        "INSERT INTO device (name, bay_id, model, silence_after_s)
-         SELECT d.name, bay_id, d.model, d.silence_after_s
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[])
-                AS d (bay, name, model, silence_after_s)
+        "INSERT INTO device (name, bay_id, model, silence_after_s, occupied_below_mm)
+         SELECT d.name, bay_id, d.model, d.silence_after_s, d.occupied_below_mm
+         FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::integer[])
+                AS d (bay, name, model, silence_after_s, occupied_below_mm)
               JOIN bay ON bay.code = d.bay
          ON CONFLICT (name) DO UPDATE SET bay_id = excluded.bay_id, model = excluded.model,
-            silence_after_s = excluded.silence_after_s",
+            silence_after_s = excluded.silence_after_s,
+            occupied_below_mm = excluded.occupied_below_mm",
     )
     .bind(&bays)
     .bind(&names)
     .bind(&models)
     .bind(&limits)
+    .bind(&distances)
     .execute(tx)
     .await?;
     Ok(())

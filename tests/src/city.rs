@@ -1,7 +1,7 @@
 //! A small city.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::device::{Device, DeviceModel};
+use domain::device::{Device, DeviceModel, Mounting};
 use domain::money::Vnd;
 use domain::place::{Bay, City, Lot, LotKind, Operator, Place, VehicleClass, Ward, Zone};
 use domain::tariff::{Block, Pricing, Tariff};
@@ -14,7 +14,8 @@ use domain::tariff::{Block, Pricing, Tariff};
 pub fn small(lots: usize, bays: usize) -> Place {
     of_devices(lots, bays, |bay| Device {
         id: format!("{bay}-sensor"),
-        model: DeviceModel::Clearbay,
+        model: DeviceModel::CLEARBAY,
+        mounting: Mounting::default(),
         silence_after_s: Some(3_600),
     })
 }

@@ -4,7 +4,7 @@
 
 use base64::Engine;
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::device::{Device, DeviceModel};
+use domain::device::{Device, DeviceModel, Mounting};
 use serde_json::{Value, json};
 use tests::broker::BrokerKind;
 use tests::city::{self, past};
@@ -18,12 +18,13 @@ async fn lorawan_messages_of_every_network_server_become_events(kind: BrokerKind
     let (database, broker) = set_up(kind).await;
     let eui = |bay: &str| format!("a81758fffe0000{:02x}", bay.as_bytes()[bay.len() - 1]);
     let model = |bay: &str| match bay {
-        "lot-0-0" | "lot-0-1" => DeviceModel::BoschTps110,
-        _ => DeviceModel::NwaveNps405,
+        "lot-0-0" | "lot-0-1" => DeviceModel::named("bosch-tps110"),
+        _ => DeviceModel::named("nwave-nps405"),
     };
     let device = |bay: &str| Device {
         id: eui(bay),
         model: model(bay),
+        mounting: Mounting::default(),
         silence_after_s: Some(90_000),
     };
     let mut place = city::of_devices(1, 4, device);

@@ -3,14 +3,18 @@
 //! Source: Bosch's communication interface description, as in TheThingsNetwork/lorawan-devices.
 //! Port 1: state. Port 2: heartbeat, state and temperature. Port 3: start-up.
 
-use super::{Reading, exactly, unknown_port};
+use domain::device::Mounting;
+
+use super::{Profile, Reading, exactly, unknown_port};
 use crate::Refusal;
 
-/// Decodes an uplink.
-///
-/// # Errors
-/// [`Refusal`] for an unknown port or a payload of another length.
-pub fn decode(f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
+/// What is decoded here.
+pub const PROFILES: &[Profile] = &[Profile {
+    model: "bosch-tps110",
+    decode,
+}];
+
+fn decode(_: &Mounting, f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
     match f_port {
         1 => {
             let [state] = exactly(bytes)?;

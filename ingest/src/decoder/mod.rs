@@ -1,11 +1,47 @@
 //! Vendors' payloads: bytes on a LoRaWAN port in, a reading out.
+//!
+//! A vendor is one file, which names the models that it reads in its `PROFILES`, and a line in
+//! [`VENDORS`]; its vectors stand in the file's own tests.
 
-use domain::device::DeviceModel;
+use domain::device::{DeviceModel, Mounting};
 
-use crate::Refusal;
+use crate::{Reason, Refusal};
 
 pub mod bosch;
+pub mod libelium;
+pub mod milesight;
 pub mod nwave;
+
+/// A model of device, and how its payloads are read.
+#[derive(Clone, Copy, Debug)]
+pub struct Profile {
+    /// The model's name in the registry.
+    pub model: &'static str,
+    /// Reads what arrived on a port from a device that is mounted so.
+    pub decode: fn(&Mounting, u8, &[u8]) -> Result<Reading, Refusal>,
+}
+
+const VENDORS: [&[Profile]; 5] = [
+    OWN,
+    bosch::PROFILES,
+    libelium::PROFILES,
+    milesight::PROFILES,
+    nwave::PROFILES,
+];
+
+const OWN: &[Profile] = &[Profile {
+    model: "clearbay",
+    decode: |_, _, _| {
+        Err(Refusal::undecodable(
+            "a device of this model publishes JSON on its own topic",
+        ))
+    },
+}];
+
+/// Every model that can be read.
+pub fn profiles() -> impl Iterator<Item = &'static Profile> {
+    VENDORS.into_iter().flatten()
+}
 
 /// What a payload says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,8 +50,16 @@ pub struct Reading {
     pub occupied: bool,
     /// Battery voltage in millivolts.
     pub battery_mv: Option<i32>,
+    /// What is left of the battery in percent, from devices that tell no voltage.
+    pub battery_percent: Option<u8>,
+    /// Whether the device itself calls its battery weak.
+    pub battery_low: Option<bool>,
     /// Temperature in tenths of a degree Celsius.
     pub temperature_dc: Option<i16>,
+    /// The distance that the sensor measured, in millimetres.
+    pub distance_mm: Option<u16>,
+    /// Whether the device hangs askew, so that it may look past the bay.
+    pub tilted: Option<bool>,
     /// How long the state before this one lasted, in minutes.
     pub previous_state_min: Option<u16>,
     /// By how much that may be wrong, in minutes.
@@ -33,16 +77,22 @@ pub struct Reading {
 /// Decodes a payload of a LoRaWAN device.
 ///
 /// # Errors
-/// [`Refusal`] where the payload is not of the model's format, or the model has no such format.
-pub fn decode(model: DeviceModel, f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
-    match model {
-        DeviceModel::BoschTps110 => bosch::decode(f_port, bytes),
-        DeviceModel::NwaveNps405 => nwave::decode(nwave::Layout::Plain, f_port, bytes),
-        DeviceModel::NwaveNps405Battery => nwave::decode(nwave::Layout::WithBattery, f_port, bytes),
-        DeviceModel::Clearbay => Err(Refusal::undecodable(
-            "a device of this model publishes JSON on its own topic",
-        )),
-    }
+/// [`Refusal`] where nobody knows the model, or the payload is not of its format.
+pub fn decode(
+    model: &DeviceModel,
+    mounting: &Mounting,
+    f_port: u8,
+    bytes: &[u8],
+) -> Result<Reading, Refusal> {
+    let profile = profiles()
+        .find(|profile| profile.model == model.code())
+        .ok_or_else(|| {
+            Refusal::new(
+                Reason::UnknownModel,
+                format!("nothing here reads a {:?}", model.code()),
+            )
+        })?;
+    (profile.decode)(mounting, f_port, bytes)
 }
 
 fn unknown_port(f_port: u8) -> Refusal {

@@ -1,52 +1,84 @@
-//! Nwave NPS405 parking sensor.
+//! Nwave NPS405 and NPS310 parking sensors.
 //!
-//! Source: the codec in TheThingsNetwork/lorawan-devices, corrected where it reads the state from
-//! bit 7: it is bit 0. Port 1: state change. Port 2: heartbeat. Port 3: start-up. Port 10: state
-//! change with the permit tag of the vehicle.
+//! Source: the codecs in TheThingsNetwork/lorawan-devices, corrected where that of the NPS405 reads
+//! the state from bit 7: it is bit 0. Port 1: state change. Port 2: heartbeat. Port 3: start-up.
+//! Port 10: state change with the permit tag of the vehicle. The NPS310 tells its state only.
 
-use super::{Reading, exactly, unknown_port};
+use domain::device::Mounting;
+
+use super::{Profile, Reading, exactly, unknown_port};
 use crate::Refusal;
 
-/// What stands on port 10: the device's profile must say, for the bytes alone do not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Layout {
+/// What is decoded here: the firmware decides what stands on port 10, and the bytes alone do not
+/// say which it is.
+pub const PROFILES: &[Profile] = &[
+    Profile {
+        model: "nwave-nps405",
+        decode: |_, f_port, bytes| nps405(Layout::Plain, f_port, bytes),
+    },
+    Profile {
+        model: "nwave-nps405-battery",
+        decode: |_, f_port, bytes| nps405(Layout::WithBattery, f_port, bytes),
+    },
+    Profile {
+        model: "nwave-nps310",
+        decode: nps310,
+    },
+];
+
+/// What stands on port 10 of an NPS405.
+#[derive(Clone, Copy)]
+enum Layout {
     /// State and tag.
     Plain,
     /// State, battery in steps of 100 mV, and tag.
     WithBattery,
 }
 
-/// Decodes an uplink.
-///
-/// # Errors
-/// [`Refusal`] for an unknown port or a payload of another length.
-pub fn decode(layout: Layout, f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
+fn nps405(layout: Layout, f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
     match f_port {
         1 => {
             let [state] = exactly(bytes)?;
             Ok(state_change(state))
         }
         2 => heartbeat(bytes),
-        3 => {
-            let [major, minor, patch, cause, state] = exactly(bytes)?;
-            Ok(Reading {
-                occupied: occupied(state),
-                firmware: Some(format!("{major}.{minor}.{patch}")),
-                start_cause: Some(match cause {
-                    0 => "rejoined_network",
-                    1 => "watchdog",
-                    2 => "power_on",
-                    3 => "user_request",
-                    6 => "brownout",
-                    _ => "other",
-                }),
-                ..Reading::default()
-            })
-        }
+        3 => startup(bytes),
         6 => Err(Refusal::no_occupancy("diagnostics for the vendor")),
         10 => tagged(layout, bytes),
         other => Err(unknown_port(other)),
     }
+}
+
+fn nps310(_: &Mounting, f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
+    match f_port {
+        1 | 2 => {
+            let [state] = exactly(bytes)?;
+            Ok(Reading {
+                occupied: occupied(state),
+                ..Reading::default()
+            })
+        }
+        3 => startup(bytes),
+        6 => Err(Refusal::no_occupancy("diagnostics for the vendor")),
+        other => Err(unknown_port(other)),
+    }
+}
+
+fn startup(bytes: &[u8]) -> Result<Reading, Refusal> {
+    let [major, minor, patch, cause, state] = exactly(bytes)?;
+    Ok(Reading {
+        occupied: occupied(state),
+        firmware: Some(format!("{major}.{minor}.{patch}")),
+        start_cause: Some(match cause {
+            0 => "rejoined_network",
+            1 => "watchdog",
+            2 => "power_on",
+            3 => "user_request",
+            4 | 6 => "brownout",
+            _ => "other",
+        }),
+        ..Reading::default()
+    })
 }
 
 /// State, battery and temperature; firmware since 2.4 adds three bytes for the vendor.
@@ -107,5 +139,34 @@ fn state_change(state: u8) -> Reading {
         previous_state_min: Some(minutes),
         previous_state_error_min: (error > 0).then_some(error),
         ..Reading::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_older_model_tells_its_state_only() {
+        let read = |f_port, bytes: &[u8]| nps310(&Mounting::default(), f_port, bytes);
+        let state = |occupied| {
+            Ok(Reading {
+                occupied,
+                ..Reading::default()
+            })
+        };
+        assert_eq!(read(1, &[1]), state(true));
+        assert_eq!(read(2, &[0]), state(false));
+        let started = read(3, &[1, 13, 0, 2, 0]).unwrap_or_default();
+        assert_eq!(started.firmware.as_deref(), Some("1.13.0"));
+        assert_eq!(started.start_cause, Some("power_on"));
+        for broken in [
+            (1, &[][..]),
+            (1, &[1, 0]),
+            (3, &[1]),
+            (10, &[1, 2, 3, 4, 5]),
+        ] {
+            assert!(read(broken.0, broken.1).is_err(), "{broken:?}");
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! A synthetic city modelled on central Hanoi: real wards and streets, invented lots and bays.
 
-use domain::device::{Device, DeviceModel};
+use domain::device::{Device, DeviceModel, Mounting};
 use domain::place::{Bay, City, Lot, LotKind, Operator, Place, VehicleClass, Ward, Zone};
 use domain::tariff::file::TariffFile;
 
@@ -9,6 +9,8 @@ pub(crate) mod outline;
 
 pub use lots::Demand;
 use lots::{LOTS, LotSpec, OPERATORS, WARDS};
+
+use crate::sensor::{BOSCH, NWAVE};
 
 /// The city's code.
 pub const CODE: &str = "hanoi";
@@ -176,13 +178,14 @@ fn lot(spec: &LotSpec, bays: u32, devices: &mut u32) -> Lot {
 /// locally administered ones, which no real device has.
 fn device(number: u32) -> Device {
     let (id, model) = match number % 20 {
-        0..12 => (format!("d{number:06}"), DeviceModel::Clearbay),
-        12..17 => (format!("0200b05c{number:08x}"), DeviceModel::BoschTps110),
-        _ => (format!("02004e57{number:08x}"), DeviceModel::NwaveNps405),
+        0..12 => (format!("d{number:06}"), DeviceModel::CLEARBAY),
+        12..17 => (format!("0200b05c{number:08x}"), BOSCH),
+        _ => (format!("02004e57{number:08x}"), NWAVE),
     };
     Device {
         id,
         model,
+        mounting: Mounting::default(),
         silence_after_s: Some(SILENCE_AFTER_S),
     }
 }
@@ -249,10 +252,11 @@ mod tests {
         }
         let bays = sensed_bays(&place);
         assert_eq!(bays.len(), 2_000);
-        let share = |model| bays.iter().filter(|bay| bay.device.model == model).count();
-        assert_eq!(share(DeviceModel::Clearbay), 1_200);
-        assert_eq!(share(DeviceModel::BoschTps110), 500);
-        assert_eq!(share(DeviceModel::NwaveNps405), 300);
+        let share =
+            |model: DeviceModel| bays.iter().filter(|bay| bay.device.model == model).count();
+        assert_eq!(share(DeviceModel::CLEARBAY), 1_200);
+        assert_eq!(share(BOSCH), 500);
+        assert_eq!(share(NWAVE), 300);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The recording's car parks as a place that can be imported.
 
 use chrono_tz::Europe::London;
-use domain::device::{Device, DeviceModel};
+use domain::device::{Device, DeviceModel, Mounting};
 use domain::place::{Bay, City, Lot, LotKind, Operator, Place, VehicleClass, Ward, Zone};
 
 use super::{CITY, CarPark, Recording, bay_code, device_id};
@@ -65,7 +65,8 @@ fn lot(index: usize, car_park: &CarPark, code: &str) -> Lot {
         outline,
         device: Some(Device {
             id: device_id(&car_park.code, bay),
-            model: DeviceModel::Clearbay,
+            model: DeviceModel::CLEARBAY,
+            mounting: Mounting::default(),
             // A recording reports changes and nothing else.
             silence_after_s: None,
         }),

@@ -1,0 +1,116 @@
+//! Libelium Smart Parking v2, a magnetometer with radar in the ground.
+//!
+//! Source: Libelium's Smart Parking technical guide (frames of eleven bytes), as others read it in
+//! public decoders, whose examples are the test's. Bytes 0 and 1 begin every frame: bit 7 of the
+//! first is the state, bit 6 a weak battery, bits 3 to 0 the kind of frame; the second counts
+//! frames. Firmware 3 speaks the same, but reserves the error frame.
+
+use domain::device::Mounting;
+
+use super::{Profile, Reading, exactly};
+use crate::Refusal;
+
+/// What is decoded here.
+pub const PROFILES: &[Profile] = &[Profile {
+    model: "libelium-smart-parking-v2",
+    decode,
+}];
+
+/// Bits of an error frame's third byte that make its state worthless: the magnetometer's axes.
+const AXES_FAIL: u8 = 0b0000_0111;
+
+fn decode(_: &Mounting, _f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
+    let frame: [u8; 11] = exactly(bytes)?;
+    let [head, _counter, third, fourth, fifth, .., last] = frame;
+    let degrees = |byte: u8| Some(i16::from(i8::from_ne_bytes([byte])) * 10);
+    let millivolts = |byte: u8| Some(2_800 + 4 * i32::from(byte));
+    let reading = Reading {
+        occupied: head & 0x80 != 0,
+        battery_low: Some(head & 0x40 != 0),
+        ..Reading::default()
+    };
+    Ok(match head & 0x0F {
+        // The state has changed.
+        0 => Reading {
+            temperature_dc: degrees(third),
+            battery_mv: millivolts(last),
+            ..reading
+        },
+        // Keep-alive, service, downlink and signal strength, with the device's time of day.
+        1 | 6 | 7 | 8 => Reading {
+            temperature_dc: degrees(fifth),
+            ..reading
+        },
+        // Daily counters.
+        2 => reading,
+        3 if third & AXES_FAIL != 0 => {
+            return Err(Refusal::no_occupancy("its magnetometer has failed"));
+        }
+        3 => Reading {
+            temperature_dc: degrees(fourth),
+            battery_mv: millivolts(last),
+            ..reading
+        },
+        4 => Reading {
+            temperature_dc: degrees(third),
+            battery_mv: Some(i32::from(u16::from_be_bytes([frame[9], frame[10]]))),
+            start_cause: Some("started"),
+            ..reading
+        },
+        5 => Reading {
+            firmware: Some(third.to_string()),
+            start_cause: Some("started"),
+            ..reading
+        },
+        kind => return Err(Refusal::undecodable(format!("unknown frame {kind}"))),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Reason;
+
+    fn read(hex: &str) -> Result<Reading, Refusal> {
+        decode(
+            &Mounting::default(),
+            3,
+            &hex::decode(hex).unwrap_or_default(),
+        )
+    }
+
+    #[test]
+    fn known_frames_decode_to_their_facts() {
+        for (hex, occupied, temperature_dc, battery_mv) in [
+            ("80041E01AD109393EE00C7", true, Some(300), Some(3_596)),
+            ("8114160011F35A1095F3B5", true, Some(170), None),
+            ("829F665700000D9F00FF00", true, None, None),
+            ("04001E0E7CF2D9F91E0DDF", false, Some(300), Some(3_551)),
+            ("060A00001F00C60561ED91", false, Some(310), None),
+        ] {
+            let reading = read(hex).unwrap_or_default();
+            assert_eq!(
+                (reading.occupied, reading.temperature_dc, reading.battery_mv),
+                (occupied, temperature_dc, battery_mv),
+                "{hex}"
+            );
+            assert_eq!(reading.battery_low, Some(false), "{hex}");
+        }
+        let start = read("050106160801010100014B").unwrap_or_default();
+        assert_eq!(start.firmware.as_deref(), Some("6"));
+    }
+
+    #[test]
+    fn what_says_nothing_of_the_bay_is_refused_with_its_reason() {
+        let reason = |hex| read(hex).map_err(|refusal| refusal.reason);
+        assert_eq!(reason("0303071E01921085853AC6"), Err(Reason::NoOccupancy));
+        for broken in [
+            "",
+            "80",
+            "090A00001F00C60561ED91",
+            "80041E01AD109393EE00C700",
+        ] {
+            assert_eq!(reason(broken), Err(Reason::Undecodable), "{broken}");
+        }
+    }
+}
