@@ -6,9 +6,10 @@ use bytes::Bytes;
 use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::event::{ClockFault, Event, device_time};
-use store::event::{KnownDevice, RefusedMessage};
+use store::event::KnownDevice;
+use store::quarantine::RefusedMessage;
 
-use crate::decoder::decode;
+use crate::decoder::{Reading, decode};
 use crate::envelope::{Content, Unwrapped, unwrap};
 use crate::{Reason, Refusal};
 
@@ -46,20 +47,44 @@ pub fn open(message: &Message) -> Result<Unwrapped, Refusal> {
 /// be more than `max_lag` behind.
 ///
 /// # Errors
-/// [`Refusal`] where it gives no event.
+/// The device's name and a [`Refusal`] where it gives no event.
 pub fn event_of(
     directory: &Directory,
     message: &Message,
     unwrapped: Unwrapped,
     max_lag: TimeDelta,
-) -> Result<(i32, Event), Refusal> {
+) -> Result<(i32, Event), (String, Refusal)> {
+    match judge(directory, message, &unwrapped, max_lag) {
+        Ok((device, reading, at)) => {
+            let event = Event {
+                bay: device.bay,
+                device: unwrapped.device,
+                at,
+                seq: unwrapped.seq,
+                occupied: reading.occupied,
+                battery_mv: reading.battery_mv,
+                temperature_dc: reading.temperature_dc,
+                received_at: message.received_at,
+            };
+            Ok((device.id, event))
+        }
+        Err(refusal) => Err((unwrapped.device, refusal)),
+    }
+}
+
+fn judge<'a>(
+    directory: &'a Directory,
+    message: &Message,
+    unwrapped: &Unwrapped,
+    max_lag: TimeDelta,
+) -> Result<(&'a KnownDevice, Reading, Timestamp), Refusal> {
     let device = directory
         .get(&unwrapped.device)
         .ok_or_else(|| Refusal::new(Reason::UnknownDevice, "no such device is installed"))?;
-    let reading = match unwrapped.content {
-        Content::Reading(reading) => reading,
+    let reading = match &unwrapped.content {
+        Content::Reading(reading) => reading.clone(),
         Content::LoRaWan { f_port, payload } => {
-            decode(&device.model, &device.mounting, f_port, &payload)?
+            decode(&device.model, &device.mounting, *f_port, payload)?
         }
     };
     let max_lag = (!device.recorded).then_some(max_lag);
@@ -70,25 +95,17 @@ pub fn event_of(
         };
         Refusal::new(reason, format!("it says {}", unwrapped.at))
     })?;
-    let event = Event {
-        bay: device.bay,
-        device: unwrapped.device,
-        at,
-        seq: unwrapped.seq,
-        occupied: reading.occupied,
-        battery_mv: reading.battery_mv,
-        temperature_dc: reading.temperature_dc,
-        received_at: message.received_at,
-    };
-    Ok((device.id, event))
+    Ok((device, reading, at))
 }
 
-/// The message as it is kept when it gives no event.
-pub fn refused(message: &Message, refusal: &Refusal) -> RefusedMessage {
+/// The message as it is kept when it gives no event; `device` is whom it names, where that could be
+/// read.
+pub fn refused(message: &Message, device: Option<String>, refusal: &Refusal) -> RefusedMessage {
     RefusedMessage {
         received_at: message.received_at,
         topic: message.topic.clone(),
         payload: message.payload.to_vec(),
+        device,
         reason: refusal.reason.code(),
         detail: refusal.detail.clone(),
     }

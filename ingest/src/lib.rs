@@ -2,12 +2,14 @@
 //!
 //! `envelope` finds the device, its time and its payload in a message; `decoder` finds the state in
 //! a vendor's payload; `batch` turns messages into what the store keeps; `mqtt` reads the broker;
-//! `worker` keeps, then acknowledges, then tells.
+//! `worker` keeps, then acknowledges, then tells; `quarantine` takes up messages that came before
+//! their device was installed.
 
 pub mod batch;
 pub mod decoder;
 pub mod envelope;
 mod mqtt;
+pub mod quarantine;
 mod refusal;
 mod worker;
 
@@ -39,6 +41,9 @@ pub struct Options {
     /// After so many failures that are the batch's own and not the database's being away, an event
     /// that cannot be kept even alone is kept as a refused message, so that others get their turn.
     pub tries_max: u32,
+    /// How often the registry of devices is read anew, and with it messages that had waited for
+    /// one; the first message of a new device is understood at once.
+    pub directory_every: Duration,
     /// How far behind ours a device's clock may run; a recording's may run as far as it likes.
     pub max_clock_lag: TimeDelta,
 }
@@ -55,6 +60,7 @@ impl Options {
             retry_after: Duration::from_millis(100),
             subscribe_again: Duration::from_secs(10),
             tries_max: 20,
+            directory_every: Duration::from_secs(60),
             max_clock_lag: domain::event::MAX_CLOCK_LAG,
         }
     }

@@ -7,17 +7,17 @@ use chrono::TimeDelta;
 use domain::board::{BayDelta, OccupancyDelta, occupancy_topic};
 use domain::event::Event;
 use domain::id::BayId;
-use store::event::{Ingested, RefusedMessage};
+use store::event::Ingested;
+use store::quarantine::RefusedMessage;
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
 
 use crate::batch::{Directory, event_of, open, refused};
 use crate::envelope::Unwrapped;
 use crate::mqtt::{Acknowledger, Delivery, Publisher};
-use crate::{Options, Reason, Refusal};
+use crate::{Options, Reason, Refusal, quarantine};
 
-/// How often the directory is read anew, for devices that were moved. New ones are found at once.
-const DIRECTORY_EVERY: Duration = Duration::from_secs(60);
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// After so many failures that are its own a batch is kept in parts.
 const WHOLE_TRIES: u32 = 3;
@@ -26,7 +26,9 @@ pub(crate) struct Worker {
     store: Store,
     directory: Directory,
     lots: HashMap<BayId, String>,
-    directory_read: Instant,
+    directory_every: Duration,
+    /// Whether a device has been found that was not known before: messages of it may wait.
+    newly_installed: bool,
     acknowledger: Acknowledger,
     publisher: Publisher,
     batch_max: usize,
@@ -68,7 +70,8 @@ impl Worker {
             store,
             lots: lots_of(&directory),
             directory,
-            directory_read: Instant::now(),
+            directory_every: options.directory_every,
+            newly_installed: false,
             acknowledger,
             publisher,
             batch_max: options.batch_max,
@@ -94,11 +97,22 @@ impl Worker {
         mut shutdown: watch::Receiver<bool>,
     ) {
         let mut batch = Vec::with_capacity(self.batch_max);
+        let mut anew = tokio::time::interval(self.directory_every);
+        anew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            tokio::select! {
+            let count = tokio::select! {
                 biased;
                 _ = shutdown.wait_for(|stop| *stop) => return,
-                count = messages.recv_many(&mut batch, self.batch_max) => if count == 0 { return },
+                _ = anew.tick() => None,
+                count = messages.recv_many(&mut batch, self.batch_max) => Some(count),
+            };
+            match count {
+                None => {
+                    self.refresh().await;
+                    continue;
+                }
+                Some(0) => return,
+                Some(_) => {}
             }
             let started = Instant::now();
             let Some(ingested) = self.keep(&batch, &mut shutdown).await else {
@@ -109,6 +123,9 @@ impl Worker {
             metrics::histogram!("clearbay_ingest_batch_messages").record(batch.len() as f64);
             self.acknowledger.acknowledge(batch.drain(..));
             self.tell(ingested.deltas);
+            if std::mem::take(&mut self.newly_installed) {
+                self.refresh().await;
+            }
         }
     }
 
@@ -139,16 +156,25 @@ impl Worker {
         }
     }
 
+    /// Reads the devices anew, for those that were moved, and takes up messages that had waited for
+    /// one.
+    async fn refresh(&mut self) {
+        let done = async {
+            self.directory = self.store.device_directory().await?;
+            self.lots = lots_of(&self.directory);
+            quarantine::replay(&self.store, &self.directory, self.max_clock_lag).await
+        };
+        match done.await {
+            Ok(deltas) => self.tell(deltas),
+            Err(error) => tracing::warn!(%error, "the devices could not be read anew"),
+        }
+    }
+
     /// Finds what is in a batch's messages, and its devices where they are new to us.
     async fn open(
         &mut self,
         batch: &[Delivery],
     ) -> Result<Vec<Result<Unwrapped, Refusal>>, StoreError> {
-        if self.directory_read.elapsed() > DIRECTORY_EVERY {
-            self.directory = self.store.device_directory().await?;
-            self.lots = lots_of(&self.directory);
-            self.directory_read = Instant::now();
-        }
         let opened: Vec<_> = batch
             .iter()
             .map(|delivery| open(&delivery.message))
@@ -161,6 +187,7 @@ impl Worker {
             .collect();
         if !strangers.is_empty() {
             let installed = self.store.devices_named(&strangers).await?;
+            self.newly_installed |= !installed.is_empty();
             self.lots.extend(lots_of(&installed));
             self.directory.extend(installed);
         }
@@ -180,16 +207,19 @@ impl Worker {
         );
         for (origin, (delivery, opened)) in batch.iter().zip(opened).enumerate() {
             let message = &delivery.message;
-            match opened.and_then(|unwrapped| {
-                event_of(&self.directory, message, unwrapped, self.max_clock_lag)
-            }) {
+            let judged = match opened {
+                Ok(unwrapped) => event_of(&self.directory, message, unwrapped, self.max_clock_lag)
+                    .map_err(|(device, refusal)| (Some(device), refusal)),
+                Err(refusal) => Err((None, refusal)),
+            };
+            match judged {
                 Ok(event) => {
                     events.push(event);
                     origins.push(origin);
                 }
-                Err(refusal) => {
+                Err((device, refusal)) => {
                     tracing::debug!(topic = %message.topic, %refusal, "message refused");
-                    refusals.push(refused(message, &refusal));
+                    refusals.push(refused(message, device, &refusal));
                 }
             }
         }
@@ -250,7 +280,8 @@ impl Worker {
                     tracing::error!(%error, device = %event.device, "the database refuses an event");
                     let refusal = Refusal::new(Reason::Rejected, &error);
                     let message = &part.batch[*origin].message;
-                    kept.refusals.push(refused(message, &refusal));
+                    kept.refusals
+                        .push(refused(message, Some(event.device.clone()), &refusal));
                 }
                 ([_], _) => kept.stuck = Some(error),
                 _ => {

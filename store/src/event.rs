@@ -9,6 +9,7 @@ use domain::event::{Event, EventKey};
 use domain::id::BayId;
 use sqlx::{FromRow, PgConnection};
 
+use crate::quarantine::{RefusedMessage, refused_insert};
 use crate::stay::{Changes, StateRow, bay_states_lock, refold};
 use crate::{Store, StoreError, storable};
 
@@ -27,21 +28,6 @@ pub struct KnownDevice {
     pub mounting: Mounting,
     /// Whether it plays a recording, whose times are of years ago.
     pub recorded: bool,
-}
-
-/// A message that gave no event.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RefusedMessage {
-    /// When it reached us.
-    pub received_at: Timestamp,
-    /// Where it was published.
-    pub topic: String,
-    /// What it was.
-    pub payload: Vec<u8>,
-    /// A short code.
-    pub reason: &'static str,
-    /// The reason in words.
-    pub detail: String,
 }
 
 /// What one batch did.
@@ -113,41 +99,7 @@ impl Store {
     ) -> Result<Ingested, StoreError> {
         let mut tx = self.pool.begin().await?;
         refused_insert(&mut tx, refused).await?;
-        let mut result = Ingested::default();
-        if !events.is_empty() {
-            let mut by_bay: BTreeMap<BayId, Vec<&Event>> = BTreeMap::new();
-            for (_, event) in events {
-                by_bay.entry(event.bay).or_default().push(event);
-            }
-            let bays: Vec<i32> = by_bay.keys().map(|bay| bay.0).collect();
-            let states = bay_states_lock(&mut tx, &bays).await?;
-            let track = |bay: &BayId| states.get(bay).map(StateRow::track).unwrap_or_default();
-            let late: Vec<&Event> = events
-                .iter()
-                .map(|(_, event)| event)
-                .filter(|event| !track(&event.bay).accepts(&event.key()))
-                .collect();
-            let known = events_known(&mut tx, &late).await?;
-            result.inserted = events_insert(&mut tx, events).await?;
-            result.repeated = events.len() as u64 - result.inserted;
-            let mut changes = Changes::default();
-            let mut earliest = BTreeMap::new();
-            for (bay, events) in by_bay {
-                let mut keys: Vec<EventKey> = events.iter().map(|event| event.key()).collect();
-                keys.retain(|key| !known.contains(&(bay, *key)));
-                keys.sort_unstable();
-                match keys.first() {
-                    Some(first) if track(&bay).accepts(first) => {
-                        changes.fold(bay, track(&bay), &keys);
-                    }
-                    Some(first) => _ = earliest.insert(bay, first.at),
-                    None => {}
-                }
-            }
-            refold(&mut tx, &earliest, &mut changes).await?;
-            changes.write(&mut tx).await?;
-            result.deltas = changes.deltas();
-        }
+        let result = events_keep(&mut tx, events).await?;
         tx.commit().await?;
         Ok(result)
     }
@@ -164,18 +116,6 @@ impl Store {
         )
         .bind(city)
         .fetch_one(&self.pool)
-        .await?)
-    }
-
-    /// How many messages were refused, by reason.
-    ///
-    /// # Errors
-    /// Database errors.
-    pub async fn refused_counts(&self) -> Result<Vec<(String, i64)>, StoreError> {
-        Ok(sqlx::query_as(
-            "SELECT reason, count(*) FROM refused_message GROUP BY reason ORDER BY reason",
-        )
-        .fetch_all(&self.pool)
         .await?)
     }
 }
@@ -206,6 +146,50 @@ impl DeviceRow {
         };
         (self.name, known)
     }
+}
+
+/// Keeps events and what follows from them.
+pub(crate) async fn events_keep(
+    tx: &mut PgConnection,
+    events: &[(i32, Event)],
+) -> Result<Ingested, StoreError> {
+    let mut result = Ingested::default();
+    if events.is_empty() {
+        return Ok(result);
+    }
+    let mut by_bay: BTreeMap<BayId, Vec<&Event>> = BTreeMap::new();
+    for (_, event) in events {
+        by_bay.entry(event.bay).or_default().push(event);
+    }
+    let bays: Vec<i32> = by_bay.keys().map(|bay| bay.0).collect();
+    let states = bay_states_lock(tx, &bays).await?;
+    let track = |bay: &BayId| states.get(bay).map(StateRow::track).unwrap_or_default();
+    let late: Vec<&Event> = events
+        .iter()
+        .map(|(_, event)| event)
+        .filter(|event| !track(&event.bay).accepts(&event.key()))
+        .collect();
+    let known = events_known(tx, &late).await?;
+    result.inserted = events_insert(tx, events).await?;
+    result.repeated = events.len() as u64 - result.inserted;
+    let mut changes = Changes::default();
+    let mut earliest = BTreeMap::new();
+    for (bay, events) in by_bay {
+        let mut keys: Vec<EventKey> = events.iter().map(|event| event.key()).collect();
+        keys.retain(|key| !known.contains(&(bay, *key)));
+        keys.sort_unstable();
+        match keys.first() {
+            Some(first) if track(&bay).accepts(first) => {
+                changes.fold(bay, track(&bay), &keys);
+            }
+            Some(first) => _ = earliest.insert(bay, first.at),
+            None => {}
+        }
+    }
+    refold(tx, &earliest, &mut changes).await?;
+    changes.write(tx).await?;
+    result.deltas = changes.deltas();
+    Ok(result)
 }
 
 async fn events_insert(tx: &mut PgConnection, events: &[(i32, Event)]) -> Result<u64, StoreError> {
@@ -261,45 +245,4 @@ async fn events_known(
     .await?;
     let key = |(bay, at, seq, occupied)| (BayId(bay), EventKey { at, seq, occupied });
     Ok(rows.into_iter().map(key).collect())
-}
-
-async fn refused_insert(
-    tx: &mut PgConnection,
-    refused: &[RefusedMessage],
-) -> Result<(), StoreError> {
-    if refused.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT INTO refused_message (received_at, topic, payload, reason, detail)
-         SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::bytea[], $4::text[], $5::text[])",
-    )
-    .bind(
-        refused
-            .iter()
-            .map(|row| row.received_at)
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        refused
-            .iter()
-            .map(|row| row.topic.replace('\0', "\u{fffd}"))
-            .collect::<Vec<_>>(),
-    )
-    .bind(
-        refused
-            .iter()
-            .map(|row| row.payload.as_slice())
-            .collect::<Vec<_>>(),
-    )
-    .bind(refused.iter().map(|row| row.reason).collect::<Vec<_>>())
-    .bind(
-        refused
-            .iter()
-            .map(|row| row.detail.replace('\0', "\u{fffd}"))
-            .collect::<Vec<_>>(),
-    )
-    .execute(tx)
-    .await?;
-    Ok(())
 }

@@ -24,6 +24,7 @@ pub mod pass;
 pub mod payment;
 pub mod place;
 pub mod purchase;
+pub mod quarantine;
 pub mod receipt;
 mod reconcile;
 pub mod refund;
