@@ -58,6 +58,9 @@ enum Command {
     /// Import tariffs from a file, and explain prices.
     #[command(subcommand)]
     Tariff(command::tariff::Tariff),
+    /// Install sensors from a file, and list the models that can be read.
+    #[command(subcommand)]
+    Device(command::device::Devices),
     /// Compare a gateway's statement with what was booked, and show every difference.
     Reconcile(command::reconcile::Reconcile),
     /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
@@ -94,6 +97,7 @@ fn main() -> ExitCode {
             Command::Simulate(command) => command.run().await,
             Command::Replay(command) => command.run().await,
             Command::Tariff(command) => command.run().await,
+            Command::Device(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Reconcile(command) => return command.run().await,
         };

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::event::{ClockFault, Event, device_time};
-use store::event::KnownDevice;
+use store::device::KnownDevice;
 use store::quarantine::RefusedMessage;
 
 use crate::decoder::{Reading, decode};

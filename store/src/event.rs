@@ -1,34 +1,16 @@
 //! What devices said: events, and the stays and states folded from them in the same transaction.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use domain::Timestamp;
 use domain::board::BayDelta;
-use domain::device::{DeviceModel, Mounting};
 use domain::event::{Event, EventKey};
 use domain::id::BayId;
-use sqlx::{FromRow, PgConnection};
+use sqlx::PgConnection;
 
 use crate::quarantine::{RefusedMessage, refused_insert};
 use crate::stay::{Changes, StateRow, bay_states_lock, refold};
-use crate::{Store, StoreError, storable};
-
-/// A device as ingest needs to know it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KnownDevice {
-    /// Its key.
-    pub id: i32,
-    /// The bay that it watches.
-    pub bay: BayId,
-    /// The code of that bay's lot.
-    pub lot: String,
-    /// Its model, which decides the decoder.
-    pub model: DeviceModel,
-    /// How it is mounted.
-    pub mounting: Mounting,
-    /// Whether it plays a recording, whose times are of years ago.
-    pub recorded: bool,
-}
+use crate::{Store, StoreError};
 
 /// What one batch did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,47 +24,6 @@ pub struct Ingested {
 }
 
 impl Store {
-    /// Every device by the name it calls itself.
-    ///
-    /// # Errors
-    /// Database errors.
-    pub async fn device_directory(&self) -> Result<HashMap<String, KnownDevice>, StoreError> {
-        let rows: Vec<DeviceRow> = sqlx::query_as(
-            "SELECT device.name, device_id, bay_id, lot.code AS lot, model,
-                    occupied_below_mm, silence_after_s IS NULL AS recorded
-             FROM device JOIN bay USING (bay_id) JOIN lot USING (lot_id)",
-        )
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().map(DeviceRow::known).collect())
-    }
-
-    /// The devices of those names that are installed.
-    ///
-    /// # Errors
-    /// As for [`Store::device_directory`].
-    pub async fn devices_named(
-        &self,
-        names: &[&str],
-    ) -> Result<HashMap<String, KnownDevice>, StoreError> {
-        // A name that PostgreSQL cannot hold is no device's.
-        let names: Vec<&str> = names
-            .iter()
-            .copied()
-            .filter(|name| storable(name))
-            .collect();
-        let rows: Vec<DeviceRow> = sqlx::query_as(
-            "SELECT device.name, device_id, bay_id, lot.code AS lot, model,
-                    occupied_below_mm, silence_after_s IS NULL AS recorded
-             FROM device JOIN bay USING (bay_id) JOIN lot USING (lot_id)
-             WHERE device.name = ANY($1)",
-        )
-        .bind(names)
-        .fetch_all(&self.pool)
-        .await?;
-        Ok(rows.into_iter().map(DeviceRow::known).collect())
-    }
-
     /// Keeps a batch: events once each, the stays and states that follow from them, and the
     /// messages that gave none. One transaction.
     ///
@@ -117,34 +58,6 @@ impl Store {
         .bind(city)
         .fetch_one(&self.pool)
         .await?)
-    }
-}
-
-#[derive(FromRow)]
-struct DeviceRow {
-    name: String,
-    device_id: i32,
-    bay_id: i32,
-    lot: String,
-    #[sqlx(try_from = "String")]
-    model: DeviceModel,
-    occupied_below_mm: Option<i32>,
-    recorded: bool,
-}
-
-impl DeviceRow {
-    fn known(self) -> (String, KnownDevice) {
-        let known = KnownDevice {
-            id: self.device_id,
-            bay: BayId(self.bay_id),
-            lot: self.lot,
-            model: self.model,
-            mounting: Mounting {
-                occupied_below_mm: self.occupied_below_mm.and_then(|mm| mm.try_into().ok()),
-            },
-            recorded: self.recorded,
-        };
-        (self.name, known)
     }
 }
 

@@ -11,6 +11,7 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 
 pub mod audit;
 mod board;
+pub mod device;
 pub mod dispute;
 pub mod entitlement;
 pub mod event;

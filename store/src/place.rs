@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
+use domain::device::Device;
 use domain::id::{BayId, LotId, OperatorId, TariffId, ZoneId};
 use domain::place::{Lot, Place, VehicleClass};
 use domain::tariff::Tariff;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
+use crate::device::devices_put;
 use crate::{Store, StoreError, corrupt, storable};
 
 /// A version of a tariff with its key.
@@ -104,9 +106,11 @@ impl Store {
         for lot in &place.lots {
             take_devices(&mut tx, lot).await?;
         }
-        for lot in &place.lots {
-            import_devices(&mut tx, lot).await?;
-        }
+        let bays = place.lots.iter().flat_map(|lot| &lot.bays);
+        let installed: Vec<(&str, &Device)> = bays
+            .filter_map(|bay| Some((bay.code.as_str(), bay.device.as_ref()?)))
+            .collect();
+        devices_put(&mut tx, &installed).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -386,42 +390,6 @@ async fn take_devices(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreError
     )
     .bind(&codes)
     .bind(&names)
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// A lot's devices, in its bays.
-async fn import_devices(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreError> {
-    let (mut bays, mut names, mut models, mut limits) = (vec![], vec![], vec![], vec![]);
-    let mut distances = vec![];
-    for (bay, device) in lot
-        .bays
-        .iter()
-        .filter_map(|bay| Some((bay, bay.device.as_ref()?)))
-    {
-        bays.push(bay.code.as_str());
-        names.push(device.id.as_str());
-        models.push(device.model.code());
-        limits.push(device.silence_after_s);
-        let below_mm = device.mounting.occupied_below_mm;
-        distances.push(below_mm.and_then(|mm| i32::try_from(mm).ok()));
-    }
-    sqlx::query(
-        "INSERT INTO device (name, bay_id, model, silence_after_s, occupied_below_mm)
-         SELECT d.name, bay_id, d.model, d.silence_after_s, d.occupied_below_mm
-         FROM unnest($1::text[], $2::text[], $3::text[], $4::integer[], $5::integer[])
-                AS d (bay, name, model, silence_after_s, occupied_below_mm)
-              JOIN bay ON bay.code = d.bay
-         ON CONFLICT (name) DO UPDATE SET bay_id = excluded.bay_id, model = excluded.model,
-            silence_after_s = excluded.silence_after_s,
-            occupied_below_mm = excluded.occupied_below_mm",
-    )
-    .bind(&bays)
-    .bind(&names)
-    .bind(&models)
-    .bind(&limits)
-    .bind(&distances)
     .execute(tx)
     .await?;
     Ok(())

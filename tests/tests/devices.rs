@@ -112,3 +112,50 @@ async fn a_bay_whose_sensor_has_gone_is_unknown() {
     assert_eq!(occupancy(store, "lot-0-2").await, Occupancy::Occupied);
     assert_eq!(occupancy(store, "lot-0-1").await, Occupancy::Unknown);
 }
+
+/// `clearbay device import` of that file.
+async fn import(database: &TestDatabase, text: &str) -> std::process::Output {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("devices.csv");
+    std::fs::write(&file, text).unwrap();
+    tokio::process::Command::new(tests::provided("CLEARBAY_TEST_BIN"))
+        .args(["device", "import"])
+        .arg(&file)
+        .env("DATABASE_URL", &database.url)
+        .output()
+        .await
+        .unwrap()
+}
+
+#[tokio::test]
+async fn devices_of_a_file_stand_in_its_bays_or_none_does() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    store.place_import(&city::small(1, 3)).await.unwrap();
+    let headings = "device,bay,model,silence_after_s,occupied_below_mm\n";
+    let before = installed(store).await;
+
+    let wrong = "new,lot-0-0,clearbay,3600,\nother,nowhere,clearbay,3600,\n";
+    let output = import(&database, &format!("{headings}{wrong}")).await;
+    assert!(!output.status.success());
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("devices.csv:3: there is no bay nowhere"),
+        "{told}"
+    );
+    assert_eq!(installed(store).await, before, "nothing was written");
+
+    // Two change places, a third is replaced.
+    let right = "lot-0-1-sensor,lot-0-0,clearbay,3600,\nlot-0-0-sensor,lot-0-1,clearbay,3600,\n\
+                 eye,lot-0-2,milesight-em400-mud,90000,1200\n";
+    let output = import(&database, &format!("{headings}{right}")).await;
+    assert!(output.status.success(), "{output:?}");
+    let expected = [
+        ("eye", "lot-0-2"),
+        ("lot-0-0-sensor", "lot-0-1"),
+        ("lot-0-1-sensor", "lot-0-0"),
+    ];
+    assert_eq!(installed(store).await, pairs(expected));
+    let eye = &store.devices_named(&["eye"]).await.unwrap()["eye"];
+    assert_eq!(eye.mounting.occupied_below_mm, Some(1_200));
+}

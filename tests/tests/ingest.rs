@@ -289,7 +289,8 @@ async fn a_device_is_known_as_soon_as_it_is_installed(kind: BrokerKind) {
     let (database, broker) = set_up(kind).await;
     subscribed_once(&database, &broker).await;
     let ingest = Ingesting::start(&database.store, &broker.url);
-    let minute = |n| past() + TimeDelta::minutes(n);
+    let start = past();
+    let minute = |n| start + TimeDelta::minutes(n);
     let before = [(1, 1, true), (3, 3, false), (2, 2, true)];
     let before =
         before.map(|(at, seq, occupied)| told("lot-2-0-sensor", minute(at), seq, occupied));

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod demo;
+pub mod device;
 pub mod ingest;
 pub mod ledger;
 pub mod migrate;

@@ -251,7 +251,7 @@ fn refunds_view(rows: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
                 "The gateway cannot give these back. Transfer the money to the payer, then note the bank's number.",
             )}</p>
             {empty.then(|| view! { <p class="empty">{lang.t("Không có.", "None.")}</p> })}
-            <div class="scroll"><table class="grid"><tbody>{rows.into_iter().map(row).collect_view()}</tbody></table></div>
+            <div class="scroll"><table class="grid rows"><tbody>{rows.into_iter().map(row).collect_view()}</tbody></table></div>
         </section>
     }
 }
@@ -266,7 +266,7 @@ fn suspense_view(
     let table = move |rows: Vec<SuspendedNotice>| {
         let row = move |row| suspense_row(row, tz, lang);
         view! {
-            <div class="scroll"><table class="grid"><tbody>{rows.into_iter().map(row).collect_view()}</tbody></table></div>
+            <div class="scroll"><table class="grid rows"><tbody>{rows.into_iter().map(row).collect_view()}</tbody></table></div>
         }
     };
     let settled = (!settled.is_empty()).then(|| {

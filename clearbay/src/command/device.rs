@@ -1,0 +1,258 @@
+//! `clearbay device`.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use csv::{ReaderBuilder, StringRecord, Trim};
+use domain::device::{Device, DeviceModel, Mounting};
+use ingest::decoder::profiles;
+
+use super::Database;
+use crate::out::out;
+
+/// The largest file that is read: a million devices.
+const MAX_FILE_BYTES: u64 = 64 << 20;
+const COLUMNS: [&str; 5] = [
+    "device",
+    "bay",
+    "model",
+    "silence_after_s",
+    "occupied_below_mm",
+];
+
+/// Install sensors, and list the models that can be read.
+#[derive(Debug, clap::Subcommand)]
+pub enum Devices {
+    /// Put the devices of a file into their bays.
+    Import(Import),
+    /// List the models that can be read.
+    Models,
+}
+
+const FORMAT: &str = "\
+The file is CSV with headings, a device on each line:
+
+  device,bay,model,silence_after_s,occupied_below_mm
+  d000123,HK-01-001,clearbay,3600,
+  24e124713b123456,HK-01-002,milesight-em400-mud,90000,1200
+
+  device             what it calls itself: its topic's name, or its LoRaWAN DevEUI in hex
+  bay                the code on the bay's sticker
+  model              one of `clearbay device models`
+  silence_after_s    seconds without a word after which the bay is unknown
+  occupied_below_mm  for sensors that measure a distance: less than this is a vehicle; else empty
+
+A device that stood in another bay is moved, and one that stood in a bay of the file is taken out.
+Nothing is written where any line is wrong. Messages that came before are taken up by `clearbay ingest`.";
+
+/// Put the devices of a file into their bays.
+#[derive(Debug, clap::Args)]
+#[command(after_help = FORMAT)]
+pub struct Import {
+    #[command(flatten)]
+    database: Database,
+    /// The file.
+    file: PathBuf,
+    /// Check the file and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+}
+
+impl Devices {
+    /// Runs the command.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Import(command) => command.run().await,
+            Self::Models => {
+                for profile in profiles() {
+                    out!("{}", profile.model);
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A line of the file.
+#[derive(Debug, PartialEq)]
+struct Row {
+    line: u64,
+    bay: String,
+    device: Device,
+}
+
+impl Import {
+    async fn run(self) -> anyhow::Result<()> {
+        let cannot = || format!("cannot read {}", self.file.display());
+        let size = std::fs::metadata(&self.file).with_context(cannot)?.len();
+        anyhow::ensure!(
+            size <= MAX_FILE_BYTES,
+            "{size} bytes are too many for one file"
+        );
+        let text = std::fs::read_to_string(&self.file).with_context(cannot)?;
+        let (rows, mut mistakes) = read(&text);
+        let store = self.database.open().await?;
+        let done = async {
+            let codes: Vec<&str> = rows.iter().map(|row| row.bay.as_str()).collect();
+            let missing = store.bays_missing(&codes).await?;
+            let unknown = rows.iter().filter(|row| missing.contains(&row.bay));
+            mistakes.extend(unknown.map(|row| (row.line, format!("there is no bay {}", row.bay))));
+            refuse(&self.file, mistakes)?;
+            if !self.dry_run {
+                let installed: Vec<(&str, &Device)> = rows
+                    .iter()
+                    .map(|row| (row.bay.as_str(), &row.device))
+                    .collect();
+                store.devices_install(&installed).await?;
+            }
+            anyhow::Ok(())
+        };
+        let done = done.await;
+        store.close().await;
+        done?;
+        let verb = if self.dry_run {
+            "are right"
+        } else {
+            "stand in their bays"
+        };
+        out!("{} devices {verb}.", rows.len());
+        Ok(())
+    }
+}
+
+/// Tells every mistake on standard error, by line, and fails where there is one.
+fn refuse(file: &Path, mut mistakes: Vec<(u64, String)>) -> anyhow::Result<()> {
+    mistakes.sort();
+    for (line, why) in &mistakes {
+        eprintln!("{}:{line}: {why}", file.display());
+    }
+    anyhow::ensure!(
+        mistakes.is_empty(),
+        "{} of its lines are wrong; nothing was written",
+        mistakes.len()
+    );
+    Ok(())
+}
+
+/// The devices of a file, and what is wrong with it, by line.
+fn read(text: &str) -> (Vec<Row>, Vec<(u64, String)>) {
+    let mut reader = ReaderBuilder::new()
+        .trim(Trim::All)
+        .flexible(true)
+        .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
+    let headings = reader.headers().cloned().unwrap_or_default();
+    let columns = COLUMNS.map(|name| headings.iter().position(|heading| heading == name));
+    if columns[..4].contains(&None) {
+        let wanted = COLUMNS.join(",");
+        return (
+            Vec::new(),
+            vec![(1, format!("the headings are not {wanted}"))],
+        );
+    }
+    let (mut rows, mut mistakes) = (Vec::new(), Vec::new());
+    let (mut devices, mut bays) = (HashMap::new(), HashMap::new());
+    for record in reader.records() {
+        let record = match record {
+            Ok(record) => record,
+            Err(error) => {
+                let line = error.position().map_or(0, csv::Position::line);
+                mistakes.push((line, error.to_string()));
+                continue;
+            }
+        };
+        let line = record.position().map_or(0, csv::Position::line);
+        match row(&record, columns, line) {
+            Ok(row) => {
+                if let Some(first) = devices.insert(row.device.id.clone(), line) {
+                    let id = &row.device.id;
+                    mistakes.push((line, format!("device {id} stands on line {first} as well")));
+                }
+                if let Some(first) = bays.insert(row.bay.clone(), line) {
+                    let bay = &row.bay;
+                    mistakes.push((line, format!("bay {bay} stands on line {first} as well")));
+                }
+                rows.push(row);
+            }
+            Err(why) => mistakes.push((line, why)),
+        }
+    }
+    (rows, mistakes)
+}
+
+fn row(record: &StringRecord, columns: [Option<usize>; 5], line: u64) -> Result<Row, String> {
+    let cell = |column: usize| {
+        columns[column]
+            .and_then(|at| record.get(at))
+            .unwrap_or_default()
+    };
+    let needed = |column: usize| match cell(column) {
+        "" => Err(format!("{} is missing", COLUMNS[column])),
+        text if text.contains('\0') => Err(format!("{} cannot hold a NUL", COLUMNS[column])),
+        text => Ok(text),
+    };
+    let number = |column: usize| {
+        let text = needed(column)?;
+        let number = text.parse::<i32>().ok().filter(|number| *number > 0);
+        number.ok_or_else(|| format!("{} is no whole number above 0: {text}", COLUMNS[column]))
+    };
+    let model = needed(2)?;
+    if !profiles().any(|profile| profile.model == model) {
+        return Err(format!(
+            "nothing here reads a {model:?}; see `clearbay device models`"
+        ));
+    }
+    let occupied_below_mm = match cell(4) {
+        "" => None,
+        _ => Some(number(4)?.unsigned_abs()),
+    };
+    Ok(Row {
+        line,
+        bay: needed(1)?.to_owned(),
+        device: Device {
+            id: needed(0)?.to_owned(),
+            model: DeviceModel::from(model.to_owned()),
+            mounting: Mounting { occupied_below_mm },
+            silence_after_s: Some(number(3)?),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mistake_is_told_with_its_line() {
+        let (rows, mistakes) = read(
+            "device,bay,model,silence_after_s,occupied_below_mm\n\
+             d1,A-1,clearbay,3600,\n\
+             d1,A-2,clearbay,3600,\n\
+             d3,A-1,milesight-em400-mud,90000,1200\n\
+             d4,,clearbay,3600,\n\
+             d5,A-5,acme-9,3600,\n\
+             d6,A-6,clearbay,-1,\n\
+             d7,A-7,clearbay,60,0.5\n",
+        );
+        assert_eq!(rows.len(), 3);
+        let told: Vec<(u64, &str)> = mistakes
+            .iter()
+            .map(|(line, why)| (*line, why.as_str()))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                (3, "device d1 stands on line 2 as well"),
+                (4, "bay A-1 stands on line 2 as well"),
+                (5, "bay is missing"),
+                (
+                    6,
+                    "nothing here reads a \"acme-9\"; see `clearbay device models`"
+                ),
+                (7, "silence_after_s is no whole number above 0: -1"),
+                (8, "occupied_below_mm is no whole number above 0: 0.5"),
+            ]
+        );
+        assert_eq!(read("device;bay\n").1[0].0, 1);
+    }
+}
