@@ -106,6 +106,9 @@ pub struct BoardBay {
     pub outline: [[f32; 2]; 4],
     /// The device's limit of silence in seconds.
     pub silence_after_s: Option<i32>,
+    /// What was told earlier is believed no longer: another device told it. `None` where no device
+    /// is there, or one that is in doubt: nothing is believed.
+    pub believed_from: Option<Timestamp>,
     /// What its device told last.
     pub told: Option<BayDelta>,
     /// What is paid, or was until lately, each session once.
@@ -117,6 +120,9 @@ impl BoardBay {
     pub fn occupancy(&self, now: Timestamp) -> (Occupancy, Option<Timestamp>) {
         match &self.told {
             None => (Occupancy::Unknown, None),
+            Some(told) if self.believed_from.is_none_or(|from| told.heard_at < from) => {
+                (Occupancy::Unknown, Some(told.heard_at))
+            }
             Some(told) if is_silent(told.heard_at, self.silence_after_s, now) => {
                 (Occupancy::Unknown, Some(told.heard_at))
             }

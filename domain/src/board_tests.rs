@@ -21,6 +21,7 @@ fn bay(told: Option<(bool, i64)>, paid: Option<(i64, i64)>) -> BoardBay {
         class: VehicleClass::Car,
         outline: [[0.0; 2]; 4],
         silence_after_s: Some(3 * 3600),
+        believed_from: Some(Timestamp::MIN_UTC),
         told: told.map(|(occupied, minute)| BayDelta {
             bay: BayId(1),
             occupied,
@@ -108,4 +109,22 @@ fn a_driver_is_asked_about_the_bay_next_door() {
     let bays = bays(Some((true, 97)), None);
     assert!(likelier_bay(bays.iter(), "B3", at(100)).is_none());
     assert!(likelier_bay(bays.iter(), "B2", at(400)).is_none());
+}
+
+#[test]
+fn only_the_present_device_is_believed() {
+    let heard_at = at(0);
+    let seen = |believed_from| {
+        let bay = BoardBay {
+            believed_from,
+            ..bay(Some((true, 0)), None)
+        };
+        bay.occupancy(heard_at).0
+    };
+    assert_eq!(seen(Some(heard_at)), Occupancy::Occupied);
+    assert_eq!(
+        seen(Some(heard_at + TimeDelta::microseconds(1))),
+        Occupancy::Unknown
+    );
+    assert_eq!(seen(None), Occupancy::Unknown);
 }

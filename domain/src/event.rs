@@ -4,16 +4,13 @@ use chrono::{SubsecRound, TimeDelta};
 use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
-use crate::id::BayId;
 
 /// How far a device's clock may run ahead of ours before its word is refused.
 pub const MAX_CLOCK_LEAD: TimeDelta = TimeDelta::minutes(5);
 
-/// A decoded, attributed statement of one device about its bay.
+/// A decoded statement of one device about the bay that it watches, which the registry knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The bay that the device watches.
-    pub bay: BayId,
     /// The device's own name.
     pub device: String,
     /// The device's time, to the microsecond.
@@ -30,7 +27,8 @@ pub struct Event {
     pub received_at: Timestamp,
 }
 
-/// The order of a bay's events and their identity: an event with an equal key is a repetition.
+/// The order of a bay's events, and the identity of a device's: an event with an equal key is a
+/// repetition.
 ///
 /// `occupied` is part of it so that the outcome does not depend on arrival even where a device
 /// contradicts itself under one time and counter: both statements are kept and "occupied" is later.
@@ -45,7 +43,7 @@ pub struct EventKey {
 }
 
 impl Event {
-    /// The event's place in its bay's order.
+    /// The event's place in its device's order, and in its bay's.
     pub fn key(&self) -> EventKey {
         EventKey {
             at: self.at,

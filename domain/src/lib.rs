@@ -13,6 +13,7 @@ pub mod id;
 pub mod invoice;
 pub mod ledger;
 pub mod money;
+pub mod occupancy;
 pub mod payment;
 pub mod place;
 pub mod plate;

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::Timestamp;
 use crate::event::EventKey;
+use crate::occupancy::{BayWatch, KnownTime, Span, Tallies};
 
 /// A sensed, occupied interval of one bay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct BayTrack {
     pub last: Option<EventKey>,
     /// When the present state began; `None` before the first event.
     pub since: Option<Timestamp>,
+    /// From when on the present state has been told without a silence too long to be believed, or
+    /// `since` where it never was silent.
+    pub known_from: Option<Timestamp>,
 }
 
 /// What one event changes in the list of a bay's stays, each named by its start.
@@ -43,33 +47,82 @@ pub enum StayChange {
     Withdrawn(Timestamp),
 }
 
+/// What one event makes certain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Folded {
+    /// What it changes in the list of stays.
+    pub stay: Option<StayChange>,
+    /// The known time that it brings to an end.
+    pub known: Option<KnownTime>,
+}
+
 impl BayTrack {
+    /// A bay whose vehicle arrived at `started_at`, as of that instant.
+    pub fn arrived(started_at: Timestamp) -> Self {
+        Self {
+            last: Some(EventKey {
+                at: started_at,
+                seq: i64::MIN,
+                occupied: true,
+            }),
+            since: Some(started_at),
+            known_from: Some(started_at),
+        }
+    }
+
     /// Whether an event of this key is later than all folded so far.
     pub fn accepts(&self, key: &EventKey) -> bool {
         self.last.is_none_or(|last| *key > last)
     }
 
     /// Folds the next event. A key that is not later than the last is ignored.
-    pub fn fold(&mut self, key: EventKey) -> Option<StayChange> {
+    pub fn fold(&mut self, key: EventKey, watch: &BayWatch) -> Folded {
         if !self.accepts(&key) {
-            return None;
+            return Folded::default();
         }
-        let before = self.last.replace(key).map(|last| last.occupied);
-        if before == Some(key.occupied) {
-            return None;
+        let Some(last) = self.last.replace(key) else {
+            (self.since, self.known_from) = (Some(key.at), Some(key.at));
+            return Folded {
+                stay: key.occupied.then_some(StayChange::Opened(key.at)),
+                known: None,
+            };
+        };
+        let changed = key.occupied != last.occupied;
+        let known_until = watch.believed_until(last.at).min(key.at);
+        let known = if changed || known_until < key.at {
+            self.known_from
+                .replace(key.at)
+                .and_then(|from| known_time(from, known_until, last.occupied))
+        } else {
+            None
+        };
+        if !changed {
+            return Folded { stay: None, known };
         }
-        let since = self.since.replace(key.at);
-        match (before, since) {
-            (Some(true), Some(started_at)) if started_at == key.at => {
+        let stay = match (last.occupied, self.since.replace(key.at)) {
+            (true, Some(started_at)) if started_at == key.at => {
                 Some(StayChange::Withdrawn(started_at))
             }
-            (Some(true), Some(started_at)) => Some(StayChange::Closed {
+            (true, Some(started_at)) => Some(StayChange::Closed {
                 started_at,
                 ended_at: key.at,
             }),
-            _ => key.occupied.then_some(StayChange::Opened(key.at)),
-        }
+            _ => Some(StayChange::Opened(key.at)),
+        };
+        Folded { stay, known }
     }
+
+    /// The known time that has not come to an end, as of `now`.
+    pub fn known_so_far(&self, watch: &BayWatch, now: Timestamp) -> Option<KnownTime> {
+        let last = self.last?;
+        let until = watch.believed_until(last.at).min(now);
+        known_time(self.known_from?, until, last.occupied)
+    }
+}
+
+fn known_time(from: Timestamp, until: Timestamp, occupied: bool) -> Option<KnownTime> {
+    let span = Span { from, until };
+    (from < until).then_some(KnownTime { span, occupied })
 }
 
 /// Applies `change` to a bay's stays, which are in order of time.
@@ -95,16 +148,44 @@ pub fn apply(stays: &mut Vec<Stay>, change: StayChange) {
     }
 }
 
-/// The stays and the final track of a set of events, in whatever order they are given.
-pub fn stays_of(mut keys: Vec<EventKey>) -> (Vec<Stay>, BayTrack) {
-    keys.sort_unstable();
-    let (mut stays, mut track) = (Vec::new(), BayTrack::default());
-    for key in keys {
-        if let Some(change) = track.fold(key) {
-            apply(&mut stays, change);
+/// What follows from a bay's events, from some point on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    /// The stays, in order of time.
+    pub stays: Vec<Stay>,
+    /// Occupied and free time that has come to an end, and arrivals.
+    pub tallies: Tallies,
+    /// What is known at the end.
+    pub track: BayTrack,
+}
+
+impl History {
+    /// Folds events, in whatever order they are given, onto what was known before them.
+    pub fn of(before: BayTrack, mut keys: Vec<EventKey>, watch: &BayWatch) -> Self {
+        keys.sort_unstable();
+        let mut history = Self {
+            track: before,
+            ..Self::default()
+        };
+        if let (Some(last), Some(started_at)) = (before.last, before.since)
+            && last.occupied
+        {
+            apply(&mut history.stays, StayChange::Opened(started_at));
         }
+        for key in keys {
+            let folded = history.track.fold(key, watch);
+            if let Some(change) = folded.stay {
+                apply(&mut history.stays, change);
+            }
+            if let Some(known) = folded.known {
+                history.tallies.add_known(watch, known);
+            }
+        }
+        for stay in &history.stays {
+            history.tallies.add_arrival(stay.started_at);
+        }
+        history
     }
-    (stays, track)
 }
 
 #[cfg(test)]
@@ -113,6 +194,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::occupancy::Tally;
 
     fn keys() -> impl Strategy<Value = Vec<EventKey>> {
         prop::collection::vec((0i64..40, 0i64..4, any::<bool>()), 0..40).prop_map(|told| {
@@ -126,22 +208,36 @@ mod tests {
         })
     }
 
+    fn history(keys: Vec<EventKey>, silence_after_s: i32) -> History {
+        let watch = BayWatch::always(Some(silence_after_s));
+        History::of(BayTrack::default(), keys, &watch)
+    }
+
+    /// What a bay was at an instant, by the rule alone: what its last word says, while it is
+    /// believed.
+    fn state_at(sorted: &[EventKey], at: Timestamp, silence_after_s: i32) -> Option<bool> {
+        let last = sorted.iter().rfind(|key| key.at <= at)?;
+        let silent = at - last.at >= TimeDelta::seconds(silence_after_s.into());
+        (!silent).then_some(last.occupied)
+    }
+
     proptest! {
-        /// Any permutation and repetition of the same events gives the same stays and state.
+        /// Any permutation and repetition of the same events gives the same history.
         #[test]
         fn order_and_repetition_do_not_matter(
             (keys, shuffled) in keys().prop_flat_map(|keys| {
                 let doubled: Vec<_> = keys.iter().chain(&keys).copied().collect();
                 (Just(keys), Just(doubled).prop_shuffle())
-            })
+            }),
+            silence_after_s in 1..60,
         ) {
-            prop_assert_eq!(stays_of(keys), stays_of(shuffled));
+            prop_assert_eq!(history(keys, silence_after_s), history(shuffled, silence_after_s));
         }
 
         /// Stays are disjoint, in order, longer than nothing, and only the last may be open.
         #[test]
         fn stays_are_well_formed(keys in keys()) {
-            let (stays, track) = stays_of(keys);
+            let History { stays, track, .. } = history(keys, 3_600);
             for pair in stays.windows(2) {
                 prop_assert!(pair[0].ended_at.is_some_and(|end| end <= pair[1].started_at));
             }
@@ -151,5 +247,76 @@ mod tests {
             let open = stays.last().is_some_and(|stay| stay.ended_at.is_none());
             prop_assert_eq!(open, track.last.is_some_and(|last| last.occupied));
         }
+
+        /// Occupied and free time is what one finds by asking second by second, with what is in doubt
+        /// left out.
+        #[test]
+        fn known_time_is_what_was_told_and_believed(
+            mut keys in keys(),
+            silence_after_s in 1..60,
+            now_s in 40i64..120,
+            doubt in (0i64..60, 1i64..30),
+        ) {
+            let second = |s: i64| DateTime::UNIX_EPOCH + TimeDelta::seconds(s);
+            let doubt = Span { from: second(doubt.0), until: second(doubt.0 + doubt.1) };
+            let mut watch = BayWatch::always(Some(silence_after_s));
+            watch.doubts.push(doubt);
+            let mut history = History::of(BayTrack::default(), keys.clone(), &watch);
+            if let Some(known) = history.track.known_so_far(&watch, second(now_s)) {
+                history.tallies.add_known(&watch, known);
+            }
+            keys.sort_unstable();
+            let (mut occupied_us, mut free_us) = (0, 0);
+            for s in (0..now_s).filter(|s| !doubt.contains(second(*s))) {
+                match state_at(&keys, second(s), silence_after_s) {
+                    Some(true) => occupied_us += 1_000_000,
+                    Some(false) => free_us += 1_000_000,
+                    None => {}
+                }
+            }
+            let sum = history.tallies.0.values().fold(Tally::default(), |sum, tally| sum.plus(*tally));
+            prop_assert_eq!((sum.occupied_us, sum.free_us), (occupied_us, free_us));
+            prop_assert_eq!(sum.arrivals, history.stays.len() as i64);
+        }
+
+        /// The fold may begin at a stay's start, knowing nothing from before.
+        #[test]
+        fn a_history_may_begin_with_any_stay(keys in keys()) {
+            let whole = history(keys.clone(), 20);
+            for (index, stay) in whole.stays.iter().enumerate() {
+                let later = keys.iter().copied().filter(|key| key.at >= stay.started_at).collect();
+                let watch = BayWatch::always(Some(20));
+                let rest = History::of(BayTrack::arrived(stay.started_at), later, &watch);
+                prop_assert_eq!(&rest.stays, &whole.stays[index..]);
+                prop_assert_eq!(rest.track, whole.track);
+            }
+        }
+    }
+
+    #[test]
+    fn known_time_is_told_by_buckets() {
+        let minute = |n| DateTime::UNIX_EPOCH + TimeDelta::minutes(n);
+        let key = |at, occupied| EventKey {
+            at,
+            seq: 0,
+            occupied,
+        };
+        let keys = vec![
+            key(minute(10), true),
+            key(minute(40), false),
+            key(minute(50), false),
+        ];
+        let tallies = history(keys, 3_600).tallies.0;
+        let by_bucket: Vec<_> = tallies
+            .iter()
+            .map(|(at, tally)| {
+                (
+                    (*at - minute(0)).num_minutes(),
+                    tally.occupied_us / 60_000_000,
+                    tally.arrivals,
+                )
+            })
+            .collect();
+        assert_eq!(by_bucket, [(0, 5, 1), (15, 15, 0), (30, 10, 0)]);
     }
 }

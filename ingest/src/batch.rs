@@ -57,7 +57,6 @@ pub fn event_of(
     match judge(directory, message, &unwrapped, max_lag) {
         Ok((device, reading, at)) => {
             let event = Event {
-                bay: device.bay,
                 device: unwrapped.device,
                 at,
                 seq: unwrapped.seq,

@@ -1,7 +1,7 @@
 //! Messages that had come before their device was installed.
 
 use chrono::TimeDelta;
-use domain::board::BayDelta;
+use domain::board::OccupancyDelta;
 use store::quarantine::{Judged, WaitingMessage};
 use store::{Store, StoreError};
 
@@ -20,7 +20,7 @@ pub async fn replay(
     store: &Store,
     directory: &Directory,
     max_clock_lag: TimeDelta,
-) -> Result<Vec<BayDelta>, StoreError> {
+) -> Result<Vec<OccupancyDelta>, StoreError> {
     let judge = |waiting: &[WaitingMessage]| -> Vec<Judged> {
         waiting
             .iter()

@@ -1,12 +1,10 @@
 //! Keeps, then acknowledges, then tells.
 
-use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use chrono::TimeDelta;
-use domain::board::{BayDelta, OccupancyDelta, occupancy_topic};
+use domain::board::{OccupancyDelta, occupancy_topic};
 use domain::event::Event;
-use domain::id::BayId;
 use store::event::Ingested;
 use store::quarantine::RefusedMessage;
 use store::{Store, StoreError};
@@ -25,7 +23,6 @@ const WHOLE_TRIES: u32 = 3;
 pub(crate) struct Worker {
     store: Store,
     directory: Directory,
-    lots: HashMap<BayId, String>,
     directory_every: Duration,
     /// Whether a device has been found that was not known before: messages of it may wait.
     newly_installed: bool,
@@ -68,7 +65,6 @@ impl Worker {
     ) -> Self {
         Self {
             store,
-            lots: lots_of(&directory),
             directory,
             directory_every: options.directory_every,
             newly_installed: false,
@@ -161,7 +157,6 @@ impl Worker {
     async fn refresh(&mut self) {
         let done = async {
             self.directory = self.store.device_directory().await?;
-            self.lots = lots_of(&self.directory);
             quarantine::replay(&self.store, &self.directory, self.max_clock_lag).await
         };
         match done.await {
@@ -188,7 +183,6 @@ impl Worker {
         if !strangers.is_empty() {
             let installed = self.store.devices_named(&strangers).await?;
             self.newly_installed |= !installed.is_empty();
-            self.lots.extend(lots_of(&installed));
             self.directory.extend(installed);
         }
         Ok(opened)
@@ -311,19 +305,10 @@ impl Worker {
         }
     }
 
-    /// Publishes what changed, by lot.
-    fn tell(&self, deltas: Vec<BayDelta>) {
-        let mut by_lot: BTreeMap<&str, Vec<BayDelta>> = BTreeMap::new();
+    /// Publishes what changed.
+    fn tell(&self, deltas: Vec<OccupancyDelta>) {
         for delta in deltas {
-            if let Some(lot) = self.lots.get(&delta.bay) {
-                by_lot.entry(lot).or_default().push(delta);
-            }
-        }
-        for (lot, bays) in by_lot {
-            let delta = OccupancyDelta {
-                lot: lot.to_owned(),
-                bays,
-            };
+            let lot = &delta.lot;
             match serde_json::to_vec(&delta) {
                 Ok(payload) => self.publisher.publish(occupancy_topic(lot), payload),
                 Err(error) => tracing::error!(%error, lot, "a delta could not be written"),
@@ -366,13 +351,6 @@ impl Part<'_> {
             },
         ]
     }
-}
-
-fn lots_of(directory: &Directory) -> HashMap<BayId, String> {
-    directory
-        .values()
-        .map(|device| (device.bay, device.lot.clone()))
-        .collect()
 }
 
 fn count(ingested: &Ingested, refusals: &[RefusedMessage], events: &[(i32, Event)]) {

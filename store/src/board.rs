@@ -23,10 +23,7 @@ impl Store {
     /// Database errors, and [`StoreError::Corrupt`] for values this version does not know.
     pub async fn board_load(&self, now: Timestamp) -> Result<Vec<BoardLot>, StoreError> {
         // One snapshot, so that a bay's state and its payment belong together.
-        let mut tx = self.pool.begin().await?;
-        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .execute(&mut *tx)
-            .await?;
+        let mut tx = self.snapshot().await?;
         let lots: Vec<LotRow> = sqlx::query_as(
             "SELECT lot_id, city.code AS city, lot.code, lot.name, kind, ward.name AS ward,
                     operator.code AS operator, longitude, latitude
@@ -36,15 +33,18 @@ impl Store {
         )
         .fetch_all(&mut *tx)
         .await?;
-        // What the device of a bay told that has none any longer is not believed for a second: only
-        // a recording's device has no limit of silence.
         let bays: Vec<BoardBayRow> = sqlx::query_as(
             "SELECT bay.bay_id, bay.lot_id, bay.code, bay.class, bay.outline,
-                    CASE WHEN device_id IS NULL THEN 0 ELSE silence_after_s END AS silence_after_s,
+                    silence_after_s, lower(during) AS device_from,
+                    device_id IS NOT NULL AND NOT EXISTS (
+                        SELECT FROM device_fault AS fault
+                        WHERE fault.device_id = standing.device_id AND until IS NULL
+                          AND kind IN ('stuck', 'flapping', 'clock')) AS believed,
                     told.last_at, told.occupied, told.since
              FROM bay
-             LEFT JOIN device USING (bay_id)
-             LEFT JOIN bay_state AS told USING (bay_id)
+             LEFT JOIN device_assignment AS standing
+                    ON standing.bay_id = bay.bay_id AND upper_inf(during)
+             LEFT JOIN bay_state AS told ON told.bay_id = bay.bay_id
              ORDER BY bay.code",
         )
         .fetch_all(&mut *tx)
@@ -122,6 +122,8 @@ struct BoardBayRow {
     class: String,
     outline: Vec<f32>,
     silence_after_s: Option<i32>,
+    device_from: Option<Timestamp>,
+    believed: bool,
     last_at: Option<Timestamp>,
     occupied: Option<bool>,
     since: Option<Timestamp>,
@@ -148,6 +150,9 @@ impl BoardBayRow {
             code: self.code,
             outline: [[x1, y1], [x2, y2], [x3, y3], [x4, y4]],
             silence_after_s: self.silence_after_s,
+            believed_from: self
+                .believed
+                .then(|| self.device_from.unwrap_or(Timestamp::MIN_UTC)),
             told,
             paid,
         })

@@ -1,15 +1,18 @@
-//! What devices said: events, and the stays and states folded from them in the same transaction.
+//! What devices said: events, and the stays, states and tallies that follow from them, written in the
+//! same transaction.
 
 use std::collections::{BTreeMap, HashSet};
 
 use domain::Timestamp;
-use domain::board::BayDelta;
+use domain::board::OccupancyDelta;
 use domain::event::{Event, EventKey};
 use domain::id::BayId;
 use sqlx::PgConnection;
 
 use crate::quarantine::{RefusedMessage, refused_insert};
-use crate::stay::{Changes, StateRow, bay_states_lock, refold};
+use crate::stay::{bay_tracks, refold};
+use crate::stay_changes::Changes;
+use crate::watch::lots_lock;
 use crate::{Store, StoreError};
 
 /// What one batch did.
@@ -19,17 +22,17 @@ pub struct Ingested {
     pub inserted: u64,
     /// Events that were known.
     pub repeated: u64,
-    /// Bays about which something new is known.
-    pub deltas: Vec<BayDelta>,
+    /// Bays about which something new is known, by lot.
+    pub deltas: Vec<OccupancyDelta>,
 }
 
 impl Store {
-    /// Keeps a batch: events once each, the stays and states that follow from them, and the
-    /// messages that gave none. One transaction.
+    /// Keeps a batch: events once each with the keys of their devices, the stays, states and tallies
+    /// that follow from them, and the messages that gave none. One transaction.
     ///
     /// The outcome depends on the set of all events ever given, not on their order, their
-    /// repetition or their batches. Two processes may do this at once: whoever folds a bay holds
-    /// its lock.
+    /// repetition or their batches. Two processes may do this at once: whoever folds a lot's bays
+    /// holds its lock.
     ///
     /// # Errors
     /// Database errors; then nothing of the batch is kept.
@@ -40,7 +43,7 @@ impl Store {
     ) -> Result<Ingested, StoreError> {
         let mut tx = self.pool.begin().await?;
         refused_insert(&mut tx, refused).await?;
-        let result = events_keep(&mut tx, events).await?;
+        let result = self.events_keep(&mut tx, events).await?;
         tx.commit().await?;
         Ok(result)
     }
@@ -51,73 +54,80 @@ impl Store {
     /// Database errors.
     pub async fn event_count(&self, city: &str) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar(
-            "SELECT count(*) FROM event JOIN bay USING (bay_id) JOIN lot USING (lot_id)
-                  JOIN city USING (city_id)
-             WHERE city.code = $1",
+            "SELECT count(*) FROM event WHERE device_id IN (
+                SELECT device_id FROM device_assignment JOIN bay USING (bay_id)
+                     JOIN lot USING (lot_id) JOIN city USING (city_id)
+                WHERE city.code = $1)",
         )
         .bind(city)
         .fetch_one(&self.pool)
         .await?)
     }
-}
 
-/// Keeps events and what follows from them.
-pub(crate) async fn events_keep(
-    tx: &mut PgConnection,
-    events: &[(i32, Event)],
-) -> Result<Ingested, StoreError> {
-    let mut result = Ingested::default();
-    if events.is_empty() {
-        return Ok(result);
-    }
-    let mut by_bay: BTreeMap<BayId, Vec<&Event>> = BTreeMap::new();
-    for (_, event) in events {
-        by_bay.entry(event.bay).or_default().push(event);
-    }
-    let bays: Vec<i32> = by_bay.keys().map(|bay| bay.0).collect();
-    let states = bay_states_lock(tx, &bays).await?;
-    let track = |bay: &BayId| states.get(bay).map(StateRow::track).unwrap_or_default();
-    let late: Vec<&Event> = events
-        .iter()
-        .map(|(_, event)| event)
-        .filter(|event| !track(&event.bay).accepts(&event.key()))
-        .collect();
-    let known = events_known(tx, &late).await?;
-    result.inserted = events_insert(tx, events).await?;
-    result.repeated = events.len() as u64 - result.inserted;
-    let mut changes = Changes::default();
-    let mut earliest = BTreeMap::new();
-    for (bay, events) in by_bay {
-        let mut keys: Vec<EventKey> = events.iter().map(|event| event.key()).collect();
-        keys.retain(|key| !known.contains(&(bay, *key)));
-        keys.sort_unstable();
-        match keys.first() {
-            Some(first) if track(&bay).accepts(first) => {
-                changes.fold(bay, track(&bay), &keys);
-            }
-            Some(first) => _ = earliest.insert(bay, first.at),
-            None => {}
+    /// Keeps events and what follows from them.
+    pub(crate) async fn events_keep(
+        &self,
+        tx: &mut PgConnection,
+        events: &[(i32, Event)],
+    ) -> Result<Ingested, StoreError> {
+        let mut result = Ingested::default();
+        if events.is_empty() {
+            return Ok(result);
         }
+        let watches = self.watches.hold(tx).await?;
+        let mut by_bay: BTreeMap<BayId, Vec<(i32, EventKey)>> = BTreeMap::new();
+        for (device, event) in events {
+            if let Some(bay) = watches.bay_at(*device, event.at) {
+                by_bay.entry(bay).or_default().push((*device, event.key()));
+            }
+        }
+        let bays = watches.bays(by_bay.keys().copied());
+        let lots: Vec<i32> = bays.map(|(_, bay)| bay.lot.0).collect();
+        lots_lock(tx, &lots).await?;
+        let tracks = bay_tracks(tx, by_bay.keys().copied()).await?;
+        let track = |bay: &BayId| tracks.get(bay).copied().unwrap_or_default();
+        let late: Vec<(i32, EventKey)> = by_bay
+            .iter()
+            .flat_map(|(bay, told)| told.iter().filter(|(_, key)| !track(bay).accepts(key)))
+            .copied()
+            .collect();
+        let known = events_known(tx, &late).await?;
+        result.inserted = events_insert(tx, events).await?;
+        result.repeated = events.len() as u64 - result.inserted;
+        let mut changes = Changes::new(&watches);
+        let mut late = BTreeMap::new();
+        for (bay, told) in by_bay {
+            let mut keys: Vec<EventKey> = told
+                .iter()
+                .filter(|told| !known.contains(told))
+                .map(|(_, key)| *key)
+                .collect();
+            keys.sort_unstable();
+            keys.dedup();
+            match keys.first() {
+                Some(first) if track(&bay).accepts(first) => changes.fold(bay, track(&bay), &keys),
+                Some(_) => _ = late.insert(bay, keys),
+                None => {}
+            }
+        }
+        refold(tx, &late, &mut changes).await?;
+        changes.write(tx).await?;
+        result.deltas = changes.deltas();
+        Ok(result)
     }
-    refold(tx, &earliest, &mut changes).await?;
-    changes.write(tx).await?;
-    result.deltas = changes.deltas();
-    Ok(result)
 }
 
 async fn events_insert(tx: &mut PgConnection, events: &[(i32, Event)]) -> Result<u64, StoreError> {
     let done = sqlx::query(
-        "INSERT INTO event (bay_id, at, seq, occupied, device_id, received_at, battery_mv,
-                            temperature_dc)
-         SELECT * FROM unnest($1::int[], $2::timestamptz[], $3::bigint[], $4::bool[], $5::int[],
-            $6::timestamptz[], $7::int[], $8::smallint[])
+        "INSERT INTO event (device_id, at, seq, occupied, received_at, battery_mv, temperature_dc)
+         SELECT * FROM unnest($1::int[], $2::timestamptz[], $3::bigint[], $4::bool[],
+            $5::timestamptz[], $6::int[], $7::smallint[])
          ON CONFLICT DO NOTHING",
     )
-    .bind(events.iter().map(|(_, e)| e.bay.0).collect::<Vec<_>>())
+    .bind(events.iter().map(|(device, _)| *device).collect::<Vec<_>>())
     .bind(events.iter().map(|(_, e)| e.at).collect::<Vec<_>>())
     .bind(events.iter().map(|(_, e)| e.seq).collect::<Vec<_>>())
     .bind(events.iter().map(|(_, e)| e.occupied).collect::<Vec<_>>())
-    .bind(events.iter().map(|(device, _)| *device).collect::<Vec<_>>())
     .bind(
         events
             .iter()
@@ -139,23 +149,27 @@ async fn events_insert(tx: &mut PgConnection, events: &[(i32, Event)]) -> Result
 /// Which of the events are kept already: a redelivered batch must not fold whole bays again.
 async fn events_known(
     tx: &mut PgConnection,
-    late: &[&Event],
-) -> Result<HashSet<(BayId, EventKey)>, StoreError> {
+    late: &[(i32, EventKey)],
+) -> Result<HashSet<(i32, EventKey)>, StoreError> {
     if late.is_empty() {
         return Ok(HashSet::new());
     }
     let rows: Vec<(i32, Timestamp, i64, bool)> = sqlx::query_as(
-        "SELECT bay_id, at, seq, occupied
+        "SELECT device_id, at, seq, occupied
          FROM unnest($1::int[], $2::timestamptz[], $3::bigint[], $4::bool[])
-                AS late (bay_id, at, seq, occupied)
-              JOIN event USING (bay_id, at, seq, occupied)",
+                AS late (device_id, at, seq, occupied)
+              JOIN event USING (device_id, at, seq, occupied)
+         WHERE event.at BETWEEN $5 AND $6",
     )
-    .bind(late.iter().map(|e| e.bay.0).collect::<Vec<_>>())
-    .bind(late.iter().map(|e| e.at).collect::<Vec<_>>())
-    .bind(late.iter().map(|e| e.seq).collect::<Vec<_>>())
-    .bind(late.iter().map(|e| e.occupied).collect::<Vec<_>>())
+    .bind(late.iter().map(|(device, _)| *device).collect::<Vec<_>>())
+    .bind(late.iter().map(|(_, key)| key.at).collect::<Vec<_>>())
+    .bind(late.iter().map(|(_, key)| key.seq).collect::<Vec<_>>())
+    .bind(late.iter().map(|(_, key)| key.occupied).collect::<Vec<_>>())
+    // Said once more, so that chunks in which none of them can lie are not searched.
+    .bind(late.iter().map(|(_, key)| key.at).min())
+    .bind(late.iter().map(|(_, key)| key.at).max())
     .fetch_all(tx)
     .await?;
-    let key = |(bay, at, seq, occupied)| (BayId(bay), EventKey { at, seq, occupied });
+    let key = |(device, at, seq, occupied)| (device, EventKey { at, seq, occupied });
     Ok(rows.into_iter().map(key).collect())
 }

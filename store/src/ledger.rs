@@ -224,10 +224,7 @@ impl Store {
     /// # Errors
     /// Database errors.
     pub async fn ledger_breaks(&self) -> Result<Vec<String>, StoreError> {
-        let mut tx = self.pool.begin().await?;
-        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
-            .execute(&mut *tx)
-            .await?;
+        let mut tx = self.snapshot().await?;
         // Every rule reads whole tables. Just after much was written there are no statistics, and
         // what looks like few rows would be looked up one by one.
         sqlx::query("SET LOCAL enable_nestloop = off")

@@ -6,9 +6,10 @@
 
 use std::time::Duration;
 
-use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::{Connection, Postgres, Transaction};
 
+pub mod assignment;
 pub mod audit;
 mod board;
 pub mod device;
@@ -20,6 +21,7 @@ pub mod failpoint;
 pub mod idempotency;
 pub mod invoice;
 pub mod ledger;
+mod occupancy;
 pub mod outbox;
 pub mod pass;
 pub mod payment;
@@ -36,8 +38,10 @@ pub mod session_stop;
 pub mod settlement;
 pub mod staff;
 mod stay;
+mod stay_changes;
 pub mod tariff;
 pub mod wallet;
+mod watch;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 
@@ -50,6 +54,7 @@ const TRUSTED_FOR: Duration = Duration::from_millis(20);
 pub struct Store {
     pool: PgPool,
     accounts: ledger::Accounts,
+    watches: watch::WatchCache,
 }
 
 /// Why something could not be kept or found.
@@ -180,6 +185,7 @@ impl Store {
         Ok(Self {
             pool,
             accounts: ledger::Accounts::default(),
+            watches: watch::WatchCache::default(),
         })
     }
 
@@ -236,6 +242,15 @@ impl Store {
     pub async fn ping(&self) -> Result<(), StoreError> {
         sqlx::query("SELECT 1").execute(&self.pool).await?;
         Ok(())
+    }
+
+    /// A transaction that sees one moment of the database and writes nothing.
+    pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            .execute(&mut *tx)
+            .await?;
+        Ok(tx)
     }
 
     /// Closes every connection.

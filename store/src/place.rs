@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono_tz::Tz;
-use domain::device::Device;
+use domain::Timestamp;
 use domain::id::{BayId, LotId, OperatorId, TariffId, ZoneId};
 use domain::place::{Lot, Place, VehicleClass};
 use domain::tariff::Tariff;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
-use crate::device::devices_put;
+use crate::assignment::{Installation, devices_install};
 use crate::{Store, StoreError, corrupt, storable};
 
 /// A version of a tariff with its key.
@@ -79,11 +79,12 @@ pub(crate) fn class(code: &str) -> Result<VehicleClass, StoreError> {
 impl Store {
     /// Writes a city and all that is in it. What exists under the same code is brought up to date;
     /// nothing is removed, and a tariff version that exists is left as it is. A device that one of
-    /// these bays had and has no longer is taken from it, so sensors can be replaced and exchanged.
+    /// these bays had and has no longer is taken from it as of `now`, so sensors can be replaced and
+    /// exchanged.
     ///
     /// # Errors
     /// [`StoreError::Corrupt`] where the document is not sound, and database errors.
-    pub async fn place_import(&self, place: &Place) -> Result<(), StoreError> {
+    pub async fn place_import(&self, place: &Place, now: Timestamp) -> Result<(), StoreError> {
         place.validate().map_err(|why| corrupt("place", why))?;
         let mut tx = self.pool.begin().await?;
         let city: i32 = sqlx::query_scalar(
@@ -102,15 +103,7 @@ impl Store {
         for lot in &place.lots {
             import_bays(&mut tx, lot).await?;
         }
-        // From all lots first: a device may come from a bay of another one.
-        for lot in &place.lots {
-            take_devices(&mut tx, lot).await?;
-        }
-        let bays = place.lots.iter().flat_map(|lot| &lot.bays);
-        let installed: Vec<(&str, &Device)> = bays
-            .filter_map(|bay| Some((bay.code.as_str(), bay.device.as_ref()?)))
-            .collect();
-        devices_put(&mut tx, &installed).await?;
+        import_devices(&mut tx, &place.lots, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -375,23 +368,32 @@ async fn import_bays(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreError>
     Ok(())
 }
 
-/// Takes from a lot's bays the devices that are not theirs any longer.
-async fn take_devices(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreError> {
-    let codes: Vec<&str> = lot.bays.iter().map(|bay| bay.code.as_str()).collect();
-    let names: Vec<Option<&str>> = lot
-        .bays
-        .iter()
-        .map(|bay| bay.device.as_ref().map(|device| device.id.as_str()))
+/// The devices of all lots at once: one may come from a bay of another lot. A bay of the document
+/// that has none loses the one that it had.
+async fn import_devices(
+    tx: &mut PgConnection,
+    lots: &[Lot],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let bays = || lots.iter().flat_map(|lot| &lot.bays);
+    let installed: Vec<Installation<'_>> = bays()
+        .filter_map(|bay| {
+            Some(Installation {
+                bay: &bay.code,
+                device: bay.device.as_ref()?,
+                from: None,
+            })
+        })
         .collect();
-    sqlx::query(
-        "UPDATE device SET bay_id = NULL
-         FROM unnest($1::text[], $2::text[]) AS b (code, device) JOIN bay USING (code)
-         WHERE device.bay_id = bay.bay_id AND device.name IS DISTINCT FROM b.device",
+    let empty = bays().filter(|bay| bay.device.is_none());
+    let cleared: Vec<i32> = sqlx::query_scalar(
+        "SELECT bay_id FROM bay JOIN device_assignment USING (bay_id)
+         WHERE code = ANY($1) AND upper_inf(during)",
     )
-    .bind(&codes)
-    .bind(&names)
-    .execute(tx)
+    .bind(empty.map(|bay| bay.code.as_str()).collect::<Vec<_>>())
+    .fetch_all(&mut *tx)
     .await?;
+    devices_install(tx, &installed, &cleared, now).await?;
     Ok(())
 }
 

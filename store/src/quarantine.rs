@@ -5,7 +5,7 @@ use domain::Timestamp;
 use domain::event::Event;
 use sqlx::{FromRow, PgConnection};
 
-use crate::event::{Ingested, events_keep};
+use crate::event::Ingested;
 use crate::{Store, StoreError};
 
 /// A message that gave no event.
@@ -58,7 +58,7 @@ impl Store {
         let waiting: Vec<WaitingMessage> = sqlx::query_as(
             "SELECT refused_message_id, received_at, topic, payload FROM refused_message AS waiting
              WHERE reason = 'unknown_device' AND EXISTS (
-                    SELECT FROM device WHERE name = waiting.device AND bay_id IS NOT NULL)
+                    SELECT FROM device WHERE name = waiting.device)
                 OR reason = 'unconfigured' AND EXISTS (
                     SELECT FROM device WHERE name = waiting.device AND occupied_below_mm IS NOT NULL)
              ORDER BY refused_message_id LIMIT $1 FOR UPDATE OF waiting SKIP LOCKED",
@@ -84,7 +84,7 @@ impl Store {
                 }
             }
         }
-        let ingested = events_keep(&mut tx, &events).await?;
+        let ingested = self.events_keep(&mut tx, &events).await?;
         sqlx::query("DELETE FROM refused_message WHERE refused_message_id = ANY($1)")
             .bind(&taken)
             .execute(&mut *tx)

@@ -1,9 +1,14 @@
-//! What the city publishes: revenue from receipts and refunds, occupancy from stays. No plates.
+//! What the city publishes: revenue from receipts and refunds, occupancy from what ingest has
+//! tallied, sensed against paid parking from stays. No plates.
 
-use chrono::NaiveDate;
+use std::collections::BTreeMap;
+
+use chrono::{NaiveDate, Timelike};
 use domain::Timestamp;
+use domain::occupancy::{Tally, bucket_of};
 use sqlx::FromRow;
 
+use crate::place::zone_name;
 use crate::{Store, StoreError};
 
 /// By what revenue is summed.
@@ -47,15 +52,6 @@ pub struct RevenueRow {
     pub amount_vnd: i64,
     /// What went back, on the days on which it did.
     pub refunded_vnd: i64,
-}
-
-/// Occupancy in one hour of the day, over all days of the range.
-#[derive(Clone, Debug, PartialEq, FromRow)]
-pub struct OccupancyHour {
-    /// The local hour, 0 to 23.
-    pub hour: i32,
-    /// Sensed occupied time in seconds.
-    pub occupied_s: i64,
 }
 
 /// Sensed parking against paid parking on one day.
@@ -111,8 +107,8 @@ impl Store {
             .await?)
     }
 
-    /// Sensed occupied time of a city's bays by local hour of the day, between two instants.
-    /// A stay that has not ended counts until `to`.
+    /// What a city's bays did between two instants by local hour of the day, 0 to 23, as far as it is
+    /// known at `to`.
     ///
     /// # Errors
     /// Database errors.
@@ -121,24 +117,50 @@ impl Store {
         city: &str,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<Vec<OccupancyHour>, StoreError> {
-        Ok(sqlx::query_as(
-            "SELECT extract(hour FROM hour AT TIME ZONE timezone)::int AS hour,
-                    extract(epoch FROM sum(least(s.ends, hour + interval '1 hour')
-                                           - greatest(s.starts, hour)))::bigint AS occupied_s
-             FROM (SELECT bay_id, greatest(started_at, $2) AS starts,
-                          least(coalesce(ended_at, $3), $3) AS ends
-                   FROM stay WHERE started_at < $3 AND coalesce(ended_at, $3) > $2) AS s
-                  JOIN bay USING (bay_id) JOIN lot USING (lot_id) JOIN city USING (city_id),
-                  generate_series(date_trunc('hour', s.starts), s.ends, interval '1 hour') AS hour
-             WHERE city.code = $1 AND hour < s.ends
-             GROUP BY 1 ORDER BY 1",
+    ) -> Result<BTreeMap<u32, Tally>, StoreError> {
+        let from = bucket_of(from);
+        let mut tx = self.snapshot().await?;
+        let (timezone, bays): (String, Vec<i32>) = sqlx::query_as(
+            "SELECT timezone, array_agg(bay_id)
+             FROM bay JOIN lot USING (lot_id) JOIN city USING (city_id)
+             WHERE city.code = $1 GROUP BY timezone",
+        )
+        .bind(city)
+        .fetch_optional(&mut *tx)
+        .await?
+        .unwrap_or_else(|| ("UTC".to_owned(), Vec::new()));
+        let rows: Vec<(i32, i64, i64, i64)> = sqlx::query_as(
+            "SELECT extract(hour FROM bucket AT TIME ZONE timezone)::int, sum(occupied_us)::bigint,
+                    sum(free_us)::bigint, sum(arrivals)::bigint
+             FROM lot_occupancy JOIN lot USING (lot_id) JOIN city USING (city_id)
+             WHERE city.code = $1 AND bucket >= $2 AND bucket < $3
+             GROUP BY 1",
         )
         .bind(city)
         .bind(from)
         .bind(to)
-        .fetch_all(&self.pool)
-        .await?)
+        .fetch_all(&mut *tx)
+        .await?;
+        let present = self.present(&mut tx, bays, to).await?;
+        tx.commit().await?;
+        let tz = zone_name(&timezone)?;
+        let mut hours: BTreeMap<u32, Tally> = BTreeMap::new();
+        let mut add = |hour: u32, tally: Tally| {
+            let sum = hours.entry(hour).or_default();
+            *sum = sum.plus(tally);
+        };
+        for (hour, occupied_us, free_us, arrivals) in rows {
+            let tally = Tally {
+                occupied_us,
+                free_us,
+                arrivals,
+            };
+            add(hour.unsigned_abs(), tally);
+        }
+        for (at, tally) in present.changes().filter(|(at, _)| *at >= from) {
+            add(at.with_timezone(&tz).hour(), tally);
+        }
+        Ok(hours)
     }
 
     /// Sensed against paid parking, by the local day on which a stay began, between two instants.

@@ -97,7 +97,7 @@ pub async fn set_up(kind: BrokerKind) -> (TestDatabase, Broker) {
     let database = TestDatabase::create().await;
     database
         .store
-        .place_import(&city::small(2, 5))
+        .place_import(&city::small(2, 5), chrono::Utc::now())
         .await
         .unwrap();
     (database, Broker::start(kind))

@@ -9,6 +9,7 @@ pub mod broker;
 pub mod city;
 pub mod database;
 pub mod ingesting;
+pub mod oracle;
 pub mod paying;
 pub mod providers;
 pub mod sensors;

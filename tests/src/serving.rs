@@ -115,7 +115,11 @@ impl Serving {
         log: Option<PathBuf>,
     ) -> Self {
         let database = TestDatabase::create().await;
-        database.store.place_import(place).await.unwrap();
+        database
+            .store
+            .place_import(place, chrono::Utc::now())
+            .await
+            .unwrap();
         env.extend([
             ("DATABASE_URL", database.url.clone()),
             ("MQTT_URL", broker.url.clone()),

@@ -18,7 +18,7 @@ async fn a_sensor_speaks_for_itself_only() {
     let database = TestDatabase::create().await;
     database
         .store
-        .place_import(&city::small(1, 2))
+        .place_import(&city::small(1, 2), chrono::Utc::now())
         .await
         .unwrap();
     let url_of = |user: &str| {

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use chrono::{TimeDelta, Utc};
+use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::board::Occupancy;
 use domain::event::Event;
 use domain::place::Place;
@@ -10,28 +10,23 @@ use store::Store;
 use tests::city;
 use tests::database::TestDatabase;
 
-/// The device of each bay as ingest knows it, in order of name.
-async fn installed(store: &Store) -> Vec<(String, String)> {
-    let directory = store.device_directory().await.unwrap();
-    let board = store.board_load(Utc::now()).await.unwrap();
-    let code = |id| {
-        let mut bays = board.iter().flat_map(|lot| lot.bays.values());
-        bays.find(|bay| bay.id == id).unwrap().code.clone()
-    };
-    let mut devices: Vec<_> = directory
-        .into_iter()
-        .map(|(name, device)| (name, code(device.bay)))
-        .collect();
-    devices.sort_unstable();
-    devices
+/// The device that stands in each bay that has one, in order of the device's name.
+async fn installed(database: &TestDatabase) -> Vec<(String, String)> {
+    sqlx::query_as(
+        "SELECT name, code FROM device JOIN device_assignment USING (device_id)
+              JOIN bay USING (bay_id)
+         WHERE upper_inf(during) ORDER BY name",
+    )
+    .fetch_all(&database.pool)
+    .await
+    .unwrap()
 }
 
-async fn says(store: &Store, device: &str, occupied: bool) {
+async fn says_at(store: &Store, device: &str, at: DateTime<Utc>, occupied: bool) {
     let known = store.devices_named(&[device]).await.unwrap();
     let event = Event {
-        bay: known[device].bay,
         device: device.to_owned(),
-        at: Utc::now() - TimeDelta::minutes(1),
+        at,
         seq: 1,
         occupied,
         battery_mv: None,
@@ -42,6 +37,10 @@ async fn says(store: &Store, device: &str, occupied: bool) {
         .event_ingest(&[(known[device].id, event)], &[])
         .await
         .unwrap();
+}
+
+async fn says(store: &Store, device: &str, occupied: bool) {
+    says_at(store, device, Utc::now().trunc_subsecs(6), occupied).await;
 }
 
 async fn occupancy(store: &Store, bay: &str) -> Occupancy {
@@ -65,20 +64,29 @@ async fn a_sensor_is_replaced_and_two_are_exchanged() {
     let database = TestDatabase::create().await;
     let store = &database.store;
     let mut place = city::small(2, 1);
-    store.place_import(&place).await.unwrap();
+    store
+        .place_import(&place, chrono::Utc::now())
+        .await
+        .unwrap();
     let as_built = [("lot-0-0-sensor", "lot-0-0"), ("lot-1-0-sensor", "lot-1-0")];
-    assert_eq!(installed(store).await, pairs(as_built));
+    assert_eq!(installed(&database).await, pairs(as_built));
 
     name_device(&mut place, 0, 0, "lot-1-0-sensor");
     name_device(&mut place, 1, 0, "lot-0-0-sensor");
-    store.place_import(&place).await.unwrap();
+    store
+        .place_import(&place, chrono::Utc::now())
+        .await
+        .unwrap();
     let exchanged = [("lot-0-0-sensor", "lot-1-0"), ("lot-1-0-sensor", "lot-0-0")];
-    assert_eq!(installed(store).await, pairs(exchanged));
+    assert_eq!(installed(&database).await, pairs(exchanged));
 
     name_device(&mut place, 0, 0, "a-new-one");
-    store.place_import(&place).await.unwrap();
+    store
+        .place_import(&place, chrono::Utc::now())
+        .await
+        .unwrap();
     let replaced = [("a-new-one", "lot-0-0"), ("lot-0-0-sensor", "lot-1-0")];
-    assert_eq!(installed(store).await, pairs(replaced));
+    assert_eq!(installed(&database).await, pairs(replaced));
     // Its events name the old one, so that it is still known, without a bay.
     assert_eq!(database.count("device").await, 3);
 }
@@ -88,7 +96,10 @@ async fn a_bay_whose_sensor_has_gone_is_unknown() {
     let database = TestDatabase::create().await;
     let store = &database.store;
     let mut place = city::small(1, 3);
-    store.place_import(&place).await.unwrap();
+    store
+        .place_import(&place, chrono::Utc::now())
+        .await
+        .unwrap();
     for (bay, state) in [
         ("lot-0-0", Occupancy::Occupied),
         ("lot-0-1", Occupancy::Free),
@@ -104,7 +115,10 @@ async fn a_bay_whose_sensor_has_gone_is_unknown() {
     // One is taken away; the other is moved to the third bay.
     place.lots[0].bays[0].device = None;
     place.lots[0].bays[2].device = place.lots[0].bays[1].device.take();
-    store.place_import(&place).await.unwrap();
+    store
+        .place_import(&place, chrono::Utc::now())
+        .await
+        .unwrap();
     for bay in ["lot-0-0", "lot-0-1", "lot-0-2"] {
         assert_eq!(occupancy(store, bay).await, Occupancy::Unknown, "{bay}");
     }
@@ -131,9 +145,12 @@ async fn import(database: &TestDatabase, text: &str) -> std::process::Output {
 async fn devices_of_a_file_stand_in_its_bays_or_none_does() {
     let database = TestDatabase::create().await;
     let store = &database.store;
-    store.place_import(&city::small(1, 3)).await.unwrap();
+    store
+        .place_import(&city::small(1, 3), chrono::Utc::now())
+        .await
+        .unwrap();
     let headings = "device,bay,model,silence_after_s,occupied_below_mm\n";
-    let before = installed(store).await;
+    let before = installed(&database).await;
 
     let wrong = "new,lot-0-0,clearbay,3600,\nother,nowhere,clearbay,3600,\n";
     let output = import(&database, &format!("{headings}{wrong}")).await;
@@ -143,7 +160,7 @@ async fn devices_of_a_file_stand_in_its_bays_or_none_does() {
         told.contains("devices.csv:3: there is no bay nowhere"),
         "{told}"
     );
-    assert_eq!(installed(store).await, before, "nothing was written");
+    assert_eq!(installed(&database).await, before, "nothing was written");
 
     // Two change places, a third is replaced.
     let right = "lot-0-1-sensor,lot-0-0,clearbay,3600,\nlot-0-0-sensor,lot-0-1,clearbay,3600,\n\
@@ -155,7 +172,87 @@ async fn devices_of_a_file_stand_in_its_bays_or_none_does() {
         ("lot-0-0-sensor", "lot-0-1"),
         ("lot-0-1-sensor", "lot-0-0"),
     ];
-    assert_eq!(installed(store).await, pairs(expected));
+    assert_eq!(installed(&database).await, pairs(expected));
+    tests::oracle::assert_exact(&database, "after an import").await;
     let eye = &store.devices_named(&["eye"]).await.unwrap()["eye"];
     assert_eq!(eye.mounting.occupied_below_mm, Some(1_200));
+}
+
+/// The stays of a bay that the sensor noted, in minutes after `start`.
+async fn stays(store: &Store, bay: &str, start: DateTime<Utc>) -> Vec<(i64, Option<i64>)> {
+    let bay = store.bay_place(bay).await.unwrap().id;
+    let minutes = |at: DateTime<Utc>| (at - start).num_minutes();
+    let to = start + TimeDelta::hours(2);
+    let stays = store.bay_stays(bay, start, to).await.unwrap();
+    stays
+        .into_iter()
+        .map(|(from, until)| (minutes(from), until.map(minutes)))
+        .collect()
+}
+
+#[tokio::test]
+async fn a_sensor_that_was_moved_takes_no_history_along() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    store
+        .place_import(&city::small(1, 2), Utc::now())
+        .await
+        .unwrap();
+    let start = city::past();
+    let minute = |n| start + TimeDelta::minutes(n);
+    let device = "lot-0-0-sensor";
+    for (at, occupied) in [(0, true), (10, false), (30, true), (40, false), (50, true)] {
+        says_at(store, device, minute(at), occupied).await;
+    }
+    // It has been told too late that at minute 20 it was screwed to the bay next door, whose own
+    // sensor was taken away.
+    let headings = "device,bay,model,silence_after_s,occupied_below_mm,from\n";
+    let moved = format!(
+        "{headings}{device},lot-0-1,clearbay,3600,,{}\n",
+        minute(20).to_rfc3339()
+    );
+    let output = import(&database, &moved).await;
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(stays(store, "lot-0-0", start).await, [(0, Some(10))]);
+    assert_eq!(
+        stays(store, "lot-0-1", start).await,
+        [(30, Some(40)), (50, None)]
+    );
+    assert_eq!(occupancy(store, "lot-0-0").await, Occupancy::Unknown);
+    tests::oracle::assert_exact(&database, "after a move in the past").await;
+    // What it says late of the time before still belongs to the first bay.
+    says_at(store, device, minute(15), true).await;
+    assert_eq!(
+        stays(store, "lot-0-0", start).await,
+        [(0, Some(10)), (15, None)]
+    );
+    tests::oracle::assert_exact(&database, "after a late word of before the move").await;
+
+    let future = (Utc::now() + TimeDelta::hours(1)).to_rfc3339();
+    let output = import(
+        &database,
+        &format!("{headings}{device},lot-0-0,clearbay,3600,,{future}\n"),
+    )
+    .await;
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(told.contains(":2: from lies in the future"), "{told}");
+}
+
+#[tokio::test]
+async fn a_new_sensor_in_an_old_bay_is_unknown_until_it_speaks() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    let mut place = city::small(1, 1);
+    store.place_import(&place, Utc::now()).await.unwrap();
+    says(store, "lot-0-0-sensor", true).await;
+    assert_eq!(occupancy(store, "lot-0-0").await, Occupancy::Occupied);
+    name_device(&mut place, 0, 0, "a-new-one");
+    store.place_import(&place, Utc::now()).await.unwrap();
+    assert_eq!(occupancy(store, "lot-0-0").await, Occupancy::Unknown);
+    // The old one goes on talking in the installer's bag.
+    says(store, "lot-0-0-sensor", false).await;
+    assert_eq!(occupancy(store, "lot-0-0").await, Occupancy::Unknown);
+    says(store, "a-new-one", false).await;
+    assert_eq!(occupancy(store, "lot-0-0").await, Occupancy::Free);
+    tests::oracle::assert_exact(&database, "after a replacement").await;
 }

@@ -125,7 +125,7 @@ async fn a_delta_is_told_after_the_commit(kind: BrokerKind) {
         };
         let kept: (bool, DateTime<Utc>, DateTime<Utc>) = sqlx::query_as(
             "SELECT bay_state.occupied, since, last_at FROM bay_state JOIN bay USING (bay_id)
-             JOIN event USING (bay_id)
+             JOIN device_assignment USING (bay_id) JOIN event USING (device_id)
              WHERE bay_id = $1 AND bay.code = 'lot-1-2' AND event.at = last_at",
         )
         .bind(bay.bay.0)
@@ -197,7 +197,11 @@ async fn what_the_database_refuses_holds_up_nothing(kind: BrokerKind) {
     let mut place = city::small(2, 5);
     let recorded = place.lots[0].bays[0].device.as_mut().unwrap();
     recorded.silence_after_s = None;
-    database.store.place_import(&place).await.unwrap();
+    database
+        .store
+        .place_import(&place, chrono::Utc::now())
+        .await
+        .unwrap();
     subscribed_once(&database, &broker).await;
     let mut messages = comings_and_goings("lot-0-0-sensor", 40);
     // Before PostgreSQL's calendar begins.
@@ -301,7 +305,7 @@ async fn a_device_is_known_as_soon_as_it_is_installed(kind: BrokerKind) {
     eventually("strangers' messages", refused).await;
     database
         .store
-        .place_import(&city::small(3, 5))
+        .place_import(&city::small(3, 5), chrono::Utc::now())
         .await
         .unwrap();
     publish(
@@ -317,7 +321,7 @@ async fn a_device_is_known_as_soon_as_it_is_installed(kind: BrokerKind) {
     ingest.stop().await;
     assert_eq!(database.refused().await, [("unknown_device".to_owned(), 1)]);
     let store = &database.store;
-    let bay = store.devices_named(&["lot-2-0-sensor"]).await.unwrap()["lot-2-0-sensor"].bay;
+    let bay = store.bay_place("lot-2-0").await.unwrap().id;
     assert_eq!(
         store.bay_stays(bay, minute(0), minute(9)).await.unwrap(),
         [(minute(1), Some(minute(3))), (minute(4), None)],
@@ -338,7 +342,11 @@ async fn a_quiet_device_is_heard_once_it_is_installed(kind: BrokerKind) {
     let refused = || async { database.count("refused_message").await == 2 };
     eventually("strangers' messages", refused).await;
     let place = city::small(3, 5);
-    database.store.place_import(&place).await.unwrap();
+    database
+        .store
+        .place_import(&place, chrono::Utc::now())
+        .await
+        .unwrap();
     eventually("the message that waited", || async {
         database.count("event").await == 2
     })

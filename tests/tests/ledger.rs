@@ -19,7 +19,7 @@ use uuid::Uuid;
 async fn accounts(database: &TestDatabase, wallets: usize) -> (Vec<AccountId>, Vec<AccountId>) {
     database
         .store
-        .place_import(&city::small(1, 1))
+        .place_import(&city::small(1, 1), chrono::Utc::now())
         .await
         .unwrap();
     let mut ours = Vec::new();

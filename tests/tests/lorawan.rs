@@ -32,7 +32,11 @@ async fn lorawan_messages_of_every_network_server_become_events(kind: BrokerKind
     for bay in &mut place.lots[0].bays {
         bay.code = format!("lorawan-{}", bay.code);
     }
-    database.store.place_import(&place).await.unwrap();
+    database
+        .store
+        .place_import(&place, chrono::Utc::now())
+        .await
+        .unwrap();
     subscribed_once(&database, &broker).await;
 
     let first_heard = past();
@@ -97,7 +101,8 @@ async fn lorawan_messages_of_every_network_server_become_events(kind: BrokerKind
     type Row = (String, bool, DateTime<Utc>, i64, Option<i32>, Option<i16>);
     let rows: Vec<Row> = sqlx::query_as(
         "SELECT bay.code, occupied, at, seq, battery_mv, temperature_dc
-         FROM event JOIN bay USING (bay_id) WHERE code LIKE 'lorawan-%' ORDER BY code",
+         FROM event JOIN device_assignment USING (device_id) JOIN bay USING (bay_id)
+         WHERE code LIKE 'lorawan-%' ORDER BY code",
     )
     .fetch_all(&database.pool)
     .await

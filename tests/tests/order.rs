@@ -1,106 +1,48 @@
 //! Order and repetition do not matter: any permutation, division and duplication of the same
-//! events leaves the same events, stays and bay states, also with two writers at once.
+//! events leaves the same events, stays, bay states and tallies, also with two writers at once, and
+//! with sensors that are moved meanwhile. What is right is what sorting everything first would give.
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashMap;
-
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::event::{Event, EventKey};
-use domain::id::BayId;
-use domain::stay::stays_of;
+use domain::device::{Device, DeviceModel, Mounting};
+use domain::event::Event;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use sqlx::Executor;
+use store::assignment::Installation;
 use tests::city;
 use tests::database::TestDatabase;
+use tests::oracle::{Derived, assert_exact};
 
 type Told = Vec<(i32, Event)>;
-type EventRow = (i32, DateTime<Utc>, i64, bool, i32);
-type StayRow = (i32, DateTime<Utc>, Option<DateTime<Utc>>);
-type StateRow = (i32, DateTime<Utc>, i64, bool, DateTime<Utc>);
+type EventRow = (i32, DateTime<Utc>, i64, bool);
 
-/// All that follows from the events, as the tables hold it.
-#[derive(Debug, PartialEq)]
-struct Kept {
-    events: Vec<EventRow>,
-    stays: Vec<StayRow>,
-    states: Vec<StateRow>,
+async fn kept(database: &TestDatabase) -> Vec<EventRow> {
+    sqlx::query_as("SELECT device_id, at, seq, occupied FROM event ORDER BY 1, 2, 3, 4")
+        .fetch_all(&database.pool)
+        .await
+        .unwrap()
 }
 
-async fn kept(database: &TestDatabase) -> Kept {
-    let pool = &database.pool;
-    Kept {
-        events: sqlx::query_as(
-            "SELECT bay_id, at, seq, occupied, device_id FROM event ORDER BY 1, 2, 3, 4",
-        )
-        .fetch_all(pool)
-        .await
-        .unwrap(),
-        stays: sqlx::query_as("SELECT bay_id, started_at, ended_at FROM stay ORDER BY 1, 2")
-            .fetch_all(pool)
-            .await
-            .unwrap(),
-        states: sqlx::query_as(
-            "SELECT bay_id, last_at, last_seq, occupied, since FROM bay_state ORDER BY 1",
-        )
-        .fetch_all(pool)
-        .await
-        .unwrap(),
-    }
-}
-
-/// What the pure fold makes of the same events, all at once.
-fn expected(told: &Told) -> Kept {
-    let mut by_bay: HashMap<BayId, (i32, Vec<EventKey>)> = HashMap::new();
-    for (device, event) in told {
-        by_bay
-            .entry(event.bay)
-            .or_insert((*device, vec![]))
-            .1
-            .push(event.key());
-    }
-    let mut kept = Kept {
-        events: vec![],
-        stays: vec![],
-        states: vec![],
-    };
-    for (bay, (device, mut keys)) in by_bay {
-        keys.sort_unstable();
-        keys.dedup();
-        let row = |key: &EventKey| (bay.0, key.at, key.seq, key.occupied, device);
-        kept.events.extend(keys.iter().map(row));
-        let (stays, track) = stays_of(keys);
-        kept.stays.extend(
-            stays
-                .iter()
-                .map(|stay| (bay.0, stay.started_at, stay.ended_at)),
-        );
-        let last = track.last.unwrap();
-        kept.states.push((
-            bay.0,
-            last.at,
-            last.seq,
-            last.occupied,
-            track.since.unwrap(),
-        ));
-    }
-    kept.events.sort_unstable();
-    kept.stays.sort_unstable();
-    kept.states.sort_unstable();
-    kept
+/// The distinct events among these.
+fn distinct(told: &Told) -> Vec<EventRow> {
+    let row = |(device, event): &(i32, Event)| (*device, event.at, event.seq, event.occupied);
+    let mut rows: Vec<EventRow> = told.iter().map(row).collect();
+    rows.sort_unstable();
+    rows.dedup();
+    rows
 }
 
 /// Few bays, few moments and few counters, so that events meet in every way.
-fn some_events(random: &mut StdRng, devices: &[(i32, BayId)]) -> Told {
+fn some_events(random: &mut StdRng, devices: &[i32]) -> Told {
     let start = city::past();
     let count = random.random_range(1..120);
     let event = |random: &mut StdRng| {
-        let (device, bay) = devices[random.random_range(0..devices.len())];
+        let device = devices[random.random_range(0..devices.len())];
         let at = start + TimeDelta::microseconds(random.random_range(0..25) * 1_000_001);
         let event = Event {
-            bay,
             device: String::new(),
             at,
             seq: random.random_range(0..4),
@@ -123,21 +65,23 @@ fn shuffled(random: &mut StdRng, told: &Told) -> Told {
     all
 }
 
-async fn city_of_four(database: &TestDatabase) -> Vec<(i32, BayId)> {
+/// The keys of its devices, which are silent after ten seconds.
+async fn city_of_four(database: &TestDatabase) -> Vec<i32> {
+    let mut place = city::small(2, 2);
+    for bay in place.lots.iter_mut().flat_map(|lot| &mut lot.bays) {
+        bay.device.as_mut().unwrap().silence_after_s = Some(10);
+    }
     database
         .store
-        .place_import(&city::small(1, 4))
+        .place_import(&place, Utc::now())
         .await
         .unwrap();
     let directory = database.store.device_directory().await.unwrap();
-    directory
-        .values()
-        .map(|device| (device.id, device.bay))
-        .collect()
+    directory.values().map(|device| device.id).collect()
 }
 
 async fn forget(database: &TestDatabase) {
-    for table in ["stay", "bay_state", "event"] {
+    for table in ["stay", "bay_state", "lot_occupancy", "event"] {
         database
             .pool
             .execute(sqlx::AssertSqlSafe(format!("DELETE FROM {table}")))
@@ -153,7 +97,7 @@ async fn any_order_division_and_repetition_of_events_leaves_the_same_tables() {
     for seed in 0..60 {
         let mut random = StdRng::seed_from_u64(seed);
         let told = some_events(&mut random, &devices);
-        let expected = expected(&told);
+        let expected = distinct(&told);
         for _ in 0..3 {
             forget(&database).await;
             let mut rest = &shuffled(&mut random, &told)[..];
@@ -166,7 +110,8 @@ async fn any_order_division_and_repetition_of_events_leaves_the_same_tables() {
                 rest = after;
             }
             assert_eq!(kept(&database).await, expected, "seed {seed}");
-            assert_eq!(counted, expected.events.len() as u64, "seed {seed}");
+            assert_eq!(counted, expected.len() as u64, "seed {seed}");
+            assert_exact(&database, &format!("seed {seed}")).await;
         }
     }
 }
@@ -191,7 +136,8 @@ async fn two_writers_at_once_leave_the_same_tables_as_one() {
         let (one, other) = tokio::join!(tokio::spawn(writer(left)), tokio::spawn(writer(right)));
         one.unwrap();
         other.unwrap();
-        assert_eq!(kept(&database).await, expected(&told), "seed {seed}");
+        assert_eq!(kept(&database).await, distinct(&told), "seed {seed}");
+        assert_exact(&database, &format!("seed {seed}")).await;
     }
 }
 
@@ -202,17 +148,142 @@ async fn a_delta_tells_of_every_bay_that_spoke_and_only_once() {
     let mut random = StdRng::seed_from_u64(7);
     let told = some_events(&mut random, &devices);
     let first = database.store.event_ingest(&told, &[]).await.unwrap();
-    let states = expected(&told).states;
-    let told_of: Vec<_> = first
+    let mut told_of: Vec<_> = first
         .deltas
         .iter()
-        .map(|delta| (delta.bay.0, delta.heard_at, delta.occupied, delta.since))
+        .flat_map(|delta| &delta.bays)
+        .map(|bay| (bay.bay.0, bay.heard_at, bay.occupied, bay.since))
         .collect();
-    let expected: Vec<_> = states
-        .iter()
-        .map(|(bay, at, _, occupied, since)| (*bay, *at, *occupied, *since))
+    told_of.sort_unstable();
+    let expected: Vec<_> = Derived::expected(&database.pool)
+        .await
+        .states
+        .into_iter()
+        .map(|(bay, at, _, occupied, since, _)| (bay, at, occupied, since))
         .collect();
     assert_eq!(told_of, expected);
     let again = database.store.event_ingest(&told, &[]).await.unwrap();
     assert_eq!((again.inserted, again.deltas), (0, vec![]));
+}
+
+/// A device of the little city, as an installer would tell of it.
+fn device(bay: usize, silence_after_s: i32) -> Device {
+    Device {
+        id: format!("lot-{}-{}-sensor", bay / 2, bay % 2),
+        model: DeviceModel::CLEARBAY,
+        mounting: Mounting::default(),
+        silence_after_s: Some(silence_after_s),
+    }
+}
+
+#[tokio::test]
+async fn sensors_may_be_moved_at_any_time_and_for_any_time() {
+    let database = TestDatabase::create().await;
+    let devices = city_of_four(&database).await;
+    for seed in 0..40 {
+        let mut random = StdRng::seed_from_u64(2_000 + seed);
+        let told = some_events(&mut random, &devices);
+        forget(&database).await;
+        for batch in told.chunks(9) {
+            database.store.event_ingest(batch, &[]).await.unwrap();
+            let device = device(random.random_range(0..4), random.random_range(3..30));
+            let bay = random.random_range(0..4);
+            let bay = format!("lot-{}-{}", bay / 2, bay % 2);
+            let second = TimeDelta::seconds(random.random_range(-5..30));
+            let installation = Installation {
+                bay: &bay,
+                device: &device,
+                from: random.random_bool(0.8).then(|| city::past() + second),
+            };
+            let installed = [installation];
+            let done = database.store.devices_install(&installed, Utc::now());
+            done.await.unwrap();
+        }
+        assert_eq!(kept(&database).await, distinct(&told), "seed {seed}");
+        assert_exact(&database, &format!("seed {seed}")).await;
+    }
+}
+
+/// How many bays the week below has; more, to run it at length.
+fn bays_of_the_week() -> usize {
+    let given = std::env::var("CLEARBAY_TEST_WEEK_BAYS").ok();
+    given.map_or(60, |bays| bays.parse().unwrap())
+}
+
+/// A week of events of every bay: one each twenty minutes or so, some of them after a silence that is
+/// too long.
+fn week(random: &mut StdRng, devices: &[i32]) -> Told {
+    let start = city::past() - TimeDelta::days(7);
+    let mut told = Told::new();
+    for device in devices {
+        let (mut at, mut occupied) = (start, false);
+        for seq in 0.. {
+            let pause_s = if random.random_bool(0.01) {
+                9_000
+            } else {
+                2_400
+            };
+            at += TimeDelta::milliseconds(random.random_range(1..pause_s * 1_000));
+            if at > start + TimeDelta::days(7) {
+                break;
+            }
+            occupied ^= random.random_bool(0.4);
+            let event = Event {
+                device: String::new(),
+                at,
+                seq,
+                occupied,
+                battery_mv: None,
+                temperature_dc: None,
+                received_at: at,
+            };
+            told.push((*device, event));
+        }
+    }
+    told
+}
+
+#[tokio::test]
+async fn a_week_in_disorder_leaves_what_sorting_it_first_would() {
+    let database = TestDatabase::create().await;
+    let place = city::small(bays_of_the_week().div_ceil(20), 20);
+    database
+        .store
+        .place_import(&place, Utc::now())
+        .await
+        .unwrap();
+    let directory = database.store.device_directory().await.unwrap();
+    let devices: Vec<i32> = directory.values().map(|device| device.id).collect();
+    let mut random = StdRng::seed_from_u64(7);
+    let told = week(&mut random, &devices);
+    // As they arrive: 30 % of them twice, 20 % of all late by up to ten minutes.
+    let mut arriving: Vec<(DateTime<Utc>, usize)> = Vec::new();
+    for (index, (_, event)) in told.iter().enumerate() {
+        for _ in 0..if random.random_bool(0.3) { 2 } else { 1 } {
+            let late_s = if random.random_bool(0.2) {
+                random.random_range(1..600)
+            } else {
+                0
+            };
+            arriving.push((event.at + TimeDelta::seconds(late_s), index));
+        }
+    }
+    arriving.sort_unstable();
+    let mut arrived = 0;
+    for batch in arriving.chunks(2_000) {
+        let batch: Told = batch
+            .iter()
+            .map(|(_, index)| told[*index].clone())
+            .collect();
+        let ingested = database.store.event_ingest(&batch, &[]).await.unwrap();
+        arrived += ingested.inserted + ingested.repeated;
+    }
+    assert_eq!(arrived, arriving.len() as u64);
+    assert_eq!(kept(&database).await, distinct(&told));
+    assert_exact(&database, "a week").await;
+    println!(
+        "{} events of {} bays, {arrived} with repetitions: no difference",
+        told.len(),
+        devices.len()
+    );
 }

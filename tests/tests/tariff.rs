@@ -50,7 +50,7 @@ impl City {
         let database = TestDatabase::create().await;
         database
             .store
-            .place_import(&city::small(1, 1))
+            .place_import(&city::small(1, 1), chrono::Utc::now())
             .await
             .unwrap();
         let folder = tempfile::tempdir().unwrap();
@@ -239,7 +239,11 @@ async fn explain_lists_every_line_in_both_languages() {
 async fn the_city_of_the_demo_is_the_file_in_deploy() {
     let database = TestDatabase::create().await;
     let place = simulator::city::hanoi(80).unwrap();
-    database.store.place_import(&place).await.unwrap();
+    database
+        .store
+        .place_import(&place, chrono::Utc::now())
+        .await
+        .unwrap();
     let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../deploy/tariffs/hanoi.toml");
     let import = Command::new(provided("CLEARBAY_TEST_BIN"))
         .args(["tariff", "import", file])

@@ -23,6 +23,7 @@ mod health;
 mod imports;
 mod live;
 mod lots;
+mod occupancy;
 mod passes;
 mod payments;
 mod quotes;
@@ -56,6 +57,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(lots::list_lots))
         .routes(routes!(lots::get_lot))
+        .routes(routes!(occupancy::get_lot_occupancy))
         .routes(routes!(live::live_lots))
         .routes(routes!(live::live_payment))
         .routes(routes!(quotes::create_quote))

@@ -158,7 +158,7 @@ fn quoted(text: &str) -> String {
 pub(super) struct OccupancyRow {
     /// The local hour, 0 to 23.
     hour: u32,
-    /// The share of bays that held a vehicle, in basis points.
+    /// The share of bays that held a vehicle, among those of which it was known, in basis points.
     occupied_bp: u32,
 }
 

@@ -4,6 +4,7 @@ pub mod change;
 pub mod dispute;
 pub mod exemption;
 pub mod invoice;
+pub mod occupancy;
 pub mod outbox;
 pub mod pass;
 pub mod payment;

@@ -159,7 +159,8 @@ pub async fn revenue(app: &App, range: Range, by: RevenueBy) -> Result<Revenue, 
     Ok(Revenue { rows, total_vnd })
 }
 
-/// The share of bays that held a vehicle in an hour of the day, over all days of the range.
+/// The share of bays that held a vehicle in an hour of the day, over all days of the range, among
+/// those whose state was known.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct HourShare {
     /// The local hour, 0 to 23.
@@ -193,27 +194,12 @@ async fn compute_occupancy(
     now: Timestamp,
 ) -> Result<Vec<HourShare>, ApiError> {
     let (from, to) = range.instants(&app, now);
-    let bays = app.store.city_bay_count(&app.city.code).await?;
     let found = app.store.report_occupancy(&app.city.code, from, to).await?;
-    let tz = app.city.timezone;
     let share = |hour: u32| {
-        // The last day may be under way: only hours that have passed count.
-        let mut seconds = 0;
-        let mut at = from;
-        while at < to {
-            if chrono::Timelike::hour(&at.with_timezone(&tz)) == hour {
-                seconds += (to - at).num_seconds().min(3600);
-            }
-            at += TimeDelta::hours(1);
-        }
-        let occupied = found.iter().find(|row| row.hour.unsigned_abs() == hour);
-        let possible = seconds.saturating_mul(bays);
-        let occupied_s = occupied.map_or(0, |row| row.occupied_s);
-        let bp = if possible > 0 {
-            occupied_s.saturating_mul(10_000) / possible
-        } else {
-            0
-        };
+        let tally = found.get(&hour).copied().unwrap_or_default();
+        // What was unknown is neither: it says nothing about the share.
+        let known_us = tally.occupied_us.saturating_add(tally.free_us).max(1);
+        let bp = i128::from(tally.occupied_us) * 10_000 / i128::from(known_us);
         HourShare {
             hour,
             occupied_bp: u32::try_from(bp).unwrap_or(0).min(10_000),

@@ -115,7 +115,7 @@ impl Demo {
                 place.lots.len(),
                 self.bays
             );
-            store.place_import(&place).await?;
+            store.place_import(&place, chrono::Utc::now()).await?;
         }
         anyhow::ensure!(
             there == 0 || there == i64::from(self.bays),

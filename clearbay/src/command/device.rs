@@ -4,22 +4,29 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use api::App;
+use chrono::DateTime;
 use csv::{ReaderBuilder, StringRecord, Trim};
+use domain::Timestamp;
 use domain::device::{Device, DeviceModel, Mounting};
 use ingest::decoder::profiles;
+use store::assignment::Installation;
 
 use super::Database;
 use crate::out::out;
 
 /// The largest file that is read: a million devices.
 const MAX_FILE_BYTES: u64 = 64 << 20;
-const COLUMNS: [&str; 5] = [
+const COLUMNS: [&str; 6] = [
     "device",
     "bay",
     "model",
     "silence_after_s",
     "occupied_below_mm",
+    "from",
 ];
+/// The columns that every file has; the others may be left out.
+const NEEDED: usize = 4;
 
 /// Install sensors, and list the models that can be read.
 #[derive(Debug, clap::Subcommand)]
@@ -33,17 +40,20 @@ pub enum Devices {
 const FORMAT: &str = "\
 The file is CSV with headings, a device on each line:
 
-  device,bay,model,silence_after_s,occupied_below_mm
-  d000123,HK-01-001,clearbay,3600,
-  24e124713b123456,HK-01-002,milesight-em400-mud,90000,1200
+  device,bay,model,silence_after_s,occupied_below_mm,from
+  d000123,HK-01-001,clearbay,3600,,
+  24e124713b123456,HK-01-002,milesight-em400-mud,90000,1200,2026-11-20T14:30:00+07:00
 
   device             what it calls itself: its topic's name, or its LoRaWAN DevEUI in hex
   bay                the code on the bay's sticker
   model              one of `clearbay device models`
   silence_after_s    seconds without a word after which the bay is unknown
   occupied_below_mm  for sensors that measure a distance: less than this is a vehicle; else empty
+  from               when it was installed, RFC 3339; empty means now, or from its first word on for a
+                     device and a bay that never had another
 
-A device that stood in another bay is moved, and one that stood in a bay of the file is taken out.
+From then on a device that stood in another bay is moved, and one that stood in a bay of the file is
+taken out; what they told since then is counted for the right bay, stays and figures included.
 Nothing is written where any line is wrong. Messages that came before are taken up by `clearbay ingest`.";
 
 /// Put the devices of a file into their bays.
@@ -80,6 +90,17 @@ struct Row {
     line: u64,
     bay: String,
     device: Device,
+    from: Option<Timestamp>,
+}
+
+impl Row {
+    fn installation(&self) -> Installation<'_> {
+        Installation {
+            bay: &self.bay,
+            device: &self.device,
+            from: self.from,
+        }
+    }
 }
 
 impl Import {
@@ -92,6 +113,11 @@ impl Import {
         );
         let text = std::fs::read_to_string(&self.file).with_context(cannot)?;
         let (rows, mut mistakes) = read(&text);
+        let now = App::now();
+        let early = rows
+            .iter()
+            .filter(|row| row.from.is_some_and(|from| from > now));
+        mistakes.extend(early.map(|row| (row.line, "from lies in the future".to_owned())));
         let store = self.database.open().await?;
         let done = async {
             let codes: Vec<&str> = rows.iter().map(|row| row.bay.as_str()).collect();
@@ -100,11 +126,8 @@ impl Import {
             mistakes.extend(unknown.map(|row| (row.line, format!("there is no bay {}", row.bay))));
             refuse(&self.file, mistakes)?;
             if !self.dry_run {
-                let installed: Vec<(&str, &Device)> = rows
-                    .iter()
-                    .map(|row| (row.bay.as_str(), &row.device))
-                    .collect();
-                store.devices_install(&installed).await?;
+                let installed: Vec<Installation<'_>> = rows.iter().map(Row::installation).collect();
+                store.devices_install(&installed, now).await?;
             }
             anyhow::Ok(())
         };
@@ -143,7 +166,7 @@ fn read(text: &str) -> (Vec<Row>, Vec<(u64, String)>) {
         .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let headings = reader.headers().cloned().unwrap_or_default();
     let columns = COLUMNS.map(|name| headings.iter().position(|heading| heading == name));
-    if columns[..4].contains(&None) {
+    if columns[..NEEDED].contains(&None) {
         let wanted = COLUMNS.join(",");
         return (
             Vec::new(),
@@ -180,7 +203,11 @@ fn read(text: &str) -> (Vec<Row>, Vec<(u64, String)>) {
     (rows, mistakes)
 }
 
-fn row(record: &StringRecord, columns: [Option<usize>; 5], line: u64) -> Result<Row, String> {
+fn row(
+    record: &StringRecord,
+    columns: [Option<usize>; COLUMNS.len()],
+    line: u64,
+) -> Result<Row, String> {
     let cell = |column: usize| {
         columns[column]
             .and_then(|at| record.get(at))
@@ -206,8 +233,17 @@ fn row(record: &StringRecord, columns: [Option<usize>; 5], line: u64) -> Result<
         "" => None,
         _ => Some(number(4)?.unsigned_abs()),
     };
+    let from = match cell(5) {
+        "" => None,
+        text => Some(
+            DateTime::parse_from_rfc3339(text)
+                .map_err(|_| format!("from is no time such as 2026-11-20T14:30:00+07:00: {text}"))?
+                .to_utc(),
+        ),
+    };
     Ok(Row {
         line,
+        from,
         bay: needed(1)?.to_owned(),
         device: Device {
             id: needed(0)?.to_owned(),
@@ -220,21 +256,27 @@ fn row(record: &StringRecord, columns: [Option<usize>; 5], line: u64) -> Result<
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn every_mistake_is_told_with_its_line() {
         let (rows, mistakes) = read(
-            "device,bay,model,silence_after_s,occupied_below_mm\n\
-             d1,A-1,clearbay,3600,\n\
+            "device,bay,model,silence_after_s,occupied_below_mm,from\n\
+             d1,A-1,clearbay,3600,,2026-11-20T14:30:00+07:00\n\
              d1,A-2,clearbay,3600,\n\
              d3,A-1,milesight-em400-mud,90000,1200\n\
              d4,,clearbay,3600,\n\
              d5,A-5,acme-9,3600,\n\
              d6,A-6,clearbay,-1,\n\
-             d7,A-7,clearbay,60,0.5\n",
+             d7,A-7,clearbay,60,0.5\n\
+             d8,A-8,clearbay,60,,2026-11-20 14:30\n",
         );
         assert_eq!(rows.len(), 3);
+        assert_eq!(
+            rows[0].from.unwrap().to_rfc3339(),
+            "2026-11-20T07:30:00+00:00"
+        );
         let told: Vec<(u64, &str)> = mistakes
             .iter()
             .map(|(line, why)| (*line, why.as_str()))
@@ -251,6 +293,10 @@ mod tests {
                 ),
                 (7, "silence_after_s is no whole number above 0: -1"),
                 (8, "occupied_below_mm is no whole number above 0: 0.5"),
+                (
+                    9,
+                    "from is no time such as 2026-11-20T14:30:00+07:00: 2026-11-20 14:30"
+                ),
             ]
         );
         assert_eq!(read("device;bay\n").1[0].0, 1);

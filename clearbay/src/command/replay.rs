@@ -57,7 +57,7 @@ impl Birmingham {
             place.lots.len(),
             place.lots.iter().map(|lot| lot.bays.len()).sum::<usize>()
         );
-        store.place_import(&place).await?;
+        store.place_import(&place, chrono::Utc::now()).await?;
         let sent = recording
             .publish(&self.broker.mqtt_url, self.speed, shutdown.clone())
             .await

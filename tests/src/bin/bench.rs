@@ -150,7 +150,7 @@ async fn ingest() -> anyhow::Result<()> {
     let database = TestDatabase::create().await;
     database
         .store
-        .place_import(&city::small(LOTS, BAYS_PER_LOT))
+        .place_import(&city::small(LOTS, BAYS_PER_LOT), chrono::Utc::now())
         .await?;
     let broker = Broker::mosquitto();
     // A session exists from the first subscription on.
@@ -219,7 +219,7 @@ async fn copy(database: &TestDatabase) -> anyhow::Result<Duration> {
     let target = TestDatabase::create().await;
     let mut rows = Vec::new();
     let mut source = database.pool.acquire().await?;
-    let order = "COPY (SELECT * FROM event ORDER BY seq, bay_id) TO STDOUT";
+    let order = "COPY (SELECT * FROM event ORDER BY seq, device_id) TO STDOUT";
     let mut out = source.copy_out_raw(order).await?;
     while let Some(chunk) = futures::StreamExt::next(&mut out).await {
         rows.extend_from_slice(&chunk?);

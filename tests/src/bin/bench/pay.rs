@@ -68,7 +68,10 @@ pub async fn run() -> anyhow::Result<()> {
 async fn new_city() -> anyhow::Result<TestDatabase> {
     let database = TestDatabase::create().await;
     let place = city::small(LOTS, BAYS_PER_LOT);
-    database.store.place_import(&place).await?;
+    database
+        .store
+        .place_import(&place, chrono::Utc::now())
+        .await?;
     Ok(database)
 }
 

@@ -1,0 +1,254 @@
+//! What was known of bays over time: the raw material of every occupancy figure of the past.
+//!
+//! A bay is occupied, free or unknown. It is known from a device's word on, until the device has
+//! been silent for too long, is taken away, or is found to be in doubt. Known time is added up by
+//! lot in buckets of [`BUCKET`]; what is in a bucket neither occupied nor free was unknown.
+
+use std::collections::BTreeMap;
+
+use chrono::TimeDelta;
+use serde::{Deserialize, Serialize};
+
+use crate::Timestamp;
+
+/// The length of a bucket. Every time zone in use lies a multiple of it from UTC.
+pub const BUCKET: TimeDelta = TimeDelta::minutes(15);
+
+/// From an instant to another, the second one not included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The first instant.
+    pub from: Timestamp,
+    /// The instant after the last.
+    pub until: Timestamp,
+}
+
+/// Time during which a bay was known to be occupied, or free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownTime {
+    /// When.
+    pub span: Span,
+    /// Which of the two.
+    pub occupied: bool,
+}
+
+/// One device's watch over one bay, from its installation to its removal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Watch {
+    /// When.
+    pub span: Span,
+    /// After how many seconds without a word the bay is unknown; `None` for recordings.
+    pub silence_after_s: Option<i32>,
+}
+
+/// All that decides how long what was told of a bay is believed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BayWatch {
+    /// The devices' watches, one after the other, in order of time.
+    pub watches: Vec<Watch>,
+    /// When the device at the time was in doubt, in any order.
+    pub doubts: Vec<Span>,
+}
+
+impl BayWatch {
+    /// A bay that one device watches for ever.
+    pub fn always(silence_after_s: Option<i32>) -> Self {
+        Self {
+            watches: vec![Watch {
+                span: Span {
+                    from: Timestamp::MIN_UTC,
+                    until: Timestamp::MAX_UTC,
+                },
+                silence_after_s,
+            }],
+            doubts: Vec::new(),
+        }
+    }
+
+    /// Until when a word told at `at` is believed, if no other follows; `at` itself where nobody
+    /// watched.
+    pub fn believed_until(&self, at: Timestamp) -> Timestamp {
+        let Some(watch) = self.watches.iter().rfind(|watch| watch.span.contains(at)) else {
+            return at;
+        };
+        let limit = watch
+            .silence_after_s
+            .and_then(|limit_s| at.checked_add_signed(TimeDelta::seconds(limit_s.into())));
+        limit.unwrap_or(watch.span.until).min(watch.span.until)
+    }
+
+    /// Of a known time, what lies outside all doubts.
+    fn beyond_doubt(&self, known: KnownTime) -> Vec<KnownTime> {
+        let mut rest = vec![known.span];
+        for doubt in &self.doubts {
+            rest = rest.iter().flat_map(|span| span.without(doubt)).collect();
+        }
+        rest.into_iter()
+            .map(|span| KnownTime { span, ..known })
+            .collect()
+    }
+}
+
+impl Span {
+    /// Whether the instant lies in it.
+    pub fn contains(&self, at: Timestamp) -> bool {
+        self.from <= at && at < self.until
+    }
+
+    /// What both have in common; `None` where that is nothing.
+    pub fn overlap(&self, other: &Self) -> Option<Self> {
+        let (from, until) = (self.from.max(other.from), self.until.min(other.until));
+        (from < until).then_some(Self { from, until })
+    }
+
+    fn without(&self, other: &Self) -> impl Iterator<Item = Self> + use<> {
+        let (from, until) = (self.from, self.until);
+        let before = Self {
+            from,
+            until: until.min(other.from),
+        };
+        let after = Self {
+            from: from.max(other.until),
+            until,
+        };
+        [before, after]
+            .into_iter()
+            .filter(|span| span.from < span.until)
+    }
+
+    fn length_us(&self) -> i64 {
+        (self.until - self.from)
+            .num_microseconds()
+            .unwrap_or(i64::MAX)
+    }
+}
+
+/// What a lot's bays did together in one bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Bay-microseconds known to be occupied.
+    pub occupied_us: i64,
+    /// Bay-microseconds known to be free.
+    pub free_us: i64,
+    /// Vehicles that arrived.
+    pub arrivals: i64,
+}
+
+impl Tally {
+    /// The sum of both.
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            occupied_us: self.occupied_us.saturating_add(other.occupied_us),
+            free_us: self.free_us.saturating_add(other.free_us),
+            arrivals: self.arrivals.saturating_add(other.arrivals),
+        }
+    }
+
+    /// The opposite, to take something back.
+    pub fn negated(self) -> Self {
+        Self {
+            occupied_us: -self.occupied_us,
+            free_us: -self.free_us,
+            arrivals: -self.arrivals,
+        }
+    }
+}
+
+/// Tallies by the start of their bucket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tallies(pub BTreeMap<Timestamp, Tally>);
+
+impl Tallies {
+    /// Adds to the bucket in which `at` lies.
+    pub fn add(&mut self, at: Timestamp, tally: Tally) {
+        let sum = self.0.entry(bucket_of(at)).or_default();
+        *sum = sum.plus(tally);
+    }
+
+    /// Adds a bay's known time, as far as it is beyond doubt, to the buckets in which it lies.
+    pub fn add_known(&mut self, watch: &BayWatch, known: KnownTime) {
+        for KnownTime { span, occupied } in watch.beyond_doubt(known) {
+            let mut from = span.from;
+            while from < span.until {
+                let until = (bucket_of(from) + BUCKET).min(span.until);
+                let length_us = Span { from, until }.length_us();
+                let (occupied_us, free_us) = if occupied {
+                    (length_us, 0)
+                } else {
+                    (0, length_us)
+                };
+                self.add(
+                    from,
+                    Tally {
+                        occupied_us,
+                        free_us,
+                        arrivals: 0,
+                    },
+                );
+                from = until;
+            }
+        }
+    }
+
+    /// Counts a vehicle that arrived.
+    pub fn add_arrival(&mut self, at: Timestamp) {
+        self.add(
+            at,
+            Tally {
+                arrivals: 1,
+                ..Tally::default()
+            },
+        );
+    }
+
+    /// Takes back a vehicle that has turned out not to have arrived.
+    pub fn remove_arrival(&mut self, at: Timestamp) {
+        self.add(
+            at,
+            Tally {
+                arrivals: -1,
+                ..Tally::default()
+            },
+        );
+    }
+
+    /// Adds what `other` holds.
+    pub fn add_all(&mut self, other: Self) {
+        for (at, tally) in other.0 {
+            self.add(at, tally);
+        }
+    }
+
+    /// What is not nothing, in order of time.
+    pub fn changes(&self) -> impl Iterator<Item = (Timestamp, Tally)> {
+        let changed = |(_, tally): &(&Timestamp, &Tally)| **tally != Tally::default();
+        self.0
+            .iter()
+            .filter(changed)
+            .map(|(at, tally)| (*at, *tally))
+    }
+
+    /// Takes back what `other` holds.
+    pub fn subtract(&mut self, other: Self) {
+        for (at, tally) in other.0 {
+            self.add(at, tally.negated());
+        }
+    }
+}
+
+/// The start of the bucket in which `at` lies.
+pub fn bucket_of(at: Timestamp) -> Timestamp {
+    let bucket_s = BUCKET.num_seconds();
+    let start_s = at.timestamp().div_euclid(bucket_s) * bucket_s;
+    // Nothing before the earliest instant that can be told.
+    Timestamp::from_timestamp(start_s, 0).unwrap_or(Timestamp::MIN_UTC)
+}
+
+/// What a lot's bays did in one bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OccupancyBucket {
+    /// The bucket's start.
+    pub at: Timestamp,
+    /// What they did.
+    pub tally: Tally,
+}

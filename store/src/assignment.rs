@@ -1,0 +1,258 @@
+//! Which device watches which bay, from when on: installing, moving and replacing sensors.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use domain::Timestamp;
+use domain::board::OccupancyDelta;
+use domain::device::Device;
+use domain::id::BayId;
+use sqlx::PgConnection;
+
+use crate::device::devices_put;
+use crate::stay::Past;
+use crate::stay_changes::Changes;
+use crate::watch::{Watches, lots_lock, watches_change, watches_load};
+use crate::{Store, StoreError};
+
+/// A device in a bay, as its installer tells it.
+#[derive(Clone, Copy, Debug)]
+pub struct Installation<'a> {
+    /// The bay's code.
+    pub bay: &'a str,
+    /// The device.
+    pub device: &'a Device,
+    /// From when on it has stood there. Left out, nothing changes for a device that stands there
+    /// already; one that never stood anywhere, in a bay that never had one, has stood there from
+    /// its first word on; any other stands there from now on.
+    pub from: Option<Timestamp>,
+}
+
+impl Store {
+    /// Which of these codes are no bay's.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn bays_missing(&self, codes: &[&str]) -> Result<Vec<String>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT code FROM unnest($1::text[]) AS code
+             WHERE NOT EXISTS (SELECT FROM bay WHERE bay.code = code.code)",
+        )
+        .bind(codes)
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Puts devices into bays, each from an instant on: where it stood before, and who stood in its
+    /// bay before, end there. What the devices said since then is folded into the bays' history
+    /// anew, so that it is as if this had been known at once. A bay that does not exist is passed
+    /// over. All or nothing. Tells what has changed by it.
+    ///
+    /// # Errors
+    /// Database errors, also where one device or bay is named twice.
+    pub async fn devices_install(
+        &self,
+        installed: &[Installation<'_>],
+        now: Timestamp,
+    ) -> Result<Vec<OccupancyDelta>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let deltas = devices_install(&mut tx, installed, &[], now).await?;
+        tx.commit().await?;
+        Ok(deltas)
+    }
+}
+
+/// One device's time in one bay. An unbounded start is `None`.
+struct Turn {
+    device: i32,
+    bay: i32,
+    from: Option<Timestamp>,
+    silence_after_s: Option<i32>,
+}
+
+/// As [`Store::devices_install`]; the devices that stand in `cleared` bays end there now.
+pub(crate) async fn devices_install(
+    tx: &mut PgConnection,
+    installed: &[Installation<'_>],
+    cleared: &[i32],
+    now: Timestamp,
+) -> Result<Vec<OccupancyDelta>, StoreError> {
+    watches_change(tx).await?;
+    let before = watches_load(tx).await?;
+    let devices: Vec<&Device> = installed.iter().map(|row| row.device).collect();
+    let ids = devices_put(tx, &devices).await?;
+    let turns = turns(tx, installed, &ids, now).await?;
+    let mut ends: Vec<(i32, Option<Timestamp>)> =
+        cleared.iter().map(|bay| (*bay, Some(now))).collect();
+    ends.extend(turns.iter().map(|turn| (turn.bay, turn.from)));
+    let affected = affected(&before, &turns, &ends);
+    if affected.is_empty() {
+        return Ok(Vec::new());
+    }
+    let lots: Vec<i32> = sqlx::query_scalar("SELECT lot_id FROM bay WHERE bay_id = ANY($1)")
+        .bind(affected.keys().map(|bay| bay.0).collect::<Vec<_>>())
+        .fetch_all(&mut *tx)
+        .await?;
+    lots_lock(tx, &lots).await?;
+    let mut past = Past::read(tx, affected.iter().map(|(bay, from)| (*bay, *from))).await?;
+    let old: BTreeMap<BayId, _> = affected
+        .keys()
+        .map(|bay| (*bay, past.history(*bay, past.keys(*bay).to_vec(), &before)))
+        .collect();
+    assignments_write(tx, &turns, &ends).await?;
+    let after = watches_load(tx).await?;
+    past.read_keys(tx).await?;
+    let mut changes = Changes::new(&after);
+    for (bay, old) in old {
+        let new = past.history(bay, past.keys(bay).to_vec(), &after);
+        changes.replace(bay, old, new);
+    }
+    changes.write(tx).await?;
+    Ok(changes.deltas())
+}
+
+/// What is to be written: installations that change something.
+async fn turns(
+    tx: &mut PgConnection,
+    installed: &[Installation<'_>],
+    ids: &HashMap<String, i32>,
+    now: Timestamp,
+) -> Result<Vec<Turn>, StoreError> {
+    type Standing = (
+        i32,
+        i32,
+        Option<i32>,
+        Option<bool>,
+        Option<Timestamp>,
+        Option<i32>,
+        bool,
+    );
+    let device_ids: Vec<i32> = installed
+        .iter()
+        .map(|row| ids.get(&row.device.id).copied().unwrap_or_default())
+        .collect();
+    // With each: the bay, whether the device stands there now, since when, and its limit of
+    // silence; and whether neither ever had another.
+    let rows: Vec<Standing> = sqlx::query_as(
+        "SELECT (new.n - 1)::int, bay.bay_id, device.device_id,
+                standing.device_id = new.device_id AS stands, lower(standing.during),
+                standing.silence_after_s,
+                NOT EXISTS (SELECT FROM device_assignment AS other
+                            WHERE other.device_id = new.device_id OR other.bay_id = bay.bay_id)
+         FROM unnest($1::text[], $2::int[]) WITH ORDINALITY AS new (code, device_id, n)
+              JOIN bay ON bay.code = new.code
+              JOIN device ON device.device_id = new.device_id
+              LEFT JOIN device_assignment AS standing
+                     ON standing.bay_id = bay.bay_id AND upper_inf(standing.during)
+         ORDER BY n",
+    )
+    .bind(installed.iter().map(|row| row.bay).collect::<Vec<_>>())
+    .bind(&device_ids)
+    .fetch_all(tx)
+    .await?;
+    let mut turns = Vec::new();
+    for (index, bay, device, stands, since, silence_after_s, first) in rows {
+        let Some(row) = usize::try_from(index).ok().and_then(|n| installed.get(n)) else {
+            continue;
+        };
+        let wanted = row.device.silence_after_s;
+        let as_it_is = stands == Some(true)
+            && silence_after_s == wanted
+            && row.from.is_none_or(|from| since == Some(from));
+        if as_it_is {
+            continue;
+        }
+        turns.push(Turn {
+            device: device.unwrap_or_default(),
+            bay,
+            from: row.from.or((!first).then_some(now)),
+            silence_after_s: wanted,
+        });
+    }
+    Ok(turns)
+}
+
+/// The bays whose history changes, each from when on; `None` is from ever.
+fn affected(
+    before: &Watches,
+    turns: &[Turn],
+    ends: &[(i32, Option<Timestamp>)],
+) -> BTreeMap<BayId, Option<Timestamp>> {
+    let mut affected: BTreeMap<BayId, Option<Timestamp>> = BTreeMap::new();
+    let mut from_on = |bay: BayId, from: Option<Timestamp>| {
+        let earliest = affected.entry(bay).or_insert(from);
+        *earliest = (*earliest).min(from);
+    };
+    for (bay, from) in ends {
+        from_on(BayId(*bay), *from);
+    }
+    for turn in turns {
+        for bay in before.bays_since(turn.device, turn.from) {
+            from_on(bay, turn.from);
+        }
+    }
+    affected
+}
+
+/// Ends what stood in bays from the given instants on, and where the devices stood; then writes
+/// their new turns.
+async fn assignments_write(
+    tx: &mut PgConnection,
+    turns: &[Turn],
+    ends: &[(i32, Option<Timestamp>)],
+) -> Result<(), StoreError> {
+    // Where one ends twice, the earlier instant counts.
+    let bays: BTreeSet<_> = ends
+        .iter()
+        .map(|(bay, from)| (None, Some(*bay), *from))
+        .collect();
+    let devices: BTreeSet<_> = turns
+        .iter()
+        .map(|turn| (Some(turn.device), None, turn.from))
+        .collect();
+    let cuts: Vec<_> = bays.into_iter().chain(devices).collect();
+    let columns = (
+        cuts.iter().map(|cut| cut.0).collect::<Vec<Option<i32>>>(),
+        cuts.iter().map(|cut| cut.1).collect::<Vec<Option<i32>>>(),
+        cuts.iter().map(|cut| cut.2).collect::<Vec<_>>(),
+    );
+    for sql in [
+        "DELETE FROM device_assignment AS gone
+         USING unnest($1::int[], $2::int[], $3::timestamptz[]) AS cut (device_id, bay_id, at)
+         WHERE (gone.device_id = cut.device_id OR gone.bay_id = cut.bay_id)
+           AND coalesce(lower(during), '-infinity') >= coalesce(cut.at, '-infinity')",
+        "UPDATE device_assignment AS ended SET during = tstzrange(lower(during), earliest.at)
+         FROM (SELECT device_assignment_id, min(cut.at) AS at
+               FROM device_assignment
+                    JOIN unnest($1::int[], $2::int[], $3::timestamptz[])
+                         AS cut (device_id, bay_id, at)
+                      ON device_assignment.device_id = cut.device_id
+                      OR device_assignment.bay_id = cut.bay_id
+               WHERE during @> cut.at GROUP BY 1) AS earliest
+         WHERE ended.device_assignment_id = earliest.device_assignment_id",
+    ] {
+        sqlx::query(sql)
+            .bind(&columns.0)
+            .bind(&columns.1)
+            .bind(&columns.2)
+            .execute(&mut *tx)
+            .await?;
+    }
+    sqlx::query(
+        "INSERT INTO device_assignment (device_id, bay_id, during, silence_after_s)
+         SELECT device_id, bay_id, tstzrange(at, NULL), silence_after_s
+         FROM unnest($1::int[], $2::int[], $3::timestamptz[], $4::int[])
+                AS new (device_id, bay_id, at, silence_after_s)",
+    )
+    .bind(turns.iter().map(|turn| turn.device).collect::<Vec<_>>())
+    .bind(turns.iter().map(|turn| turn.bay).collect::<Vec<_>>())
+    .bind(turns.iter().map(|turn| turn.from).collect::<Vec<_>>())
+    .bind(
+        turns
+            .iter()
+            .map(|turn| turn.silence_after_s)
+            .collect::<Vec<_>>(),
+    )
+    .execute(tx)
+    .await?;
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! How full lots were: averages of what was known, and no figure for what was not.
+
+#![allow(clippy::unwrap_used)]
+
+use chrono::{SecondsFormat, TimeDelta};
+use domain::occupancy::bucket_of;
+use serde_json::json;
+use tests::broker::Broker;
+use tests::city::{self, past};
+use tests::eventually;
+use tests::sensors::{publish, told};
+use tests::serving::Serving;
+
+#[tokio::test]
+async fn a_lot_s_history_tells_what_was_known() {
+    let city = Serving::place(&city::small(1, 4), Broker::mosquitto()).await;
+    let start = bucket_of(past());
+    let minute = |n| start + TimeDelta::minutes(n);
+    let messages = vec![
+        told("lot-0-0-sensor", minute(0), 1, true),
+        told("lot-0-1-sensor", minute(0), 1, false),
+        told("lot-0-0-sensor", minute(45), 2, false),
+        told("lot-0-2-sensor", minute(70), 1, true),
+    ];
+    publish(&city.broker.url, messages).await;
+    let text = |n| minute(n).to_rfc3339_opts(SecondsFormat::Secs, true);
+    let path = format!(
+        "/api/v1/lots/lot-0/occupancy?from={}&to={}&step=15",
+        text(0),
+        text(90)
+    );
+    let rows = || async { city.json(&path).await["rows"].clone() };
+    eventually("all four", || async {
+        rows().await[4]["arrivals"] == json!(1)
+    })
+    .await;
+    let row = |n: i64, occupied: f64, free: f64, unknown: f64, arrivals: i64| json!({"at": text(n), "occupied": occupied, "free": free, "unknown": unknown, "arrivals": arrivals});
+    let expected = json!([
+        row(0, 1.0, 1.0, 2.0, 1),
+        row(15, 1.0, 1.0, 2.0, 0),
+        row(30, 1.0, 1.0, 2.0, 0),
+        row(45, 0.0, 2.0, 2.0, 0),
+        // The second bay's sensor has been silent for an hour; in the third a vehicle has come.
+        row(60, 0.33, 1.0, 2.67, 1),
+        row(75, 1.0, 1.0, 2.0, 0),
+    ]);
+    assert_eq!(rows().await, expected);
+    let whole = city
+        .json(&format!(
+            "/api/v1/lots/lot-0/occupancy?from={}&to={}&step=45",
+            text(0),
+            text(45)
+        ))
+        .await;
+    assert_eq!(whole["capacity"], json!(4));
+    assert_eq!(whole["rows"], json!([row(0, 1.0, 1.0, 2.0, 1)]));
+
+    // The city's figure for an hour of the day is of what was known, too.
+    let report = city.json("/api/v1/reports/occupancy").await;
+    let shares = report["rows"].as_array().unwrap().clone();
+    assert!(
+        shares
+            .iter()
+            .any(|row| row["occupied_bp"].as_u64().unwrap() > 2_500),
+        "{shares:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_is_refused_with_the_reason() {
+    let city = Serving::place(&city::small(1, 1), Broker::mosquitto()).await;
+    for (query, status, why) in [
+        ("step=20", 422, "multiple of 15"),
+        ("step=0", 422, "from 15 to 10080"),
+        (
+            "from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z",
+            422,
+            "before to",
+        ),
+        (
+            "from=2020-01-01T00:00:00Z&to=2026-01-01T00:00:00Z&step=15",
+            422,
+            "2000 steps",
+        ),
+        ("from=yesterday", 400, ""),
+    ] {
+        let reply = city
+            .get(&format!("/api/v1/lots/lot-0/occupancy?{query}"))
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(reply.status().as_u16(), status, "{query}");
+        let text = reply.text().await.unwrap();
+        assert!(text.contains(why), "{query}: {text}");
+    }
+    let nowhere = city.get("/api/v1/lots/nowhere/occupancy").send().await;
+    assert_eq!(nowhere.unwrap().status().as_u16(), 404);
+    // Nothing was ever heard: a day of nothing known, and no row of the future.
+    let empty = city.json("/api/v1/lots/lot-0/occupancy").await;
+    let rows = empty["rows"].as_array().unwrap();
+    assert!((24..=25).contains(&rows.len()), "{}", rows.len());
+    assert!(
+        rows.iter().all(|row| row["unknown"] == json!(1.0)),
+        "{rows:?}"
+    );
+}
