@@ -11,12 +11,14 @@ pub mod envelope;
 mod mqtt;
 pub mod quarantine;
 mod refusal;
+mod share;
 mod worker;
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
 pub use refusal::{Reason, Refusal};
+pub use share::Share;
 use store::Store;
 use tokio::sync::watch;
 
@@ -27,6 +29,8 @@ pub struct Options {
     pub mqtt_url: String,
     /// The name under which the broker keeps what arrives while ingest is away.
     pub client_id: String,
+    /// Which messages are this process's.
+    pub share: Share,
     /// At most this many messages in one transaction.
     pub batch_max: usize,
     /// At most this many messages between the broker and the worker. When they are there, the
@@ -54,8 +58,9 @@ impl Options {
         Self {
             mqtt_url,
             client_id,
-            batch_max: 5_000,
-            queue_max: 20_000,
+            share: Share::All,
+            batch_max: 20_000,
+            queue_max: 40_000,
             payload_max: 64 * 1024,
             retry_after: Duration::from_millis(100),
             subscribe_again: Duration::from_secs(10),

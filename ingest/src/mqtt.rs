@@ -18,7 +18,7 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use crate::batch::Message;
 use crate::envelope::FILTERS;
-use crate::{IngestError, Options};
+use crate::{IngestError, Options, Share};
 
 /// How many requests may wait for the task that reads: one for each batch, and subscriptions.
 const REQUESTS_MAX: usize = 65_536;
@@ -39,6 +39,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// A message with what is needed to acknowledge it.
 pub(crate) struct Delivery {
     pub(crate) message: Message,
+    /// Whether it is another process's to keep, and only to be acknowledged.
+    pub(crate) foreign: bool,
     pkid: u16,
     qos: QoS,
     connection: u64,
@@ -187,6 +189,7 @@ pub(crate) fn connect(
         due: due.clone(),
         payload_max: options.payload_max,
         subscribe_again: options.subscribe_again,
+        share: options.share.clone(),
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(reader.run(read_events, shutdown.clone()));
@@ -223,6 +226,7 @@ struct Reader {
     due: Dues,
     payload_max: usize,
     subscribe_again: Duration,
+    share: Share,
 }
 
 impl Reader {
@@ -286,7 +290,7 @@ impl Reader {
     }
 
     fn subscribe(&self) -> bool {
-        let queued = self.client.try_subscribe_many(subscriptions());
+        let queued = self.client.try_subscribe_many(subscriptions(&self.share));
         if let Err(error) = &queued {
             tracing::error!(%error, "the subscription could not be queued; connecting anew");
         }
@@ -297,10 +301,11 @@ impl Reader {
     /// stays, for what was not refused.
     fn subscribe_later(&self) -> impl Future<Output = ()> + use<> {
         let (client, wait) = (self.client.clone(), self.subscribe_again);
+        let filters = subscriptions(&self.share);
         async move {
             tokio::time::sleep(wait).await;
             // Where the queue is full, the next connection subscribes.
-            let _ = client.try_subscribe_many(subscriptions());
+            let _ = client.try_subscribe_many(filters);
         }
     }
 
@@ -335,7 +340,10 @@ impl Reader {
 
     fn delivery(&self, publish: Publish, connection: u64) -> Delivery {
         let size = publish.payload.len();
-        let payload = if size > self.payload_max {
+        let foreign = !self.share.takes(&publish.topic);
+        let payload = if foreign {
+            Bytes::new()
+        } else if size > self.payload_max {
             Bytes::copy_from_slice(&publish.payload[..self.payload_max])
         } else {
             publish.payload
@@ -348,6 +356,7 @@ impl Reader {
                 size,
                 received_at,
             },
+            foreign,
             pkid: publish.pkid,
             qos: publish.qos,
             connection,
@@ -355,8 +364,8 @@ impl Reader {
     }
 }
 
-fn subscriptions() -> [SubscribeFilter; FILTERS.len()] {
-    FILTERS.map(|filter| SubscribeFilter::new(filter.to_owned(), QoS::AtLeastOnce))
+fn subscriptions(share: &Share) -> [SubscribeFilter; FILTERS.len()] {
+    FILTERS.map(|filter| SubscribeFilter::new(share.subscription(filter), QoS::AtLeastOnce))
 }
 
 /// The filters that the broker refuses; its codes are in their order.

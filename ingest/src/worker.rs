@@ -135,8 +135,12 @@ impl Worker {
     ) -> Option<Ingested> {
         let mut retry_after = self.retry_after;
         let mut failures = 0;
+        let ours: Vec<&Delivery> = batch.iter().filter(|delivery| !delivery.foreign).collect();
+        if ours.is_empty() {
+            return Some(Ingested::default());
+        }
         loop {
-            match self.keep_once(batch, self.effort(failures)).await {
+            match self.keep_once(&ours, self.effort(failures)).await {
                 Ok(ingested) => return Some(ingested),
                 Err(error) => {
                     failures += u32::from(error.may_pass_in_parts());
@@ -168,7 +172,7 @@ impl Worker {
     /// Finds what is in a batch's messages, and its devices where they are new to us.
     async fn open(
         &mut self,
-        batch: &[Delivery],
+        batch: &[&Delivery],
     ) -> Result<Vec<Result<Unwrapped, Refusal>>, StoreError> {
         let opened: Vec<_> = batch
             .iter()
@@ -191,7 +195,7 @@ impl Worker {
     /// The events of a batch, the position of each one's message in it, and the refused messages.
     fn decode(
         &self,
-        batch: &[Delivery],
+        batch: &[&Delivery],
         opened: Vec<Result<Unwrapped, Refusal>>,
     ) -> (Vec<(i32, Event)>, Vec<usize>, Vec<RefusedMessage>) {
         let (mut events, mut origins, mut refusals) = (
@@ -224,7 +228,7 @@ impl Worker {
     /// and the rest as refused messages.
     async fn keep_once(
         &mut self,
-        batch: &[Delivery],
+        batch: &[&Delivery],
         effort: Effort,
     ) -> Result<Ingested, StoreError> {
         let opened = self.open(batch).await?;
@@ -331,7 +335,7 @@ struct Kept {
 struct Part<'a> {
     events: &'a [(i32, Event)],
     origins: &'a [usize],
-    batch: &'a [Delivery],
+    batch: &'a [&'a Delivery],
 }
 
 impl Part<'_> {

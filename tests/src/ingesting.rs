@@ -62,11 +62,20 @@ impl IngestProcess {
     /// # Panics
     /// Where it cannot be started.
     pub fn start(database_url: &str, mqtt_url: &str) -> Self {
+        let id = ("CLEARBAY_INGEST_ID", "test-ingest-process");
+        Self::with(database_url, mqtt_url, &[id])
+    }
+
+    /// Starts it with an environment of one's own.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn with(database_url: &str, mqtt_url: &str, env: &[(&str, &str)]) -> Self {
         let child = Command::new(crate::provided("CLEARBAY_TEST_BIN"))
             .arg("ingest")
             .env("DATABASE_URL", database_url)
             .env("MQTT_URL", mqtt_url)
-            .env("CLEARBAY_INGEST_ID", "test-ingest-process")
+            .envs(env.iter().copied())
             .env_remove("CLEARBAY_INGEST_METRICS")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -74,6 +83,21 @@ impl IngestProcess {
             .spawn()
             .unwrap();
         Self(child)
+    }
+
+    /// The processor time that it has used.
+    pub fn cpu(&self) -> Duration {
+        self.0.id().map_or(Duration::ZERO, crate::cpu::of_process)
+    }
+
+    /// Tells it to stop, and waits until it has.
+    ///
+    /// # Panics
+    /// Where it had ended before.
+    pub async fn stop(mut self) {
+        let pid = self.0.id().expect("ingest ended by itself").to_string();
+        Command::new("kill").arg(pid).status().await.unwrap();
+        self.0.wait().await.unwrap();
     }
 
     /// Ends it with SIGKILL: it gets no chance to finish anything.
@@ -119,6 +143,21 @@ pub async fn subscribed_once(database: &TestDatabase, broker: &Broker) {
     })
     .await;
     ingest.stop().await;
+}
+
+/// Waits until an ingest process that was just started has subscribed: it is heard to refuse a
+/// stranger's messages, of which as many are sent as that takes.
+///
+/// # Panics
+/// Where it does not.
+pub async fn subscribed(database: &TestDatabase, broker: &Broker) {
+    let before = database.count("refused_message").await;
+    eventually("ingest to subscribe", || async {
+        publish(&broker.url, vec![told("nobody", past(), 0, false)]).await;
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        database.count("refused_message").await > before
+    })
+    .await;
 }
 
 /// Waits until ingest hears the broker: until its subscription stands, messages go nowhere. What it

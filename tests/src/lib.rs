@@ -7,7 +7,9 @@
 
 pub mod broker;
 pub mod city;
+pub mod cpu;
 pub mod database;
+pub mod flood;
 pub mod ingesting;
 pub mod oracle;
 pub mod paying;

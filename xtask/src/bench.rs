@@ -26,6 +26,10 @@ impl Bench {
             "clearbay-tests",
             "--bin",
             "bench",
+            "--package",
+            "clearbay",
+            "--bin",
+            "clearbay",
         ]))?;
         let mut env = Environment::new();
         let program = workspace.built("release", "clearbay");

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::TimeDelta;
 use domain::event::MAX_CLOCK_LAG;
+use ingest::Share;
 
 use super::{Broker, Database};
 use crate::shutdown;
@@ -19,6 +20,10 @@ pub struct Ingest {
     /// Under which name the broker keeps what arrives while ingest is away. One process each.
     #[arg(long, env = "CLEARBAY_INGEST_ID", default_value = "clearbay-ingest")]
     client_id: String,
+    /// Which messages are this process's: all, group:NAME (a shared subscription; the broker divides
+    /// them among the group) or a part of the devices such as 1/2 (for brokers that cannot).
+    #[arg(long, env = "CLEARBAY_INGEST_SHARE", default_value = "all")]
+    share: Share,
     /// Where to show metrics in Prometheus's text format, as 127.0.0.1:9100; nowhere if left out.
     #[arg(long, env = "CLEARBAY_INGEST_METRICS")]
     metrics: Option<SocketAddr>,
@@ -53,6 +58,7 @@ impl Ingest {
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
         let mut options = ingest::Options::new(self.broker.mqtt_url, self.client_id);
+        options.share = self.share;
         options.max_clock_lag = TimeDelta::days(self.clock_lag_days);
         ingest::run(store.clone(), options, shutdown).await?;
         store.close().await;
