@@ -9,10 +9,11 @@ use domain::event::{Event, EventKey};
 use domain::id::BayId;
 use sqlx::PgConnection;
 
+use crate::copy::CopyRows;
 use crate::quarantine::{RefusedMessage, refused_insert};
 use crate::stay::{bay_tracks, refold};
 use crate::stay_changes::Changes;
-use crate::watch::lots_lock;
+use crate::watch::{Watches, lots_lock};
 use crate::{Store, StoreError};
 
 /// What one batch did.
@@ -75,35 +76,31 @@ impl Store {
             return Ok(result);
         }
         let watches = self.watches.hold(tx).await?;
-        let mut by_bay: BTreeMap<BayId, Vec<(i32, EventKey)>> = BTreeMap::new();
-        for (device, event) in events {
-            if let Some(bay) = watches.bay_at(*device, event.at) {
-                by_bay.entry(bay).or_default().push((*device, event.key()));
-            }
-        }
-        let bays = watches.bays(by_bay.keys().copied());
-        let lots: Vec<i32> = bays.map(|(_, bay)| bay.lot.0).collect();
+        let (told, mut unsure) = by_bay(events, &watches);
+        let bays = || told.chunk_by(|left, right| left.bay == right.bay);
+        let ids: Vec<BayId> = bays().map(|bay| bay[0].bay).collect();
+        let watched = watches.bays(ids.iter().copied());
+        let lots: Vec<i32> = watched.map(|(_, bay)| bay.lot.0).collect();
         lots_lock(tx, &lots).await?;
-        let tracks = bay_tracks(tx, by_bay.keys().copied()).await?;
+        let tracks = bay_tracks(tx, ids.into_iter()).await?;
         let track = |bay: &BayId| tracks.get(bay).copied().unwrap_or_default();
-        let late: Vec<(i32, EventKey)> = by_bay
+
+        // What is later than all that its bay was ever told is new, and nobody else can write it
+        // while the lot is locked.
+        let (sure, late): (Vec<Told<'_>>, Vec<Told<'_>>) = told
             .iter()
-            .flat_map(|(bay, told)| told.iter().filter(|(_, key)| !track(bay).accepts(key)))
-            .copied()
-            .collect();
+            .partition(|told| track(&told.bay).accepts(&told.key));
+        unsure.extend(late.iter().map(|told| told.event));
         let known = events_known(tx, &late).await?;
-        result.inserted = events_insert(tx, events).await?;
+        result.inserted = events_copy(tx, &sure).await? + events_insert(tx, &unsure).await?;
         result.repeated = events.len() as u64 - result.inserted;
+
         let mut changes = Changes::new(&watches);
         let mut late = BTreeMap::new();
-        for (bay, told) in by_bay {
-            let mut keys: Vec<EventKey> = told
-                .iter()
-                .filter(|told| !known.contains(told))
-                .map(|(_, key)| *key)
-                .collect();
-            keys.sort_unstable();
-            keys.dedup();
+        for told in bays() {
+            let bay = told[0].bay;
+            let new = told.iter().filter(|told| !known.contains(&told.id()));
+            let keys: Vec<EventKey> = new.map(|told| told.key).collect();
             match keys.first() {
                 Some(first) if track(&bay).accepts(first) => changes.fold(bay, track(&bay), &keys),
                 Some(_) => _ = late.insert(bay, keys),
@@ -117,7 +114,66 @@ impl Store {
     }
 }
 
-async fn events_insert(tx: &mut PgConnection, events: &[(i32, Event)]) -> Result<u64, StoreError> {
+/// What a device said of a bay.
+#[derive(Clone, Copy)]
+struct Told<'a> {
+    bay: BayId,
+    key: EventKey,
+    event: &'a (i32, Event),
+}
+
+impl Told<'_> {
+    fn id(&self) -> (i32, EventKey) {
+        (self.event.0, self.key)
+    }
+}
+
+/// Distinct events in order of bay and key, and those of devices that had no bay.
+fn by_bay<'a>(
+    events: &'a [(i32, Event)],
+    watches: &Watches,
+) -> (Vec<Told<'a>>, Vec<&'a (i32, Event)>) {
+    let (mut told, mut bayless) = (Vec::with_capacity(events.len()), Vec::new());
+    for event in events {
+        let key = event.1.key();
+        match watches.bay_at(event.0, key.at) {
+            Some(bay) => told.push(Told { bay, key, event }),
+            None => bayless.push(event),
+        }
+    }
+    // A bay has one device at a time, so that an equal key is a repetition.
+    told.sort_by_key(|told| (told.bay, told.key));
+    told.dedup_by_key(|told| (told.bay, told.key));
+    (told, bayless)
+}
+
+/// Keeps events that are known to be new.
+async fn events_copy(tx: &mut PgConnection, new: &[Told<'_>]) -> Result<u64, StoreError> {
+    let mut rows = CopyRows::new(7, new.len());
+    for told in new {
+        let (device, event) = told.event;
+        rows.row()
+            .int4(Some(*device))
+            .timestamptz(Some(event.at))
+            .int8(event.seq)
+            .bool(event.occupied)
+            .timestamptz(Some(event.received_at))
+            .int4(event.battery_mv)
+            .int2(event.temperature_dc);
+    }
+    rows.send(
+        tx,
+        "COPY event (device_id, at, seq, occupied, received_at, battery_mv, temperature_dc)
+         FROM STDIN (FORMAT binary)",
+    )
+    .await
+}
+
+/// Keeps those of the events that are not kept yet.
+async fn events_insert(tx: &mut PgConnection, events: &[&(i32, Event)]) -> Result<u64, StoreError> {
+    if events.is_empty() {
+        return Ok(0);
+    }
     let done = sqlx::query(
         "INSERT INTO event (device_id, at, seq, occupied, received_at, battery_mv, temperature_dc)
          SELECT * FROM unnest($1::int[], $2::timestamptz[], $3::bigint[], $4::bool[],
@@ -149,7 +205,7 @@ async fn events_insert(tx: &mut PgConnection, events: &[(i32, Event)]) -> Result
 /// Which of the events are kept already: a redelivered batch must not fold whole bays again.
 async fn events_known(
     tx: &mut PgConnection,
-    late: &[(i32, EventKey)],
+    late: &[Told<'_>],
 ) -> Result<HashSet<(i32, EventKey)>, StoreError> {
     if late.is_empty() {
         return Ok(HashSet::new());
@@ -161,13 +217,17 @@ async fn events_known(
               JOIN event USING (device_id, at, seq, occupied)
          WHERE event.at BETWEEN $5 AND $6",
     )
-    .bind(late.iter().map(|(device, _)| *device).collect::<Vec<_>>())
-    .bind(late.iter().map(|(_, key)| key.at).collect::<Vec<_>>())
-    .bind(late.iter().map(|(_, key)| key.seq).collect::<Vec<_>>())
-    .bind(late.iter().map(|(_, key)| key.occupied).collect::<Vec<_>>())
+    .bind(late.iter().map(|told| told.event.0).collect::<Vec<_>>())
+    .bind(late.iter().map(|told| told.key.at).collect::<Vec<_>>())
+    .bind(late.iter().map(|told| told.key.seq).collect::<Vec<_>>())
+    .bind(
+        late.iter()
+            .map(|told| told.key.occupied)
+            .collect::<Vec<_>>(),
+    )
     // Said once more, so that chunks in which none of them can lie are not searched.
-    .bind(late.iter().map(|(_, key)| key.at).min())
-    .bind(late.iter().map(|(_, key)| key.at).max())
+    .bind(late.iter().map(|told| told.key.at).min())
+    .bind(late.iter().map(|told| told.key.at).max())
     .fetch_all(tx)
     .await?;
     let key = |(device, at, seq, occupied)| (device, EventKey { at, seq, occupied });

@@ -12,6 +12,7 @@ use sqlx::{Connection, Postgres, Transaction};
 pub mod assignment;
 pub mod audit;
 mod board;
+mod copy;
 pub mod device;
 pub mod dispute;
 pub mod entitlement;

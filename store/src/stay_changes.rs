@@ -11,6 +11,7 @@ use domain::stay::{BayTrack, History, Stay, StayChange, apply};
 use sqlx::PgConnection;
 
 use crate::StoreError;
+use crate::copy::CopyRows;
 use crate::watch::Watches;
 
 /// All rows that one batch changes, beside its events.
@@ -25,12 +26,21 @@ pub(crate) struct Changes<'a> {
 /// once it ends.
 #[derive(Default)]
 struct BayStays {
+    /// Stays that began after all that was known of the bay: they cannot stand in the table.
+    new: Vec<Stay>,
     upserts: Vec<Stay>,
     withdrawn: Vec<Timestamp>,
 }
 
 impl BayStays {
-    fn change(&mut self, change: StayChange) {
+    /// Takes a change; `known_until` is the last event before the batch.
+    fn change(&mut self, change: StayChange, known_until: Option<Timestamp>) {
+        let (StayChange::Opened(started_at)
+        | StayChange::Closed { started_at, .. }
+        | StayChange::Withdrawn(started_at)) = change;
+        if known_until.is_none_or(|until| started_at > until) {
+            return apply(&mut self.new, change);
+        }
         match change {
             StayChange::Closed {
                 started_at,
@@ -74,6 +84,8 @@ impl<'a> Changes<'a> {
             return;
         };
         let tallies = self.tallies.entry(watched.lot).or_default();
+        let known_until = track.last.map(|last| last.at);
+        let mut stays = BayStays::default();
         for key in keys {
             let folded = track.fold(*key, &watched.watch);
             if let Some(known) = folded.known {
@@ -85,8 +97,9 @@ impl<'a> Changes<'a> {
                 StayChange::Withdrawn(started_at) => tallies.remove_arrival(started_at),
                 StayChange::Closed { .. } => {}
             }
-            self.stays.entry(bay).or_default().change(change);
+            stays.change(change, known_until);
         }
+        self.stays.insert(bay, stays);
         self.states.insert(bay, track);
     }
 
@@ -122,7 +135,14 @@ impl<'a> Changes<'a> {
     async fn write_stays(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
         let (mut gone_bays, mut gone) = (Vec::new(), Vec::new());
         let (mut bays, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
+        let mut new = CopyRows::new(3, self.stays.values().map(|stays| stays.new.len()).sum());
         for (bay, stays) in &self.stays {
+            for stay in &stays.new {
+                new.row()
+                    .int4(Some(bay.0))
+                    .timestamptz(Some(stay.started_at))
+                    .timestamptz(stay.ended_at);
+            }
             for started_at in &stays.withdrawn {
                 gone_bays.push(bay.0);
                 gone.push(*started_at);
@@ -152,9 +172,14 @@ impl<'a> Changes<'a> {
             .bind(&bays)
             .bind(&starts)
             .bind(&ends)
-            .execute(tx)
+            .execute(&mut *tx)
             .await?;
         }
+        new.send(
+            tx,
+            "COPY stay (bay_id, started_at, ended_at) FROM STDIN (FORMAT binary)",
+        )
+        .await?;
         Ok(())
     }
 
