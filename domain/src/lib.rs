@@ -9,6 +9,7 @@ pub mod day;
 pub mod device;
 pub mod dispute;
 pub mod event;
+pub mod forecast;
 pub mod id;
 pub mod invoice;
 pub mod ledger;

@@ -13,6 +13,7 @@ use crate::Timestamp;
 
 /// The length of a bucket. Every time zone in use lies a multiple of it from UTC.
 pub const BUCKET: TimeDelta = TimeDelta::minutes(15);
+const BUCKET_US: i64 = 15 * 60 * 1_000_000;
 
 /// From an instant to another, the second one not included.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -251,4 +252,55 @@ pub struct OccupancyBucket {
     pub at: Timestamp,
     /// What they did.
     pub tally: Tally,
+}
+
+impl OccupancyBucket {
+    /// A bucket of which only occupied and free bay-microseconds matter.
+    pub fn of(at: Timestamp, occupied_us: i64, free_us: i64) -> Self {
+        Self {
+            at,
+            tally: Tally {
+                occupied_us,
+                free_us,
+                arrivals: 0,
+            },
+        }
+    }
+
+    /// The known bay-time in microseconds: 0 where nothing is known, or where the figures cannot be
+    /// true.
+    pub fn known_us(&self) -> i64 {
+        let Tally {
+            occupied_us,
+            free_us,
+            ..
+        } = self.tally;
+        if occupied_us < 0 || free_us < 0 {
+            return 0;
+        }
+        occupied_us.checked_add(free_us).unwrap_or(0)
+    }
+
+    /// The occupied part of what is known, from 0 to 1.
+    pub fn occupied_share(&self) -> Option<f64> {
+        let known_us = self.known_us();
+        (known_us > 0).then(|| self.tally.occupied_us as f64 / known_us as f64)
+    }
+}
+
+/// How many bays of a lot are occupied and free at one instant; the others are unknown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BayCount {
+    /// How many hold a vehicle.
+    pub occupied: u32,
+    /// How many hold none.
+    pub free: u32,
+}
+
+impl BayCount {
+    /// The same as if it were a bucket's whole time from `at`.
+    pub(crate) fn bucket(self, at: Timestamp) -> OccupancyBucket {
+        let us = |bays: u32| i64::from(bays) * BUCKET_US;
+        OccupancyBucket::of(at, us(self.occupied), us(self.free))
+    }
 }

@@ -7,10 +7,14 @@ use crate::test::Environment;
 use crate::workspace::Workspace;
 use crate::{say, supervise};
 
-/// Print figures of speed, one `name: figure` a line, ratios first.
+/// What is measured without a database or a broker.
+const PURE: [&str; 2] = ["tariff", "forecast"];
+
+/// Print figures of speed and of foresight, one `name: figure` a line, ratios first.
 #[derive(Debug, clap::Args)]
 pub struct Bench {
-    /// Which: ingest, live, pay, tariff; all of them where none is named.
+    /// Which: ingest, live, pay, tariff, forecast (on the recordings in ../shared/data or
+    /// CLEARBAY_BENCH_DATA); all of them where none is named.
     names: Vec<String>,
 }
 
@@ -35,8 +39,13 @@ impl Bench {
         let program = workspace.built("release", "clearbay");
         env.set("CLEARBAY_TEST_BIN", &program.display().to_string());
         env.set("CLEARBAY_LOG", "error");
-        let database = env.provide(workspace, Purpose::Bench)?;
-        if let Some(pgbench) = database.pgbench() {
+        let is_pure = |name: &String| PURE.contains(&name.as_str());
+        let database = if !self.names.is_empty() && self.names.iter().all(is_pure) {
+            None
+        } else {
+            Some(env.provide(workspace, Purpose::Bench)?)
+        };
+        if let Some(pgbench) = database.as_ref().and_then(|database| database.pgbench()) {
             env.set("CLEARBAY_TEST_PGBENCH", &pgbench.display().to_string());
         }
         let mut command = std::process::Command::new(workspace.built("release", "bench"));

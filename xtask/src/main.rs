@@ -47,7 +47,7 @@ enum Command {
     Demo(demo::Demo),
     /// Run every test, over a real database, real brokers and a real browser.
     Test(test::Test),
-    /// Print figures of speed, one `name: figure` a line.
+    /// Print figures of speed and of foresight, one `name: figure` a line.
     Bench(bench::Bench),
     /// Check formatting, lints, licences and advisories.
     Lint,

@@ -196,6 +196,14 @@ impl Recording {
         &self.car_parks
     }
 
+    /// When a car park, named by its index, held how many vehicles, in order of time.
+    pub fn readings(&self, car_park: usize) -> impl Iterator<Item = (Timestamp, u32)> {
+        let readings = self.readings.iter();
+        readings
+            .filter(move |reading| reading.car_park == car_park)
+            .map(|reading| (reading.at, reading.occupied))
+    }
+
     /// How many vehicles each car park held in its last valid row, by lot code.
     pub fn expected(&self) -> &BTreeMap<String, u32> {
         &self.expected

@@ -1,4 +1,5 @@
-//! Figures of speed, one `name: figure` a line. `cargo xtask bench` provides what it needs.
+//! Figures of speed and of foresight, one `name: figure` a line. `cargo xtask bench` provides what
+//! they need.
 
 #![allow(clippy::unwrap_used)]
 
@@ -14,6 +15,8 @@ use tests::city;
 use tests::sensors::told;
 use tests::serving::Serving;
 
+#[path = "bench/forecast.rs"]
+mod forecast;
 #[path = "bench/ingest.rs"]
 mod ingest;
 #[path = "bench/pay.rs"]
@@ -25,7 +28,7 @@ mod tariff;
 
 const LOTS: usize = 40;
 const BAYS_PER_LOT: usize = 50;
-const NAMES: [&str; 4] = ["ingest", "live", "pay", "tariff"];
+const NAMES: [&str; 5] = ["ingest", "live", "pay", "tariff", "forecast"];
 /// Ten times a city's peak.
 const LIVE_PER_S: usize = 300;
 const LIVE_S: usize = 20;
@@ -51,6 +54,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("tariff") {
         tariff::run()?;
+    }
+    if wanted("forecast") {
+        forecast::run()?;
     }
     Ok(())
 }
