@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 mod command;
+mod connections;
 mod out;
 mod shutdown;
 

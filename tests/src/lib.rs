@@ -19,6 +19,7 @@ pub mod serve_process;
 pub mod serving;
 pub mod statements;
 pub mod tls;
+pub mod watching;
 
 use std::time::Duration;
 

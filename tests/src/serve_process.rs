@@ -20,6 +20,8 @@ pub struct ServeSettings {
     pub city: String,
     /// Where what it logs goes instead of the test's own output.
     pub log: Option<PathBuf>,
+    /// How many files the system lets it open, where fewer than others.
+    pub open_files: Option<u32>,
 }
 
 /// A served city; killed with this value.
@@ -51,6 +53,16 @@ impl ServeProcess {
     /// Where it cannot be started.
     pub fn another(&self) -> Self {
         Self::start(self.settings.clone())
+    }
+
+    /// One more at an address of its own, with other settings.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn another_with(&self, change: impl FnOnce(&mut ServeSettings)) -> Self {
+        let mut settings = self.settings.clone();
+        change(&mut settings);
+        Self::start(settings)
     }
 
     /// Where its pages and API are.
@@ -97,7 +109,15 @@ impl ServeProcess {
 }
 
 fn spawn(settings: &ServeSettings, address: SocketAddr, failpoint: Option<&str>) -> Child {
-    let mut command = Command::new(provided("CLEARBAY_TEST_BIN"));
+    let mut command = match settings.open_files {
+        None => Command::new(provided("CLEARBAY_TEST_BIN")),
+        Some(limit) => {
+            let mut shell = Command::new("sh");
+            let limited = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
+            shell.args(["-c", &limited, &provided("CLEARBAY_TEST_BIN")]);
+            shell
+        }
+    };
     command
         .args(["serve", "--listen", &address.to_string()])
         .args(["--city", &settings.city])

@@ -131,6 +131,7 @@ impl Serving {
             env,
             city: place.city.code.clone(),
             log,
+            open_files: None,
         });
         let ingest = IngestProcess::start(&database.url, &broker.url);
         let client = simulator::http::local()
@@ -170,11 +171,32 @@ impl Serving {
     /// # Panics
     /// Where the machine does not tell.
     pub async fn memory_peak_mib(&self) -> u64 {
+        self.memory_kib("VmHWM").await / 1024
+    }
+
+    /// One of the figures that `clearbay serve` publishes about itself; zero before it is there.
+    ///
+    /// # Panics
+    /// Where it publishes none.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let reply = self.get("/metrics").send().await.unwrap();
+        let metrics = reply.text().await.unwrap();
+        let figure = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        metrics.lines().find_map(figure).unwrap_or(0.0)
+    }
+
+    /// A figure of `clearbay serve`'s memory in KiB, by the system's name for it (proc(5)).
+    ///
+    /// # Panics
+    /// Where the machine does not tell.
+    pub async fn memory_kib(&self, name: &str) -> u64 {
         let path = format!("/proc/{}/status", self.serve.id().await);
         let status = std::fs::read_to_string(path).unwrap();
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = peak.unwrap().trim().trim_end_matches(" kB");
-        kib.parse::<u64>().unwrap() / 1024
+        let figure = status
+            .lines()
+            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        let kib = figure.unwrap().trim().trim_end_matches(" kB");
+        kib.parse().unwrap()
     }
 
     /// A GET of a path.

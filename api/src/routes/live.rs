@@ -1,27 +1,28 @@
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::pin::Pin;
 use std::time::Duration;
 
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use domain::id::PaymentId;
 use domain::payment::PaymentStatus;
 use futures::Stream;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use store::payment::Payment;
-use store::staff::Staff;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::IntoParams;
 
 use super::payments::PaymentView;
 use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Path, Query, bearer, cookie};
-use crate::live::LotChange;
+use crate::live::{Topic, Watching};
 use crate::service::{payment, staff};
 
 /// How often a waiting driver's payment is looked up, beside being told: another process may have
@@ -31,6 +32,12 @@ const PAYMENT_POLL: Duration = Duration::from_secs(3);
 /// How often it is asked whether somebody who watches bays may still do so.
 const LOGIN_CHECK: Duration = Duration::from_secs(10);
 
+/// How long nothing may be said before a comment shows that the connection lives.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// After how long browsers connect again, in milliseconds.
+const RETRY_MS: std::ops::Range<u32> = 1_000..4_000;
+
 #[derive(Deserialize, IntoParams)]
 pub(super) struct LiveQuery {
     /// Only this lot, by its code.
@@ -39,141 +46,125 @@ pub(super) struct LiveQuery {
     city: Option<String>,
 }
 
-impl LiveQuery {
-    fn wants(&self, change: &LotChange) -> bool {
-        self.lot.as_ref().is_none_or(|lot| *lot == change.lot.code)
-            && self
-                .city
-                .as_ref()
-                .is_none_or(|city| *city == change.lot.city)
-    }
-}
-
-#[derive(Serialize, ToSchema)]
-pub(super) struct LiveBay<'a> {
-    /// The lot's code.
-    lot: &'a str,
-    #[serde(flatten)]
-    bay: &'a domain::board::StaffBay,
-}
-
-fn event(name: &str, data: &impl Serialize) -> Option<Event> {
-    Event::default().event(name).json_data(data).ok()
-}
-
 /// Live changes as server-sent events.
 ///
 /// `lot` events hold a lot as in `/api/v1/lots`; all lots asked for come first, then each as it
-/// changes. Staff who are signed in and ask for one of their lots get `bay` events as well.
+/// changes. Staff who are signed in and ask for one of their lots get `bay` events as well. Who
+/// reads too slowly gets all lots anew instead of the changes that were missed; who reads nothing at
+/// all is cut off.
 #[utoipa::path(get, path = "/api/v1/live", tag = "lots", params(LiveQuery),
     responses((status = 200, content_type = "text/event-stream", body = String),
-        (status = 503, body = Problem)))]
+        (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn live_lots(
     State(app): State<App>,
     headers: HeaderMap,
     Query(query): Query<LiveQuery>,
 ) -> Result<Response, ApiError> {
-    let permit = app.limits.stream()?;
-    let token = cookie(&headers, staff::COOKIE).map(str::to_owned);
-    let who = match &token {
-        Some(token) => staff::find(&app, Some(token), App::now()).await.ok(),
-        None => None,
+    let place = app.limits.stream()?;
+    let (topic, ended) = match query {
+        LiveQuery {
+            lot: Some(lot),
+            city,
+        } => one_lot(&app, &headers, lot, city).await?,
+        LiveQuery {
+            city: Some(city), ..
+        } => (Topic::City(city), None),
+        LiveQuery { .. } => (Topic::All, None),
     };
-    let (send, receive) = mpsc::channel::<Result<Event, Infallible>>(256);
-    tokio::spawn(async move {
-        let _permit = permit;
-        tokio::select! {
-            () = follow_lots(&app, &query, who.as_ref(), &send) => {}
-            () = signed_out(&app, token.as_deref()), if who.is_some() => {}
-        }
+    let reader = Reader {
+        greeting: Some(greeting()),
+        watching: app.live.watch(topic),
+        ended,
+        _place: place,
+    };
+    let told = futures::stream::unfold(reader, |mut reader| async {
+        let told = reader.next().await?;
+        Some((Ok::<_, Infallible>(told), reader))
     });
-    Ok(stream(ReceiverStream::new(receive)))
+    let mut response = unbuffered(Body::from_stream(told).into_response());
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/event-stream"),
+    );
+    Ok(response)
 }
 
-/// Returns when a login has ended; a database that is away ends none.
-async fn signed_out(app: &App, token: Option<&str>) {
+/// What whoever asks for one lot watches, and for how long: staff only while they are its staff.
+async fn one_lot(
+    app: &App,
+    headers: &HeaderMap,
+    lot: String,
+    city: Option<String>,
+) -> Result<(Topic, Option<Ended>), ApiError> {
+    let shown = app.live.shown(&lot);
+    if city.is_some_and(|city| shown.as_ref().is_some_and(|shown| shown.city != city)) {
+        return Err(ApiError::NotFound("lot"));
+    }
+    if let Some(token) = cookie(headers, staff::COOKIE)
+        && let Ok(who) = staff::find(app, Some(token), App::now()).await
+        && shown.is_some_and(|shown| staff::may_see(&who, &shown))
+    {
+        let ended = no_longer_staff(app.clone(), token.to_owned(), lot.clone());
+        return Ok((Topic::Staff(lot), Some(Box::pin(ended))));
+    }
+    Ok((Topic::Lot(lot), None))
+}
+
+/// How long a browser waits before it connects again: each another time, so that after a restart not
+/// all come at once.
+fn greeting() -> Bytes {
+    format!("retry: {}\n\n", rand::random_range(RETRY_MS)).into()
+}
+
+/// Is ready when a reader may read no more.
+type Ended = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// Somebody who watches the board over HTTP.
+struct Reader {
+    greeting: Option<Bytes>,
+    watching: Watching,
+    ended: Option<Ended>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Reader {
+    async fn next(&mut self) -> Option<Bytes> {
+        if let Some(greeting) = self.greeting.take() {
+            return Some(greeting);
+        }
+        let ended = async {
+            match &mut self.ended {
+                Some(ended) => ended.await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            () = ended => None,
+            told = self.watching.next() => Some(told),
+            () = tokio::time::sleep(KEEP_ALIVE) => Some(Bytes::from_static(b":\n\n")),
+        }
+    }
+}
+
+/// Returns when a login has ended or its owner may no longer see the lot; a database that is away
+/// ends none.
+async fn no_longer_staff(app: App, token: String, lot: String) {
     loop {
         tokio::time::sleep(LOGIN_CHECK).await;
-        let found = staff::find(app, token, App::now()).await;
-        if matches!(found, Err(ApiError::Unauthorized)) {
-            return;
-        }
-    }
-}
-
-async fn follow_lots(
-    app: &App,
-    query: &LiveQuery,
-    who: Option<&Staff>,
-    send: &mpsc::Sender<Result<Event, Infallible>>,
-) {
-    // Watching begins before the snapshot is taken, so that nothing falls between.
-    let mut changes = app.live.watch_lots();
-    if snapshot(app, query, who, send).await.is_none() {
-        return;
-    }
-    loop {
-        let change: Arc<LotChange> = tokio::select! {
-            () = send.closed() => return,
-            change = changes.recv() => match change {
-                Ok(change) => change,
-                Err(RecvError::Closed) => return,
-                Err(RecvError::Lagged(_)) => {
-                    if snapshot(app, query, who, send).await.is_none() {
-                        return;
-                    }
-                    continue;
-                }
-            },
-        };
-        for event in events(&change, query, who) {
-            if send.send(Ok(event)).await.is_err() {
+        match staff::find(&app, Some(&token), App::now()).await {
+            Err(ApiError::Unauthorized) => return,
+            Ok(who)
+                if !app
+                    .live
+                    .shown(&lot)
+                    .is_some_and(|lot| staff::may_see(&who, &lot)) =>
+            {
                 return;
             }
+            _ => {}
         }
     }
-}
-
-/// Sends every lot asked for, and for its staff a lot's bays; `None` where the reader has gone.
-async fn snapshot(
-    app: &App,
-    query: &LiveQuery,
-    who: Option<&Staff>,
-    send: &mpsc::Sender<Result<Event, Infallible>>,
-) -> Option<()> {
-    let now = App::now();
-    let Some(code) = &query.lot else {
-        for lot in app.live.lots(query.city.as_deref(), now).await {
-            send.send(Ok(event("lot", &lot)?)).await.ok()?;
-        }
-        return Some(());
-    };
-    let Some((lot, bays)) = app.live.staff_lot(code, now).await else {
-        return Some(());
-    };
-    let change = LotChange { lot, bays };
-    for event in events(&change, query, who) {
-        send.send(Ok(event)).await.ok()?;
-    }
-    Some(())
-}
-
-/// What a reader is told of a change: the lot, and its staff the bays.
-fn events(change: &LotChange, query: &LiveQuery, who: Option<&Staff>) -> Vec<Event> {
-    if !query.wants(change) {
-        return Vec::new();
-    }
-    let mut events = vec![event("lot", &change.lot)];
-    if query.lot.is_some() && who.is_some_and(|who| staff::may_see(who, &change.lot)) {
-        let lot = change.lot.code.as_str();
-        events.extend(
-            change
-                .bays
-                .iter()
-                .map(|bay| event("bay", &LiveBay { lot, bay })),
-        );
-    }
-    events.into_iter().flatten().collect()
 }
 
 /// A payment's status as server-sent events: at once, and as soon as it changes.
@@ -197,7 +188,8 @@ pub(super) async fn live_payment(
         let mut polls = tokio::time::interval(PAYMENT_POLL);
         polls.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let Some(event) = event("payment", &PaymentView::from(&known)) else {
+            let event = Event::default().event("payment");
+            let Ok(event) = event.json_data(PaymentView::from(&known)) else {
                 return;
             };
             if send.send(Ok(event)).await.is_err() || known.status != PaymentStatus::Pending {
@@ -238,15 +230,15 @@ pub(super) async fn authorised(
 }
 
 fn stream(events: impl Stream<Item = Result<Event, Infallible>> + Send + 'static) -> Response {
-    let mut response = Sse::new(events)
-        .keep_alive(KeepAlive::new().interval(Duration::from_secs(15)))
-        .into_response();
-    // Proxies must hand events on as they come.
-    response
-        .headers_mut()
-        .insert("x-accel-buffering", HeaderValue::from_static("no"));
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
+    unbuffered(Sse::new(events).keep_alive(keep_alive).into_response())
+}
+
+/// Proxies must hand events on as they come, and nobody may keep them. They are not compressed: that
+/// would take more memory for each reader than all else.
+fn unbuffered(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

@@ -14,7 +14,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::Database;
-use super::serve::{ServeOptions, Service, listen, recorder, serve};
+use super::serve::{ServeOptions, Service, recorder, serve};
+use crate::connections::listen;
 use crate::out::out;
 use crate::shutdown;
 
@@ -55,7 +56,7 @@ const STAFF: [(&str, &str, Option<usize>); 3] = [
 impl Demo {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
-        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port))).await?;
+        let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))?;
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&self.state_dir)
             .with_context(|| format!("cannot make {}", self.state_dir.display()))?;

@@ -8,6 +8,7 @@ use domain::event::MAX_CLOCK_LAG;
 use ingest::Share;
 
 use super::{Broker, Database};
+use crate::connections::listen;
 use crate::shutdown;
 
 /// Take sensors' messages from the broker into the database.
@@ -50,7 +51,7 @@ impl Ingest {
                     upkeep.run_upkeep();
                 }
             });
-            let listener = super::serve::listen(address).await?;
+            let listener = listen(address)?;
             let router = axum::Router::new().route(
                 "/metrics",
                 axum::routing::get(move || std::future::ready(metrics.render())),

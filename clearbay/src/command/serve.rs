@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use api::App;
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use super::{Broker, Database};
+use crate::connections::{bounded, listen, live_places};
 use crate::shutdown;
 
 /// How long after a payment was asked for its bank may still tell of money that came in time.
@@ -71,8 +73,12 @@ pub struct ServeOptions {
     #[arg(long, env = "CLEARBAY_MAX_REQUESTS", default_value_t = 512)]
     pub max_requests: usize,
     /// How many live connections to hold at once; more get 503.
-    #[arg(long, env = "CLEARBAY_MAX_STREAMS", default_value_t = 5_000)]
+    #[arg(long, env = "CLEARBAY_MAX_STREAMS", default_value_t = 12_000)]
     pub max_streams: usize,
+    /// After how many seconds a client is cut off that takes nothing of what is sent to it.
+    #[arg(long, env = "CLEARBAY_STALLED_AFTER_S", default_value_t = 30,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub stalled_after_s: u32,
 }
 
 impl Serve {
@@ -86,7 +92,7 @@ impl Serve {
         if let Ok(point) = std::env::var("CLEARBAY_FAILPOINT") {
             store::failpoint::arm(point);
         }
-        let listener = listen(self.listen).await?;
+        let listener = listen(self.listen)?;
         let store = self.database.open().await?;
         let secrets = Secrets {
             session_key: self.session_key.into_bytes(),
@@ -105,13 +111,6 @@ impl Serve {
         };
         serve(service, &self.broker.mqtt_url, &self.options, shutdown).await
     }
-}
-
-/// Takes the address, or says in one sentence why not.
-pub async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    TcpListener::bind(address).await.with_context(|| {
-        format!("cannot listen on {address}; is another program there? Choose another port")
-    })
 }
 
 /// Installs the recorder of metrics. Once in a process.
@@ -185,7 +184,10 @@ pub async fn serve(
         http: api::gateway::client()?,
         public_url: public_url.into(),
         city: Arc::new(city),
-        limits: Arc::new(Limits::new(options.max_requests, options.max_streams)),
+        limits: Arc::new(Limits::new(
+            options.max_requests,
+            live_places(options.max_streams, options.max_requests),
+        )),
         occupancy: Arc::default(),
         parking: Arc::default(),
         metrics: Arc::new(move || metrics.render()),
@@ -196,15 +198,19 @@ pub async fn serve(
     let router = api::routes::router(app, pages);
     tracing::info!(address = %listener.local_addr()?, "serving");
     let mut drained = shutdown.clone();
-    let server = axum::serve(listener, router).with_graceful_shutdown(async move {
-        shutdown::told(&mut shutdown).await;
-    });
+    let stalled = Duration::from_secs(options.stalled_after_s.into());
+    // Made once: a bare router would make all its routes anew for each connection, 120 kB.
+    let service = router.into_make_service();
+    let server =
+        axum::serve(bounded(listener, stalled), service).with_graceful_shutdown(async move {
+            shutdown::told(&mut shutdown).await;
+        });
     tokio::select! {
         done = server => done?,
         // Event streams never end by themselves: after a moment they are cut.
         () = async {
             shutdown::told(&mut drained).await;
-            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
         } => {}
     }
     feed.await?;
@@ -230,7 +236,7 @@ async fn housekeeping(
     metrics: PrometheusHandle,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let mut ticks = tokio::time::interval(std::time::Duration::from_secs(60));
+    let mut ticks = tokio::time::interval(Duration::from_secs(60));
     loop {
         tokio::select! {
             () = shutdown::told(&mut shutdown) => return,

@@ -1,0 +1,121 @@
+//! What feeds the board: the broker's deltas, and the database wherever one may have been lost.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use domain::Timestamp;
+use domain::board::OccupancyDelta;
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, SubscribeReasonCode};
+use store::Store;
+use tokio::sync::watch;
+
+use super::LiveBoard;
+
+const RELOAD_EVERY: Duration = Duration::from_secs(60);
+/// However often it is asked for, the board is not read anew sooner than this. After a database
+/// that was away it is asked again so soon.
+const RELOAD_AGAIN: Duration = Duration::from_secs(2);
+const SWEEP_EVERY: Duration = Duration::from_secs(5);
+/// How long after a refused subscription the broker is asked again.
+const SUBSCRIBE_AGAIN: Duration = Duration::from_secs(5);
+
+/// Feeds the board until told to stop: deltas as they come, a reload on every connection and once
+/// a minute, a sweep every few seconds.
+pub async fn feed(
+    board: Arc<LiveBoard>,
+    store: Store,
+    mqtt: MqttOptions,
+    now: fn() -> Timestamp,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let (client, mut events) = AsyncClient::new(mqtt, 64);
+    let (reload, mut reloads) = tokio::sync::mpsc::channel::<()>(1);
+    let reader = {
+        let board = board.clone();
+        tokio::spawn(async move {
+            let mut backoff = Duration::from_millis(100);
+            loop {
+                match events.poll().await {
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        backoff = Duration::from_millis(100);
+                        // try_: this task drains the queue that subscribing would wait for.
+                        if client
+                            .try_subscribe("clearbay/v1/occupancy/+", QoS::AtMostOnce)
+                            .is_err()
+                        {
+                            tracing::warn!("cannot ask the broker for deltas");
+                        }
+                    }
+                    Ok(Event::Incoming(Packet::SubAck(ack)))
+                        if ack.return_codes.contains(&SubscribeReasonCode::Failure) =>
+                    {
+                        // Not ready, and asked again on a new connection: rights may change.
+                        tracing::error!("the broker refuses the live board its deltas");
+                        board.connected.store(false, Ordering::Relaxed);
+                        tokio::time::sleep(SUBSCRIBE_AGAIN).await;
+                        events.clean();
+                    }
+                    Ok(Event::Incoming(Packet::SubAck(_))) => {
+                        board.connected.store(true, Ordering::Relaxed);
+                        let _ = reload.try_send(());
+                        tracing::info!("live board follows the broker");
+                    }
+                    Ok(Event::Incoming(Packet::Publish(message))) => {
+                        match serde_json::from_slice::<OccupancyDelta>(&message.payload) {
+                            Ok(delta) => {
+                                // A lot that was installed since: the database knows it.
+                                if !board.apply(&delta, now()).await {
+                                    let _ = reload.try_send(());
+                                }
+                            }
+                            Err(error) => tracing::warn!(%error, "unreadable occupancy delta"),
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(error) => {
+                        if board.connected.swap(false, Ordering::Relaxed) {
+                            tracing::warn!(%error, "live board lost the broker");
+                        }
+                        tokio::time::sleep(backoff).await;
+                        backoff = (backoff * 2).min(Duration::from_secs(5));
+                    }
+                }
+            }
+        })
+    };
+    let telling = tokio::spawn({
+        let audience = board.audience.clone();
+        async move { audience.keep_telling().await }
+    });
+    let mut reloaded = None;
+    let mut failed = false;
+    let mut sweeps = tokio::time::interval(SWEEP_EVERY);
+    let mut minutes = tokio::time::interval(RELOAD_EVERY);
+    loop {
+        tokio::select! {
+            () = stopped(&mut shutdown) => break,
+            _ = sweeps.tick() => { board.sweep(now()).await; continue; }
+            _ = minutes.tick() => {}
+            () = tokio::time::sleep(RELOAD_AGAIN), if failed => {}
+            Some(()) = reloads.recv() => {
+                if reloaded.is_some_and(|at: Instant| at.elapsed() < RELOAD_AGAIN) {
+                    tokio::time::sleep(RELOAD_AGAIN).await;
+                }
+            }
+        }
+        reloaded = Some(Instant::now());
+        let done = board.reload(&store, now()).await;
+        failed = done.is_err();
+        if let Err(error) = done {
+            metrics::counter!("clearbay_live_reloads_failed_total").increment(1);
+            tracing::warn!(%error, "the live board could not be read anew");
+        }
+    }
+    telling.abort();
+    reader.abort();
+}
+
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}

@@ -1,0 +1,254 @@
+//! The live board: every bay in memory, fed by ingest's deltas and by payments, read by pages.
+//!
+//! A delta that was lost is healed: the board is read anew from the database whenever the broker
+//! connects, and once a minute. Merging keeps whichever word is newer, so nothing goes backwards.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use domain::Timestamp;
+use domain::board::{
+    BaySummary, BoardLot, LotSummary, OccupancyDelta, PaidTime, StaffBay, likelier_bay, staff_bay,
+};
+use domain::id::{BayId, PaymentId, ReceiptId, SessionId};
+use domain::payment::PaymentStatus;
+use store::Store;
+use tokio::sync::{RwLock, broadcast};
+
+mod audience;
+mod feed;
+
+use audience::Audience;
+pub use audience::{Topic, Watching};
+pub use feed::feed;
+
+/// How many payments' changes whoever waits for one may fall behind before it is looked up.
+const PAYMENT_BACKLOG: usize = 1024;
+/// How many payments and moves are kept while the database is being read.
+const MEANWHILE: usize = 16 * 1024;
+
+/// What changed about one payment.
+#[derive(Clone, Copy, Debug)]
+pub struct PaymentChange {
+    /// Which.
+    pub id: PaymentId,
+    /// What it is now.
+    pub status: PaymentStatus,
+    /// Its proof.
+    pub receipt: Option<ReceiptId>,
+}
+
+/// The board and those who watch it.
+#[derive(Debug)]
+pub struct LiveBoard {
+    state: RwLock<State>,
+    audience: Arc<Audience>,
+    payments: broadcast::Sender<PaymentChange>,
+    connected: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    lots: HashMap<String, BoardLot>,
+    lot_of: HashMap<BayId, String>,
+    /// What was paid or moved while the database was being read: the reading may miss it.
+    meanwhile: Vec<ParkingChange>,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum ParkingChange {
+    Paid(BayId, PaidTime),
+    Left(BayId, SessionId),
+}
+
+impl State {
+    /// Takes a change; the lot's code and the bay where it made a difference.
+    fn take(&mut self, change: ParkingChange) -> Option<(String, BayId)> {
+        let (ParkingChange::Paid(bay, _) | ParkingChange::Left(bay, _)) = change;
+        let code = self.lot_of.get(&bay)?;
+        let lot = self.lots.get_mut(code)?;
+        let changed = match change {
+            ParkingChange::Paid(bay, paid) => lot.pay(bay, paid),
+            ParkingChange::Left(bay, session) => lot.unpay(bay, session),
+        };
+        changed.then(|| (code.clone(), bay))
+    }
+}
+
+impl Default for LiveBoard {
+    fn default() -> Self {
+        Self {
+            state: RwLock::default(),
+            audience: Arc::default(),
+            payments: broadcast::channel(PAYMENT_BACKLOG).0,
+            connected: AtomicBool::new(false),
+        }
+    }
+}
+
+impl LiveBoard {
+    /// Whether the broker's deltas arrive.
+    pub fn connected(&self) -> bool {
+        self.connected.load(Ordering::Relaxed)
+    }
+
+    /// All there is to a topic, and every change from then on.
+    pub fn watch(&self, topic: Topic) -> Watching {
+        self.audience.watch(topic)
+    }
+
+    /// A lot as those who watch were told of it last.
+    pub fn shown(&self, code: &str) -> Option<LotSummary> {
+        self.audience.shown(code)
+    }
+
+    /// Every change of a payment from now on.
+    pub fn watch_payments(&self) -> broadcast::Receiver<PaymentChange> {
+        self.payments.subscribe()
+    }
+
+    /// The lots of a city (all cities without one), in order of code.
+    pub async fn lots(&self, city: Option<&str>, now: Timestamp) -> Vec<LotSummary> {
+        let state = self.state.read().await;
+        let mut lots: Vec<_> = state
+            .lots
+            .values()
+            .filter(|lot| city.is_none_or(|city| lot.city == city))
+            .map(|lot| lot.summary(now))
+            .collect();
+        lots.sort_unstable_by(|a, b| a.code.cmp(&b.code));
+        lots
+    }
+
+    /// One lot with its bays as anybody may see them.
+    pub async fn lot(&self, code: &str, now: Timestamp) -> Option<(LotSummary, Vec<BaySummary>)> {
+        let state = self.state.read().await;
+        let lot = state.lots.get(code)?;
+        Some((lot.summary(now), lot.public_bays(now)))
+    }
+
+    /// One lot with its bays as staff see them.
+    pub async fn staff_lot(
+        &self,
+        code: &str,
+        now: Timestamp,
+    ) -> Option<(LotSummary, Vec<StaffBay>)> {
+        let state = self.state.read().await;
+        let lot = state.lots.get(code)?;
+        Some((lot.summary(now), lot.staff_bays(now)))
+    }
+
+    /// Merges what the database holds.
+    ///
+    /// # Errors
+    /// Where the database cannot be read; the board stays as it is.
+    pub async fn reload(&self, store: &Store, now: Timestamp) -> Result<(), store::StoreError> {
+        self.state.write().await.meanwhile.clear();
+        let loaded = store.board_load(now).await?;
+        let mut state = self.state.write().await;
+        let mut lots = HashMap::with_capacity(loaded.len());
+        for mut lot in loaded {
+            if let Some(before) = state.lots.get(&lot.code) {
+                keep_newer(&mut lot, before);
+            }
+            lots.insert(lot.code.clone(), lot);
+        }
+        state.lot_of = lots
+            .values()
+            .flat_map(|lot| lot.bays.keys().map(|bay| (*bay, lot.code.clone())))
+            .collect();
+        self.audience.keep(|code| lots.contains_key(code));
+        state.lots = lots;
+        for change in std::mem::take(&mut state.meanwhile) {
+            state.take(change);
+        }
+        drop(state);
+        self.sweep(now).await;
+        Ok(())
+    }
+
+    /// Takes a delta of ingest's; `false` where the board does not know its lot.
+    pub async fn apply(&self, delta: &OccupancyDelta, now: Timestamp) -> bool {
+        let mut state = self.state.write().await;
+        let Some(lot) = state.lots.get_mut(&delta.lot) else {
+            return false;
+        };
+        let mut changed = Vec::with_capacity(delta.bays.len());
+        for bay in &delta.bays {
+            if lot.apply(bay) {
+                changed.push(bay.bay);
+            }
+        }
+        if !changed.is_empty() {
+            self.tell(lot, &changed, now);
+        }
+        true
+    }
+
+    /// Takes a session's paid time in a bay, as it is now.
+    pub async fn pay(&self, bay: BayId, paid: PaidTime, now: Timestamp) {
+        self.park(ParkingChange::Paid(bay, paid), now).await;
+    }
+
+    /// Takes that a session has moved away from a bay.
+    pub async fn unpay(&self, bay: BayId, session: SessionId, now: Timestamp) {
+        self.park(ParkingChange::Left(bay, session), now).await;
+    }
+
+    async fn park(&self, change: ParkingChange, now: Timestamp) {
+        let mut state = self.state.write().await;
+        state.meanwhile.push(change);
+        // Without a reload for long, it is the board itself that remembers.
+        if state.meanwhile.len() > MEANWHILE {
+            state.meanwhile.clear();
+        }
+        if let Some((code, bay)) = state.take(change)
+            && let Some(lot) = state.lots.get(&code)
+        {
+            self.tell(lot, &[bay], now);
+        }
+    }
+
+    /// The bay that a driver who pays for `code` in `lot` more likely stands in, if there is one.
+    pub async fn likelier_bay(&self, lot: &str, code: &str, now: Timestamp) -> Option<String> {
+        let state = self.state.read().await;
+        let bays = state.lots.get(lot)?.bays.values();
+        likelier_bay(bays, code, now).map(|bay| bay.code.clone())
+    }
+
+    /// Tells watchers of a payment. Nobody watching is no failure.
+    pub fn payment(&self, change: PaymentChange) {
+        let _ = self.payments.send(change);
+    }
+
+    /// Finds what differs from what was told: a sensor fallen silent, a session run out, what only
+    /// the database knew.
+    pub async fn sweep(&self, now: Timestamp) {
+        let state = self.state.read().await;
+        for lot in state.lots.values() {
+            let bays = lot.bays.values().map(|bay| (bay.id, staff_bay(bay, now)));
+            self.audience.correct(lot.summary(now), bays.collect());
+        }
+    }
+
+    fn tell(&self, lot: &BoardLot, changed: &[BayId], now: Timestamp) {
+        let bays = changed.iter().filter_map(|id| lot.bays.get(id));
+        let bays = bays.map(|bay| (bay.id, staff_bay(bay, now)));
+        self.audience.tell(lot.summary(now), bays.collect());
+    }
+}
+
+fn keep_newer(loaded: &mut BoardLot, known: &BoardLot) {
+    for (id, bay) in &mut loaded.bays {
+        let Some(before) = known.bays.get(id) else {
+            continue;
+        };
+        let newer = |a: Timestamp, b: Option<Timestamp>| b.is_none_or(|b| a > b);
+        if let Some(told) = &before.told
+            && newer(told.heard_at, bay.told.as_ref().map(|told| told.heard_at))
+        {
+            bay.told = Some(told.clone());
+        }
+    }
+}
