@@ -22,6 +22,7 @@ pub mod purchase;
 pub mod reconcile;
 pub mod refund;
 pub mod session;
+pub mod signing;
 pub mod stay;
 pub mod tariff;
 pub mod vat;

@@ -11,6 +11,7 @@ use store::quarantine::RefusedMessage;
 
 use crate::decoder::{Reading, decode};
 use crate::envelope::{Content, Unwrapped, unwrap};
+use crate::signature::{DeviceKeys, check};
 use crate::{Reason, Refusal};
 
 /// A message as it came from the broker.
@@ -44,17 +45,19 @@ pub fn open(message: &Message) -> Result<Unwrapped, Refusal> {
 }
 
 /// Decodes what was in a message; the result names the device's key. Only a recording's devices may
-/// be more than `max_lag` behind.
+/// be more than `max_lag` behind. What a device that signs says is worth something only with its
+/// signature.
 ///
 /// # Errors
 /// The device's name and a [`Refusal`] where it gives no event.
 pub fn event_of(
     directory: &Directory,
+    keys: &DeviceKeys,
     message: &Message,
     unwrapped: Unwrapped,
     max_lag: TimeDelta,
 ) -> Result<(i32, Event), (String, Refusal)> {
-    match judge(directory, message, &unwrapped, max_lag) {
+    match judge(directory, keys, message, &unwrapped, max_lag) {
         Ok((device, reading, at)) => {
             let event = Event {
                 device: unwrapped.device,
@@ -73,6 +76,7 @@ pub fn event_of(
 
 fn judge<'a>(
     directory: &'a Directory,
+    keys: &DeviceKeys,
     message: &Message,
     unwrapped: &Unwrapped,
     max_lag: TimeDelta,
@@ -80,6 +84,7 @@ fn judge<'a>(
     let device = directory
         .get(&unwrapped.device)
         .ok_or_else(|| Refusal::new(Reason::UnknownDevice, "no such device is installed"))?;
+    check(device, keys, message, unwrapped)?;
     let reading = match &unwrapped.content {
         Content::Reading(reading) => reading.clone(),
         Content::LoRaWan { f_port, payload } => {
@@ -97,15 +102,22 @@ fn judge<'a>(
     Ok((device, reading, at))
 }
 
+/// As much as is kept of a message of a kind of which an hour keeps only some, in bytes: more than
+/// any device says.
+const DISTRUSTED_MAX: usize = 1_024;
+
 /// The message as it is kept when it gives no event; `device` is whom it names, where that could be
 /// read.
 pub fn refused(message: &Message, device: Option<String>, refusal: &Refusal) -> RefusedMessage {
+    let kept_per_hour = refusal.reason.kept_per_hour();
+    let kept_bytes = kept_per_hour.map_or(usize::MAX, |_| DISTRUSTED_MAX);
     RefusedMessage {
         received_at: message.received_at,
         topic: message.topic.clone(),
-        payload: message.payload.to_vec(),
+        payload: message.payload[..kept_bytes.min(message.payload.len())].to_vec(),
         device,
         reason: refusal.reason.code(),
         detail: refusal.detail.clone(),
+        kept_per_hour,
     }
 }

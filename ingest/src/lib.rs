@@ -3,23 +3,28 @@
 //! `envelope` finds the device, its time and its payload in a message; `decoder` finds the state in
 //! a vendor's payload; `batch` turns messages into what the store keeps; `mqtt` reads the broker;
 //! `worker` keeps, then acknowledges, then tells; `quarantine` takes up messages that came before
-//! their device was installed.
+//! their device was installed; `signature` and `counter` tell a device's own messages from others.
 
 pub mod batch;
+mod counter;
 pub mod decoder;
 pub mod envelope;
 mod mqtt;
 pub mod quarantine;
 mod refusal;
 mod share;
+pub mod signature;
 mod worker;
 
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use domain::signing::Signing;
 pub use refusal::{Reason, Refusal};
 pub use share::Share;
+use signature::DeviceKeys;
 use store::Store;
+use store::device::KnownDevice;
 use tokio::sync::watch;
 
 /// How ingest works. Every queue and batch has its limit here.
@@ -50,6 +55,8 @@ pub struct Options {
     pub directory_every: Duration,
     /// How far behind ours a device's clock may run; a recording's may run as far as it likes.
     pub max_clock_lag: TimeDelta,
+    /// With what signatures of devices are checked.
+    pub device_keys: DeviceKeys,
 }
 
 impl Options {
@@ -67,6 +74,7 @@ impl Options {
             tries_max: 20,
             directory_every: Duration::from_secs(60),
             max_clock_lag: domain::event::MAX_CLOCK_LAG,
+            device_keys: DeviceKeys::default(),
         }
     }
 }
@@ -101,6 +109,12 @@ pub async fn run(
 ) -> Result<(), IngestError> {
     let directory = store.device_directory().await?;
     tracing::info!(devices = directory.len(), "ingest starts");
+    let needs_key = |device: &KnownDevice| device.signing == Some(Signing::Hmac);
+    if !options.device_keys.has_master() && directory.values().any(needs_key) {
+        tracing::error!(
+            "devices sign with HMAC, but there is no CLEARBAY_DEVICE_KEY: their messages wait"
+        );
+    }
     let (messages, link) = mqtt::connect(&options, &shutdown)?;
     let (acknowledger, publisher) = (link.acknowledger(), link.publisher());
     let worker = worker::Worker::new(store, directory, &options, acknowledger, publisher);

@@ -7,6 +7,7 @@ use store::{Store, StoreError};
 
 use crate::Refusal;
 use crate::batch::{Directory, Message, event_of, open};
+use crate::signature::DeviceKeys;
 
 /// At most so many messages in one transaction.
 const BATCH: i64 = 5_000;
@@ -19,6 +20,7 @@ const BATCH: i64 = 5_000;
 pub async fn replay(
     store: &Store,
     directory: &Directory,
+    keys: &DeviceKeys,
     max_clock_lag: TimeDelta,
 ) -> Result<Vec<OccupancyDelta>, StoreError> {
     let judge = |waiting: &[WaitingMessage]| -> Vec<Judged> {
@@ -28,14 +30,16 @@ pub async fn replay(
                 let message = message_of(waiting);
                 let told = |refusal: Refusal| (refusal.reason.code(), refusal.detail);
                 let unwrapped = open(&message).map_err(told)?;
-                event_of(directory, &message, unwrapped, max_clock_lag)
+                event_of(directory, keys, &message, unwrapped, max_clock_lag)
                     .map_err(|(_, refusal)| told(refusal))
             })
             .collect()
     };
     let mut deltas = Vec::new();
     loop {
-        let ingested = store.quarantine_take(BATCH, judge).await?;
+        let ingested = store
+            .quarantine_take(BATCH, keys.has_master(), judge)
+            .await?;
         let taken = ingested.inserted + ingested.repeated;
         // What still gives no event has said why: asking again would change nothing.
         if taken == 0 {

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use store::signing::REPLAYED;
+
 /// The kind of a refusal. Its code is kept beside the message and counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Reason {
@@ -25,7 +27,20 @@ pub enum Reason {
     TooLarge,
     /// The database refuses the event itself.
     Rejected,
+    /// The device signs, but this message is not signed.
+    Unsigned,
+    /// The signature is not the device's.
+    Forged,
+    /// The counter belongs to another message, or the message is so old that this cannot be told.
+    Replayed,
+    /// The device signs with HMAC, and this process has no key for that.
+    NoKey,
 }
+
+/// How many unsigned, forged or replayed messages of a device an hour keeps of each kind, so that
+/// whoever sends them without end does not fill the disk. More than a device says in an hour by
+/// itself: of one that does not sign yet, though it should, nothing is lost.
+const DISTRUSTED_PER_HOUR: u32 = 20;
 
 impl Reason {
     /// Its name in the database and in metrics.
@@ -41,6 +56,18 @@ impl Reason {
             Self::Unconfigured => "unconfigured",
             Self::TooLarge => "too_large",
             Self::Rejected => "rejected",
+            Self::Unsigned => "unsigned",
+            Self::Forged => "forged",
+            Self::Replayed => REPLAYED,
+            Self::NoKey => "no_key",
+        }
+    }
+
+    /// How many such messages of one device are kept in an hour; `None` is all. Every one is counted.
+    pub const fn kept_per_hour(self) -> Option<u32> {
+        match self {
+            Self::Unsigned | Self::Forged | Self::Replayed => Some(DISTRUSTED_PER_HOUR),
+            _ => None,
         }
     }
 }

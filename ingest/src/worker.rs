@@ -14,7 +14,8 @@ use tokio::time::MissedTickBehavior;
 use crate::batch::{Directory, event_of, open, refused};
 use crate::envelope::Unwrapped;
 use crate::mqtt::{Acknowledger, Delivery, Publisher};
-use crate::{Options, Reason, Refusal, quarantine};
+use crate::signature::{DeviceKeys, of_unreadable};
+use crate::{Options, Reason, Refusal, counter, quarantine};
 
 const RETRY_MAX: Duration = Duration::from_secs(5);
 /// After so many failures that are its own a batch is kept in parts.
@@ -24,6 +25,8 @@ pub(crate) struct Worker {
     store: Store,
     directory: Directory,
     directory_every: Duration,
+    keys: DeviceKeys,
+    counters: counter::Upkeep,
     /// Whether a device has been found that was not known before: messages of it may wait.
     newly_installed: bool,
     acknowledger: Acknowledger,
@@ -67,6 +70,8 @@ impl Worker {
             store,
             directory,
             directory_every: options.directory_every,
+            keys: options.device_keys.clone(),
+            counters: counter::Upkeep::default(),
             newly_installed: false,
             acknowledger,
             publisher,
@@ -161,7 +166,8 @@ impl Worker {
     async fn refresh(&mut self) {
         let done = async {
             self.directory = self.store.device_directory().await?;
-            quarantine::replay(&self.store, &self.directory, self.max_clock_lag).await
+            self.counters.forget(&self.store).await?;
+            quarantine::replay(&self.store, &self.directory, &self.keys, self.max_clock_lag).await
         };
         match done.await {
             Ok(deltas) => self.tell(deltas),
@@ -206,9 +212,15 @@ impl Worker {
         for (origin, (delivery, opened)) in batch.iter().zip(opened).enumerate() {
             let message = &delivery.message;
             let judged = match opened {
-                Ok(unwrapped) => event_of(&self.directory, message, unwrapped, self.max_clock_lag)
-                    .map_err(|(device, refusal)| (Some(device), refusal)),
-                Err(refusal) => Err((None, refusal)),
+                Ok(unwrapped) => event_of(
+                    &self.directory,
+                    &self.keys,
+                    message,
+                    unwrapped,
+                    self.max_clock_lag,
+                )
+                .map_err(|(device, refusal)| (Some(device), refusal)),
+                Err(refusal) => Err(of_unreadable(&self.directory, &self.keys, message, refusal)),
             };
             match judged {
                 Ok(event) => {
@@ -232,7 +244,13 @@ impl Worker {
         effort: Effort,
     ) -> Result<Ingested, StoreError> {
         let opened = self.open(batch).await?;
-        let (events, origins, refusals) = self.decode(batch, opened);
+        let (mut events, mut origins, mut refusals) = self.decode(batch, opened);
+        for position in counter::replayed(&self.store, &self.directory, &events).await? {
+            let (_, event) = events.remove(position);
+            let message = &batch[origins.remove(position)].message;
+            let device = Some(event.device);
+            refusals.push(refused(message, device, &counter::refusal(event.seq)));
+        }
         let whole = Part {
             events: &events,
             origins: &origins,

@@ -6,9 +6,11 @@ use domain::Timestamp;
 use domain::board::OccupancyDelta;
 use domain::device::Device;
 use domain::id::BayId;
+use domain::signing::Signing;
 use sqlx::PgConnection;
 
 use crate::device::devices_put;
+use crate::signing::signing_put;
 use crate::stay::Past;
 use crate::stay_changes::Changes;
 use crate::watch::{Watches, lots_lock, watches_change, watches_load};
@@ -45,17 +47,20 @@ impl Store {
     /// Puts devices into bays, each from an instant on: where it stood before, and who stood in its
     /// bay before, end there. What the devices said since then is folded into the bays' history
     /// anew, so that it is as if this had been known at once. A bay that does not exist is passed
-    /// over. All or nothing. Tells what has changed by it.
+    /// over. `signing` tells of devices how they sign; others go on as before. All or nothing. Tells
+    /// what has changed by it.
     ///
     /// # Errors
     /// Database errors, also where one device or bay is named twice.
     pub async fn devices_install(
         &self,
         installed: &[Installation<'_>],
+        signing: &[(&str, Option<Signing>)],
         now: Timestamp,
     ) -> Result<Vec<OccupancyDelta>, StoreError> {
         let mut tx = self.pool.begin().await?;
         let deltas = devices_install(&mut tx, installed, &[], now).await?;
+        signing_put(&mut tx, signing).await?;
         tx.commit().await?;
         Ok(deltas)
     }

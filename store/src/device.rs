@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 
 use domain::device::{Device, DeviceModel, Mounting};
+use domain::signing::Signing;
 use sqlx::{FromRow, PgConnection};
 
+use crate::signing::{signing_drop, signing_of, signing_put};
 use crate::{Store, StoreError, storable};
 
 /// A device as ingest needs to know it.
@@ -18,11 +20,13 @@ pub struct KnownDevice {
     pub mounting: Mounting,
     /// Whether it plays a recording, whose times are of years ago.
     pub recorded: bool,
+    /// How it signs what it says, where it must.
+    pub signing: Option<Signing>,
 }
 
 /// Without a WHERE clause, every device.
 const KNOWN: &str = "
-    SELECT name, device_id, model, occupied_below_mm,
+    SELECT name, device_id, model, occupied_below_mm, signing, public_key,
            EXISTS (SELECT FROM device_assignment
                    WHERE device_assignment.device_id = device.device_id
                      AND silence_after_s IS NULL) AS recorded
@@ -70,6 +74,7 @@ pub(crate) async fn devices_put(
         let below_mm = device.mounting.occupied_below_mm;
         below_mm.and_then(|mm| i32::try_from(mm).ok())
     };
+    signing_drop(tx, devices).await?;
     let keys: Vec<(String, i32)> = sqlx::query_as(
         "INSERT INTO device (name, model, occupied_below_mm)
          SELECT * FROM unnest($1::text[], $2::text[], $3::integer[])
@@ -93,6 +98,8 @@ struct DeviceRow {
     model: DeviceModel,
     occupied_below_mm: Option<i32>,
     recorded: bool,
+    signing: Option<String>,
+    public_key: Option<Vec<u8>>,
 }
 
 impl DeviceRow {
@@ -104,6 +111,7 @@ impl DeviceRow {
                 occupied_below_mm: self.occupied_below_mm.and_then(|mm| mm.try_into().ok()),
             },
             recorded: self.recorded,
+            signing: signing_of(self.signing.as_deref(), self.public_key),
         };
         (self.name, known)
     }

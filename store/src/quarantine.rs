@@ -6,6 +6,8 @@ use domain::event::Event;
 use sqlx::{FromRow, PgConnection};
 
 use crate::event::Ingested;
+use crate::refused_tally::within_limits;
+use crate::signing::{REPLAYED, counters_claim};
 use crate::{Store, StoreError};
 
 /// A message that gave no event.
@@ -23,6 +25,8 @@ pub struct RefusedMessage {
     pub reason: &'static str,
     /// The reason in words.
     pub detail: String,
+    /// How many of a device are kept in an hour for this reason; `None` is all. Every one is counted.
+    pub kept_per_hour: Option<u32>,
 }
 
 /// A refused message whose reason may have gone.
@@ -43,7 +47,8 @@ pub type Judged = Result<(i32, Event), (&'static str, String)>;
 
 impl Store {
     /// Takes up to `limit` messages from the quarantine, oldest first, whose device has been
-    /// installed since or has been given the value that it lacked. What `judge` makes events of is
+    /// installed since or has been given the value that it lacked, or, with `keyed`, for whose
+    /// signature there was no key. What `judge` makes events of is
     /// kept as such, and leaves the quarantine in the same transaction; the rest stays, with the
     /// reason that `judge` gives. Two processes may do this at once.
     ///
@@ -52,6 +57,7 @@ impl Store {
     pub async fn quarantine_take(
         &self,
         limit: i64,
+        keyed: bool,
         judge: impl FnOnce(&[WaitingMessage]) -> Vec<Judged> + Send,
     ) -> Result<Ingested, StoreError> {
         let mut tx = self.pool.begin().await?;
@@ -61,9 +67,11 @@ impl Store {
                     SELECT FROM device WHERE name = waiting.device)
                 OR reason = 'unconfigured' AND EXISTS (
                     SELECT FROM device WHERE name = waiting.device AND occupied_below_mm IS NOT NULL)
+                OR reason = 'no_key' AND $2
              ORDER BY refused_message_id LIMIT $1 FOR UPDATE OF waiting SKIP LOCKED",
         )
         .bind(limit)
+        .bind(keyed)
         .fetch_all(&mut *tx)
         .await?;
         if waiting.is_empty() {
@@ -83,6 +91,14 @@ impl Store {
                     details.push(detail.replace('\0', "\u{fffd}"));
                 }
             }
+        }
+        let told: Vec<&(i32, Event)> = events.iter().collect();
+        let replayed = counters_claim(&mut tx, &told).await?;
+        for position in replayed.into_iter().rev() {
+            events.remove(position);
+            kept.push(taken.remove(position));
+            reasons.push(REPLAYED);
+            details.push("its counter belongs to another message".to_owned());
         }
         let ingested = self.events_keep(&mut tx, &events).await?;
         sqlx::query("DELETE FROM refused_message WHERE refused_message_id = ANY($1)")
@@ -120,6 +136,7 @@ pub(crate) async fn refused_insert(
     tx: &mut PgConnection,
     refused: &[RefusedMessage],
 ) -> Result<(), StoreError> {
+    let refused = within_limits(tx, refused).await?;
     if refused.is_empty() {
         return Ok(());
     }
@@ -128,7 +145,7 @@ pub(crate) async fn refused_insert(
         refused.iter().map(|row| storable(of(row))).collect()
     };
     // A name that PostgreSQL cannot hold will never be a device's.
-    let device = |row: &RefusedMessage| row.device.clone().filter(|name| crate::storable(name));
+    let device = |row: &&RefusedMessage| row.device.clone().filter(|name| crate::storable(name));
     sqlx::query(
         "INSERT INTO refused_message (received_at, topic, payload, device, reason, detail)
          SELECT * FROM unnest($1::timestamptz[], $2::text[], $3::bytea[], $4::text[], $5::text[],

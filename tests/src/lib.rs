@@ -17,6 +17,7 @@ pub mod providers;
 pub mod sensors;
 pub mod serve_process;
 pub mod serving;
+pub mod signing;
 pub mod statements;
 pub mod tls;
 pub mod watching;

@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use serde_json::json;
-use tests::broker::Broker;
+use tests::broker::{Broker, BrokerKind};
+use tests::city::past;
 use tests::eventually;
+use tests::ingesting::{set_up, subscribed_once};
 use tests::paying::Purse;
+use tests::sensors::{publish, told};
 use tests::serving::{IMPORT_TOKEN, SESSION_KEY, Serving, WEBHOOK_KEY, text};
+use tests::signing::{MASTER, Signer, register};
 use uuid::Uuid;
 
 const BAY: &str = "CN-01-001";
@@ -149,4 +153,54 @@ async fn a_log_of_everything_holds_no_secret_and_no_plate() {
         .filter(|line| secrets.iter().any(|secret| line.contains(secret)));
     let told: Vec<&str> = lines.take(10).collect();
     assert!(told.is_empty(), "secrets were logged: {told:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_of_all_that_ingest_does_holds_no_key_of_a_device() {
+    const DEVICE: &str = "lot-0-0-sensor";
+    let (database, broker) = set_up(BrokerKind::Mosquitto).await;
+    let signer = Signer::hmac(DEVICE);
+    register(&database.store, &[(DEVICE, &signer)]).await;
+    subscribed_once(&database, &broker).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("ingest.log");
+    let mut ingest = tokio::process::Command::new(tests::provided("CLEARBAY_TEST_BIN"))
+        .arg("ingest")
+        .env("DATABASE_URL", &database.url)
+        .env("MQTT_URL", &broker.url)
+        .env("CLEARBAY_INGEST_ID", "test-ingest")
+        .env("CLEARBAY_DEVICE_KEY", MASTER)
+        .env("CLEARBAY_LOG", "trace")
+        .stderr(std::fs::File::create(&path).unwrap())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let messages = vec![
+        signer.told(DEVICE, past(), 1, true),
+        signer.told(DEVICE, past(), 1, false),
+        told(DEVICE, past(), 2, false),
+        Signer::hmac("another").told(DEVICE, past(), 3, false),
+    ];
+    publish(&broker.url, messages).await;
+    eventually("what is right and what is not", || async {
+        database.count("event").await == 2 && database.count("refused_message").await == 3
+    })
+    .await;
+    ingest.kill().await.unwrap();
+    let log = std::fs::read_to_string(&path).unwrap();
+    for part in ["message refused", "forged", "sqlx::query"] {
+        assert!(
+            log.contains(part),
+            "nothing of {part:?} was logged: the test is blind"
+        );
+    }
+    let Signer::Hmac(key) = signer else {
+        panic!("it signs by HMAC")
+    };
+    let hex = hex::encode(&key);
+    let bytes = format!("{key:?}");
+    let bytes = bytes.trim_matches(['[', ']']);
+    for secret in [MASTER, &hex, bytes] {
+        assert!(!log.contains(secret), "a key was logged");
+    }
 }

@@ -196,7 +196,7 @@ async fn sensors_may_be_moved_at_any_time_and_for_any_time() {
                 from: random.random_bool(0.8).then(|| city::past() + second),
             };
             let installed = [installation];
-            let done = database.store.devices_install(&installed, Utc::now());
+            let done = database.store.devices_install(&installed, &[], Utc::now());
             done.await.unwrap();
         }
         assert_eq!(kept(&database).await, distinct(&told), "seed {seed}");

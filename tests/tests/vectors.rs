@@ -4,7 +4,7 @@
 
 use domain::device::{DeviceModel, Mounting};
 use ingest::Reason;
-use ingest::decoder::{Reading, decode, profiles};
+use ingest::decoder::{Reading, decode};
 use serde_json::Value;
 
 /// The vectors of that kind; `None` where the folder is missing, which has been said then.
@@ -117,66 +117,4 @@ fn a_model_that_nobody_reads_is_told_by_its_name() {
     let refusal = decode(&model, &Mounting::default(), 1, &[1]).unwrap_err();
     assert_eq!(refusal.reason, Reason::UnknownModel);
     assert!(refusal.detail.contains("acme-9"), "{refusal}");
-}
-
-/// How many payloads each model is given; `CLEARBAY_TEST_FUZZ` asks for more.
-fn fuzz_cases() -> u32 {
-    let asked = std::env::var("CLEARBAY_TEST_FUZZ").ok();
-    asked.map_or(20_000, |cases| cases.parse().unwrap())
-}
-
-/// Whatever arrives, a decoder neither panics nor says more than the payload can hold. Payloads are
-/// arbitrary bytes, and known ones with a few bytes changed, cut off or added.
-#[test]
-fn no_payload_makes_a_decoder_fail_otherwise_than_by_refusing() {
-    use proptest::prelude::*;
-    use proptest::test_runner::{Config, TestRunner};
-
-    let known: Vec<Vec<u8>> = vectors("uplinks")
-        .unwrap_or_default()
-        .iter()
-        .map(|vector| hex::decode(vector["hex"].as_str().unwrap()).unwrap())
-        .chain([hex::decode("80041E01AD109393EE00C7").unwrap()])
-        .collect();
-    let mutated = (
-        prop::sample::select(known),
-        prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..4),
-        prop::collection::vec(any::<u8>(), 0..8),
-        any::<prop::sample::Index>(),
-    )
-        .prop_map(|(mut bytes, changes, tail, end)| {
-            for (index, byte) in changes {
-                let at = index.index(bytes.len());
-                bytes[at] = byte;
-            }
-            bytes.extend(tail);
-            bytes.truncate(end.index(bytes.len() + 1));
-            bytes
-        });
-    let payloads = prop_oneof![prop::collection::vec(any::<u8>(), 0..300), mutated];
-    for profile in profiles() {
-        let mut runner = TestRunner::new(Config {
-            cases: fuzz_cases(),
-            failure_persistence: None,
-            ..Config::default()
-        });
-        let given = (prop::option::of(any::<u32>()), 0u8.., &payloads);
-        runner
-            .run(&given, |(occupied_below_mm, f_port, bytes)| {
-                let read = (profile.decode)(&Mounting { occupied_below_mm }, f_port, &bytes);
-                let told = match read {
-                    Ok(reading) => {
-                        reading.debug_codes.len() * 2 + reading.tag.map_or(0, |tag| tag.len())
-                    }
-                    Err(refusal) => refusal.detail.len() / 100,
-                };
-                prop_assert!(
-                    told <= 2 * bytes.len() + 1,
-                    "{told} of {} bytes",
-                    bytes.len()
-                );
-                Ok(())
-            })
-            .unwrap_or_else(|error| panic!("{}: {error}", profile.model));
-    }
 }

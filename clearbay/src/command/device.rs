@@ -9,40 +9,46 @@ use chrono::DateTime;
 use csv::{ReaderBuilder, StringRecord, Trim};
 use domain::Timestamp;
 use domain::device::{Device, DeviceModel, Mounting};
+use domain::signing::Signing;
 use ingest::decoder::profiles;
 use store::assignment::Installation;
 
 use super::Database;
+use super::device_signing::{Key, signing_of};
 use crate::out::out;
 
 /// The largest file that is read: a million devices.
 const MAX_FILE_BYTES: u64 = 64 << 20;
-const COLUMNS: [&str; 6] = [
+const COLUMNS: [&str; 8] = [
     "device",
     "bay",
     "model",
     "silence_after_s",
     "occupied_below_mm",
     "from",
+    "signing",
+    "public_key",
 ];
-/// The columns that every file has; the others may be left out.
-const NEEDED: usize = 4;
+/// How many of them a file must have.
+const COLUMNS_NEEDED: usize = 4;
 
-/// Install sensors, and list the models that can be read.
+/// Install sensors, print their keys, and list the models that can be read.
 #[derive(Debug, clap::Subcommand)]
 pub enum Devices {
     /// Put the devices of a file into their bays.
     Import(Import),
     /// List the models that can be read.
     Models,
+    /// Print the key that a device signs with by HMAC.
+    Key(Key),
 }
 
 const FORMAT: &str = "\
 The file is CSV with headings, a device on each line:
 
-  device,bay,model,silence_after_s,occupied_below_mm,from
-  d000123,HK-01-001,clearbay,3600,,
-  24e124713b123456,HK-01-002,milesight-em400-mud,90000,1200,2026-11-20T14:30:00+07:00
+  device,bay,model,silence_after_s,occupied_below_mm,from,signing
+  d000123,HK-01-001,clearbay,3600,,,hmac
+  24e124713b123456,HK-01-002,milesight-em400-mud,90000,1200,2026-11-20T14:30:00+07:00,
 
   device             what it calls itself: its topic's name, or its LoRaWAN DevEUI in hex
   bay                the code on the bay's sticker
@@ -51,9 +57,13 @@ The file is CSV with headings, a device on each line:
   occupied_below_mm  for sensors that measure a distance: less than this is a vehicle; else empty
   from               when it was installed, RFC 3339; empty means now, or from its first word on for a
                      device and a bay that never had another
+  signing            hmac or ed25519 where the device signs what it says, else empty; a file without
+                     this column leaves it to each device as it is
+  public_key         for ed25519: its public key, 32 bytes in hex or base64
 
 From then on a device that stood in another bay is moved, and one that stood in a bay of the file is
 taken out; what they told since then is counted for the right bay, stays and figures included.
+A device that must sign is not believed without. Within a minute that holds in every `clearbay ingest`.
 Nothing is written where any line is wrong. Messages that came before are taken up by `clearbay ingest`.";
 
 /// Put the devices of a file into their bays.
@@ -74,6 +84,7 @@ impl Devices {
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
             Self::Import(command) => command.run().await,
+            Self::Key(command) => command.run(),
             Self::Models => {
                 for profile in profiles() {
                     out!("{}", profile.model);
@@ -91,6 +102,8 @@ struct Row {
     bay: String,
     device: Device,
     from: Option<Timestamp>,
+    /// How it signs, where the file says that.
+    signing: Option<Option<Signing>>,
 }
 
 impl Row {
@@ -127,7 +140,11 @@ impl Import {
             refuse(&self.file, mistakes)?;
             if !self.dry_run {
                 let installed: Vec<Installation<'_>> = rows.iter().map(Row::installation).collect();
-                store.devices_install(&installed, now).await?;
+                let signing: Vec<(&str, Option<Signing>)> = rows
+                    .iter()
+                    .filter_map(|row| Some((row.device.id.as_str(), row.signing?)))
+                    .collect();
+                store.devices_install(&installed, &signing, now).await?;
             }
             anyhow::Ok(())
         };
@@ -166,8 +183,8 @@ fn read(text: &str) -> (Vec<Row>, Vec<(u64, String)>) {
         .from_reader(text.trim_start_matches('\u{feff}').as_bytes());
     let headings = reader.headers().cloned().unwrap_or_default();
     let columns = COLUMNS.map(|name| headings.iter().position(|heading| heading == name));
-    if columns[..NEEDED].contains(&None) {
-        let wanted = COLUMNS.join(",");
+    if columns[..COLUMNS_NEEDED].contains(&None) {
+        let wanted = COLUMNS[..COLUMNS_NEEDED].join(",");
         return (
             Vec::new(),
             vec![(1, format!("the headings are not {wanted}"))],
@@ -241,16 +258,19 @@ fn row(
                 .to_utc(),
         ),
     };
+    let model = DeviceModel::from(model.to_owned());
+    let signing = signing_of(&model, cell(6), cell(7))?;
     Ok(Row {
         line,
         from,
         bay: needed(1)?.to_owned(),
         device: Device {
             id: needed(0)?.to_owned(),
-            model: DeviceModel::from(model.to_owned()),
+            model,
             mounting: Mounting { occupied_below_mm },
             silence_after_s: Some(number(3)?),
         },
+        signing: columns[5].map(|_| signing),
     })
 }
 
@@ -262,7 +282,7 @@ mod tests {
     #[test]
     fn every_mistake_is_told_with_its_line() {
         let (rows, mistakes) = read(
-            "device,bay,model,silence_after_s,occupied_below_mm,from\n\
+            "device,bay,model,silence_after_s,occupied_below_mm,from,signing\n\
              d1,A-1,clearbay,3600,,2026-11-20T14:30:00+07:00\n\
              d1,A-2,clearbay,3600,\n\
              d3,A-1,milesight-em400-mud,90000,1200\n\
@@ -270,7 +290,8 @@ mod tests {
              d5,A-5,acme-9,3600,\n\
              d6,A-6,clearbay,-1,\n\
              d7,A-7,clearbay,60,0.5\n\
-             d8,A-8,clearbay,60,,2026-11-20 14:30\n",
+             d8,A-8,clearbay,60,,2026-11-20 14:30\n\
+             d9,A-9,clearbay,60,,,rsa\n",
         );
         assert_eq!(rows.len(), 3);
         assert_eq!(
@@ -297,6 +318,7 @@ mod tests {
                     9,
                     "from is no time such as 2026-11-20T14:30:00+07:00: 2026-11-20 14:30"
                 ),
+                (10, "signing is neither hmac nor ed25519: rsa"),
             ]
         );
         assert_eq!(read("device;bay\n").1[0].0, 1);

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use domain::event::MAX_CLOCK_LAG;
 use ingest::Share;
 
+use super::device_signing::MasterKey;
 use super::{Broker, Database};
 use crate::connections::listen;
 use crate::shutdown;
@@ -18,6 +19,8 @@ pub struct Ingest {
     database: Database,
     #[command(flatten)]
     broker: Broker,
+    #[command(flatten)]
+    master: MasterKey,
     /// Under which name the broker keeps what arrives while ingest is away. One process each.
     #[arg(long, env = "CLEARBAY_INGEST_ID", default_value = "clearbay-ingest")]
     client_id: String,
@@ -38,6 +41,7 @@ pub struct Ingest {
 impl Ingest {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
+        let device_keys = self.master.keys()?;
         let store = self.database.open().await?;
         let (_stop, shutdown) = shutdown::on_signal()?;
         if let Some(address) = self.metrics {
@@ -61,6 +65,7 @@ impl Ingest {
         let mut options = ingest::Options::new(self.broker.mqtt_url, self.client_id);
         options.share = self.share;
         options.max_clock_lag = TimeDelta::days(self.clock_lag_days);
+        options.device_keys = device_keys;
         ingest::run(store.clone(), options, shutdown).await?;
         store.close().await;
         Ok(())
