@@ -1,7 +1,8 @@
 //! Bosch Parking Lot Sensor TPS110.
 //!
 //! Source: Bosch's communication interface description, as in TheThingsNetwork/lorawan-devices.
-//! Port 1: state. Port 2: heartbeat, state and temperature. Port 3: start-up.
+//! Port 1: state. Port 2: heartbeat, state and, not from the first firmware, temperature. Port 3:
+//! start-up.
 
 use domain::device::Mounting;
 
@@ -24,11 +25,16 @@ fn decode(_: &Mounting, f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
             })
         }
         2 => {
-            let [state, temperature] = exactly(bytes)?;
-            let celsius = i16::from(i8::from_ne_bytes([temperature]));
+            let (state, temperature) = match *bytes {
+                [state] => (state, None),
+                _ => {
+                    let [state, temperature] = exactly(bytes)?;
+                    (state, Some(i8::from_ne_bytes([temperature])))
+                }
+            };
             Ok(Reading {
                 occupied: occupied(state),
-                temperature_dc: Some(celsius * 10),
+                temperature_dc: temperature.map(|celsius| i16::from(celsius) * 10),
                 ..Reading::default()
             })
         }

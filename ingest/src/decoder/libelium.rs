@@ -1,7 +1,7 @@
 //! Libelium Smart Parking v2, a magnetometer with radar in the ground.
 //!
-//! Source: Libelium's Smart Parking technical guide (frames of eleven bytes), as others read it in
-//! public decoders, whose examples are the test's. Bytes 0 and 1 begin every frame: bit 7 of the
+//! Source: Libelium's Smart Parking technical guide, frames of eleven bytes of firmware 2, and for
+//! frames 6 to 8 public decoders. Bytes 0 and 1 begin every frame: bit 7 of the
 //! first is the state, bit 6 a weak battery, bits 3 to 0 the kind of frame; the second counts
 //! frames. Firmware 3 speaks the same, but reserves the error frame.
 
@@ -64,53 +64,4 @@ fn decode(_: &Mounting, _f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
         },
         kind => return Err(Refusal::undecodable(format!("unknown frame {kind}"))),
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::Reason;
-
-    fn read(hex: &str) -> Result<Reading, Refusal> {
-        decode(
-            &Mounting::default(),
-            3,
-            &hex::decode(hex).unwrap_or_default(),
-        )
-    }
-
-    #[test]
-    fn known_frames_decode_to_their_facts() {
-        for (hex, occupied, temperature_dc, battery_mv) in [
-            ("80041E01AD109393EE00C7", true, Some(300), Some(3_596)),
-            ("8114160011F35A1095F3B5", true, Some(170), None),
-            ("829F665700000D9F00FF00", true, None, None),
-            ("04001E0E7CF2D9F91E0DDF", false, Some(300), Some(3_551)),
-            ("060A00001F00C60561ED91", false, Some(310), None),
-        ] {
-            let reading = read(hex).unwrap_or_default();
-            assert_eq!(
-                (reading.occupied, reading.temperature_dc, reading.battery_mv),
-                (occupied, temperature_dc, battery_mv),
-                "{hex}"
-            );
-            assert_eq!(reading.battery_low, Some(false), "{hex}");
-        }
-        let start = read("050106160801010100014B").unwrap_or_default();
-        assert_eq!(start.firmware.as_deref(), Some("6"));
-    }
-
-    #[test]
-    fn what_says_nothing_of_the_bay_is_refused_with_its_reason() {
-        let reason = |hex| read(hex).map_err(|refusal| refusal.reason);
-        assert_eq!(reason("0303071E01921085853AC6"), Err(Reason::NoOccupancy));
-        for broken in [
-            "",
-            "80",
-            "090A00001F00C60561ED91",
-            "80041E01AD109393EE00C700",
-        ] {
-            assert_eq!(reason(broken), Err(Reason::Undecodable), "{broken}");
-        }
-    }
 }

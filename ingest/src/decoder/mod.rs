@@ -1,7 +1,7 @@
 //! Vendors' payloads: bytes on a LoRaWAN port in, a reading out.
 //!
 //! A vendor is one file, which names the models that it reads in its `PROFILES`, and a line in
-//! [`VENDORS`]; its vectors stand in the file's own tests.
+//! [`VENDORS`]; its vectors are a file in `ingest/tests/golden/`.
 
 use domain::device::{DeviceModel, Mounting};
 

@@ -1,7 +1,7 @@
 //! Nwave NPS405 and NPS310 parking sensors.
 //!
-//! Source: the codecs in TheThingsNetwork/lorawan-devices, corrected where that of the NPS405 reads
-//! the state from bit 7: it is bit 0. Port 1: state change. Port 2: heartbeat. Port 3: start-up.
+//! Source: the codecs in TheThingsNetwork/lorawan-devices. Older ones of the NPS405 read the state
+//! from bit 7: it is bit 0. Port 1: state change. Port 2: heartbeat. Port 3: start-up.
 //! Port 10: state change with the permit tag of the vehicle. The NPS310 tells its state only.
 
 use domain::device::Mounting;
@@ -42,7 +42,7 @@ fn nps405(layout: Layout, f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> 
             Ok(state_change(state))
         }
         2 => heartbeat(bytes),
-        3 => startup(bytes),
+        3 => startup(bytes, start_cause),
         6 => Err(Refusal::no_occupancy("diagnostics for the vendor")),
         10 => tagged(layout, bytes),
         other => Err(unknown_port(other)),
@@ -58,27 +58,41 @@ fn nps310(_: &Mounting, f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {
                 ..Reading::default()
             })
         }
-        3 => startup(bytes),
+        3 => startup(bytes, start_cause_of_nps310),
         6 => Err(Refusal::no_occupancy("diagnostics for the vendor")),
         other => Err(unknown_port(other)),
     }
 }
 
-fn startup(bytes: &[u8]) -> Result<Reading, Refusal> {
+fn startup(bytes: &[u8], start_cause: fn(u8) -> &'static str) -> Result<Reading, Refusal> {
     let [major, minor, patch, cause, state] = exactly(bytes)?;
     Ok(Reading {
         occupied: occupied(state),
         firmware: Some(format!("{major}.{minor}.{patch}")),
-        start_cause: Some(match cause {
-            0 => "rejoined_network",
-            1 => "watchdog",
-            2 => "power_on",
-            3 => "user_request",
-            4 | 6 => "brownout",
-            _ => "other",
-        }),
+        start_cause: Some(start_cause(cause)),
         ..Reading::default()
     })
+}
+
+fn start_cause(cause: u8) -> &'static str {
+    match cause {
+        0 => "rejoined_network",
+        1 => "watchdog",
+        2 => "power_on",
+        3 => "user_request",
+        6 => "brownout",
+        _ => "other",
+    }
+}
+
+fn start_cause_of_nps310(cause: u8) -> &'static str {
+    match cause {
+        1 => "watchdog",
+        2 => "power_on",
+        3 => "user_request",
+        4 => "brownout",
+        _ => "other",
+    }
 }
 
 /// State, battery and temperature; firmware since 2.4 adds three bytes for the vendor.
@@ -139,34 +153,5 @@ fn state_change(state: u8) -> Reading {
         previous_state_min: Some(minutes),
         previous_state_error_min: (error > 0).then_some(error),
         ..Reading::default()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_older_model_tells_its_state_only() {
-        let read = |f_port, bytes: &[u8]| nps310(&Mounting::default(), f_port, bytes);
-        let state = |occupied| {
-            Ok(Reading {
-                occupied,
-                ..Reading::default()
-            })
-        };
-        assert_eq!(read(1, &[1]), state(true));
-        assert_eq!(read(2, &[0]), state(false));
-        let started = read(3, &[1, 13, 0, 2, 0]).unwrap_or_default();
-        assert_eq!(started.firmware.as_deref(), Some("1.13.0"));
-        assert_eq!(started.start_cause, Some("power_on"));
-        for broken in [
-            (1, &[][..]),
-            (1, &[1, 0]),
-            (3, &[1]),
-            (10, &[1, 2, 3, 4, 5]),
-        ] {
-            assert!(read(broken.0, broken.1).is_err(), "{broken:?}");
-        }
     }
 }
