@@ -8,6 +8,8 @@ use crate::workspace::Workspace;
 /// Checks formatting, lints, and, where cargo-deny is installed, licences and advisories.
 pub fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
     say::show(&mut workspace.cargo(["fmt", "--all", "--check"]))?;
+    let fuzz = ["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"];
+    say::show(&mut workspace.cargo(fuzz))?;
     say::show(&mut workspace.cargo([
         "clippy",
         "--workspace",

@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 
 mod bench;
 mod demo;
+mod fuzz;
 mod lint;
 mod say;
 mod setup;
@@ -20,8 +21,8 @@ mod workspace;
 
 const ENVIRONMENT: &str = "\
 What is missing on this machine is fetched into .clearbay/, which may be deleted at any time: the
-database (TimescaleDB), mosquitto, a compiler for the browser's bundle. Only Chromium is installed
-as a system package, for tests, where it is missing and root runs this.
+database (TimescaleDB), mosquitto, a compiler for the browser's bundle, cargo-fuzz. Only Chromium is
+installed as a system package, for tests, where it is missing and root runs this.
 
 Environment:
   DATABASE_URL  demo: a PostgreSQL 15 or newer to use instead of a private one
@@ -49,6 +50,8 @@ enum Command {
     Test(test::Test),
     /// Print figures of speed and of foresight, one `name: figure` a line.
     Bench(bench::Bench),
+    /// Look for messages of sensors that make what reads them fail.
+    Fuzz(fuzz::Fuzz),
     /// Check formatting, lints, licences and advisories.
     Lint,
     /// Build the browser's bundle only.
@@ -60,6 +63,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(&workspace),
         Command::Test(test) => test.run(&workspace),
         Command::Bench(bench) => bench.run(&workspace),
+        Command::Fuzz(fuzz) => fuzz.run(&workspace),
         Command::Lint => lint::run(&workspace),
         Command::Web => {
             let built = workspace.in_turn("web", || web::build(&workspace));
