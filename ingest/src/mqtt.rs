@@ -247,7 +247,7 @@ impl Reader {
                     // us, or remember what an earlier version subscribed to, or what it refused
                     // then; where it remembers rightly, subscribing again changes nothing.
                     if !self.subscribe() {
-                        connection = self.reset(&mut events);
+                        connection = self.reset(&mut events, connection).await;
                     }
                 }
                 Ok(Event::Incoming(Packet::SubAck(ack))) => {
@@ -271,13 +271,13 @@ impl Reader {
                 Ok(Event::Outgoing(Outgoing::PubAck(_))) => {
                     if let Err(error) = self.acknowledge_rest(&mut events).await {
                         tracing::warn!(%error, "acknowledgements could not be sent");
-                        connection = self.reset(&mut events);
+                        connection = self.reset(&mut events, connection).await;
                     }
                 }
                 Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
                 Ok(_) => {}
                 Err(error) => {
-                    connection = self.reset(&mut events);
+                    connection = self.reset(&mut events, connection).await;
                     if *shutdown.borrow() {
                         return;
                     }
@@ -329,12 +329,18 @@ impl Reader {
 
     /// Ends a connection: none of its messages or acknowledgements may be taken for the next
     /// one's. The lock keeps the worker from queueing one in between.
-    fn reset(&self, events: &mut EventLoop) -> u64 {
+    ///
+    /// What had been read is handed over before: a broker that was killed may have forgotten it.
+    async fn reset(&self, events: &mut EventLoop, connection: u64) -> u64 {
+        while let Some(event) = events.state.events.pop_front() {
+            if let Event::Incoming(Packet::Publish(publish)) = event {
+                let _ = self.send.send(self.delivery(publish, connection)).await;
+            }
+        }
         let mut due = lock(&self.due);
         due.connection += 1;
         due.groups.clear();
         events.clean();
-        events.state.events.clear();
         due.connection
     }
 

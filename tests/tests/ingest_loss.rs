@@ -2,13 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
+use bytes::BytesMut;
+use rumqttc::{ConnAck, ConnectReturnCode, Packet, Publish, QoS, SubAck, SubscribeReasonCode};
 use tests::broker::BrokerKind;
 use tests::database::TestDatabase;
 use tests::ingesting::{Ingesting, comings_and_goings, set_up, subscribed_once};
-use tests::sensors::publish;
+use tests::sensors::{Told, publish};
 use tests::{eventually, over_both_brokers};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
 
 over_both_brokers!(
     while_the_database_is_away_nothing_is_lost,
@@ -131,4 +136,61 @@ async fn more_than_every_queue_holds_passes_without_loss() {
     .await;
     ingest.stop().await;
     assert_eq!(database.count("stay").await, 2_500);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_read_before_the_broker_ended_is_kept() {
+    let (database, _broker) = set_up(BrokerKind::Mosquitto).await;
+    let messages = comings_and_goings("lot-0-0-sensor", 6);
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let url = format!("mqtt://{}", listener.local_addr().unwrap());
+    let serving = tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            if serve_once(stream, &messages).await {
+                return;
+            }
+        }
+    });
+    let ingest = Ingesting::start(&database.store, &url);
+    serving.await.unwrap();
+    eventually("what was sent", || async {
+        database.count("event").await == 6
+    })
+    .await;
+    ingest.stop().await;
+}
+
+/// A broker for one connection, which sends all it has with its word on the subscription, and ends.
+/// Whether there was one: who only tells of changes never subscribes.
+async fn serve_once(mut stream: TcpStream, messages: &[Told]) -> bool {
+    let (mut received, mut sent) = (BytesMut::new(), BytesMut::new());
+    loop {
+        match Packet::read(&mut received, usize::MAX) {
+            Ok(Packet::Connect(connect)) => {
+                if connect.client_id.ends_with("-deltas") {
+                    return false;
+                }
+                let ack = ConnAck::new(ConnectReturnCode::Success, false);
+                Packet::ConnAck(ack).write(&mut sent, usize::MAX).unwrap();
+                stream.write_all(&sent.split()).await.unwrap();
+            }
+            Ok(Packet::Subscribe(subscribe)) => {
+                let granted = SubscribeReasonCode::Success(QoS::AtLeastOnce);
+                let ack = SubAck::new(subscribe.pkid, vec![granted; subscribe.filters.len()]);
+                Packet::SubAck(ack).write(&mut sent, usize::MAX).unwrap();
+                for (pkid, told) in (1..).zip(messages) {
+                    let (topic, payload) = (told.topic.clone(), told.payload.clone());
+                    let mut publish = Publish::new(topic, QoS::AtLeastOnce, payload);
+                    publish.pkid = pkid;
+                    publish.write(&mut sent).unwrap();
+                }
+                stream.write_all(&sent).await.unwrap();
+                return true;
+            }
+            Ok(other) => panic!("{other:?}"),
+            // Not whole yet.
+            Err(_) => assert!(stream.read_buf(&mut received).await.unwrap() > 0),
+        }
+    }
 }
