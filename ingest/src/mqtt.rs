@@ -33,6 +33,7 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
+const READ_WITHIN: Duration = Duration::from_millis(100);
 /// How long to wait for the last acknowledgements and deltas to leave.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
@@ -321,10 +322,16 @@ impl Reader {
             }
             network.flush().await
         };
-        tokio::time::timeout(WRITE_WITHIN, written)
-            .await
-            .map_err(|_| ConnectionError::FlushTimeout)?
-            .map_err(ConnectionError::MqttState)
+        let written = match tokio::time::timeout(WRITE_WITHIN, written).await {
+            Ok(written) => written.map_err(ConnectionError::MqttState),
+            Err(_) => Err(ConnectionError::FlushTimeout),
+        };
+        if written.is_err() {
+            // What a broker that has ended had sent before waits here still.
+            let reading = async { while network.readb(&mut events.state).await.is_ok() {} };
+            let _ = tokio::time::timeout(READ_WITHIN, reading).await;
+        }
+        written
     }
 
     /// Ends a connection: none of its messages or acknowledgements may be taken for the next

@@ -6,7 +6,7 @@ use domain::device::{Device, DeviceModel, Mounting};
 use domain::signing::Signing;
 use sqlx::{FromRow, PgConnection};
 
-use crate::signing::{signing_drop, signing_of, signing_put};
+use crate::signing::{signing_drop, signing_of};
 use crate::{Store, StoreError, storable};
 
 /// A device as ingest needs to know it.

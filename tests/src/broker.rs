@@ -1,10 +1,16 @@
 //! Real brokers.
 
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
+
+use crate::free_address;
+use crate::small_disk::SmallDisk;
 
 /// Which broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +30,8 @@ pub struct Broker {
 
 struct Mosquitto {
     folder: TempDir,
+    /// Where it keeps what must survive it, where that is a disk of its own.
+    disk: Option<SmallDisk>,
     port: u16,
     child: Option<Child>,
 }
@@ -64,11 +72,18 @@ impl Broker {
     /// # Panics
     /// Where it does not start.
     pub fn mosquitto_with(settings: &str) -> Self {
+        Self::mosquitto_on(None, settings)
+    }
+
+    /// The same with its sessions on a disk of their own.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub fn mosquitto_on(disk: Option<SmallDisk>, settings: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let data = folder.path().display();
+        let port = free_address().port();
+        let kept = disk.as_ref().map_or(folder.path(), SmallDisk::path);
+        let data = kept.display();
         // Run as root mosquitto would become another user, who may not write here.
         let config = format!(
             "listener {port} 127.0.0.1\n\
@@ -84,6 +99,7 @@ impl Broker {
         std::fs::write(folder.path().join("mosquitto.conf"), config).unwrap();
         let mut mosquitto = Mosquitto {
             folder,
+            disk,
             port,
             child: None,
         };
@@ -99,18 +115,81 @@ impl Broker {
     /// # Panics
     /// For rumqttd, which cannot be stopped.
     pub fn restart(&mut self) {
-        let mosquitto = self
-            .mosquitto
+        self.stop();
+        self.start_again();
+    }
+
+    /// Asks mosquitto to end, as a service manager would, so that it writes down its sessions.
+    ///
+    /// # Panics
+    /// For rumqttd.
+    pub fn stop(&mut self) {
+        self.process().stop();
+    }
+
+    /// Ends mosquitto with SIGKILL: what it has not written down is gone.
+    ///
+    /// # Panics
+    /// For rumqttd, and where mosquitto had ended before.
+    pub fn kill(&mut self) {
+        self.process().kill();
+    }
+
+    /// Starts mosquitto again where it was, and returns once it takes connections.
+    ///
+    /// # Panics
+    /// For rumqttd, and where it does not start.
+    pub fn start_again(&mut self) {
+        self.process().start();
+    }
+
+    /// Makes mosquitto silent: its connections stay, and nobody is answered.
+    ///
+    /// # Panics
+    /// For rumqttd, and where mosquitto has ended.
+    pub fn freeze(&mut self) {
+        self.process().signal(Signal::SIGSTOP);
+    }
+
+    /// Undoes [`Broker::freeze`].
+    ///
+    /// # Panics
+    /// For rumqttd, and where mosquitto has ended.
+    pub fn thaw(&mut self) {
+        self.process().signal(Signal::SIGCONT);
+    }
+
+    /// Has mosquitto write down its sessions, and returns once it has tried.
+    ///
+    /// # Panics
+    /// For rumqttd, and where mosquitto has ended.
+    pub fn save(&mut self) {
+        self.process().signal(Signal::SIGUSR1);
+        std::thread::sleep(Duration::from_millis(300));
+    }
+
+    /// The disk of its own on which mosquitto keeps its sessions.
+    ///
+    /// # Panics
+    /// Where it has none.
+    pub fn disk(&self) -> &SmallDisk {
+        let mosquitto = self.mosquitto.as_ref();
+        mosquitto
+            .and_then(|mosquitto| mosquitto.disk.as_ref())
+            .expect("its sessions are on no disk of their own")
+    }
+
+    fn process(&mut self) -> &mut Mosquitto {
+        self.mosquitto
             .as_mut()
-            .expect("only mosquitto can be restarted");
-        mosquitto.stop();
-        mosquitto.start();
+            .expect("only mosquitto is a process of its own")
     }
 }
 
 impl Mosquitto {
     fn start(&mut self) {
-        let mut command = Command::new(crate::provided("CLEARBAY_TEST_MOSQUITTO"));
+        let program = PathBuf::from(crate::provided("CLEARBAY_TEST_MOSQUITTO"));
+        let mut command = on_disk(self.disk.as_ref(), &program);
         if let Ok(libraries) = std::env::var("CLEARBAY_TEST_MOSQUITTO_LIBS") {
             command.env("LD_LIBRARY_PATH", libraries);
         }
@@ -132,14 +211,36 @@ impl Mosquitto {
     /// Asks it to end, as a service manager would, so that it saves its sessions.
     fn stop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            let _ = Command::new("kill").arg(child.id().to_string()).status();
+            let _ = kill(pid(&child), Signal::SIGTERM);
             let _ = child.wait();
         }
     }
+
+    fn kill(&mut self) {
+        let mut child = self.child.take().expect("mosquitto had ended");
+        assert!(child.try_wait().unwrap().is_none(), "mosquitto ended");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn signal(&mut self, signal: Signal) {
+        kill(pid(self.child.as_ref().unwrap()), signal).unwrap();
+    }
+}
+
+fn pid(child: &Child) -> Pid {
+    Pid::from_raw(child.id().cast_signed())
+}
+
+fn on_disk(disk: Option<&SmallDisk>, program: &Path) -> Command {
+    disk.map_or_else(|| Command::new(program), |disk| disk.command(program))
 }
 
 impl Drop for Mosquitto {
     fn drop(&mut self) {
+        if let Some(child) = &self.child {
+            let _ = kill(pid(child), Signal::SIGCONT);
+        }
         self.stop();
     }
 }

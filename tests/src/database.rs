@@ -25,8 +25,16 @@ impl TestDatabase {
     /// # Panics
     /// Where there is no server, or it refuses.
     pub async fn create() -> Self {
+        Self::create_on(&crate::provided("CLEARBAY_TEST_DATABASE_URL")).await
+    }
+
+    /// Makes one on a server of one's own.
+    ///
+    /// # Panics
+    /// Where there is no server, or it refuses.
+    pub async fn create_on(server_url: &str) -> Self {
         crate::log();
-        let server = PgConnectOptions::from_str(&crate::provided("CLEARBAY_TEST_DATABASE_URL"))
+        let server = PgConnectOptions::from_str(server_url)
             .unwrap()
             .disable_statement_logging();
         let name = format!("clearbay_test_{}", Uuid::new_v4().simple());

@@ -85,6 +85,14 @@ impl IngestProcess {
         Self(child)
     }
 
+    /// The process's number.
+    ///
+    /// # Panics
+    /// Where it has ended.
+    pub fn id(&self) -> u32 {
+        self.0.id().unwrap()
+    }
+
     /// The processor time that it has used.
     pub fn cpu(&self) -> Duration {
         self.0.id().map_or(Duration::ZERO, crate::cpu::of_process)

@@ -9,6 +9,8 @@ pub mod broker;
 pub mod city;
 pub mod cpu;
 pub mod database;
+pub mod database_server;
+pub mod faults;
 pub mod flood;
 pub mod ingesting;
 pub mod oracle;
@@ -18,11 +20,15 @@ pub mod sensors;
 pub mod serve_process;
 pub mod serving;
 pub mod signing;
+pub mod small_disk;
 pub mod statements;
 pub mod tls;
 pub mod watching;
 
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
+
+use uuid::Uuid;
 
 /// Waits until `condition` holds, for as long as a slow machine may need.
 ///
@@ -43,6 +49,33 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut condition: imp
 /// Where it is missing.
 pub fn provided(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run cargo xtask test"))
+}
+
+/// A port below those from which connections go out. One of those could be taken while the program
+/// is away: even by a client that calls this very port, and so connects to itself.
+///
+/// # Panics
+/// Where every one is taken.
+pub fn free_address() -> SocketAddr {
+    let start = Uuid::new_v4().as_u128() % 12_000;
+    (0..12_000)
+        .map(|step| 20_000 + ((start + step) % 12_000) as u16)
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+        .find(|address| TcpListener::bind(address).is_ok())
+        .unwrap()
+}
+
+/// A figure of a process's memory in KiB, by the system's name for it (proc(5)).
+///
+/// # Panics
+/// Where the machine does not tell.
+pub fn memory_kib(process: u32, name: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let figure = status
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    let kib = figure.unwrap().trim().trim_end_matches(" kB");
+    kib.parse().unwrap()
 }
 
 /// Shows what the program logs, for a test that fails; `RUST_LOG` chooses. Once is enough.

@@ -1,6 +1,6 @@
 //! What must follow from the events, by the simplest way there is: sort them all, then fold.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use chrono::{DateTime, Utc};
 use domain::event::EventKey;
@@ -93,6 +93,19 @@ impl Derived {
             }));
         }
         derived
+    }
+}
+
+impl Derived {
+    /// How many rows only one of the two has.
+    pub fn differences(&self, other: &Self) -> usize {
+        fn apart<T: Ord>(one: &[T], other: &[T]) -> usize {
+            let (one, other) = (BTreeSet::from_iter(one), BTreeSet::from_iter(other));
+            one.symmetric_difference(&other).count()
+        }
+        apart(&self.stays, &other.stays)
+            + apart(&self.states, &other.states)
+            + apart(&self.tallies, &other.tallies)
     }
 }
 

@@ -1,15 +1,14 @@
 //! `clearbay serve` in a process of its own, which can be killed and started again where it was.
 
 use std::fs::File;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
-use uuid::Uuid;
 
-use crate::provided;
+use crate::{free_address, provided};
 
 /// How it is started; the same each time.
 #[derive(Clone)]
@@ -132,15 +131,4 @@ fn spawn(settings: &ServeSettings, address: SocketAddr, failpoint: Option<&str>)
         command.stderr(log.unwrap());
     }
     command.spawn().unwrap()
-}
-
-/// A port below those from which connections go out. One of those could be taken while the program
-/// is away: even by a client that calls this very port, and so connects to itself.
-fn free_address() -> SocketAddr {
-    let start = Uuid::new_v4().as_u128() % 12_000;
-    (0..12_000)
-        .map(|step| 20_000 + ((start + step) % 12_000) as u16)
-        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-        .find(|address| TcpListener::bind(address).is_ok())
-        .unwrap()
 }

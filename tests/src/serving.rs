@@ -190,13 +190,7 @@ impl Serving {
     /// # Panics
     /// Where the machine does not tell.
     pub async fn memory_kib(&self, name: &str) -> u64 {
-        let path = format!("/proc/{}/status", self.serve.id().await);
-        let status = std::fs::read_to_string(path).unwrap();
-        let figure = status
-            .lines()
-            .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        let kib = figure.unwrap().trim().trim_end_matches(" kB");
-        kib.parse().unwrap()
+        crate::memory_kib(self.serve.id().await, name)
     }
 
     /// A GET of a path.

@@ -86,5 +86,8 @@ pub async fn register(store: &Store, signers: &[(&str, &Signer)]) {
         .iter()
         .map(|(device, signer)| (*device, Some(signer.registered())))
         .collect();
-    store.devices_install(&[], &signing).await.unwrap();
+    store
+        .devices_install(&[], &signing, chrono::Utc::now())
+        .await
+        .unwrap();
 }

@@ -61,7 +61,8 @@ fn totals<const N: usize>(rows: [(&str, &str, i64); N]) -> Vec<(String, String, 
 /// Counters of one device and the states told under them.
 async fn events(database: &TestDatabase, bay: &str) -> Vec<(i64, bool)> {
     sqlx::query_as(
-        "SELECT seq, occupied FROM event JOIN bay USING (bay_id) WHERE code = $1 ORDER BY at, seq",
+        "SELECT seq, occupied FROM event JOIN device_assignment USING (device_id)
+              JOIN bay USING (bay_id) WHERE code = $1 ORDER BY at, seq",
     )
     .bind(bay)
     .fetch_all(&database.pool)
@@ -169,7 +170,11 @@ async fn a_counter_belongs_to_one_message(kind: BrokerKind) {
     let mut place = city::small(2, 5);
     let mover = place.lots[0].bays[0].device.take().unwrap();
     place.lots[1].bays[0].device = Some(mover);
-    database.store.place_import(&place).await.unwrap();
+    database
+        .store
+        .place_import(&place, chrono::Utc::now())
+        .await
+        .unwrap();
     let ingest = start(&database, &broker, Some(MASTER));
     publish(&broker.url, vec![first]).await;
     publish(&broker.url, vec![told("lot-0-3-sensor", at, 1, true)]).await;
@@ -300,7 +305,11 @@ async fn what_no_key_was_there_for_is_taken_up_once_there_is(kind: BrokerKind) {
     assert_eq!(database.refused().await, counts);
 
     let place = city::small(3, 5);
-    database.store.place_import(&place).await.unwrap();
+    database
+        .store
+        .place_import(&place, chrono::Utc::now())
+        .await
+        .unwrap();
     register(&database.store, &[("lot-2-0-sensor", &unknown)]).await;
     let ingest = start(&database, &broker, Some(MASTER));
     eventually("them to be taken up", || async {
@@ -319,7 +328,10 @@ async fn what_no_key_was_there_for_is_taken_up_once_there_is(kind: BrokerKind) {
 async fn a_file_says_who_signs_and_the_program_prints_the_key() {
     let database = TestDatabase::create().await;
     let store = &database.store;
-    store.place_import(&city::small(1, 3)).await.unwrap();
+    store
+        .place_import(&city::small(1, 3), chrono::Utc::now())
+        .await
+        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("devices.csv");
     let clearbay = |args: Vec<&str>, master: &str| {

@@ -94,6 +94,12 @@ impl Environment {
         }
         let database = database::start(workspace, purpose)?;
         self.set("CLEARBAY_TEST_DATABASE_URL", &database.url);
+        if let Some((bin, owner)) = database.kit()? {
+            self.set("CLEARBAY_TEST_PG_BIN", &bin.display().to_string());
+            if let Some(owner) = owner {
+                self.set("CLEARBAY_TEST_PG_OWNER", &owner);
+            }
+        }
         self.set(
             "CLEARBAY_TEST_PG_KIND",
             if database.timescale {

@@ -8,7 +8,7 @@
 //!
 //! Shares are of the known bays: what nobody knows about is neither free nor full.
 
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
@@ -50,7 +50,7 @@ const QUARTER_MS: i64 = BUCKET.num_milliseconds();
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ForecastStep {
     /// When.
-    pub at: Timestamp,
+    pub at: DateTime<Utc>,
     /// The occupied share that is as likely too low as too high.
     pub expected_bp: u32,
     /// One time in ten it is less than this.

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "bench/faults.rs"]
+mod faults;
 #[path = "bench/forecast.rs"]
 mod forecast;
 #[path = "bench/ingest.rs"]
@@ -18,7 +20,10 @@ mod pgbench;
 #[path = "bench/tariff.rs"]
 mod tariff;
 
-const NAMES: [&str; 5] = ["ingest", "live", "pay", "tariff", "forecast"];
+/// The city that sensors and watchers are measured with.
+const LOTS: usize = 40;
+const BAYS_PER_LOT: usize = 50;
+const NAMES: [&str; 6] = ["ingest", "live", "pay", "tariff", "forecast", "faults"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -45,6 +50,10 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("forecast") {
         forecast::run()?;
+    }
+    // Half an hour: only where it is asked for.
+    if names.iter().any(|name| name == "faults") {
+        faults::run().await?;
     }
     Ok(())
 }

@@ -156,6 +156,16 @@ impl Database {
         Some(server.bin.join("pgbench"))
     }
 
+    /// Where its programs are and whom a cluster of it belongs to, as `user:group`, where that is not
+    /// who runs this; for those who need a server of their own.
+    pub fn kit(&self) -> anyhow::Result<Option<(&Path, Option<String>)>> {
+        let Some(server) = &self.server else {
+            return Ok(None);
+        };
+        let owner = Owner::of_cluster()?.map(|Owner { user }| format!("{}:{}", user.uid, user.gid));
+        Ok(Some((&server.bin, owner)))
+    }
+
     /// The URL of the database `name`, made where it is missing, made anew where `fresh`. One that
     /// the environment names is taken as it is.
     pub fn named(&self, name: &str, fresh: bool) -> anyhow::Result<String> {

@@ -17,8 +17,8 @@ use tests::flood::flood;
 use tests::ingesting::{IngestProcess, subscribed};
 use tests::sensors::{Told, told};
 
-const LOTS: usize = 40;
-const BAYS_PER_LOT: usize = 50;
+use crate::{BAYS_PER_LOT, LOTS};
+
 const BAYS: usize = LOTS * BAYS_PER_LOT;
 const EVENTS_PER_BAY: usize = 100;
 const EVENTS: usize = BAYS * EVENTS_PER_BAY;

@@ -1,0 +1,276 @@
+//! A PostgreSQL of one's own, as careful as in production, that can be killed and frozen.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::str::FromStr;
+use std::time::Duration;
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use sqlx::postgres::PgConnectOptions;
+use sqlx::{Connection, PgConnection};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+use crate::small_disk::{SmallDisk, open_to_all};
+use crate::{free_address, provided};
+
+const USER: &str = "clearbay";
+
+/// A server and its cluster; both are gone with this value.
+pub struct DatabaseServer {
+    /// Of a database whose owner may make others.
+    pub url: String,
+    /// For its log and password.
+    folder: TempDir,
+    /// Where its data lie, where that is a disk of its own.
+    disk: Option<SmallDisk>,
+    data: PathBuf,
+    port: u16,
+    postmaster: Option<Child>,
+}
+
+impl DatabaseServer {
+    /// Makes a cluster and starts its server.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn start() -> Self {
+        Self::start_on(None).await
+    }
+
+    /// The same with its data on a disk of their own.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn start_on(disk: Option<SmallDisk>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        open_to_all(folder.path());
+        let data = disk
+            .as_ref()
+            .map_or(folder.path(), SmallDisk::path)
+            .join("data");
+        let port = free_address().port();
+        let password = Uuid::new_v4().simple().to_string();
+        let mut server = Self {
+            url: format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres"),
+            folder,
+            disk,
+            data,
+            port,
+            postmaster: None,
+        };
+        server.initialise(&password);
+        server.start_again().await;
+        server
+    }
+
+    fn initialise(&self, password: &str) {
+        let password_file = self.folder.path().join("password");
+        std::fs::write(&password_file, password).unwrap();
+        if self.disk.is_none() {
+            // On a disk of its own everybody may make folders.
+            std::fs::create_dir(&self.data).unwrap();
+            if let Some((user, group)) = owner() {
+                std::os::unix::fs::chown(&self.data, Some(user), Some(group)).unwrap();
+            }
+        }
+        let made = self
+            .command("initdb")
+            .args(["--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"])
+            .args(["--auth=scram-sha-256", "--wal-segsize=1"])
+            .arg(format!("--username={USER}"))
+            .arg(format!("--pwfile={}", password_file.display()))
+            .arg("-D")
+            .arg(&self.data)
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{made:?}");
+    }
+
+    /// Starts it again after its end, and returns once it answers.
+    ///
+    /// # Panics
+    /// Where it does not within a minute.
+    pub async fn start_again(&mut self) {
+        let log = File::options()
+            .append(true)
+            .create(true)
+            .open(self.folder.path().join("log"))
+            .unwrap();
+        let mut command = self.command("postgres");
+        command.arg("-D").arg(&self.data);
+        let port = format!("port={}", self.port);
+        let mut settings = vec![
+            &*port,
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "timezone=UTC",
+            "jit=off",
+        ];
+        if self.disk.is_none() {
+            settings.push("max_wal_size=1GB");
+        } else {
+            settings.extend(["min_wal_size=2MB", "max_wal_size=16MB"]);
+        }
+        if provided("CLEARBAY_TEST_PG_KIND") == "timescale" {
+            settings.extend([
+                "shared_preload_libraries=timescaledb",
+                "timescaledb.telemetry_level=off",
+            ]);
+        }
+        for setting in settings {
+            command.arg("-c").arg(setting);
+        }
+        let postmaster = command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log)
+            .spawn();
+        self.postmaster = Some(postmaster.unwrap());
+        let options = PgConnectOptions::from_str(&self.url).unwrap();
+        for _ in 0..6_000 {
+            assert!(self.runs(), "PostgreSQL ended:\n{}", self.log());
+            if let Ok(connection) = PgConnection::connect_with(&options).await {
+                let _ = connection.close().await;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("PostgreSQL did not start:\n{}", self.log());
+    }
+
+    /// Whether its first process is there.
+    ///
+    /// # Panics
+    /// Where the system does not tell.
+    pub fn runs(&mut self) -> bool {
+        let postmaster = self.postmaster.as_mut();
+        postmaster.is_some_and(|process| process.try_wait().unwrap().is_none())
+    }
+
+    /// Ends all its processes with SIGKILL: what is not on the disk is gone.
+    ///
+    /// # Panics
+    /// Where it had ended before.
+    pub fn kill(&mut self) {
+        assert!(self.runs(), "PostgreSQL ended:\n{}", self.log());
+        // Nobody who stands still can start another.
+        self.freeze();
+        let processes = self.processes();
+        for process in &processes {
+            let _ = kill(*process, Signal::SIGKILL);
+        }
+        self.postmaster.take().unwrap().wait().unwrap();
+        // A new server finds no process of the old one.
+        while processes.iter().any(|process| parent(*process).is_some()) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Makes all its processes stand still: connections stay, and nobody is answered.
+    ///
+    /// # Panics
+    /// Where it has ended.
+    pub fn freeze(&mut self) {
+        let mut still = Vec::new();
+        loop {
+            let processes = self.processes();
+            if processes == still {
+                return;
+            }
+            for process in &processes {
+                // Some end by themselves meanwhile.
+                let _ = kill(*process, Signal::SIGSTOP);
+            }
+            still = processes;
+        }
+    }
+
+    /// Undoes [`DatabaseServer::freeze`].
+    ///
+    /// # Panics
+    /// Where it has ended.
+    pub fn thaw(&mut self) {
+        for process in self.processes() {
+            let _ = kill(process, Signal::SIGCONT);
+        }
+    }
+
+    /// The disk of its own on which its data lie.
+    ///
+    /// # Panics
+    /// Where it has none.
+    pub fn disk(&self) -> &SmallDisk {
+        self.disk.as_ref().expect("its data are on no such disk")
+    }
+
+    /// What it has logged.
+    ///
+    /// # Panics
+    /// Where that cannot be read.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// The first process, then its children.
+    fn processes(&self) -> Vec<Pid> {
+        let first = Pid::from_raw(self.postmaster.as_ref().unwrap().id().cast_signed());
+        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        let mut children: Vec<Pid> = all
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw))
+            .filter(|process| parent(*process) == Some(first))
+            .collect();
+        children.sort_unstable();
+        children.insert(0, first);
+        children
+    }
+
+    /// One of its programs, as who owns the cluster, on its disk. It ends with us.
+    fn command(&self, program: &str) -> Command {
+        let setpriv = Path::new("setpriv");
+        let mut command = match &self.disk {
+            Some(disk) => disk.command(setpriv),
+            None => Command::new(setpriv),
+        };
+        command.args(["--pdeathsig", "INT"]);
+        if let Some((user, group)) = owner() {
+            command
+                .arg(format!("--reuid={user}"))
+                .arg(format!("--regid={group}"))
+                .arg("--clear-groups");
+        }
+        command
+            .arg("--")
+            .arg(Path::new(&provided("CLEARBAY_TEST_PG_BIN")).join(program))
+            .current_dir("/");
+        command
+    }
+}
+
+impl Drop for DatabaseServer {
+    fn drop(&mut self) {
+        if self.runs() {
+            self.kill();
+        }
+    }
+}
+
+/// The parent of a process that has not ended; one that nobody has waited for has ended.
+fn parent(process: Pid) -> Option<Pid> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // pid (name) state ppid ...
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    let state = fields.next()?;
+    let parent = fields.next()?.parse().ok()?;
+    (!matches!(state, "Z" | "X")).then(|| Pid::from_raw(parent))
+}
+
+/// Whom a cluster belongs to, user and group, where that is not who runs this: PostgreSQL refuses
+/// root.
+fn owner() -> Option<(u32, u32)> {
+    let told = std::env::var("CLEARBAY_TEST_PG_OWNER").ok()?;
+    let (user, group) = told.split_once(':')?;
+    Some((user.parse().ok()?, group.parse().ok()?))
+}
