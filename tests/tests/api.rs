@@ -236,6 +236,10 @@ async fn event(reply: Response, wanted: impl Fn(&str, &Value) -> bool) -> Value 
                         .trim()
                         .to_owned()
                 };
+                // A comment, or how long to wait before connecting again.
+                if field("event:").is_empty() {
+                    continue;
+                }
                 let data: Value = serde_json::from_str(&field("data:")).unwrap_or_default();
                 if wanted(&field("event:"), &data) {
                     return data;
