@@ -9,7 +9,6 @@ use chrono::Utc;
 use domain::Timestamp;
 use store::Store;
 use store::place::CityInfo;
-use store::report::SensedPaid;
 
 pub mod error;
 pub mod extract;
@@ -17,6 +16,7 @@ pub mod gateway;
 pub mod hashing;
 pub mod limit;
 pub mod live;
+pub mod remembered;
 pub mod routes;
 pub mod secret;
 pub mod service;
@@ -26,8 +26,6 @@ pub use error::ApiError;
 pub use gateway::config::Gateways;
 pub use live::LiveBoard;
 pub use secret::Secrets;
-
-use service::report::{HourShare, Remembered};
 
 /// What every request may use. Cheap to clone.
 #[derive(Clone)]
@@ -48,10 +46,8 @@ pub struct App {
     pub city: Arc<CityInfo>,
     /// Limits on what is done at once.
     pub limits: Arc<limit::Limits>,
-    /// Occupancy over the day, as it was computed last.
-    pub occupancy: Arc<Remembered<Vec<HourShare>>>,
-    /// Sensed against paid parking, as it was computed last.
-    pub parking: Arc<Remembered<Vec<SensedPaid>>>,
+    /// Costly answers, as they were computed last.
+    pub answers: Arc<remembered::Answers>,
     /// Renders the metrics in Prometheus's text format.
     pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }

@@ -12,7 +12,7 @@ use store::quarantine::RefusedMessage;
 use crate::decoder::{Reading, decode};
 use crate::envelope::{Content, Unwrapped, unwrap};
 use crate::signature::{DeviceKeys, check};
-use crate::{Reason, Refusal};
+use crate::{Options, Reason, Refusal};
 
 /// A message as it came from the broker.
 #[derive(Clone, Debug)]
@@ -29,6 +29,32 @@ pub struct Message {
 
 /// Every installed device by the name it calls itself.
 pub type Directory = HashMap<String, KnownDevice>;
+
+/// How far behind ours devices' clocks may run.
+#[derive(Clone, Copy, Debug)]
+pub struct MaxLag {
+    living: TimeDelta,
+    recorded: Option<TimeDelta>,
+}
+
+impl MaxLag {
+    /// As the operator wants it. Nothing is taken that is older than what is kept.
+    pub fn of(options: &Options) -> Self {
+        let (lag, keep) = (options.max_clock_lag, options.keep_events);
+        Self {
+            living: keep.map_or(lag, |keep| keep.min(lag)),
+            recorded: keep,
+        }
+    }
+
+    fn of_device(self, device: &KnownDevice) -> Option<TimeDelta> {
+        if device.recorded {
+            self.recorded
+        } else {
+            Some(self.living)
+        }
+    }
+}
 
 /// Finds who sent a message, when, and what is in it.
 ///
@@ -55,7 +81,7 @@ pub fn event_of(
     keys: &DeviceKeys,
     message: &Message,
     unwrapped: Unwrapped,
-    max_lag: TimeDelta,
+    max_lag: MaxLag,
 ) -> Result<(i32, Event), (String, Refusal)> {
     match judge(directory, keys, message, &unwrapped, max_lag) {
         Ok((device, reading, at)) => {
@@ -79,7 +105,7 @@ fn judge<'a>(
     keys: &DeviceKeys,
     message: &Message,
     unwrapped: &Unwrapped,
-    max_lag: TimeDelta,
+    max_lag: MaxLag,
 ) -> Result<(&'a KnownDevice, Reading, Timestamp), Refusal> {
     let device = directory
         .get(&unwrapped.device)
@@ -91,7 +117,7 @@ fn judge<'a>(
             decode(&device.model, &device.mounting, *f_port, payload)?
         }
     };
-    let max_lag = (!device.recorded).then_some(max_lag);
+    let max_lag = max_lag.of_device(device);
     let at = device_time(unwrapped.at, message.received_at, max_lag).map_err(|fault| {
         let reason = match fault {
             ClockFault::Ahead => Reason::ClockAhead,

@@ -14,6 +14,7 @@ pub mod quarantine;
 mod refusal;
 mod share;
 pub mod signature;
+mod upkeep;
 mod worker;
 
 use std::time::Duration;
@@ -55,6 +56,9 @@ pub struct Options {
     pub directory_every: Duration,
     /// How far behind ours a device's clock may run; a recording's may run as far as it likes.
     pub max_clock_lag: TimeDelta,
+    /// For how long events are kept, `None` for ever. Nothing that is older is taken, whoever tells
+    /// it.
+    pub keep_events: Option<TimeDelta>,
     /// With what signatures of devices are checked.
     pub device_keys: DeviceKeys,
 }
@@ -74,6 +78,7 @@ impl Options {
             tries_max: 20,
             directory_every: Duration::from_secs(60),
             max_clock_lag: domain::event::MAX_CLOCK_LAG,
+            keep_events: None,
             device_keys: DeviceKeys::default(),
         }
     }

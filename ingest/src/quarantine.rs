@@ -1,12 +1,11 @@
 //! Messages that had come before their device was installed.
 
-use chrono::TimeDelta;
 use domain::board::OccupancyDelta;
 use store::quarantine::{Judged, WaitingMessage};
 use store::{Store, StoreError};
 
 use crate::Refusal;
-use crate::batch::{Directory, Message, event_of, open};
+use crate::batch::{Directory, MaxLag, Message, event_of, open};
 use crate::signature::DeviceKeys;
 
 /// At most so many messages in one transaction.
@@ -21,7 +20,7 @@ pub async fn replay(
     store: &Store,
     directory: &Directory,
     keys: &DeviceKeys,
-    max_clock_lag: TimeDelta,
+    max_lag: MaxLag,
 ) -> Result<Vec<OccupancyDelta>, StoreError> {
     let judge = |waiting: &[WaitingMessage]| -> Vec<Judged> {
         waiting
@@ -30,7 +29,7 @@ pub async fn replay(
                 let message = message_of(waiting);
                 let told = |refusal: Refusal| (refusal.reason.code(), refusal.detail);
                 let unwrapped = open(&message).map_err(told)?;
-                event_of(directory, keys, &message, unwrapped, max_clock_lag)
+                event_of(directory, keys, &message, unwrapped, max_lag)
                     .map_err(|(_, refusal)| told(refusal))
             })
             .collect()

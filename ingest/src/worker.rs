@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use chrono::TimeDelta;
 use domain::board::{OccupancyDelta, occupancy_topic};
 use domain::event::Event;
 use store::event::Ingested;
@@ -11,10 +10,11 @@ use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
-use crate::batch::{Directory, event_of, open, refused};
+use crate::batch::{Directory, MaxLag, event_of, open, refused};
 use crate::envelope::Unwrapped;
 use crate::mqtt::{Acknowledger, Delivery, Publisher};
 use crate::signature::{DeviceKeys, of_unreadable};
+use crate::upkeep::Upkeep;
 use crate::{Options, Reason, Refusal, counter, quarantine};
 
 const RETRY_MAX: Duration = Duration::from_secs(5);
@@ -26,7 +26,7 @@ pub(crate) struct Worker {
     directory: Directory,
     directory_every: Duration,
     keys: DeviceKeys,
-    counters: counter::Upkeep,
+    upkeep: Upkeep,
     /// Whether a device has been found that was not known before: messages of it may wait.
     newly_installed: bool,
     acknowledger: Acknowledger,
@@ -34,7 +34,7 @@ pub(crate) struct Worker {
     batch_max: usize,
     retry_after: Duration,
     tries_max: u32,
-    max_clock_lag: TimeDelta,
+    max_lag: MaxLag,
 }
 
 /// What is done about a batch that the database does not take, by how often it has not.
@@ -71,14 +71,14 @@ impl Worker {
             directory,
             directory_every: options.directory_every,
             keys: options.device_keys.clone(),
-            counters: counter::Upkeep::default(),
+            upkeep: Upkeep::new(options.keep_events),
             newly_installed: false,
             acknowledger,
             publisher,
             batch_max: options.batch_max,
             retry_after: options.retry_after,
             tries_max: options.tries_max,
-            max_clock_lag: options.max_clock_lag,
+            max_lag: MaxLag::of(options),
         }
     }
 
@@ -166,8 +166,8 @@ impl Worker {
     async fn refresh(&mut self) {
         let done = async {
             self.directory = self.store.device_directory().await?;
-            self.counters.forget(&self.store).await?;
-            quarantine::replay(&self.store, &self.directory, &self.keys, self.max_clock_lag).await
+            self.upkeep.forget(&self.store).await?;
+            quarantine::replay(&self.store, &self.directory, &self.keys, self.max_lag).await
         };
         match done.await {
             Ok(deltas) => self.tell(deltas),
@@ -217,7 +217,7 @@ impl Worker {
                     &self.keys,
                     message,
                     unwrapped,
-                    self.max_clock_lag,
+                    self.max_lag,
                 )
                 .map_err(|(device, refusal)| (Some(device), refusal)),
                 Err(refusal) => Err(of_unreadable(&self.directory, &self.keys, message, refusal)),

@@ -34,6 +34,7 @@ mod reconcile;
 pub mod refund;
 mod refused_tally;
 pub mod report;
+mod retention;
 pub mod session;
 pub mod session_change;
 pub mod session_stop;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use chrono::{SecondsFormat, TimeDelta};
+use domain::event::Event;
 use domain::occupancy::bucket_of;
 use serde_json::json;
 use tests::broker::Broker;
@@ -103,4 +104,62 @@ async fn what_cannot_be_told_is_refused_with_the_reason() {
         rows.iter().all(|row| row["unknown"] == json!(1.0)),
         "{rows:?}"
     );
+}
+
+#[tokio::test]
+async fn a_lot_s_next_hours_are_foretold_from_its_past() {
+    let city = Serving::place(&city::small(1, 2), Broker::mosquitto()).await;
+    let forecast = || city.json("/api/v1/lots/lot-0/forecast");
+    let none = forecast().await;
+    assert_eq!(none["steps"], json!([]));
+    assert_eq!(
+        none["none_because"],
+        json!("the lot's history is too short for a forecast")
+    );
+    let nowhere = city.get("/api/v1/lots/nowhere/forecast").send().await;
+    assert_eq!(nowhere.unwrap().status().as_u16(), 404);
+
+    // Another lot's past: four weeks in which one bay is taken from eight to eighteen.
+    let city = Serving::place(&city::small(1, 2), Broker::mosquitto()).await;
+    let store = &city.database.store;
+    let devices = store.device_directory().await.unwrap();
+    let now = past();
+    let mut events = Vec::new();
+    for quarter in 0..28 * 96 {
+        let at = bucket_of(now) - TimeDelta::minutes(15 * (28 * 96 - quarter));
+        let hour = (at + TimeDelta::hours(7)).format("%H").to_string();
+        let busy = (8..18).contains(&hour.parse::<i32>().unwrap());
+        for (name, occupied) in [("lot-0-0-sensor", busy), ("lot-0-1-sensor", false)] {
+            let event = Event {
+                device: name.to_owned(),
+                at,
+                seq: quarter,
+                occupied,
+                battery_mv: None,
+                temperature_dc: None,
+                received_at: at,
+            };
+            events.push((devices[name].id, event));
+        }
+    }
+    store.event_ingest(&events, &[]).await.unwrap();
+    for name in ["lot-0-0-sensor", "lot-0-1-sensor"] {
+        let at = chrono::Utc::now() - TimeDelta::minutes(1);
+        publish(&city.broker.url, vec![told(name, at, 9_999, false)]).await;
+    }
+    eventually("the present to be known", || async {
+        city.json("/api/v1/lots/lot-0").await["unknown"] == json!(0)
+    })
+    .await;
+    let told = city.json("/api/v1/lots/lot-0/forecast").await;
+    let steps = told["steps"].as_array().unwrap();
+    assert_eq!(steps.len(), 8, "{told}");
+    for step in steps {
+        let share = |name: &str| step[name].as_u64().unwrap();
+        assert!(
+            share("low_bp") <= share("expected_bp") && share("expected_bp") <= share("high_bp")
+        );
+        // Never both bays.
+        assert!(share("high_bp") < 9_000, "{step}");
+    }
 }

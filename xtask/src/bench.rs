@@ -14,7 +14,8 @@ const PURE: [&str; 2] = ["tariff", "forecast"];
 #[derive(Debug, clap::Args)]
 pub struct Bench {
     /// Which: ingest, live, pay, tariff, forecast (on the recordings in ../shared/data or
-    /// CLEARBAY_BENCH_DATA); all of these where none is named. And faults, for half an hour:
+    /// CLEARBAY_BENCH_DATA), growth (CLEARBAY_BENCH_MILLIONS=100 for as many events, which takes 25
+    /// GB); all of these where none is named. And faults, for half an hour:
     /// CLEARBAY_FAULTS=kill_ingest,... chooses among them, CLEARBAY_FAULTS_PERCENT=10 makes them
     /// fewer and shorter.
     names: Vec<String>,

@@ -18,6 +18,7 @@ use crate::{ApiError, App};
 
 mod disputes;
 mod exemptions;
+mod forecast;
 mod gateways;
 mod health;
 mod imports;
@@ -58,6 +59,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(lots::list_lots))
         .routes(routes!(lots::get_lot))
         .routes(routes!(occupancy::get_lot_occupancy))
+        .routes(routes!(forecast::get_lot_forecast))
         .routes(routes!(live::live_lots))
         .routes(routes!(live::live_payment))
         .routes(routes!(quotes::create_quote))

@@ -3,6 +3,7 @@
 pub mod change;
 pub mod dispute;
 pub mod exemption;
+pub mod forecast;
 pub mod invoice;
 pub mod occupancy;
 pub mod outbox;

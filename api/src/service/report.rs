@@ -1,74 +1,11 @@
 //! What the city publishes, over the city's local days.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
-
-use chrono::{Days, NaiveDate, TimeDelta};
+use chrono::{Days, NaiveDate};
 use domain::Timestamp;
 use domain::day::midnight;
 use store::report::{RevenueBy, RevenueRow, SensedPaid};
 
-use crate::limit::Limits;
 use crate::{ApiError, App};
-
-/// How long a report that sums over every stay may be shown again before it is computed anew.
-const FRESH_FOR: TimeDelta = TimeDelta::seconds(30);
-
-/// How many ranges are remembered.
-const REMEMBERED: usize = 64;
-
-/// Reports that cost more than a glance, by their range. Whoever asks for one that is being
-/// computed waits for it, so that a thousand readers cost as much as one; other ranges do not wait.
-#[derive(Debug)]
-pub struct Remembered<T> {
-    reports: Mutex<HashMap<Range, Slot<T>>>,
-}
-
-/// The report of one range, and when it was computed. Its lock is held while it is computed.
-type Slot<T> = Arc<tokio::sync::Mutex<Option<(Timestamp, T)>>>;
-
-impl<T> Default for Remembered<T> {
-    fn default() -> Self {
-        Self {
-            reports: Mutex::default(),
-        }
-    }
-}
-
-impl<T: Clone + Send + 'static> Remembered<T> {
-    fn slot(&self, range: Range) -> Slot<T> {
-        let mut reports = self.reports.lock().unwrap_or_else(PoisonError::into_inner);
-        if reports.len() >= REMEMBERED && !reports.contains_key(&range) {
-            // What is being computed, or waited for, stays.
-            reports.retain(|_, slot| Arc::strong_count(slot) > 1);
-        }
-        reports.entry(range).or_default().clone()
-    }
-
-    async fn get(
-        &self,
-        limits: &Limits,
-        range: Range,
-        now: Timestamp,
-        compute: impl Future<Output = Result<T, ApiError>> + Send + 'static,
-    ) -> Result<T, ApiError> {
-        let mut known = self.slot(range).lock_owned().await;
-        if let Some((computed_at, report)) = &*known
-            && now - *computed_at < FRESH_FOR
-        {
-            return Ok(report.clone());
-        }
-        let permit = limits.report().await?;
-        // What was begun is finished for the next reader, though this one may be gone by then.
-        let computing = tokio::spawn(async move {
-            let _permit = permit;
-            let report = compute.await?;
-            *known = Some((now, report.clone()));
-            Ok(report)
-        });
-        computing.await.map_err(|_| ApiError::Internal)?
-    }
-}
 
 /// The longest range of one report.
 const MAX_DAYS: i64 = 366;
@@ -178,7 +115,8 @@ pub async fn occupancy(
     range: Range,
     now: Timestamp,
 ) -> Result<Vec<HourShare>, ApiError> {
-    app.occupancy
+    app.answers
+        .occupancy
         .get(
             &app.limits,
             range,
@@ -225,5 +163,6 @@ pub async fn sensed_paid(
             .report_sensed_paid(&computing.city.code, from, to);
         Ok(found.await?)
     };
-    app.parking.get(&app.limits, range, now, compute).await
+    let parking = &app.answers.parking;
+    parking.get(&app.limits, range, now, compute).await
 }

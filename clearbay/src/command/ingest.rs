@@ -28,6 +28,10 @@ pub struct Ingest {
     /// them among the group) or a part of the devices such as 1/2 (for brokers that cannot).
     #[arg(long, env = "CLEARBAY_INGEST_SHARE", default_value = "all")]
     share: Share,
+    /// For how many days to keep what devices said, and messages that were refused; for ever if left
+    /// out. Stays, and how full lots were, are always kept. Nothing older than that is taken.
+    #[arg(long, env = "CLEARBAY_INGEST_KEEP_DAYS", value_parser = clap::value_parser!(i64).range(8..=36_500))]
+    keep_days: Option<i64>,
     /// Where to show metrics in Prometheus's text format, as 127.0.0.1:9100; nowhere if left out.
     #[arg(long, env = "CLEARBAY_INGEST_METRICS")]
     metrics: Option<SocketAddr>,
@@ -63,6 +67,7 @@ impl Ingest {
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
         let mut options = ingest::Options::new(self.broker.mqtt_url, self.client_id);
+        options.keep_events = self.keep_days.map(TimeDelta::days);
         options.share = self.share;
         options.max_clock_lag = TimeDelta::days(self.clock_lag_days);
         options.device_keys = device_keys;

@@ -188,8 +188,7 @@ pub async fn serve(
             options.max_requests,
             live_places(options.max_streams, options.max_requests),
         )),
-        occupancy: Arc::default(),
-        parking: Arc::default(),
+        answers: Arc::default(),
         metrics: Arc::new(move || metrics.render()),
     };
     let outbox = tokio::spawn(api::service::outbox::work(app.clone(), shutdown.clone()));

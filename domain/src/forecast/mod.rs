@@ -129,6 +129,11 @@ impl Forecaster {
         })
     }
 
+    /// Until when the history reached that was learnt from.
+    pub fn learnt_until(&self) -> Timestamp {
+        self.until
+    }
+
     /// The next two hours from `now` on, when `present` bays are occupied and free. `recent` are
     /// the lot's buckets since `until`; of these, too, only what had ended by `now` counts. Times
     /// of the day of which history tells nothing are left out.

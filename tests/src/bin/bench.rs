@@ -7,6 +7,8 @@
 mod faults;
 #[path = "bench/forecast.rs"]
 mod forecast;
+#[path = "bench/growth.rs"]
+mod growth;
 #[path = "bench/ingest.rs"]
 mod ingest;
 #[path = "bench/live.rs"]
@@ -23,7 +25,9 @@ mod tariff;
 /// The city that sensors and watchers are measured with.
 const LOTS: usize = 40;
 const BAYS_PER_LOT: usize = 50;
-const NAMES: [&str; 6] = ["ingest", "live", "pay", "tariff", "forecast", "faults"];
+const NAMES: [&str; 7] = [
+    "ingest", "live", "pay", "tariff", "forecast", "growth", "faults",
+];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -50,6 +54,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("forecast") {
         forecast::run()?;
+    }
+    if wanted("growth") {
+        growth::run().await?;
     }
     // Half an hour: only where it is asked for.
     if names.iter().any(|name| name == "faults") {

@@ -159,8 +159,7 @@ async fn app(database_url: &str, connections: u32) -> anyhow::Result<App> {
         http: api::gateway::client()?,
         public_url: "https://parking.example".into(),
         limits: Arc::new(Limits::new(1, 1)),
-        occupancy: Arc::default(),
-        parking: Arc::default(),
+        answers: Arc::default(),
         metrics: Arc::new(String::new),
     })
 }

@@ -1,0 +1,103 @@
+//! Costly answers, kept for a while.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chrono::TimeDelta;
+use domain::Timestamp;
+use store::report::SensedPaid;
+
+use crate::ApiError;
+use crate::limit::Limits;
+use crate::service::forecast::{LEARNT_FOR, Learnt};
+use crate::service::report::{HourShare, Range};
+
+/// How long a report that sums over a whole range may be given again.
+const REPORT_FOR: TimeDelta = TimeDelta::seconds(30);
+/// How many ranges of a report are remembered.
+const RANGES: usize = 64;
+/// Of how many lots is remembered what their past has taught: some hundred kilobytes each.
+const LOTS: usize = 1_000;
+
+/// All that is remembered.
+#[derive(Debug)]
+pub struct Answers {
+    /// Occupancy over the day.
+    pub occupancy: Remembered<Range, Vec<HourShare>>,
+    /// Sensed against paid parking.
+    pub parking: Remembered<Range, Vec<SensedPaid>>,
+    /// What lots' pasts have taught, by their codes.
+    pub forecasters: Remembered<String, Learnt>,
+}
+
+impl Default for Answers {
+    fn default() -> Self {
+        Self {
+            occupancy: Remembered::new(REPORT_FOR, RANGES),
+            parking: Remembered::new(REPORT_FOR, RANGES),
+            forecasters: Remembered::new(LEARNT_FOR, LOTS),
+        }
+    }
+}
+
+/// Answers that cost more than a glance, by what they are about. Whoever asks for one that is being
+/// computed waits for it, so that a thousand readers cost as much as one; others do not wait.
+#[derive(Debug)]
+pub struct Remembered<K, T> {
+    fresh_for: TimeDelta,
+    at_most: usize,
+    answers: Mutex<HashMap<K, Slot<T>>>,
+}
+
+/// One answer, and when it was computed. Its lock is held while it is computed.
+type Slot<T> = Arc<tokio::sync::Mutex<Option<(Timestamp, T)>>>;
+
+impl<K: Clone + Eq + Hash, T: Clone + Send + 'static> Remembered<K, T> {
+    /// Nothing is remembered yet. An answer may be given again for `fresh_for`, and `at_most` so many
+    /// are remembered.
+    pub fn new(fresh_for: TimeDelta, at_most: usize) -> Self {
+        Self {
+            fresh_for,
+            at_most,
+            answers: Mutex::default(),
+        }
+    }
+
+    fn slot(&self, about: K) -> Slot<T> {
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        if answers.len() >= self.at_most && !answers.contains_key(&about) {
+            // What is being computed, or waited for, stays.
+            answers.retain(|_, slot| Arc::strong_count(slot) > 1);
+        }
+        answers.entry(about).or_default().clone()
+    }
+
+    /// The answer that is remembered, or else what `compute` gives, in its turn among others.
+    ///
+    /// # Errors
+    /// Those of `compute`, and where too many wait for their turn.
+    pub async fn get(
+        &self,
+        limits: &Limits,
+        about: K,
+        now: Timestamp,
+        compute: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let mut known = self.slot(about).lock_owned().await;
+        if let Some((computed_at, answer)) = &*known
+            && now - *computed_at < self.fresh_for
+        {
+            return Ok(answer.clone());
+        }
+        let permit = limits.report().await?;
+        // What was begun is finished for the next reader, though this one may be gone by then.
+        let computing = tokio::spawn(async move {
+            let _permit = permit;
+            let answer = compute.await?;
+            *known = Some((now, answer.clone()));
+            Ok(answer)
+        });
+        computing.await.map_err(|_| ApiError::Internal)?
+    }
+}
