@@ -42,6 +42,9 @@ pub struct Options {
     /// At most this many messages between the broker and the worker. When they are there, the
     /// connection is read no further, and the broker feels it.
     pub queue_max: usize,
+    /// At most so many bytes of messages between the broker and the database, those of the batch at
+    /// hand included, whatever their number.
+    pub queue_bytes_max: usize,
     /// The largest payload that is decoded, in bytes. Of a larger one this much is kept, refused.
     pub payload_max: usize,
     /// How long to wait before the first repetition of a failed transaction; doubled up to 5 s.
@@ -72,6 +75,7 @@ impl Options {
             share: Share::All,
             batch_max: 20_000,
             queue_max: 40_000,
+            queue_bytes_max: 64 << 20,
             payload_max: 64 * 1024,
             retry_after: Duration::from_millis(100),
             subscribe_again: Duration::from_secs(10),

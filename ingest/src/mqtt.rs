@@ -13,7 +13,7 @@ use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet, PubAck, Publish,
     QoS, SubAck, SubscribeFilter, SubscribeReasonCode,
 };
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
 use crate::batch::Message;
@@ -29,6 +29,8 @@ const DELTAS_MAX: usize = 4_096;
 const PACKET_MAX: usize = 268_435_455;
 /// A delta names the bays of one lot that spoke in one batch.
 const DELTA_MAX: usize = 16 * 1024 * 1024;
+/// What a message takes in memory beside its topic and its payload, in bytes, about.
+const MESSAGE_OVERHEAD: usize = 256;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
@@ -45,6 +47,8 @@ pub(crate) struct Delivery {
     pkid: u16,
     qos: QoS,
     connection: u64,
+    /// What it takes of the room for messages that wait.
+    _room: OwnedSemaphorePermit,
 }
 
 /// What is due to the broker on the connection in force.
@@ -191,6 +195,8 @@ pub(crate) fn connect(
         payload_max: options.payload_max,
         subscribe_again: options.subscribe_again,
         share: options.share.clone(),
+        room: Arc::new(Semaphore::new(options.queue_bytes_max)),
+        room_max: options.queue_bytes_max,
     };
     let mut tasks = JoinSet::new();
     tasks.spawn(reader.run(read_events, shutdown.clone()));
@@ -228,6 +234,9 @@ struct Reader {
     payload_max: usize,
     subscribe_again: Duration,
     share: Share,
+    /// Room in bytes for the messages that wait, and that are at work.
+    room: Arc<Semaphore>,
+    room_max: usize,
 }
 
 impl Reader {
@@ -266,8 +275,7 @@ impl Reader {
                         .set(refused.len() as f64);
                 }
                 Ok(Event::Incoming(Packet::Publish(publish))) => {
-                    // After the worker has gone the rest stays with the broker, unacknowledged.
-                    let _ = self.send.send(self.delivery(publish, connection)).await;
+                    self.hand_over(publish, connection).await;
                 }
                 Ok(Event::Outgoing(Outgoing::PubAck(_))) => {
                     if let Err(error) = self.acknowledge_rest(&mut events).await {
@@ -341,7 +349,7 @@ impl Reader {
     async fn reset(&self, events: &mut EventLoop, connection: u64) -> u64 {
         while let Some(event) = events.state.events.pop_front() {
             if let Event::Incoming(Packet::Publish(publish)) = event {
-                let _ = self.send.send(self.delivery(publish, connection)).await;
+                self.hand_over(publish, connection).await;
             }
         }
         let mut due = lock(&self.due);
@@ -351,7 +359,16 @@ impl Reader {
         due.connection
     }
 
-    fn delivery(&self, publish: Publish, connection: u64) -> Delivery {
+    /// Hands a message to the worker. After the worker has gone it stays with the broker,
+    /// unacknowledged.
+    async fn hand_over(&self, publish: Publish, connection: u64) {
+        if let Some(delivery) = self.delivery(publish, connection).await {
+            let _ = self.send.send(delivery).await;
+        }
+    }
+
+    /// A message as it waits for the worker, once there is room for it.
+    async fn delivery(&self, publish: Publish, connection: u64) -> Option<Delivery> {
         let size = publish.payload.len();
         let foreign = !self.share.takes(&publish.topic);
         let payload = if foreign {
@@ -362,7 +379,10 @@ impl Reader {
             publish.payload
         };
         let received_at = Utc::now().trunc_subsecs(6);
-        Delivery {
+        let bytes = MESSAGE_OVERHEAD + publish.topic.len() + payload.len();
+        let bytes = u32::try_from(bytes.min(self.room_max)).unwrap_or(u32::MAX);
+        let room = self.room.clone().acquire_many_owned(bytes).await.ok()?;
+        Some(Delivery {
             message: Message {
                 topic: publish.topic,
                 payload,
@@ -373,7 +393,8 @@ impl Reader {
             pkid: publish.pkid,
             qos: publish.qos,
             connection,
-        }
+            _room: room,
+        })
     }
 }
 

@@ -127,6 +127,7 @@ async fn more_than_every_queue_holds_passes_without_loss() {
     subscribed_once(&database, &broker).await;
     let mut options = ingest::Options::new(broker.url.clone(), "test-ingest".to_owned());
     (options.batch_max, options.queue_max) = (16, 8);
+    options.queue_bytes_max = 2_000;
     options.retry_after = Duration::from_millis(20);
     publish(&broker.url, comings_and_goings("lot-0-0-sensor", 5_000)).await;
     let ingest = Ingesting::with(&database.store, options);

@@ -62,7 +62,8 @@ fn totals<const N: usize>(rows: [(&str, &str, i64); N]) -> Vec<(String, String, 
 async fn events(database: &TestDatabase, bay: &str) -> Vec<(i64, bool)> {
     sqlx::query_as(
         "SELECT seq, occupied FROM event JOIN device_assignment USING (device_id)
-              JOIN bay USING (bay_id) WHERE code = $1 ORDER BY at, seq",
+              JOIN bay USING (bay_id)
+         WHERE code = $1 AND during @> at ORDER BY at, seq",
     )
     .bind(bay)
     .fetch_all(&database.pool)

@@ -270,7 +270,7 @@ fn row(
             mounting: Mounting { occupied_below_mm },
             silence_after_s: Some(number(3)?),
         },
-        signing: columns[5].map(|_| signing),
+        signing: columns[6].map(|_| signing),
     })
 }
 
