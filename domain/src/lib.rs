@@ -10,6 +10,7 @@ pub mod device;
 pub mod dispute;
 pub mod event;
 pub mod forecast;
+pub mod health;
 pub mod id;
 pub mod invoice;
 pub mod ledger;

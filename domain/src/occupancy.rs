@@ -78,6 +78,11 @@ impl BayWatch {
         limit.unwrap_or(watch.span.until).min(watch.span.until)
     }
 
+    /// Whether the device at the time was in doubt.
+    fn is_doubtful(&self, at: Timestamp) -> bool {
+        self.doubts.iter().any(|doubt| doubt.contains(at))
+    }
+
     /// Of a known time, what lies outside all doubts.
     fn beyond_doubt(&self, known: KnownTime) -> Vec<KnownTime> {
         let mut rest = vec![known.span];
@@ -131,7 +136,7 @@ pub struct Tally {
     pub occupied_us: i64,
     /// Bay-microseconds known to be free.
     pub free_us: i64,
-    /// Vehicles that arrived.
+    /// Vehicles that arrived, as far as that is beyond doubt.
     pub arrivals: i64,
 }
 
@@ -191,26 +196,26 @@ impl Tallies {
         }
     }
 
-    /// Counts a vehicle that arrived.
-    pub fn add_arrival(&mut self, at: Timestamp) {
-        self.add(
-            at,
-            Tally {
-                arrivals: 1,
-                ..Tally::default()
-            },
-        );
+    /// Counts a vehicle that arrived, unless that is in doubt.
+    pub fn add_arrival(&mut self, watch: &BayWatch, at: Timestamp) {
+        self.add_arrivals(watch, at, 1);
     }
 
     /// Takes back a vehicle that has turned out not to have arrived.
-    pub fn remove_arrival(&mut self, at: Timestamp) {
-        self.add(
-            at,
-            Tally {
-                arrivals: -1,
-                ..Tally::default()
-            },
-        );
+    pub fn remove_arrival(&mut self, watch: &BayWatch, at: Timestamp) {
+        self.add_arrivals(watch, at, -1);
+    }
+
+    fn add_arrivals(&mut self, watch: &BayWatch, at: Timestamp, arrivals: i64) {
+        if !watch.is_doubtful(at) {
+            self.add(
+                at,
+                Tally {
+                    arrivals,
+                    ..Tally::default()
+                },
+            );
+        }
     }
 
     /// Adds what `other` holds.

@@ -21,6 +21,10 @@ const REPEATED: u64 = 100;
 /// Of ten thousand devices, how many fail within one of their weeks. They fail at any time of it
 /// and are repaired at its end, so that about half as many are dead at a time.
 const FAILING: u64 = 200;
+/// Of ten thousand devices, how many always say that a vehicle is there, and how many have a battery
+/// that is nearly empty.
+const STUCK: i64 = 20;
+const WEAK: i64 = 60;
 const WEEK_S: i64 = 7 * 24 * 3600;
 
 /// One message of a sensor.
@@ -52,7 +56,8 @@ pub struct Window {
     /// and before this.
     pub to: Timestamp,
     /// Before this time only heartbeats that correct something are told: in a past that is sent
-    /// all at once the others say nothing new.
+    /// all at once the others say nothing new. A device that is stuck has nothing else to tell, and
+    /// tells all of them.
     pub heartbeats_from: Timestamp,
 }
 
@@ -66,8 +71,10 @@ pub fn reports(seed: u64, bay: &SensedBay, stays: &[PlannedStay], window: Window
     let mut out = Vec::new();
     let mut corrections = Vec::new();
     let mut before = None;
+    let stuck = device.is_stuck();
     let changes = stays
         .iter()
+        .filter(|_| !stuck)
         .flat_map(|stay| [(stay.from, true), (stay.to, false)]);
     for (at, occupied) in changes {
         let lasted = before.replace(at).map(|before| at - before);
@@ -97,7 +104,10 @@ pub fn reports(seed: u64, bay: &SensedBay, stays: &[PlannedStay], window: Window
         corrections.push(device.heartbeat_after(repaired));
     }
     // One from just before the window is still on its way.
-    let beats_from = window.heartbeats_from.max(window.from) - WAY_MAX;
+    let beats_from = match stuck {
+        true => window.from,
+        false => window.heartbeats_from.max(window.from),
+    } - WAY_MAX;
     let mut beat = device.heartbeat_after(beats_from);
     corrections.retain(|at| *at < beat);
     while beat < window.to {
@@ -107,7 +117,7 @@ pub fn reports(seed: u64, bay: &SensedBay, stays: &[PlannedStay], window: Window
     corrections.sort_unstable();
     corrections.dedup();
     for at in corrections.into_iter().filter(|at| !device.is_dead(*at)) {
-        let occupied = stays.iter().any(|stay| stay.from <= at && at < stay.to);
+        let occupied = stuck || stays.iter().any(|stay| stay.from <= at && at < stay.to);
         out.push(Report {
             heartbeat: true,
             ..device.report(at, occupied, TimeDelta::zero())
@@ -170,9 +180,23 @@ impl Sensor {
             occupied,
             heartbeat: false,
             previous_state_min: None,
-            battery_mv: u16::try_from(3_000 + self.trait_of(11, 600)).unwrap_or(3_000),
+            battery_mv: u16::try_from(self.battery_mv()).unwrap_or_default(),
             temperature_c: i8::try_from(20 + warmth + self.trait_of(12, 4)).unwrap_or(20),
         }
+    }
+
+    /// The voltage of its cell: nearly the same for years, and then no more.
+    fn battery_mv(self) -> i64 {
+        let full = if self.trait_of(18, 10_000) < WEAK {
+            3_050
+        } else {
+            3_450
+        };
+        full + self.trait_of(11, 200)
+    }
+
+    fn is_stuck(self) -> bool {
+        self.trait_of(17, 10_000) < STUCK
     }
 
     /// The first heartbeat at or after an instant; every device has its own minute of the hour.

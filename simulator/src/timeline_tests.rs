@@ -125,7 +125,7 @@ fn living_devices_are_heard_every_hour_and_tell_the_truth() {
             bay: bay.index,
         };
         let mut told = reports(1, bay, &stays, all(noon(15), noon(17)));
-        if sensor.is_dead(noon(15)) || sensor.is_dead(noon(17)) {
+        if sensor.is_stuck() || sensor.is_dead(noon(15)) || sensor.is_dead(noon(17)) {
             continue;
         }
         told.sort_by_key(|report| report.at);
@@ -161,6 +161,7 @@ fn a_lost_change_is_corrected_even_where_heartbeats_are_left_out() {
             bay: bay.index,
         };
         let changes = stays.iter().flat_map(|stay| [stay.from, stay.to]);
+        let changes = changes.filter(|_| !sensor.is_stuck());
         for at in changes.filter(|at| noon(15) < *at && *at < noon(17) - HEARTBEAT_EVERY * 2) {
             let next = sensor.heartbeat_after(at);
             if sensor.way(at).0 && !sensor.is_dead(at) && !sensor.is_dead(next) {
@@ -173,4 +174,28 @@ fn a_lost_change_is_corrected_even_where_heartbeats_are_left_out() {
         }
     }
     assert!(corrected > 5, "{corrected}");
+}
+
+#[test]
+fn some_devices_are_stuck_and_some_have_a_weak_battery() {
+    let bays = sensed_bays(&hanoi(2_000).unwrap());
+    let sensor = |bay: &SensedBay| Sensor {
+        seed: 1,
+        bay: bay.index,
+    };
+    let stuck: Vec<_> = bays.iter().filter(|bay| sensor(bay).is_stuck()).collect();
+    let weak = bays.iter().filter(|bay| sensor(bay).battery_mv() < 3_300);
+    println!("{} stuck, {} weak", stuck.len(), weak.clone().count());
+    assert!((1..=9).contains(&stuck.len()) && (4..=24).contains(&weak.count()));
+    // Hour by hour it says the same, in the past that is sent at once, too.
+    let window = Window {
+        heartbeats_from: noon(17),
+        ..all(noon(15), noon(17))
+    };
+    let told = reports(1, stuck[0], &days(stuck[0], 4), window);
+    assert!(
+        told.iter()
+            .all(|report| report.occupied && report.heartbeat)
+    );
+    assert!((20..=49).contains(&told.len()), "{}", told.len());
 }

@@ -11,9 +11,8 @@ use sqlx::PgConnection;
 
 use crate::device::devices_put;
 use crate::signing::signing_put;
-use crate::stay::Past;
-use crate::stay_changes::Changes;
-use crate::watch::{Watches, lots_lock, watches_change, watches_load};
+use crate::watch::{Watches, watches_change, watches_load};
+use crate::watch_change::WatchChange;
 use crate::{Store, StoreError};
 
 /// A device in a bay, as its installer tells it.
@@ -90,29 +89,9 @@ pub(crate) async fn devices_install(
         cleared.iter().map(|bay| (*bay, Some(now))).collect();
     ends.extend(turns.iter().map(|turn| (turn.bay, turn.from)));
     let affected = affected(&before, &turns, &ends);
-    if affected.is_empty() {
-        return Ok(Vec::new());
-    }
-    let lots: Vec<i32> = sqlx::query_scalar("SELECT lot_id FROM bay WHERE bay_id = ANY($1)")
-        .bind(affected.keys().map(|bay| bay.0).collect::<Vec<_>>())
-        .fetch_all(&mut *tx)
-        .await?;
-    lots_lock(tx, &lots).await?;
-    let mut past = Past::read(tx, affected.iter().map(|(bay, from)| (*bay, *from))).await?;
-    let old: BTreeMap<BayId, _> = affected
-        .keys()
-        .map(|bay| (*bay, past.history(*bay, past.keys(*bay).to_vec(), &before)))
-        .collect();
-    assignments_write(tx, &turns, &ends).await?;
-    let after = watches_load(tx).await?;
-    past.read_keys(tx).await?;
-    let mut changes = Changes::new(&after);
-    for (bay, old) in old {
-        let new = past.history(bay, past.keys(bay).to_vec(), &after);
-        changes.replace(bay, old, new);
-    }
-    changes.write(tx).await?;
-    Ok(changes.deltas())
+    let change = WatchChange::begin(tx, &before, &affected).await?;
+    assignments_write(tx, &turns, &ends, now).await?;
+    change.finish(tx).await
 }
 
 /// What is to be written: installations that change something.
@@ -204,6 +183,7 @@ async fn assignments_write(
     tx: &mut PgConnection,
     turns: &[Turn],
     ends: &[(i32, Option<Timestamp>)],
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     // Where one ends twice, the earlier instant counts.
     let bays: BTreeSet<_> = ends
@@ -243,8 +223,8 @@ async fn assignments_write(
             .await?;
     }
     sqlx::query(
-        "INSERT INTO device_assignment (device_id, bay_id, during, silence_after_s)
-         SELECT device_id, bay_id, tstzrange(at, NULL), silence_after_s
+        "INSERT INTO device_assignment (device_id, bay_id, during, silence_after_s, noted_at)
+         SELECT device_id, bay_id, tstzrange(at, NULL), silence_after_s, $5
          FROM unnest($1::int[], $2::int[], $3::timestamptz[], $4::int[])
                 AS new (device_id, bay_id, at, silence_after_s)",
     )
@@ -257,6 +237,7 @@ async fn assignments_write(
             .map(|turn| turn.silence_after_s)
             .collect::<Vec<_>>(),
     )
+    .bind(now)
     .execute(tx)
     .await?;
     Ok(())

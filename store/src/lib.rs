@@ -19,6 +19,8 @@ pub mod entitlement;
 pub mod event;
 pub mod exemption;
 pub mod failpoint;
+pub mod health;
+mod health_record;
 pub mod idempotency;
 pub mod invoice;
 pub mod ledger;
@@ -33,6 +35,7 @@ pub mod receipt;
 mod reconcile;
 pub mod refund;
 mod refused_tally;
+pub mod repair;
 pub mod report;
 mod retention;
 pub mod session;
@@ -46,6 +49,7 @@ mod stay_changes;
 pub mod tariff;
 pub mod wallet;
 mod watch;
+mod watch_change;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 

@@ -164,7 +164,8 @@ impl Store {
     }
 
     /// Sensed against paid parking, by the local day on which a stay began, between two instants.
-    /// A stay that has not ended counts until `to`.
+    /// A stay that has not ended counts until `to`; one that began while its sensor was in doubt does
+    /// not count.
     ///
     /// # Errors
     /// Database errors.
@@ -180,10 +181,17 @@ impl Store {
             "WITH place AS (
                 SELECT bay_id, timezone FROM bay JOIN lot USING (lot_id) JOIN city USING (city_id)
                 WHERE city.code = $1
+             ), doubt AS (
+                SELECT bay_id, during * tstzrange(since, until) AS during
+                FROM device_fault JOIN device_assignment USING (device_id)
+                WHERE kind IN ('stuck', 'flapping', 'clock') AND since < $3
+                  AND coalesce(until, 'infinity') > $2
              ), sensed AS (
                 SELECT bay_id, (started_at AT TIME ZONE timezone)::date AS day,
                        started_at AS starts, least(coalesce(ended_at, $3), $3) AS ends
                 FROM stay JOIN place USING (bay_id) WHERE started_at >= $2 AND started_at < $3
+                  AND NOT EXISTS (
+                    SELECT FROM doubt WHERE doubt.bay_id = stay.bay_id AND doubt.during @> started_at)
              ), paid AS (
                 -- Sessions of one bay may overlap: each counts from where those before it end.
                 SELECT bay_id, greatest(starts_at, max(ends_at) OVER (

@@ -143,7 +143,7 @@ impl Store {
 
     /// Sessions in force whose vehicle the sensor has seen leave: it came, and the bay has been
     /// free since before `gone_before`. With each, when it left. At most `limit`. Those whose tariff
-    /// gives nothing back are not among them.
+    /// gives nothing back are not among them, nor those whose sensor is in doubt.
     ///
     /// # Errors
     /// Database errors.
@@ -164,6 +164,10 @@ impl Store {
                       AND coalesce(document ->> 'unused', 'kept') <> 'kept'))
                AND EXISTS (SELECT FROM stay WHERE stay.bay_id = session.bay_id
                             AND stay.ended_at = since)
+               AND NOT EXISTS (
+                    SELECT FROM device_fault JOIN device_assignment AS standing USING (device_id)
+                    WHERE standing.bay_id = session.bay_id AND upper_inf(during)
+                      AND until IS NULL AND device_fault.kind IN ('stuck', 'flapping', 'clock'))
              ORDER BY since LIMIT $3",
         )
         .bind(gone_before)

@@ -93,8 +93,12 @@ impl<'a> Changes<'a> {
             }
             let Some(change) = folded.stay else { continue };
             match change {
-                StayChange::Opened(started_at) => tallies.add_arrival(started_at),
-                StayChange::Withdrawn(started_at) => tallies.remove_arrival(started_at),
+                StayChange::Opened(started_at) => {
+                    tallies.add_arrival(&watched.watch, started_at);
+                }
+                StayChange::Withdrawn(started_at) => {
+                    tallies.remove_arrival(&watched.watch, started_at);
+                }
                 StayChange::Closed { .. } => {}
             }
             stays.change(change, known_until);

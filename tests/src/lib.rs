@@ -5,6 +5,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+pub mod assessing;
 pub mod broker;
 pub mod city;
 pub mod cpu;

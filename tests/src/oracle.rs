@@ -57,7 +57,8 @@ impl Derived {
         }
     }
 
-    /// As it follows from the events that the table holds, by the devices' assignments.
+    /// As it follows from the events that the table holds, by the devices' assignments and with what
+    /// is in doubt left out.
     ///
     /// # Panics
     /// Where the database is away.
@@ -140,7 +141,7 @@ async fn keys_by_bay(pool: &PgPool) -> HashMap<i32, Vec<EventKey>> {
     keys
 }
 
-/// Each watched bay's lot and watches.
+/// Each watched bay's lot, watches and doubts.
 async fn watches(pool: &PgPool) -> BTreeMap<i32, (i32, BayWatch)> {
     type Row = (i32, i32, Option<At>, Option<At>, Option<i32>);
     let rows: Vec<Row> = sqlx::query_as(
@@ -161,6 +162,23 @@ async fn watches(pool: &PgPool) -> BTreeMap<i32, (i32, BayWatch)> {
             span,
             silence_after_s,
         });
+    }
+    let doubts: Vec<(i32, Option<At>, Option<At>)> = sqlx::query_as(
+        "SELECT bay_id, lower(doubt), upper(doubt)
+         FROM (SELECT bay_id, during * tstzrange(since, until) AS doubt
+               FROM device_fault JOIN device_assignment USING (device_id)
+               WHERE kind NOT IN ('comms_lost', 'battery')) AS doubts
+         WHERE NOT isempty(doubt)",
+    )
+    .fetch_all(pool)
+    .await
+    .unwrap();
+    for (bay, from, until) in doubts {
+        let doubt = Span {
+            from: from.unwrap_or(At::MIN_UTC),
+            until: until.unwrap_or(At::MAX_UTC),
+        };
+        watches.get_mut(&bay).unwrap().1.doubts.push(doubt);
     }
     watches
 }

@@ -1,12 +1,13 @@
 //! Order and repetition do not matter: any permutation, division and duplication of the same
 //! events leaves the same events, stays, bay states and tallies, also with two writers at once, and
-//! with sensors that are moved meanwhile. What is right is what sorting everything first would give.
+//! with sensors that are moved or come into doubt meanwhile. What is right is what sorting everything first would give.
 
 #![allow(clippy::unwrap_used)]
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::device::{Device, DeviceModel, Mounting};
 use domain::event::Event;
+use domain::health::{Fault, FaultChange, FaultDetail, FaultKind};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -77,17 +78,32 @@ async fn city_of_four(database: &TestDatabase) -> Vec<i32> {
         .await
         .unwrap();
     let directory = database.store.device_directory().await.unwrap();
-    directory.values().map(|device| device.id).collect()
+    let mut devices: Vec<i32> = directory.values().map(|device| device.id).collect();
+    // In one order every time, so that a seed means the same.
+    devices.sort_unstable();
+    devices
 }
 
 async fn forget(database: &TestDatabase) {
-    for table in ["stay", "bay_state", "lot_occupancy", "event"] {
+    for table in [
+        "stay",
+        "bay_state",
+        "lot_occupancy",
+        "event",
+        "device_fault",
+    ] {
         database
             .pool
             .execute(sqlx::AssertSqlSafe(format!("DELETE FROM {table}")))
             .await
             .unwrap();
     }
+    // Doubts are read anew only where they are said to have changed.
+    database
+        .pool
+        .execute("UPDATE watch_version SET version = version + 1")
+        .await
+        .unwrap();
 }
 
 #[tokio::test]
@@ -200,6 +216,87 @@ async fn sensors_may_be_moved_at_any_time_and_for_any_time() {
             done.await.unwrap();
         }
         assert_eq!(kept(&database).await, distinct(&told), "seed {seed}");
+        assert_exact(&database, &format!("seed {seed}")).await;
+    }
+}
+
+/// That some sensor comes into doubt, or out of it, at some time.
+fn some_doubt(random: &mut StdRng, devices: &[i32]) -> (i32, FaultChange) {
+    let device = devices[random.random_range(0..devices.len())];
+    let kinds = FaultKind::ALL;
+    let kind = kinds[random.random_range(0..kinds.len())];
+    let at = city::past() + TimeDelta::milliseconds(random.random_range(-5_000..30_000));
+    let change = if random.random_bool(0.5) {
+        FaultChange::Begins(Fault {
+            kind,
+            since: at,
+            detail: FaultDetail::Flapping { changes: 20 },
+        })
+    } else {
+        FaultChange::Ends { kind, until: at }
+    };
+    (device, change)
+}
+
+#[tokio::test]
+async fn sensors_may_come_into_doubt_at_any_time_and_for_any_time() {
+    let database = TestDatabase::create().await;
+    let devices = city_of_four(&database).await;
+    let (mut begun, mut ended) = (0, 0);
+    for seed in 0..60 {
+        let mut random = StdRng::seed_from_u64(3_000 + seed);
+        let told = some_events(&mut random, &devices);
+        forget(&database).await;
+        for (step, batch) in told.chunks(9).enumerate() {
+            database.store.event_ingest(batch, &[]).await.unwrap();
+            let count = random.random_range(1..4);
+            let changes: Vec<_> = (0..count)
+                .map(|_| some_doubt(&mut random, &devices))
+                .collect();
+            let recorded = database.store.faults_record(&changes).await.unwrap();
+            begun += recorded.begun;
+            ended += recorded.ended;
+            if random.random_bool(0.3) {
+                let device = device(random.random_range(0..4), random.random_range(3..30));
+                let bay = random.random_range(0..4);
+                let bay = format!("lot-{}-{}", bay / 2, bay % 2);
+                let installed = Installation {
+                    bay: &bay,
+                    device: &device,
+                    from: Some(city::past() + TimeDelta::seconds(random.random_range(-5..30))),
+                };
+                let installed = [installed];
+                let done = database.store.devices_install(&installed, &[], Utc::now());
+                done.await.unwrap();
+            }
+            assert_exact(&database, &format!("seed {seed}, step {step}")).await;
+        }
+    }
+    assert!(begun > 100 && ended > 20, "{begun} begun, {ended} ended");
+}
+
+#[tokio::test]
+async fn doubts_may_change_while_events_come() {
+    let database = TestDatabase::create().await;
+    let devices = city_of_four(&database).await;
+    for seed in 0..30 {
+        let mut random = StdRng::seed_from_u64(4_000 + seed);
+        let told = some_events(&mut random, &devices);
+        forget(&database).await;
+        let (store, doubting) = (database.store.clone(), database.store.clone());
+        let changes: Vec<_> = (0..12).map(|_| some_doubt(&mut random, &devices)).collect();
+        let writing = tokio::spawn(async move {
+            for batch in told.chunks(5) {
+                store.event_ingest(batch, &[]).await.unwrap();
+            }
+        });
+        for change in &changes {
+            doubting
+                .faults_record(std::slice::from_ref(change))
+                .await
+                .unwrap();
+        }
+        writing.await.unwrap();
         assert_exact(&database, &format!("seed {seed}")).await;
     }
 }

@@ -98,11 +98,8 @@ pub async fn feed(
             _ = sweeps.tick() => { board.sweep(now()).await; continue; }
             _ = minutes.tick() => {}
             () = tokio::time::sleep(RELOAD_AGAIN), if failed => {}
-            Some(()) = reloads.recv() => {
-                if reloaded.is_some_and(|at: Instant| at.elapsed() < RELOAD_AGAIN) {
-                    tokio::time::sleep(RELOAD_AGAIN).await;
-                }
-            }
+            Some(()) = reloads.recv() => soon(reloaded).await,
+            () = board.wanted.notified() => soon(reloaded).await,
         }
         reloaded = Some(Instant::now());
         let done = board.reload(&store, now()).await;
@@ -114,6 +111,13 @@ pub async fn feed(
     }
     telling.abort();
     reader.abort();
+}
+
+/// Waits, where the board has only just been read.
+async fn soon(reloaded: Option<Instant>) {
+    if reloaded.is_some_and(|at| at.elapsed() < RELOAD_AGAIN) {
+        tokio::time::sleep(RELOAD_AGAIN).await;
+    }
 }
 
 async fn stopped(shutdown: &mut watch::Receiver<bool>) {

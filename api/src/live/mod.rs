@@ -14,7 +14,7 @@ use domain::board::{
 use domain::id::{BayId, PaymentId, ReceiptId, SessionId};
 use domain::payment::PaymentStatus;
 use store::Store;
-use tokio::sync::{RwLock, broadcast};
+use tokio::sync::{Notify, RwLock, broadcast};
 
 mod audience;
 mod feed;
@@ -46,6 +46,7 @@ pub struct LiveBoard {
     audience: Arc<Audience>,
     payments: broadcast::Sender<PaymentChange>,
     connected: AtomicBool,
+    wanted: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -83,6 +84,7 @@ impl Default for LiveBoard {
             audience: Arc::default(),
             payments: broadcast::channel(PAYMENT_BACKLOG).0,
             connected: AtomicBool::new(false),
+            wanted: Notify::new(),
         }
     }
 }
@@ -137,6 +139,11 @@ impl LiveBoard {
         let state = self.state.read().await;
         let lot = state.lots.get(code)?;
         Some((lot.summary(now), lot.staff_bays(now)))
+    }
+
+    /// Asks [`feed`] to read the database anew, soon: something has changed that no delta tells.
+    pub fn want_reload(&self) {
+        self.wanted.notify_one();
     }
 
     /// Merges what the database holds.

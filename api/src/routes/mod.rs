@@ -16,6 +16,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::limit::guard;
 use crate::{ApiError, App};
 
+mod devices;
 mod disputes;
 mod exemptions;
 mod forecast;
@@ -95,6 +96,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(reports::get_occupancy))
         .routes(routes!(reports::get_parking))
         .routes(routes!(lots::get_staff_lot))
+        .routes(routes!(devices::list_devices))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(health::metrics))

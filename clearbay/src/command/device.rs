@@ -14,6 +14,7 @@ use ingest::decoder::profiles;
 use store::assignment::Installation;
 
 use super::Database;
+use super::device_faults::Faults;
 use super::device_signing::{Key, signing_of};
 use crate::out::out;
 
@@ -32,7 +33,8 @@ const COLUMNS: [&str; 8] = [
 /// How many of them a file must have.
 const COLUMNS_NEEDED: usize = 4;
 
-/// Install sensors, print their keys, and list the models that can be read.
+/// Install sensors, print their keys, and list the models that can be read and the devices that need
+/// repair.
 #[derive(Debug, clap::Subcommand)]
 pub enum Devices {
     /// Put the devices of a file into their bays.
@@ -41,6 +43,8 @@ pub enum Devices {
     Models,
     /// Print the key that a device signs with by HMAC.
     Key(Key),
+    /// List the devices that need repair, the worst first, with what is wrong.
+    Faults(Faults),
 }
 
 const FORMAT: &str = "\
@@ -85,6 +89,7 @@ impl Devices {
         match self {
             Self::Import(command) => command.run().await,
             Self::Key(command) => command.run(),
+            Self::Faults(command) => command.run().await,
             Self::Models => {
                 for profile in profiles() {
                     out!("{}", profile.model);

@@ -2,6 +2,7 @@
 
 pub mod demo;
 pub mod device;
+pub mod device_faults;
 pub mod device_signing;
 pub mod ingest;
 pub mod ledger;

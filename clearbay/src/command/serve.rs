@@ -13,9 +13,12 @@ use api::live::LiveBoard;
 use api::secret::Secrets;
 use api::service::session::MAX_UPLOAD_AGE;
 use chrono::TimeDelta;
+use domain::Timestamp;
+use ingest::decoder::battery_limit_mv;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rumqttc::MqttOptions;
 use store::Store;
+use store::health::{Checkup, FaultsRecorded};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -27,6 +30,8 @@ use crate::shutdown;
 const LATE_WEBHOOKS: TimeDelta = TimeDelta::days(1);
 /// How long an idempotency key is remembered: longer than what it guards may be sent again.
 const REMEMBER_KEYS: TimeDelta = TimeDelta::days(7 + MAX_UPLOAD_AGE.num_days());
+/// Every so many minutes sensors are looked at thoroughly, the first time at the start.
+const THOROUGH_EVERY_MIN: u64 = 5;
 
 /// Serve the API and the pages.
 #[derive(Debug, clap::Args)]
@@ -169,6 +174,7 @@ pub async fn serve(
     ));
     let housekeeping = tokio::spawn(housekeeping(
         store.clone(),
+        live.clone(),
         metrics.clone(),
         shutdown.clone(),
     ));
@@ -232,17 +238,23 @@ fn board_client(mqtt_url: &str) -> anyhow::Result<MqttOptions> {
 
 async fn housekeeping(
     store: Store,
+    live: Arc<LiveBoard>,
     metrics: PrometheusHandle,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let mut ticks = tokio::time::interval(Duration::from_secs(60));
-    loop {
+    for minute in 0u64.. {
         tokio::select! {
             () = shutdown::told(&mut shutdown) => return,
             _ = ticks.tick() => {}
         }
         metrics.run_upkeep();
         let now = App::now();
+        let checkup = match minute % THOROUGH_EVERY_MIN {
+            0 => Checkup::Thorough,
+            _ => Checkup::Quick,
+        };
+        assess_devices(&store, &live, checkup, now).await;
         loop {
             match store.payment_void_expired(now - LATE_WEBHOOKS, now).await {
                 Ok(0) => break,
@@ -266,5 +278,26 @@ async fn housekeeping(
         if let Err(error) = store.idempotency_prune(now - REMEMBER_KEYS).await {
             tracing::warn!(%error, "old idempotency keys could not be forgotten");
         }
+    }
+}
+
+/// Finds which sensors can be relied on. Another process may be at it.
+async fn assess_devices(store: &Store, live: &LiveBoard, checkup: Checkup, now: Timestamp) {
+    match store.devices_assess(checkup, battery_limit_mv, now).await {
+        Ok(Some(found)) => {
+            let FaultsRecorded {
+                begun,
+                ended,
+                doubts,
+            } = found;
+            if begun + ended > 0 {
+                tracing::info!(begun, ended, "faults of sensors");
+            }
+            if doubts {
+                live.want_reload();
+            }
+        }
+        Ok(None) => {}
+        Err(error) => tracing::warn!(%error, "sensors could not be assessed"),
     }
 }

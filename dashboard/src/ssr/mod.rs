@@ -26,6 +26,7 @@ mod payment;
 mod receipt;
 mod session;
 mod staff;
+mod staff_devices;
 mod staff_money;
 
 use assets::Bundle;
@@ -52,6 +53,7 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/r/{id}/dispute", post(receipt::dispute))
         .route("/staff", get(staff::lots_page))
         .route("/staff/lots/{code}", get(staff::lot_page))
+        .route("/staff/devices", get(staff_devices::page))
         .route("/staff/money", get(staff_money::page))
         .route("/staff/money/disputes/{id}", post(staff_money::decide))
         .route("/staff/money/suspense", post(staff_money::give_back))

@@ -1,6 +1,7 @@
 //! Behind the counter: signing in, the lots of one's operator, one lot's bays.
 
 use api::extract::strict_cookie;
+use api::service::device;
 use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
 use api::{ApiError, App};
@@ -151,6 +152,10 @@ pub(crate) async fn lots_page(
         Ok(rows) => rows.len(),
         Err(error) => return problem(&reader, &error.into()),
     };
+    let faulty = match device::faulty_count(&app, &who, now).await {
+        Ok(faulty) => faulty,
+        Err(error) => return problem(&reader, &error),
+    };
     let lang = reader.lang;
     let title = lang.t("Các điểm đỗ", "Lots");
     let live = Some(format!("/api/v1/live?city={}", app.city.code));
@@ -164,6 +169,10 @@ pub(crate) async fn lots_page(
             <p class="actions"><a class="button" href="/staff/money">
                 {lang.t("Khiếu nại và hoàn tiền", "Disputes and refunds")}
                 {(disputes > 0).then(|| format!(" ({disputes})"))}
+            </a>
+            <a class="button" href="/staff/devices">
+                {lang.t("Cảm biến cần sửa", "Sensors to repair")}
+                {(faulty > 0).then(|| format!(" ({faulty})"))}
             </a>
             {is_city.then(|| view! {
                 <a class="button" href="/staff/exemptions">{lang.t("Miễn phí theo đối tượng", "Exemptions")}</a>
@@ -257,6 +266,9 @@ pub(crate) async fn lot_page(
             {staff_bar(&who, lang)}
             <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
             <h1>{lot.name.clone()} " " <small>{lot.code.clone()}</small></h1>
+            <p class="actions"><a class="button" href=format!("/staff/devices?lot={}", lot.code)>
+                {lang.t("Cảm biến cần sửa", "Sensors to repair")}
+            </a></p>
             <StaffBays bays=bays events=events now=now lang=lang />
         }
     })

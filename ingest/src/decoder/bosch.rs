@@ -6,13 +6,14 @@
 
 use domain::device::Mounting;
 
-use super::{Profile, Reading, exactly, unknown_port};
+use super::{LITHIUM_3V6_LIMIT_MV, Profile, Reading, exactly, unknown_port};
 use crate::Refusal;
 
 /// What is decoded here.
 pub const PROFILES: &[Profile] = &[Profile {
     model: "bosch-tps110",
     decode,
+    battery_limit_mv: LITHIUM_3V6_LIMIT_MV,
 }];
 
 fn decode(_: &Mounting, f_port: u8, bytes: &[u8]) -> Result<Reading, Refusal> {

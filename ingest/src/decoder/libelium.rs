@@ -7,13 +7,14 @@
 
 use domain::device::Mounting;
 
-use super::{Profile, Reading, exactly};
+use super::{LITHIUM_3V6_LIMIT_MV, Profile, Reading, exactly};
 use crate::Refusal;
 
 /// What is decoded here.
 pub const PROFILES: &[Profile] = &[Profile {
     model: "libelium-smart-parking-v2",
     decode,
+    battery_limit_mv: LITHIUM_3V6_LIMIT_MV,
 }];
 
 /// Bits of an error frame's third byte that make its state worthless: the magnetometer's axes.

@@ -7,13 +7,14 @@
 
 use domain::device::Mounting;
 
-use super::{Profile, Reading};
+use super::{LITHIUM_3V6_LIMIT_MV, Profile, Reading};
 use crate::{Reason, Refusal};
 
 /// What is decoded here.
 pub const PROFILES: &[Profile] = &[Profile {
     model: "milesight-em400-mud",
     decode,
+    battery_limit_mv: LITHIUM_3V6_LIMIT_MV,
 }];
 
 /// LoRaWAN's port of all of Milesight's application messages.

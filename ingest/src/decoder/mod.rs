@@ -19,7 +19,14 @@ pub struct Profile {
     pub model: &'static str,
     /// Reads what arrived on a port from a device that is mounted so.
     pub decode: fn(&Mounting, u8, &[u8]) -> Result<Reading, Refusal>,
+    /// Below how many millivolts its battery is weak.
+    pub battery_limit_mv: i32,
 }
+
+/// Of lithium thionyl chloride cells (3.6 V), which these models have: the voltage stays at about
+/// 3.6 V until the cell is nearly empty and then falls within weeks. The vendors publish no limit;
+/// this one leaves time to go there.
+const LITHIUM_3V6_LIMIT_MV: i32 = 3_300;
 
 const VENDORS: [&[Profile]; 5] = [
     OWN,
@@ -36,11 +43,20 @@ const OWN: &[Profile] = &[Profile {
             "a device of this model publishes JSON on its own topic",
         ))
     },
+    battery_limit_mv: LITHIUM_3V6_LIMIT_MV,
 }];
 
 /// Every model that can be read.
 pub fn profiles() -> impl Iterator<Item = &'static Profile> {
     VENDORS.into_iter().flatten()
+}
+
+/// Below how many millivolts a model's battery is weak; of a model that nothing here reads, as of
+/// the usual lithium cell.
+pub fn battery_limit_mv(model: &DeviceModel) -> i32 {
+    profiles()
+        .find(|profile| profile.model == model.code())
+        .map_or(LITHIUM_3V6_LIMIT_MV, |profile| profile.battery_limit_mv)
 }
 
 /// What a payload says.

@@ -6,7 +6,7 @@
 
 use domain::device::Mounting;
 
-use super::{Profile, Reading, exactly, unknown_port};
+use super::{LITHIUM_3V6_LIMIT_MV, Profile, Reading, exactly, unknown_port};
 use crate::Refusal;
 
 /// What is decoded here: the firmware decides what stands on port 10, and the bytes alone do not
@@ -15,14 +15,17 @@ pub const PROFILES: &[Profile] = &[
     Profile {
         model: "nwave-nps405",
         decode: |_, f_port, bytes| nps405(Layout::Plain, f_port, bytes),
+        battery_limit_mv: LITHIUM_3V6_LIMIT_MV,
     },
     Profile {
         model: "nwave-nps405-battery",
         decode: |_, f_port, bytes| nps405(Layout::WithBattery, f_port, bytes),
+        battery_limit_mv: LITHIUM_3V6_LIMIT_MV,
     },
     Profile {
         model: "nwave-nps310",
         decode: nps310,
+        battery_limit_mv: LITHIUM_3V6_LIMIT_MV,
     },
 ];
 
