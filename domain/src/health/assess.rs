@@ -110,9 +110,9 @@ fn ends(
     let over = match kind {
         FaultKind::CommsLost => {
             // Its first word after the silence; or the last, where what was kept back has closed the
-            // gap.
+            // gap. It may be silent again by now: that is another loss.
             let back = Some(heard.known_from).filter(|known_from| *known_from > since);
-            return (!silent(record, &heard, now)).then_some(back.unwrap_or(heard.at));
+            return Some(back.unwrap_or(heard.at));
         }
         FaultKind::Stuck => heard.since > since,
         FaultKind::Flapping => !silent(record, &heard, now) && record.lately.count < FLAPPING_OVER,
@@ -138,8 +138,13 @@ fn comms_lost(record: &DeviceRecord, now: Timestamp) -> Option<(Timestamp, Fault
 }
 
 fn stuck(record: &DeviceRecord, now: Timestamp) -> Option<(Timestamp, FaultDetail)> {
-    unchanged_days(record, now)?;
-    let since = unchanged_from(record, now)?;
+    let days = unchanged_days(record, now)?;
+    // No further back than bays are compared.
+    let compared = TimeDelta::days(i64::try_from(days).unwrap_or(i64::MAX));
+    let since = match days {
+        STUCK_DAYS => now - compared,
+        _ => unchanged_from(record, now)?,
+    };
     let occupied = record.heard?.occupied;
     let arrivals = record
         .arrivals_beside

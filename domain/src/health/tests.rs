@@ -130,6 +130,9 @@ fn a_lost_device_is_restored_with_its_first_word() {
     assert_eq!(ended(lost, 30, |record| record.heard = None), None);
     let back = |record: &mut DeviceRecord| last_heard(record, 7);
     assert_eq!(ended(lost, 300, back), Some(7));
+    // It has spoken and is silent again.
+    let again = |record: &mut DeviceRecord| last_heard(record, 90);
+    assert_eq!(ended(lost, 300, again), Some(90));
     // It has said the same since before, with nothing missing: it was the way that was long.
     assert_eq!(ended(lost, 30, |_| {}), Some(5));
     assert_eq!(ended(lost, 100, |_| {}), Some(45));
@@ -150,6 +153,8 @@ fn a_sensor_that_never_changes_beside_lively_ones_is_stuck() {
     assert_eq!(begun(&unchanged(2, Some(40))), []);
     assert_eq!(begun(&unchanged(3, Some(10))), [(stuck, 3 * day)]);
     assert_eq!(begun(&unchanged(9, Some(9))), []);
+    // It has been in doubt no longer than it was compared.
+    assert_eq!(begun(&unchanged(19, Some(10))), [(stuck, 14 * day)]);
     assert_eq!(begun(&unchanged(9, None)), []);
     // Silent: it is lost, and proves nothing else.
     let mut lost = unchanged(9, Some(40));
@@ -400,16 +405,24 @@ proptest! {
     #[test]
     fn no_end_is_taken_back(mut record in any_record(), since in 1i64..4_000) {
         record.open = FaultKind::ALL.map(|kind| (kind, ago(since))).to_vec();
+        let mut restored = None;
         for change in assess(&record, now()) {
             let FaultChange::Ends { kind, until } = change else { panic!("{change:?}") };
             prop_assert!(until > ago(since));
+            if kind == FaultKind::CommsLost {
+                restored = Some(until);
+            }
             // An installation ends whatever was wrong before, and proves nothing of what is wrong since.
             if record.installed_from.is_none_or(|from| from <= ago(since)) {
                 record.open.retain(|(open, _)| *open != kind);
             }
         }
-        let again = assess(&record, now());
-        let begins = again.iter().any(|change| matches!(change, FaultChange::Begins(_)));
-        prop_assert!(!begins, "{:?}", again);
+        for change in assess(&record, now()) {
+            if let FaultChange::Begins(fault) = change {
+                // Another silence, after the word that ended the first.
+                prop_assert_eq!(fault.kind, FaultKind::CommsLost);
+                prop_assert!(Some(fault.since) > restored);
+            }
+        }
     }
 }
