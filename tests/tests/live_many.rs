@@ -99,8 +99,8 @@ async fn each_of_many_is_told_each_change_once_and_only_what_they_asked_for() {
     assert_eq!(told_of_lot_0, SUBSCRIBERS * BAYS_PER_LOT);
 }
 
-/// A whole board takes many times what the slow reader's system holds for it, and the changes take
-/// more than is kept for anybody.
+/// A whole board, and even more so all its changes, take many times what the system holds for the
+/// slow reader.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_reader_is_given_the_whole_again_and_holds_up_nobody() {
     const CHANGES: usize = 400;

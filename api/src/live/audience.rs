@@ -1,10 +1,11 @@
 //! Those who watch the board, and what they were told last.
 //!
-//! A change is written as an event once, and all who watch share its bytes. Changes that follow one
-//! another faster than so many can be told are told together, each lot as it is by then. Who has
-//! fallen too far behind is told the whole anew instead of what was missed.
+//! Whoever watches is woken when something has changed, and then told each lot that changed since
+//! what they were told before, as it is by now. So nobody is ever told what is no longer true, and
+//! who reads slowly, or is woken late by a busy machine, holds up nothing and misses nothing: at most
+//! they are told the whole. An event is written once, however many watch; they share its bytes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -12,14 +13,14 @@ use bytes::Bytes;
 use domain::board::{LotSummary, StaffBay};
 use domain::id::BayId;
 use serde::Serialize;
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
-/// How many times one may be told something without having read it; then the whole is told anew.
-const BACKLOG: usize = 128;
-/// For each who watches a topic, so long passes until they are told again: about twice what telling
+/// For each who watches a topic, so long passes until they are woken again: about twice what telling
 /// one of them takes a processor.
 const PER_WATCHER: Duration = Duration::from_micros(20);
+/// For so many different pasts of those who watch a topic, what changed since is kept for the next.
+const PASTS: usize = 16;
 
 /// What can be watched.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,46 +51,54 @@ impl Topic {
 #[derive(Debug, Default)]
 pub(super) struct Audience {
     stage: Mutex<Stage>,
-    /// Something waits to be told.
+    /// Somebody waits to be woken.
     waiting: Notify,
 }
 
 #[derive(Debug, Default)]
 struct Stage {
+    /// Counts changes.
+    version: u64,
     shown: BTreeMap<String, Shown>,
     /// One for each topic that somebody watches.
     channels: HashMap<Topic, Channel>,
-    /// The whole of each topic that was asked for since something changed.
-    wholes: HashMap<Topic, Bytes>,
 }
 
-/// A lot as it was told last.
+/// A lot as it is told.
 #[derive(Debug)]
 struct Shown {
     lot: LotSummary,
     event: Bytes,
-    bays: BTreeMap<BayId, StaffBay>,
+    /// When it changed last.
+    version: u64,
+    /// Each with when it changed last.
+    bays: BTreeMap<BayId, (StaffBay, u64)>,
 }
 
 #[derive(Debug)]
 struct Channel {
-    sender: broadcast::Sender<Bytes>,
-    /// Lots and bays that changed and have not been told yet.
-    waiting: BTreeMap<String, BTreeSet<BayId>>,
-    /// When they may be told.
+    /// Wakes those who watch.
+    wake: watch::Sender<()>,
+    /// When something of the topic changed last.
+    version: u64,
+    /// Something changed of which they have not been woken.
+    waits: bool,
+    /// When they may be.
     next: Instant,
+    /// What changed since an earlier version.
+    since: HashMap<u64, Bytes>,
 }
 
 impl Audience {
     /// All there is to a topic, and every change from then on.
     pub(super) fn watch(self: &Arc<Self>, topic: Topic) -> Watching {
-        let (told, whole) = self.stage().join(&topic);
+        let woken = self.stage().join(&topic);
         metrics::gauge!("clearbay_live_watchers").increment(1);
         Watching {
             audience: self.clone(),
             topic,
-            whole,
-            told,
+            told: None,
+            woken,
         }
     }
 
@@ -110,7 +119,7 @@ impl Audience {
         let mut stage = self.stage();
         if let Some(shown) = stage.shown.get_mut(&lot.code) {
             shown.bays.retain(|id, _| bays.contains_key(id));
-            bays.retain(|id, bay| shown.bays.get(id) != Some(bay));
+            bays.retain(|id, bay| shown.bays.get(id).is_none_or(|(known, _)| known != bay));
             if bays.is_empty() && shown.lot == lot {
                 return;
             }
@@ -124,13 +133,15 @@ impl Audience {
     pub(super) fn keep(&self, is_known: impl Fn(&str) -> bool) {
         let mut stage = self.stage();
         stage.shown.retain(|code, _| is_known(code));
-        stage.wholes.clear();
+        for channel in stage.channels.values_mut() {
+            channel.since.clear();
+        }
     }
 
-    /// Tells, as soon as it may, what could not be told at once. Never returns.
+    /// Wakes, as soon as it may, who could not be woken at once. Never returns.
     pub(super) async fn keep_telling(&self) {
         loop {
-            let due = self.stage().tell_due(Instant::now());
+            let due = self.stage().wake_due(Instant::now());
             let due = async {
                 match due {
                     Some(due) => tokio::time::sleep_until(due).await,
@@ -151,123 +162,113 @@ impl Audience {
 }
 
 impl Stage {
-    /// Joins those who watch a topic. Both at once, so that nothing falls between the whole and what
-    /// follows it.
-    fn join(&mut self, topic: &Topic) -> (broadcast::Receiver<Bytes>, Option<Bytes>) {
-        let channel = self
-            .channels
-            .entry(topic.clone())
-            .or_insert_with(|| Channel {
-                sender: broadcast::channel(BACKLOG).0,
-                waiting: BTreeMap::new(),
-                next: Instant::now(),
-            });
-        (channel.sender.subscribe(), self.whole(topic))
+    /// Joins those who watch a topic.
+    fn join(&mut self, topic: &Topic) -> watch::Receiver<()> {
+        let version = self.version;
+        let channel = self.channels.entry(topic.clone());
+        let channel = channel.or_insert_with(|| Channel {
+            wake: watch::Sender::new(()),
+            version,
+            waits: false,
+            next: Instant::now(),
+            since: HashMap::new(),
+        });
+        channel.wake.subscribe()
     }
 
-    /// All that is known of a topic; `None` where it is nothing.
-    fn whole(&mut self, topic: &Topic) -> Option<Bytes> {
-        if let Some(known) = self.wholes.get(topic) {
-            return Some(known.clone());
+    /// What of a topic changed since a version, the whole without one; and the version that it has
+    /// now.
+    fn since(&mut self, topic: &Topic, version: Option<u64>) -> (Bytes, u64) {
+        let version = version.unwrap_or(0);
+        let Some(channel) = self.channels.get_mut(topic) else {
+            return (Bytes::new(), version);
+        };
+        if let Some(known) = channel.since.get(&version) {
+            return (known.clone(), channel.version);
         }
-        let lots = self.shown.values();
-        let whole = joined(match topic {
+        let changed = |lot: &&Shown| lot.version > version;
+        let lots = self.shown.values().filter(changed);
+        let told = joined(match topic {
             Topic::All => lots.map(|lot| lot.event.clone()).collect(),
             Topic::City(city) => lots
-                .filter(|shown| shown.lot.city == *city)
+                .filter(|lot| lot.lot.city == *city)
                 .map(|lot| lot.event.clone())
                 .collect(),
-            Topic::Lot(code) => vec![self.shown.get(code)?.event.clone()],
+            Topic::Lot(code) => {
+                let lot = self.shown.get(code).filter(changed);
+                lot.map(|lot| lot.event.clone()).into_iter().collect()
+            }
             Topic::Staff(code) => {
-                let lot = self.shown.get(code)?;
-                let bays = lot.bays.keys().filter_map(|bay| lot.bay_event(*bay));
-                std::iter::once(lot.event.clone()).chain(bays).collect()
+                let lot = self.shown.get(code).filter(changed);
+                lot.map(|lot| lot.with_bays(version)).unwrap_or_default()
             }
         });
-        if whole.is_empty() {
-            return None;
+        if channel.since.len() < PASTS {
+            channel.since.insert(version, told.clone());
         }
-        self.wholes.insert(topic.clone(), whole.clone());
-        Some(whole)
+        (told, channel.version)
     }
 
-    /// Tells a lot and its bays that changed wherever that may be now; whether some must wait.
+    /// Takes a lot as it is now and its bays that changed, and wakes who may be woken; whether some
+    /// must wait.
     fn tell(&mut self, lot: LotSummary, bays: BTreeMap<BayId, StaffBay>) -> bool {
-        let (topics, code, now) = (Topic::of(&lot), lot.code.clone(), Instant::now());
-        let changed: Vec<BayId> = bays.keys().copied().collect();
-        let event = event("lot", &lot);
-        match self.shown.get_mut(&code) {
-            Some(shown) => {
-                shown.lot = lot;
-                shown.event = event;
-                shown.bays.extend(bays);
-            }
-            None => {
-                self.shown.insert(code.clone(), Shown { lot, event, bays });
-            }
-        }
-        self.wholes.clear();
+        self.version += 1;
+        let (version, now) = (self.version, Instant::now());
+        let (topics, code, event) = (Topic::of(&lot), lot.code.clone(), event("lot", &lot));
+        let bays = bays.into_iter().map(|(id, bay)| (id, (bay, version)));
+        let mut known = match self.shown.remove(&code) {
+            Some(shown) => shown.bays,
+            None => BTreeMap::new(),
+        };
+        known.extend(bays);
+        let shown = Shown {
+            lot,
+            event,
+            version,
+            bays: known,
+        };
+        self.shown.insert(code, shown);
         let mut must_wait = false;
         for topic in topics {
-            let Some(channel) = self.channels.get_mut(&topic) else {
-                continue;
-            };
-            let waiting = channel.waiting.entry(code.clone()).or_default();
-            waiting.extend(&changed);
-            if channel.next <= now {
-                channel.send(&topic, &self.shown, now);
-            } else {
-                must_wait = true;
+            if let Some(channel) = self.channels.get_mut(&topic) {
+                channel.version = version;
+                channel.waits = true;
+                channel.since.clear();
+                must_wait |= !channel.wake(now);
             }
         }
         must_wait
     }
 
-    /// Tells what waits and may be told; when there will be more to tell.
-    fn tell_due(&mut self, now: Instant) -> Option<Instant> {
-        let mut due = None;
-        for (topic, channel) in &mut self.channels {
-            if channel.waiting.is_empty() {
-                continue;
-            }
-            if channel.next <= now {
-                channel.send(topic, &self.shown, now);
-            } else {
-                due = Some(due.map_or(channel.next, |due: Instant| due.min(channel.next)));
-            }
-        }
-        due
+    /// Wakes whom it may; when there will be more to wake.
+    fn wake_due(&mut self, now: Instant) -> Option<Instant> {
+        let waiting = self.channels.values_mut().filter(|channel| channel.waits);
+        let due = waiting.filter_map(|channel| (!channel.wake(now)).then_some(channel.next));
+        due.min()
     }
 }
 
 impl Channel {
-    /// Tells all that waits at once.
-    fn send(&mut self, topic: &Topic, shown: &BTreeMap<String, Shown>, now: Instant) {
-        let mut events = Vec::with_capacity(self.waiting.len());
-        for (code, changed) in std::mem::take(&mut self.waiting) {
-            let Some(lot) = shown.get(&code) else {
-                continue;
-            };
-            events.push(lot.event.clone());
-            if let Topic::Staff(_) = topic {
-                events.extend(changed.iter().filter_map(|bay| lot.bay_event(*bay)));
-            }
+    /// Wakes all who watch, if they may be.
+    fn wake(&mut self, now: Instant) -> bool {
+        if now < self.next {
+            return false;
         }
-        let told = joined(events);
-        if !told.is_empty() {
-            // An error means that the last of them has just left.
-            let _ = self.sender.send(told);
-        }
-        let watchers = u32::try_from(self.sender.receiver_count()).unwrap_or(u32::MAX);
+        self.waits = false;
+        self.wake.send_replace(());
+        let watchers = u32::try_from(self.wake.receiver_count()).unwrap_or(u32::MAX);
         self.next = now + PER_WATCHER.saturating_mul(watchers);
+        true
     }
 }
 
 impl Shown {
-    fn bay_event(&self, bay: BayId) -> Option<Bytes> {
+    /// The lot, and its bays that changed since a version.
+    fn with_bays(&self, version: u64) -> Vec<Bytes> {
         let lot = self.lot.code.as_str();
-        let bay = self.bays.get(&bay)?;
-        Some(event("bay", &BayEvent { lot, bay }))
+        let changed = self.bays.values().filter(|(_, at)| *at > version);
+        let bays = changed.map(|(bay, _)| event("bay", &BayEvent { lot, bay }));
+        std::iter::once(self.event.clone()).chain(bays).collect()
     }
 }
 
@@ -304,25 +305,25 @@ fn joined(mut events: Vec<Bytes>) -> Bytes {
 pub struct Watching {
     audience: Arc<Audience>,
     topic: Topic,
-    /// To be told before anything else.
-    whole: Option<Bytes>,
-    told: broadcast::Receiver<Bytes>,
+    /// The version that they were told, once they were told the whole.
+    told: Option<u64>,
+    woken: watch::Receiver<()>,
 }
 
 impl Watching {
-    /// The next to be told: first the whole, then each change; the whole again in place of changes
-    /// that were missed. It may be dropped before it is there, and nothing is lost.
+    /// The next to be told: first the whole, then what changed since. It may be dropped before it is
+    /// there, and nothing is lost.
     pub async fn next(&mut self) -> Bytes {
         loop {
-            if let Some(whole) = self.whole.take() {
-                return whole;
+            // It never fails: who watches keeps the channel.
+            if self.told.is_some() && self.woken.changed().await.is_err() {
+                self.woken = self.audience.stage().join(&self.topic);
             }
-            if let Ok(told) = self.told.recv().await {
-                return told;
+            let (news, version) = self.audience.stage().since(&self.topic, self.told);
+            self.told = Some(version);
+            if !news.is_empty() {
+                return news;
             }
-            // What is left of the backlog is older than the whole.
-            metrics::counter!("clearbay_live_resyncs_total").increment(1);
-            (self.told, self.whole) = self.audience.stage().join(&self.topic);
         }
     }
 }
@@ -332,7 +333,7 @@ impl Drop for Watching {
         metrics::gauge!("clearbay_live_watchers").decrement(1);
         let mut stage = self.audience.stage();
         let channel = stage.channels.get(&self.topic);
-        if channel.is_some_and(|channel| channel.sender.receiver_count() <= 1) {
+        if channel.is_some_and(|channel| channel.wake.receiver_count() <= 1) {
             stage.channels.remove(&self.topic);
         }
     }

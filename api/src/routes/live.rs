@@ -50,8 +50,8 @@ pub(super) struct LiveQuery {
 ///
 /// `lot` events hold a lot as in `/api/v1/lots`; all lots asked for come first, then each as it
 /// changes. Staff who are signed in and ask for one of their lots get `bay` events as well. Who
-/// reads too slowly gets all lots anew instead of the changes that were missed; who reads nothing at
-/// all is cut off.
+/// reads slowly gets each lot that changed meanwhile once, as it is by then; who reads nothing at all
+/// is cut off.
 #[utoipa::path(get, path = "/api/v1/live", tag = "lots", params(LiveQuery),
     responses((status = 200, content_type = "text/event-stream", body = String),
         (status = 404, body = Problem), (status = 503, body = Problem)))]
@@ -111,9 +111,9 @@ async fn one_lot(
 }
 
 /// How long a browser waits before it connects again: each another time, so that after a restart not
-/// all come at once.
+/// all come at once. A line of the first event.
 fn greeting() -> Bytes {
-    format!("retry: {}\n\n", rand::random_range(RETRY_MS)).into()
+    format!("retry: {}\n", rand::random_range(RETRY_MS)).into()
 }
 
 /// Is ready when a reader may read no more.
