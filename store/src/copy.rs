@@ -12,6 +12,11 @@ use crate::StoreError;
 const HEADER: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// Seconds from 1970 to 2000, from which PostgreSQL counts.
 const EPOCH_S: i64 = 946_684_800;
+/// Fewer rows than this are inserted. The end of a COPY is a packet of its own, and over TCP the
+/// system holds it back until what went before is acknowledged, some 40 ms: sqlx 0.9.0 does not set
+/// TCP_NODELAY (mended after it, <https://github.com/transact-rs/sqlx/pull/4336>). A Unix socket has
+/// no such wait.
+pub(crate) const COPY_FROM_ROWS: usize = 5_000;
 /// How much goes to the server at once.
 const CHUNK: usize = 1 << 18;
 

@@ -9,7 +9,7 @@ use domain::event::{Event, EventKey};
 use domain::id::BayId;
 use sqlx::PgConnection;
 
-use crate::copy::CopyRows;
+use crate::copy::{COPY_FROM_ROWS, CopyRows};
 use crate::quarantine::{RefusedMessage, refused_insert};
 use crate::stay::{bay_tracks, refold};
 use crate::stay_changes::Changes;
@@ -87,10 +87,13 @@ impl Store {
 
         // What is later than all that its bay was ever told is new, and nobody else can write it
         // while the lot is locked.
-        let (sure, late): (Vec<Told<'_>>, Vec<Told<'_>>) = told
+        let (mut sure, late): (Vec<Told<'_>>, Vec<Told<'_>>) = told
             .iter()
             .partition(|told| track(&told.bay).accepts(&told.key));
         unsure.extend(late.iter().map(|told| told.event));
+        if sure.len() < COPY_FROM_ROWS {
+            unsure.extend(sure.drain(..).map(|told| told.event));
+        }
         let known = events_known(tx, &late).await?;
         result.inserted = events_copy(tx, &sure).await? + events_insert(tx, &unsure).await?;
         result.repeated = events.len() as u64 - result.inserted;

@@ -11,7 +11,7 @@ use domain::stay::{BayTrack, History, Stay, StayChange, apply};
 use sqlx::PgConnection;
 
 use crate::StoreError;
-use crate::copy::CopyRows;
+use crate::copy::{COPY_FROM_ROWS, CopyRows};
 use crate::watch::Watches;
 
 /// All rows that one batch changes, beside its events.
@@ -139,9 +139,17 @@ impl<'a> Changes<'a> {
     async fn write_stays(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
         let (mut gone_bays, mut gone) = (Vec::new(), Vec::new());
         let (mut bays, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
-        let mut new = CopyRows::new(3, self.stays.values().map(|stays| stays.new.len()).sum());
+        let count: usize = self.stays.values().map(|stays| stays.new.len()).sum();
+        let copied = count >= COPY_FROM_ROWS;
+        let mut new = CopyRows::new(3, if copied { count } else { 0 });
         for (bay, stays) in &self.stays {
             for stay in &stays.new {
+                if !copied {
+                    bays.push(bay.0);
+                    starts.push(stay.started_at);
+                    ends.push(stay.ended_at);
+                    continue;
+                }
                 new.row()
                     .int4(Some(bay.0))
                     .timestamptz(Some(stay.started_at))
