@@ -80,13 +80,13 @@ pub fn event_of(
     directory: &Directory,
     keys: &DeviceKeys,
     message: &Message,
-    unwrapped: Unwrapped,
+    unwrapped: &Unwrapped,
     max_lag: MaxLag,
 ) -> Result<(i32, Event), (String, Refusal)> {
-    match judge(directory, keys, message, &unwrapped, max_lag) {
+    match judge(directory, keys, message, unwrapped, max_lag) {
         Ok((device, reading, at)) => {
             let event = Event {
-                device: unwrapped.device,
+                device: unwrapped.device.clone(),
                 at,
                 seq: unwrapped.seq,
                 occupied: reading.occupied,
@@ -96,7 +96,7 @@ pub fn event_of(
             };
             Ok((device.id, event))
         }
-        Err(refusal) => Err((unwrapped.device, refusal)),
+        Err(refusal) => Err((unwrapped.device.clone(), refusal)),
     }
 }
 

@@ -73,8 +73,8 @@ impl Options {
             mqtt_url,
             client_id,
             share: Share::All,
-            batch_max: 20_000,
-            queue_max: 40_000,
+            batch_max: 50_000,
+            queue_max: 100_000,
             queue_bytes_max: 64 << 20,
             payload_max: 64 * 1024,
             retry_after: Duration::from_millis(100),
@@ -124,9 +124,10 @@ pub async fn run(
             "devices sign with HMAC, but there is no CLEARBAY_DEVICE_KEY: their messages wait"
         );
     }
-    let (messages, link) = mqtt::connect(&options, &shutdown)?;
+    let (busy, is_busy) = watch::channel(false);
+    let (messages, link) = mqtt::connect(&options, is_busy, &shutdown)?;
     let (acknowledger, publisher) = (link.acknowledger(), link.publisher());
-    let worker = worker::Worker::new(store, directory, &options, acknowledger, publisher);
+    let worker = worker::Worker::new(store, directory, &options, acknowledger, publisher, busy);
     worker.run(messages, shutdown).await;
     link.close().await
 }

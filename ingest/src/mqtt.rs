@@ -16,9 +16,9 @@ use rumqttc::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::batch::Message;
-use crate::envelope::FILTERS;
-use crate::{IngestError, Options, Share};
+use crate::batch::{Message, open};
+use crate::envelope::{FILTERS, Unwrapped};
+use crate::{IngestError, Options, Refusal, Share};
 
 /// How many requests may wait for the task that reads: one for each batch, and subscriptions.
 const REQUESTS_MAX: usize = 65_536;
@@ -30,7 +30,7 @@ const PACKET_MAX: usize = 268_435_455;
 /// A delta names the bays of one lot that spoke in one batch.
 const DELTA_MAX: usize = 16 * 1024 * 1024;
 /// What a message takes in memory beside its topic and its payload, in bytes, about.
-const MESSAGE_OVERHEAD: usize = 256;
+const MESSAGE_OVERHEAD: usize = 384;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
@@ -38,12 +38,17 @@ const WRITE_WITHIN: Duration = Duration::from_secs(5);
 const READ_WITHIN: Duration = Duration::from_millis(100);
 /// How long to wait for the last acknowledgements and deltas to leave.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
+/// rumqttc reads at most so many packets at once: fewer mean that no more were there.
+const READ_MAX: usize = 9;
+/// For so long at most what arrives is let gather while the worker is busy. Brokers send every
+/// message by itself, and to wake up for each takes more of the processor than to keep it.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// A message with what is needed to acknowledge it.
 pub(crate) struct Delivery {
     pub(crate) message: Message,
-    /// Whether it is another process's to keep, and only to be acknowledged.
-    pub(crate) foreign: bool,
+    /// What is in it; nothing where it is another process's to keep, and only to be acknowledged.
+    pub(crate) opened: Option<Result<Unwrapped, Refusal>>,
     pkid: u16,
     qos: QoS,
     connection: u64,
@@ -171,6 +176,7 @@ impl Link {
 /// [`IngestError::Url`] where the address cannot be read.
 pub(crate) fn connect(
     options: &Options,
+    busy: watch::Receiver<bool>,
     shutdown: &watch::Receiver<bool>,
 ) -> Result<(mpsc::Receiver<Delivery>, Link), IngestError> {
     let mut reading = mqtt_options(&options.mqtt_url, &options.client_id)?;
@@ -191,6 +197,7 @@ pub(crate) fn connect(
     let reader = Reader {
         client: read_client.clone(),
         send,
+        busy,
         due: due.clone(),
         payload_max: options.payload_max,
         subscribe_again: options.subscribe_again,
@@ -230,6 +237,8 @@ fn mqtt_options(url: &str, client_id: &str) -> Result<MqttOptions, IngestError> 
 struct Reader {
     client: AsyncClient,
     send: mpsc::Sender<Delivery>,
+    /// Whether the worker has a batch at hand, so that what is read would only wait.
+    busy: watch::Receiver<bool>,
     due: Dues,
     payload_max: usize,
     subscribe_again: Duration,
@@ -240,13 +249,23 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(self, mut events: EventLoop, shutdown: watch::Receiver<bool>) {
+    async fn run(mut self, mut events: EventLoop, shutdown: watch::Receiver<bool>) {
         let mut backoff = BACKOFF_MIN;
         let mut connection = 0;
+        // How many packets the last read found.
+        let mut read = READ_MAX;
         // At most one: the next attempt to subscribe, after a refusal.
         let mut again: Option<AbortHandle> = None;
         loop {
-            match events.poll().await {
+            let reads = events.state.events.is_empty();
+            if reads && read < READ_MAX {
+                self.gather().await;
+            }
+            let event = events.poll().await;
+            if reads {
+                read = 1 + events.state.events.len();
+            }
+            match event {
                 Ok(Event::Incoming(Packet::ConnAck(ack))) => {
                     backoff = BACKOFF_MIN;
                     tracing::info!(
@@ -296,6 +315,12 @@ impl Reader {
                 }
             }
         }
+    }
+
+    /// Lets messages gather while the worker could not take them anyway.
+    async fn gather(&mut self) {
+        let idle = self.busy.wait_for(|busy| !*busy);
+        let _ = tokio::time::timeout(GATHER, idle).await;
     }
 
     fn subscribe(&self) -> bool {
@@ -382,14 +407,15 @@ impl Reader {
         let bytes = MESSAGE_OVERHEAD + publish.topic.len() + payload.len();
         let bytes = u32::try_from(bytes.min(self.room_max)).unwrap_or(u32::MAX);
         let room = self.room.clone().acquire_many_owned(bytes).await.ok()?;
+        let message = Message {
+            topic: publish.topic,
+            payload,
+            size,
+            received_at,
+        };
         Some(Delivery {
-            message: Message {
-                topic: publish.topic,
-                payload,
-                size,
-                received_at,
-            },
-            foreign,
+            opened: (!foreign).then(|| open(&message)),
+            message,
             pkid: publish.pkid,
             qos: publish.qos,
             connection,

@@ -29,7 +29,7 @@ pub async fn replay(
                 let message = message_of(waiting);
                 let told = |refusal: Refusal| (refusal.reason.code(), refusal.detail);
                 let unwrapped = open(&message).map_err(told)?;
-                event_of(directory, keys, &message, unwrapped, max_lag)
+                event_of(directory, keys, &message, &unwrapped, max_lag)
                     .map_err(|(_, refusal)| told(refusal))
             })
             .collect()

@@ -10,14 +10,25 @@ use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 
-use crate::batch::{Directory, MaxLag, event_of, open, refused};
-use crate::envelope::Unwrapped;
+use crate::batch::{Directory, MaxLag, event_of, refused};
 use crate::mqtt::{Acknowledger, Delivery, Publisher};
 use crate::signature::{DeviceKeys, of_unreadable};
 use crate::upkeep::Upkeep;
 use crate::{Options, Reason, Refusal, counter, quarantine};
 
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// After a batch of so many messages, and fewer than [`GATHER_TO`], the next is let gather: a bay that
+/// speaks twice in a batch is written once, and what each transaction costs is shared by more.
+/// A message that comes when it is quiet waits for nothing.
+const GATHER_FROM: usize = 1_000;
+/// So many are enough.
+const GATHER_TO: usize = 15_000;
+/// For how long, in times of what the batch took, and at most.
+const GATHER_TIMES: u32 = 3;
+const GATHER_MAX: Duration = Duration::from_millis(250);
+/// In such steps, each longer than the task that reads rests. Where one brings nothing, the broker
+/// holds no more, or waits for us.
+const GATHER_STEP: Duration = Duration::from_millis(10);
 /// After so many failures that are its own a batch is kept in parts.
 const WHOLE_TRIES: u32 = 3;
 
@@ -31,6 +42,8 @@ pub(crate) struct Worker {
     newly_installed: bool,
     acknowledger: Acknowledger,
     publisher: Publisher,
+    /// Whether a batch is at hand.
+    busy: watch::Sender<bool>,
     batch_max: usize,
     retry_after: Duration,
     tries_max: u32,
@@ -65,6 +78,7 @@ impl Worker {
         options: &Options,
         acknowledger: Acknowledger,
         publisher: Publisher,
+        busy: watch::Sender<bool>,
     ) -> Self {
         Self {
             store,
@@ -75,6 +89,7 @@ impl Worker {
             newly_installed: false,
             acknowledger,
             publisher,
+            busy,
             batch_max: options.batch_max,
             retry_after: options.retry_after,
             tries_max: options.tries_max,
@@ -115,6 +130,7 @@ impl Worker {
                 Some(0) => return,
                 Some(_) => {}
             }
+            self.busy.send_replace(true);
             let started = Instant::now();
             let Some(ingested) = self.keep(&batch, &mut shutdown).await else {
                 return;
@@ -122,11 +138,29 @@ impl Worker {
             metrics::histogram!("clearbay_ingest_batch_seconds")
                 .record(started.elapsed().as_secs_f64());
             metrics::histogram!("clearbay_ingest_batch_messages").record(batch.len() as f64);
+            let (count, took) = (batch.len(), started.elapsed());
             self.acknowledger.acknowledge(batch.drain(..));
             self.tell(ingested.deltas);
             if std::mem::take(&mut self.newly_installed) {
                 self.refresh().await;
             }
+            if (GATHER_FROM..GATHER_TO).contains(&count) {
+                self.gather(&messages, took).await;
+            }
+            self.busy.send_replace(false);
+        }
+    }
+
+    /// Lets messages gather, so that the next batch is worth its transaction.
+    async fn gather(&self, messages: &mpsc::Receiver<Delivery>, took: Duration) {
+        let until = Instant::now() + (took * GATHER_TIMES).min(GATHER_MAX);
+        let mut waiting = messages.len();
+        while waiting < GATHER_TO && Instant::now() < until {
+            tokio::time::sleep(GATHER_STEP).await;
+            if messages.len() == waiting {
+                return;
+            }
+            waiting = messages.len();
         }
     }
 
@@ -140,7 +174,10 @@ impl Worker {
     ) -> Option<Ingested> {
         let mut retry_after = self.retry_after;
         let mut failures = 0;
-        let ours: Vec<&Delivery> = batch.iter().filter(|delivery| !delivery.foreign).collect();
+        let ours: Vec<&Delivery> = batch
+            .iter()
+            .filter(|delivery| delivery.opened.is_some())
+            .collect();
         if ours.is_empty() {
             return Some(Ingested::default());
         }
@@ -175,18 +212,11 @@ impl Worker {
         }
     }
 
-    /// Finds what is in a batch's messages, and its devices where they are new to us.
-    async fn open(
-        &mut self,
-        batch: &[&Delivery],
-    ) -> Result<Vec<Result<Unwrapped, Refusal>>, StoreError> {
-        let opened: Vec<_> = batch
+    /// Finds a batch's devices where they are new to us.
+    async fn meet(&mut self, batch: &[&Delivery]) -> Result<(), StoreError> {
+        let strangers: Vec<&str> = batch
             .iter()
-            .map(|delivery| open(&delivery.message))
-            .collect();
-        let strangers: Vec<&str> = opened
-            .iter()
-            .flatten()
+            .filter_map(|delivery| delivery.opened.as_ref()?.as_ref().ok())
             .map(|unwrapped| unwrapped.device.as_str())
             .filter(|device| !self.directory.contains_key(*device))
             .collect();
@@ -195,22 +225,21 @@ impl Worker {
             self.newly_installed |= !installed.is_empty();
             self.directory.extend(installed);
         }
-        Ok(opened)
+        Ok(())
     }
 
     /// The events of a batch, the position of each one's message in it, and the refused messages.
-    fn decode(
-        &self,
-        batch: &[&Delivery],
-        opened: Vec<Result<Unwrapped, Refusal>>,
-    ) -> (Vec<(i32, Event)>, Vec<usize>, Vec<RefusedMessage>) {
+    fn decode(&self, batch: &[&Delivery]) -> (Vec<(i32, Event)>, Vec<usize>, Vec<RefusedMessage>) {
         let (mut events, mut origins, mut refusals) = (
             Vec::with_capacity(batch.len()),
             Vec::with_capacity(batch.len()),
             Vec::new(),
         );
-        for (origin, (delivery, opened)) in batch.iter().zip(opened).enumerate() {
+        for (origin, delivery) in batch.iter().enumerate() {
             let message = &delivery.message;
+            let Some(opened) = &delivery.opened else {
+                continue;
+            };
             let judged = match opened {
                 Ok(unwrapped) => event_of(
                     &self.directory,
@@ -220,7 +249,10 @@ impl Worker {
                     self.max_lag,
                 )
                 .map_err(|(device, refusal)| (Some(device), refusal)),
-                Err(refusal) => Err(of_unreadable(&self.directory, &self.keys, message, refusal)),
+                Err(refusal) => {
+                    let refusal = refusal.clone();
+                    Err(of_unreadable(&self.directory, &self.keys, message, refusal))
+                }
             };
             match judged {
                 Ok(event) => {
@@ -243,8 +275,8 @@ impl Worker {
         batch: &[&Delivery],
         effort: Effort,
     ) -> Result<Ingested, StoreError> {
-        let opened = self.open(batch).await?;
-        let (mut events, mut origins, mut refusals) = self.decode(batch, opened);
+        self.meet(batch).await?;
+        let (mut events, mut origins, mut refusals) = self.decode(batch);
         for position in counter::replayed(&self.store, &self.directory, &events).await? {
             let (_, event) = events.remove(position);
             let message = &batch[origins.remove(position)].message;

@@ -9,8 +9,8 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
 
-use crate::free_address;
 use crate::small_disk::SmallDisk;
+use crate::{cpu, free_address};
 
 /// Which broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +166,16 @@ impl Broker {
     pub fn save(&mut self) {
         self.process().signal(Signal::SIGUSR1);
         std::thread::sleep(Duration::from_millis(300));
+    }
+
+    /// The processor time that mosquitto has used.
+    ///
+    /// # Panics
+    /// For rumqttd, and where mosquitto has ended.
+    pub fn cpu(&self) -> Duration {
+        let mosquitto = self.mosquitto.as_ref();
+        let child = mosquitto.and_then(|mosquitto| mosquitto.child.as_ref());
+        cpu::of_process(child.expect("mosquitto does not run").id())
     }
 
     /// The disk of its own on which mosquitto keeps its sessions.

@@ -50,9 +50,11 @@ pub const FILTERS: [&str; 3] = [
 /// # Errors
 /// [`Refusal`] where the topic is none of ours or the message is not of its format.
 pub fn unwrap(topic: &str, payload: &[u8]) -> Result<Unwrapped, Refusal> {
+    if let Some(device) = own::device_of(topic) {
+        return own::unwrap(device, payload);
+    }
     let levels: Vec<&str> = topic.split('/').collect();
     match levels[..] {
-        ["clearbay", "v1", "devices", device, "up"] => own::unwrap(device, payload),
         ["v3", _, "devices", device, "up"] => tts::unwrap(device, payload),
         ["application", _, "device", device, "event", "up"] => chirpstack::unwrap(device, payload),
         ["application", _, "device", _, "event", kind] => Err(Refusal::no_occupancy(format!(

@@ -31,37 +31,89 @@ const UNLIMITED: &str = "max_inflight_messages 0\nmax_queued_messages 0\nautosav
 pub async fn run() -> anyhow::Result<()> {
     let backlog = backlog();
     let (mut copies, mut drains, mut pairs) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
-        let drained = drain(&backlog, 1).await?;
-        copies.push(copy(&drained.database).await?);
-        pairs.push(drain(&backlog, 2).await?.elapsed);
-        drains.push(drained);
-    }
-    drains.sort_unstable_by_key(|drained| drained.elapsed);
-    let drained = drains.swap_remove(ROUNDS / 2);
-    let (copied, pair) = (middle(copies), middle(pairs));
     let (mut discards, mut lives) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
+        let (drained, database) = drain(&backlog, 1).await?;
+        drains.push(drained);
+        copies.push(copy(&database).await?);
+        pairs.push(drain(&backlog, 2).await?.0.elapsed);
         discards.push(discard(&backlog).await?);
         lives.push(live(&backlog).await?);
     }
-    let (discarded, lived) = (middle(discards), middle(lives));
+    let (drained, lived) = (middle_cost(drains), middle_cost(lives));
+    let (copied, pair, discarded) = (middle(copies), middle(pairs), middle(discards));
     let ratio = |one: Duration, other: Duration| other.as_secs_f64() / one.as_secs_f64();
     let rate = |elapsed: Duration| EVENTS as f64 / elapsed.as_secs_f64();
     println!("ingest_vs_copy: {:.2}", ratio(drained.elapsed, copied));
-    println!("ingest_vs_broker: {:.2}", ratio(lived, discarded));
+    println!("ingest_vs_broker: {:.2}", ratio(lived.elapsed, discarded));
     println!("ingest_two_vs_one: {:.2}", ratio(pair, drained.elapsed));
     println!("ingest_drain_events_per_s: {:.0}", rate(drained.elapsed));
-    println!("ingest_live_events_per_s: {:.0}", rate(lived));
+    println!("ingest_live_events_per_s: {:.0}", rate(lived.elapsed));
     println!("copy_rows_per_s: {:.0}", rate(copied));
     println!("broker_discard_events_per_s: {:.0}", rate(discarded));
-    let each = |cpu: Duration| cpu.as_secs_f64() * 1e6 / EVENTS as f64;
-    println!("ingest_cpu_us_per_event: {:.1}", each(drained.cpu));
-    println!(
-        "ingest_database_cpu_us_per_event: {:.1}",
-        each(drained.database_cpu)
-    );
+    drained.print("drain");
+    lived.print("live");
     Ok(())
+}
+
+/// What it took until all was kept.
+struct Cost {
+    elapsed: Duration,
+    /// Processor time of the ingest processes.
+    ingest: Duration,
+    database: Duration,
+    broker: Duration,
+}
+
+impl Cost {
+    fn print(&self, mode: &str) {
+        for (who, cpu) in [
+            ("", self.ingest),
+            ("_database", self.database),
+            ("_broker", self.broker),
+        ] {
+            let each = cpu.as_secs_f64() * 1e6 / EVENTS as f64;
+            println!("ingest_{mode}{who}_cpu_us_per_event: {each:.1}");
+        }
+    }
+}
+
+/// What had been used when measuring began.
+struct Meter {
+    started: Instant,
+    database: Duration,
+    broker: Duration,
+}
+
+impl Meter {
+    async fn start(database: &TestDatabase, broker: &Broker) -> Self {
+        Self {
+            database: cpu::of_database(&database.pool).await,
+            broker: broker.cpu(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Once all is kept.
+    async fn stop(
+        self,
+        database: &TestDatabase,
+        broker: &Broker,
+        processes: &[IngestProcess],
+    ) -> anyhow::Result<Cost> {
+        settled(database).await?;
+        Ok(Cost {
+            elapsed: self.started.elapsed(),
+            ingest: processes.iter().map(IngestProcess::cpu).sum(),
+            database: cpu::of_database(&database.pool).await - self.database,
+            broker: broker.cpu() - self.broker,
+        })
+    }
+}
+
+fn middle_cost(mut costs: Vec<Cost>) -> Cost {
+    costs.sort_unstable_by_key(|cost| cost.elapsed);
+    costs.swap_remove(costs.len() / 2)
 }
 
 fn middle(mut times: Vec<Duration>) -> Duration {
@@ -95,14 +147,6 @@ async fn set_up() -> anyhow::Result<(TestDatabase, Broker)> {
     Ok((database, Broker::mosquitto_with(UNLIMITED)))
 }
 
-struct Drained {
-    database: TestDatabase,
-    elapsed: Duration,
-    /// Of the ingest processes.
-    cpu: Duration,
-    database_cpu: Duration,
-}
-
 /// One of several processes that share what is queued.
 fn start(database: &TestDatabase, broker: &Broker, workers: usize, number: usize) -> IngestProcess {
     let id = format!("bench-{number}");
@@ -113,7 +157,8 @@ fn start(database: &TestDatabase, broker: &Broker, workers: usize, number: usize
     IngestProcess::with(&database.url, &broker.url, &env)
 }
 
-async fn drain(backlog: &[Told], workers: usize) -> anyhow::Result<Drained> {
+/// From the start of the processes to the commit of what had been queued while they were away.
+async fn drain(backlog: &[Told], workers: usize) -> anyhow::Result<(Cost, TestDatabase)> {
     let (database, broker) = set_up().await?;
     // Their sessions exist from their first subscription on.
     for number in 0..workers {
@@ -122,14 +167,11 @@ async fn drain(backlog: &[Told], workers: usize) -> anyhow::Result<Drained> {
         process.stop().await;
     }
     flood(&broker.url, backlog).await;
-    let (started, database_cpu) = (Instant::now(), cpu::of_database(&database.pool).await);
+    let meter = Meter::start(&database, &broker).await;
     let processes: Vec<_> = (0..workers)
         .map(|number| start(&database, &broker, workers, number))
         .collect();
-    settled(&database).await?;
-    let elapsed = started.elapsed();
-    let database_cpu = cpu::of_database(&database.pool).await - database_cpu;
-    let cpu = processes.iter().map(IngestProcess::cpu).sum();
+    let cost = meter.stop(&database, &broker, &processes).await?;
     for process in processes {
         process.stop().await;
     }
@@ -137,25 +179,24 @@ async fn drain(backlog: &[Told], workers: usize) -> anyhow::Result<Drained> {
         database.count("event").await == EVENTS as i64,
         "events are missing"
     );
-    Ok(Drained {
-        database,
-        elapsed,
-        cpu,
-        database_cpu,
-    })
+    Ok((cost, database))
 }
 
 /// From the first publish to the commit of the last event.
-async fn live(backlog: &[Told]) -> anyhow::Result<Duration> {
+async fn live(backlog: &[Told]) -> anyhow::Result<Cost> {
     let (database, broker) = set_up().await?;
     let process = start(&database, &broker, 1, 0);
     subscribed(&database, &broker).await;
-    let started = Instant::now();
-    let (_, settled) = tokio::join!(flood(&broker.url, backlog), settled(&database));
-    settled?;
-    let elapsed = started.elapsed();
-    process.stop().await;
-    Ok(elapsed)
+    let processes = [process];
+    let meter = Meter::start(&database, &broker).await;
+    let (_, cost) = tokio::join!(
+        flood(&broker.url, backlog),
+        meter.stop(&database, &broker, &processes)
+    );
+    for process in processes {
+        process.stop().await;
+    }
+    cost
 }
 
 /// From the first publish to the last message's arrival at a subscriber that acknowledges and
