@@ -62,6 +62,8 @@ pub struct Options {
     /// For how long events are kept, `None` for ever. Nothing that is older is taken, whoever tells
     /// it.
     pub keep_events: Option<TimeDelta>,
+    /// After what time events are compressed, where the database can; `None` for never.
+    pub compress_events: Option<TimeDelta>,
     /// With what signatures of devices are checked.
     pub device_keys: DeviceKeys,
 }
@@ -83,6 +85,7 @@ impl Options {
             directory_every: Duration::from_secs(60),
             max_clock_lag: domain::event::MAX_CLOCK_LAG,
             keep_events: None,
+            compress_events: None,
             device_keys: DeviceKeys::default(),
         }
     }

@@ -1,11 +1,14 @@
-//! What is forgotten from time to time: counters that no message may use again, and events that are
-//! older than the operator wants to keep them.
+//! What is done from time to time: counters are forgotten that no message may use again, and events that
+//! are older than the operator wants to keep them; older ones are compressed.
 
 use std::time::{Duration, Instant};
 
 use chrono::{TimeDelta, Utc};
 use domain::signing::COUNTERS_KEPT;
+use store::retention::Compressed;
 use store::{Store, StoreError};
+
+use crate::Options;
 
 /// How much longer counters are kept than a message may lie back: one may wait here for as long
 /// before it is looked at.
@@ -16,22 +19,24 @@ const EVERY: Duration = Duration::from_secs(3_600);
 #[derive(Debug)]
 pub(crate) struct Upkeep {
     keep_events: Option<TimeDelta>,
+    compress_events: Option<TimeDelta>,
     last: Option<Instant>,
 }
 
 impl Upkeep {
-    pub(crate) fn new(keep_events: Option<TimeDelta>) -> Self {
+    pub(crate) fn new(options: &Options) -> Self {
         Self {
-            keep_events,
+            keep_events: options.keep_events,
+            compress_events: options.compress_events,
             last: None,
         }
     }
 
-    /// Forgets what is due, where the last time is long ago.
+    /// Does what is due, where the last time is long ago.
     ///
     /// # Errors
     /// Database errors.
-    pub(crate) async fn forget(&mut self, store: &Store) -> Result<(), StoreError> {
+    pub(crate) async fn run(&mut self, store: &Store) -> Result<(), StoreError> {
         if self.last.is_some_and(|last| last.elapsed() < EVERY) {
             return Ok(());
         }
@@ -39,6 +44,16 @@ impl Upkeep {
         let mut all = store.counters_forget(now - COUNTERS_KEPT - MARGIN).await?;
         if let Some(keep) = self.keep_events {
             all &= store.events_forget(now - keep).await?;
+        }
+        if let Some(after) = self.compress_events {
+            match store.events_compress(now - after).await? {
+                Compressed::One => all = false,
+                Compressed::All => {}
+                Compressed::Impossible => {
+                    tracing::warn!("this database cannot compress events");
+                    self.compress_events = None;
+                }
+            }
         }
         if all {
             self.last = Some(Instant::now());

@@ -85,7 +85,7 @@ impl Worker {
             directory,
             directory_every: options.directory_every,
             keys: options.device_keys.clone(),
-            upkeep: Upkeep::new(options.keep_events),
+            upkeep: Upkeep::new(options),
             newly_installed: false,
             acknowledger,
             publisher,
@@ -203,7 +203,7 @@ impl Worker {
     async fn refresh(&mut self) {
         let done = async {
             self.directory = self.store.device_directory().await?;
-            self.upkeep.forget(&self.store).await?;
+            self.upkeep.run(&self.store).await?;
             quarantine::replay(&self.store, &self.directory, &self.keys, self.max_lag).await
         };
         match done.await {

@@ -37,7 +37,7 @@ pub mod refund;
 mod refused_tally;
 pub mod repair;
 pub mod report;
-mod retention;
+pub mod retention;
 pub mod session;
 pub mod session_change;
 pub mod session_stop;

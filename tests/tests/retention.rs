@@ -5,12 +5,13 @@
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::event::Event;
 use ingest::Options;
+use store::retention::Compressed;
 use tests::broker::Broker;
 use tests::city::{self, past};
 use tests::database::TestDatabase;
 use tests::eventually;
 use tests::ingesting::{Ingesting, subscribed};
-use tests::oracle::Derived;
+use tests::oracle::{Derived, assert_exact};
 use tests::sensors::{publish, told};
 
 async fn says(database: &TestDatabase, at: DateTime<Utc>, occupied: bool) {
@@ -61,6 +62,33 @@ async fn stays_and_figures_outlive_their_events() {
             (day(0), None)
         ]
     );
+}
+
+#[tokio::test]
+async fn events_are_compressed_where_the_database_can_and_count_as_before() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    store
+        .place_import(&city::small(1, 1), Utc::now())
+        .await
+        .unwrap();
+    let now = Utc::now().trunc_subsecs(0);
+    let day = |n| now - TimeDelta::days(n);
+    for (at, occupied) in [(60, true), (50, false), (40, true), (30, false)] {
+        says(&database, day(at), occupied).await;
+    }
+    let first = store.events_compress(day(20)).await.unwrap();
+    if first == Compressed::Impossible {
+        println!("this database cannot compress: only that it says so was seen");
+    } else {
+        assert_eq!(first, Compressed::One);
+        while store.events_compress(day(20)).await.unwrap() == Compressed::One {}
+    }
+    assert_eq!(database.count("event").await, 4);
+    // Late news of a time that is compressed.
+    says(&database, day(45), true).await;
+    says(&database, day(44), false).await;
+    assert_exact(&database, "compressed").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -32,6 +32,10 @@ pub struct Ingest {
     /// out. Stays, and how full lots were, are always kept. Nothing older than that is taken.
     #[arg(long, env = "CLEARBAY_INGEST_KEEP_DAYS", value_parser = clap::value_parser!(i64).range(8..=36_500))]
     keep_days: Option<i64>,
+    /// After how many days to compress what devices said, week by week; never if left out. Needs
+    /// TimescaleDB's community edition.
+    #[arg(long, env = "CLEARBAY_INGEST_COMPRESS_DAYS", value_parser = clap::value_parser!(i64).range(8..=36_500))]
+    compress_days: Option<i64>,
     /// Where to show metrics in Prometheus's text format, as 127.0.0.1:9100; nowhere if left out.
     #[arg(long, env = "CLEARBAY_INGEST_METRICS")]
     metrics: Option<SocketAddr>,
@@ -68,6 +72,7 @@ impl Ingest {
         }
         let mut options = ingest::Options::new(self.broker.mqtt_url, self.client_id);
         options.keep_events = self.keep_days.map(TimeDelta::days);
+        options.compress_events = self.compress_days.map(TimeDelta::days);
         options.share = self.share;
         options.max_clock_lag = TimeDelta::days(self.clock_lag_days);
         options.device_keys = device_keys;
