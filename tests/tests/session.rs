@@ -170,18 +170,7 @@ async fn the_sensor_ends_a_session_when_the_vehicle_has_left() {
     city.sense(&vehicle, 1, "stay WHERE ended_at IS NOT NULL")
         .await;
     // It was begun without a signal, an hour ago.
-    let (session, token) = begin_offline(&city, began).await;
-    let (status, payment) = city
-        .post_as(
-            &token,
-            &format!("/api/v1/sessions/{session}/payments"),
-            &json!({"gateway": "vietqr"}),
-        )
-        .await;
-    assert_eq!(status, StatusCode::CREATED, "{payment}");
-    let transfer = json!({"bank_ref": "FT1", "description": payment["reference"],
-        "amount_vnd": payment["amount_vnd"], "currency": "VND", "paid_at": Utc::now()});
-    assert_eq!(city.outcomes(&[transfer]).await, ["posted"]);
+    let (session, token) = paid_offline(&city, BAY, "30A12345", began).await;
     eventually("the session to end by itself", || async {
         let seen = city
             .get_as(&token, &format!("/api/v1/sessions/{session}"))
@@ -199,11 +188,87 @@ async fn the_sensor_ends_a_session_when_the_vehicle_has_left() {
     city.assert_books_are_right().await;
 }
 
+#[tokio::test]
+async fn a_sensor_in_doubt_ends_no_session() {
+    let city = Serving::city(80).await;
+    let began = Utc::now().trunc_subsecs(6) - TimeDelta::minutes(60);
+    let left = began + TimeDelta::minutes(30);
+    let vehicles = [BAY, NEXT].map(|bay| {
+        [
+            told(&device(bay), began - TimeDelta::minutes(1), 1, true),
+            told(&device(bay), left, 2, false),
+        ]
+    });
+    city.sense(
+        vehicles.as_flattened(),
+        2,
+        "stay WHERE ended_at IS NOT NULL",
+    )
+    .await;
+    let doubt = "INSERT INTO device_fault (device_id, kind, since, detail)
+                 SELECT device_id, 'clock', $2, '' FROM device WHERE name = $1";
+    sqlx::query(doubt)
+        .bind(device(BAY))
+        .bind(began)
+        .execute(&city.database.pool)
+        .await
+        .unwrap();
+    let doubtful = paid_offline(&city, BAY, "30A12345", began).await;
+    let sound = paid_offline(&city, NEXT, "30A54321", began).await;
+    let status = |of: &(String, String)| {
+        let (path, token) = (format!("/api/v1/sessions/{}", of.0), of.1.clone());
+        let city = &city;
+        async move { text(&city.get_as(&token, &path).await["status"]) }
+    };
+    // Both had left at the same time, and are looked at together.
+    eventually("the other session to end", || async {
+        status(&sound).await == "ended"
+    })
+    .await;
+    assert_eq!(status(&doubtful).await, "paid");
+    sqlx::query("UPDATE device_fault SET until = now()")
+        .execute(&city.database.pool)
+        .await
+        .unwrap();
+    eventually("the session to end once the doubt has", || async {
+        status(&doubtful).await == "ended"
+    })
+    .await;
+    city.assert_books_are_right().await;
+}
+
+/// Two hours that were begun without a signal at `began`, paid; the session and its token.
+async fn paid_offline(
+    city: &Serving,
+    bay: &str,
+    plate: &str,
+    began: DateTime<Utc>,
+) -> (String, String) {
+    let (session, token) = begin_offline(city, bay, plate, began).await;
+    let (status, payment) = city
+        .post_as(
+            &token,
+            &format!("/api/v1/sessions/{session}/payments"),
+            &json!({"gateway": "vietqr"}),
+        )
+        .await;
+    assert_eq!(status, StatusCode::CREATED, "{payment}");
+    let transfer = json!({"bank_ref": format!("FT-{bay}"), "description": payment["reference"],
+        "amount_vnd": payment["amount_vnd"], "currency": "VND", "paid_at": Utc::now()});
+    assert_eq!(city.outcomes(&[transfer]).await, ["posted"]);
+    (session, token)
+}
+
 /// Begins two hours without a signal at `began`; the session and its token.
-async fn begin_offline(city: &Serving, began: DateTime<Utc>) -> (String, String) {
+async fn begin_offline(
+    city: &Serving,
+    bay: &str,
+    plate: &str,
+    began: DateTime<Utc>,
+) -> (String, String) {
     let seconds = began.timestamp().unsigned_abs();
     let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, 0);
-    let body = json!({"bay": BAY, "plate": "30A12345", "class": "car", "minutes": 120,
+    let body = json!({"bay": bay, "plate": plate, "class": "car", "minutes": 120,
         "started_at": began});
     let request = city
         .client
