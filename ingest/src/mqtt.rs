@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{SubsecRound, Utc};
@@ -34,6 +34,8 @@ const MESSAGE_OVERHEAD: usize = 384;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// A connection that ends sooner than this was no good one: the next attempt waits as after a failure.
+const GOOD_AFTER: Duration = Duration::from_secs(1);
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
 const READ_WITHIN: Duration = Duration::from_millis(100);
 /// How long to wait for the last acknowledgements and deltas to leave.
@@ -252,6 +254,7 @@ impl Reader {
     async fn run(mut self, mut events: EventLoop, shutdown: watch::Receiver<bool>) {
         let mut backoff = BACKOFF_MIN;
         let mut connection = 0;
+        let mut connected_at = None;
         // How many packets the last read found.
         let mut read = READ_MAX;
         // At most one: the next attempt to subscribe, after a refusal.
@@ -267,7 +270,7 @@ impl Reader {
             }
             match event {
                 Ok(Event::Incoming(Packet::ConnAck(ack))) => {
-                    backoff = BACKOFF_MIN;
+                    connected_at = Some(Instant::now());
                     tracing::info!(
                         session_present = ack.session_present,
                         "connected to the broker"
@@ -309,7 +312,18 @@ impl Reader {
                     if *shutdown.borrow() {
                         return;
                     }
-                    tracing::warn!(%error, "the broker is away");
+                    match connected_at.take().map(|at| at.elapsed()) {
+                        Some(stood) if stood < GOOD_AFTER => tracing::warn!(
+                            %error,
+                            "the broker ended the connection at once: another process may use this client id"
+                        ),
+                        stood => {
+                            tracing::warn!(%error, "the broker is away");
+                            if stood.is_some() {
+                                backoff = BACKOFF_MIN;
+                            }
+                        }
+                    }
                     tokio::time::sleep(backoff).await;
                     backoff = (backoff * 2).min(BACKOFF_MAX);
                 }

@@ -22,8 +22,8 @@ pub struct Installation<'a> {
     pub bay: &'a str,
     /// The device.
     pub device: &'a Device,
-    /// From when on it has stood there. Left out, nothing changes for a device that stands there
-    /// already; one that never stood anywhere, in a bay that never had one, has stood there from
+    /// From when on it has stood there. Left out, a device that stands there already has stood there
+    /// since it did, and another limit of silence counts for all that time; one that never stood anywhere, in a bay that never had one, has stood there from
     /// its first word on; any other stands there from now on.
     pub from: Option<Timestamp>,
 }
@@ -148,7 +148,11 @@ async fn turns(
         turns.push(Turn {
             device: device.unwrap_or_default(),
             bay,
-            from: row.from.or((!first).then_some(now)),
+            from: match row.from {
+                None if stands == Some(true) => since,
+                None if first => None,
+                from => from.or(Some(now)),
+            },
             silence_after_s: wanted,
         });
     }

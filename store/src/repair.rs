@@ -100,6 +100,19 @@ impl Store {
         .bind(operator)
         .fetch_one(&mut *tx)
         .await?;
+        if devices == 0 {
+            let known: bool = sqlx::query_scalar(
+                "SELECT EXISTS (SELECT FROM lot WHERE code = $1)
+                     OR EXISTS (SELECT FROM city WHERE code = $2)",
+            )
+            .bind(lot)
+            .bind(city)
+            .fetch_one(&mut *tx)
+            .await?;
+            if !known {
+                return Err(StoreError::NotFound(lot.map_or("city", |_| "lot")));
+            }
+        }
         let rows: Vec<FaultRow> = sqlx::query_as(
             "WITH worst AS (
                 SELECT standing.device_id, bay.bay_id, bay.code AS bay, lot_id, lot.code AS lot,

@@ -341,6 +341,11 @@ async fn staff_see_the_bays_of_their_own_operator_only() {
         .unwrap();
     assert!(page.contains("HK-01") && !page.contains("CN-01"));
 
+    for nowhere in ["lot=nope", "city=nope"] {
+        let reply = city.get(&format!("/api/v1/live?{nowhere}")).send().await;
+        assert_eq!(reply.unwrap().status(), StatusCode::NOT_FOUND, "{nowhere}");
+    }
+
     // An unpaid arrival turns paid, live, for staff; the public stream never has bays.
     let place = simulator::city::hanoi(80).unwrap();
     let device = place.lots[0].bays[0].device.as_ref().unwrap();

@@ -178,6 +178,66 @@ async fn devices_of_a_file_stand_in_its_bays_or_none_does() {
     assert_eq!(eye.mounting.occupied_below_mm, Some(1_200));
 }
 
+#[tokio::test]
+async fn another_limit_of_silence_counts_for_all_the_time_that_a_sensor_has_stood_there() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    store
+        .place_import(&city::small(1, 1), Utc::now())
+        .await
+        .unwrap();
+    let at = Utc::now().trunc_subsecs(6) - TimeDelta::minutes(30);
+    says_at(store, "lot-0-0-sensor", at, true).await;
+    for (limit, expected) in [
+        (7_200, Occupancy::Occupied),
+        (600, Occupancy::Unknown),
+        (7_200, Occupancy::Occupied),
+    ] {
+        let file =
+            format!("device,bay,model,silence_after_s\nlot-0-0-sensor,lot-0-0,clearbay,{limit}\n");
+        let output = import(&database, &file).await;
+        assert!(output.status.success(), "{output:?}");
+        assert_eq!(occupancy(store, "lot-0-0").await, expected, "{limit}");
+        tests::oracle::assert_exact(&database, "another limit").await;
+    }
+}
+
+#[tokio::test]
+async fn slips_of_the_pen_are_told() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    store
+        .place_import(&city::small(1, 1), Utc::now())
+        .await
+        .unwrap();
+    let before = installed(&database).await;
+    let output = import(
+        &database,
+        "device,bay,model,silence_after_s,from\nnew,lot-0-0,clearbay,3600,0025-11-20T14:30:00Z\n",
+    )
+    .await;
+    let told = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        told.contains("2: from lies more than ten years back"),
+        "{told}"
+    );
+    assert_eq!(installed(&database).await, before);
+    for (what, code) in [
+        ("--lot", "lot-0"),
+        ("--city", "hn"),
+        ("--lot", "nope"),
+        ("--city", "nope"),
+    ] {
+        let output = tokio::process::Command::new(tests::provided("CLEARBAY_TEST_BIN"))
+            .args(["device", "faults", what, code])
+            .env("DATABASE_URL", &database.url)
+            .output()
+            .await
+            .unwrap();
+        assert_eq!(output.status.success(), code != "nope", "{output:?}");
+    }
+}
+
 /// The stays of a bay that the sensor noted, in minutes after `start`.
 async fn stays(store: &Store, bay: &str, start: DateTime<Utc>) -> Vec<(i64, Option<i64>)> {
     let bay = store.bay_place(bay).await.unwrap().id;

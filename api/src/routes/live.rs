@@ -68,7 +68,10 @@ pub(super) async fn live_lots(
         } => one_lot(&app, &headers, lot, city).await?,
         LiveQuery {
             city: Some(city), ..
-        } => (Topic::City(city), None),
+        } => {
+            app.store.city(&city).await?;
+            (Topic::City(city), None)
+        }
         LiveQuery { .. } => (Topic::All, None),
     };
     let reader = Reader {
@@ -96,13 +99,13 @@ async fn one_lot(
     lot: String,
     city: Option<String>,
 ) -> Result<(Topic, Option<Ended>), ApiError> {
-    let shown = app.live.shown(&lot);
-    if city.is_some_and(|city| shown.as_ref().is_some_and(|shown| shown.city != city)) {
+    let shown = app.live.shown(&lot).ok_or(ApiError::NotFound("lot"))?;
+    if city.is_some_and(|city| shown.city != city) {
         return Err(ApiError::NotFound("lot"));
     }
     if let Some(token) = cookie(headers, staff::COOKIE)
         && let Ok(who) = staff::find(app, Some(token), App::now()).await
-        && shown.is_some_and(|shown| staff::may_see(&who, &shown))
+        && staff::may_see(&who, &shown)
     {
         let ended = no_longer_staff(app.clone(), token.to_owned(), lot.clone());
         return Ok((Topic::Staff(lot), Some(Box::pin(ended))));

@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::Database;
+use super::device_signing::MasterKey;
 use super::serve::{ServeOptions, Service, recorder, serve};
 use crate::connections::listen;
 use crate::out::out;
@@ -26,6 +27,8 @@ pub struct Demo {
     database: Database,
     #[command(flatten)]
     options: ServeOptions,
+    #[command(flatten)]
+    master: MasterKey,
     /// A broker to use instead of one in this process.
     #[arg(long, env = "MQTT_URL", hide_env_values = true)]
     mqtt_url: Option<String>,
@@ -62,6 +65,7 @@ impl Demo {
             .with_context(|| format!("cannot make {}", self.state_dir.display()))?;
         let state_file = self.state_dir.join("simulator.json");
         let known = secrets::demo(&self.state_dir.join("secrets.env"))?;
+        let device_keys = self.master.keys()?;
         let (stop, shutdown) = shutdown::on_signal()?;
         let store = self.database.open().await?;
         // A new city has no past, whatever an earlier one was sent.
@@ -74,7 +78,8 @@ impl Demo {
             Some(url) => url,
             None => tokio::task::spawn_blocking(broker::start).await??,
         };
-        let options = ingest::Options::new(mqtt_url.clone(), "clearbay-ingest".to_owned());
+        let mut options = ingest::Options::new(mqtt_url.clone(), "clearbay-ingest".to_owned());
+        options.device_keys = device_keys;
         let ingest = tokio::spawn(ingest::run(store.clone(), options, shutdown.clone()));
         let secret = |name: &str| known.get(name).cloned().unwrap_or_default();
         let secrets = Secrets {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use api::App;
-use chrono::DateTime;
+use chrono::{DateTime, TimeDelta};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use domain::Timestamp;
 use domain::device::{Device, DeviceModel, Mounting};
@@ -20,6 +20,11 @@ use crate::out::out;
 
 /// The largest file that is read: a million devices.
 const MAX_FILE_BYTES: u64 = 64 << 20;
+/// The longest name of a device, in bytes.
+const NAME_MAX: usize = 128;
+/// How long ago an installation may be told at most: more is a slip of the pen, and would take from
+/// other sensors what they told in all that time.
+const TOLD_WITHIN: TimeDelta = TimeDelta::days(3_660);
 const COLUMNS: [&str; 8] = [
     "device",
     "bay",
@@ -54,10 +59,12 @@ The file is CSV with headings, a device on each line:
   d000123,HK-01-001,clearbay,3600,,,hmac
   24e124713b123456,HK-01-002,milesight-em400-mud,90000,1200,2026-11-20T14:30:00+07:00,
 
-  device             what it calls itself: its topic's name, or its LoRaWAN DevEUI in hex
+  device             what it calls itself: its topic's name, or its LoRaWAN DevEUI in hex, which is kept
+                     in lower case
   bay                the code on the bay's sticker
   model              one of `clearbay device models`
-  silence_after_s    seconds without a word after which the bay is unknown
+  silence_after_s    seconds without a word after which the bay is unknown; another limit than before
+                     counts for all the time that the device has stood there
   occupied_below_mm  for sensors that measure a distance: less than this is a vehicle; else empty
   from               when it was installed, RFC 3339; empty means now, or from its first word on for a
                      device and a bay that never had another
@@ -136,6 +143,11 @@ impl Import {
             .iter()
             .filter(|row| row.from.is_some_and(|from| from > now));
         mistakes.extend(early.map(|row| (row.line, "from lies in the future".to_owned())));
+        let late = rows
+            .iter()
+            .filter(|row| row.from.is_some_and(|from| from < now - TOLD_WITHIN));
+        let late = late.map(|row| (row.line, "from lies more than ten years back".to_owned()));
+        mistakes.extend(late);
         let store = self.database.open().await?;
         let done = async {
             let codes: Vec<&str> = rows.iter().map(|row| row.bay.as_str()).collect();
@@ -192,10 +204,22 @@ fn read(text: &str) -> (Vec<Row>, Vec<(u64, String)>) {
         let wanted = COLUMNS[..COLUMNS_NEEDED].join(",");
         return (
             Vec::new(),
-            vec![(1, format!("the headings are not {wanted}"))],
+            vec![(
+                1,
+                format!("the headings are not {wanted}, with commas between them"),
+            )],
         );
     }
-    let (mut rows, mut mistakes) = (Vec::new(), Vec::new());
+    let mut mistakes = Vec::new();
+    for (at, heading) in headings.iter().enumerate() {
+        if !COLUMNS.contains(&heading) {
+            let known = COLUMNS.join(", ");
+            mistakes.push((1, format!("there is no column {heading:?}, only {known}")));
+        } else if headings.iter().position(|other| other == heading) != Some(at) {
+            mistakes.push((1, format!("the column {heading} is there twice")));
+        }
+    }
+    let mut rows = Vec::new();
     let (mut devices, mut bays) = (HashMap::new(), HashMap::new());
     for record in reader.records() {
         let record = match record {
@@ -207,6 +231,13 @@ fn read(text: &str) -> (Vec<Row>, Vec<(u64, String)>) {
             }
         };
         let line = record.position().map_or(0, csv::Position::line);
+        if record.len() > headings.len() {
+            let (cells, columns) = (record.len(), headings.len());
+            mistakes.push((
+                line,
+                format!("{cells} cells are more than {columns} columns"),
+            ));
+        }
         match row(&record, columns, line) {
             Ok(row) => {
                 if let Some(first) = devices.insert(row.device.id.clone(), line) {
@@ -264,19 +295,38 @@ fn row(
         ),
     };
     let model = DeviceModel::from(model.to_owned());
+    let device = device_name(needed(0)?, &model)?;
     let signing = signing_of(&model, cell(6), cell(7))?;
     Ok(Row {
         line,
         from,
         bay: needed(1)?.to_owned(),
         device: Device {
-            id: needed(0)?.to_owned(),
+            id: device,
             model,
             mounting: Mounting { occupied_below_mm },
             silence_after_s: Some(number(3)?),
         },
         signing: columns[6].map(|_| signing),
     })
+}
+
+/// What a device calls itself, as messages will have it: LoRaWAN's network servers tell a DevEUI in
+/// lower-case hex, however it is printed on the device.
+fn device_name(text: &str, model: &DeviceModel) -> Result<String, String> {
+    if *model != DeviceModel::CLEARBAY {
+        let eui: String = text.chars().filter(|c| !matches!(c, ':' | '-')).collect();
+        if eui.len() == 16 && eui.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return Ok(eui.to_ascii_lowercase());
+        }
+    }
+    if text.len() > NAME_MAX || text.contains(['/', '+', '#']) || text.chars().any(char::is_control)
+    {
+        return Err(format!(
+            "device is no level of a topic, at most {NAME_MAX} bytes without / + #: {text:.40}"
+        ));
+    }
+    Ok(text.to_owned())
 }
 
 #[cfg(test)]
@@ -327,5 +377,34 @@ mod tests {
             ]
         );
         assert_eq!(read("device;bay\n").1[0].0, 1);
+    }
+    #[test]
+    fn what_is_in_no_column_is_a_mistake() {
+        let (_, mistakes) = read(
+            "device,bay,model,silence_after_s,sigining,device\n\
+             d1,A-1,clearbay,60,hmac,,more\n",
+        );
+        let told: Vec<(u64, &str)> = mistakes
+            .iter()
+            .map(|(line, why)| (*line, why.as_str()))
+            .collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].1.starts_with("there is no column \"sigining\""));
+        assert_eq!(told[1], (1, "the column device is there twice"));
+        assert_eq!(told[2], (2, "7 cells are more than 6 columns"));
+    }
+
+    #[test]
+    fn a_device_is_named_as_its_messages_name_it() {
+        let lora = DeviceModel::from("bosch-tps110".to_owned());
+        let named = |text: &str, model: &DeviceModel| device_name(text, model).ok();
+        for printed in ["24E124713B123456", "24:e1:24:71:3b:12:34:56"] {
+            assert_eq!(named(printed, &lora).unwrap(), "24e124713b123456");
+        }
+        let own = DeviceModel::CLEARBAY;
+        assert_eq!(named("24E124713B123456", &own).unwrap(), "24E124713B123456");
+        for name in ["a/b", "a+", "#", "a\tb", &"x".repeat(129)] {
+            assert_eq!(named(name, &own), None, "{name}");
+        }
     }
 }

@@ -21,15 +21,20 @@ pub struct Ingest {
     broker: Broker,
     #[command(flatten)]
     master: MasterKey,
-    /// Under which name the broker keeps what arrives while ingest is away. One process each.
+    /// Under which name the broker keeps what arrives while ingest is away. Each process has its own,
+    /// also where several share a city. With another share it needs another name, since a broker
+    /// goes on with what it knows under the old one; end that once it is empty, as by mosquitto_sub
+    /// with -i NAME and without -c.
     #[arg(long, env = "CLEARBAY_INGEST_ID", default_value = "clearbay-ingest")]
     client_id: String,
     /// Which messages are this process's: all, group:NAME (a shared subscription; the broker divides
-    /// them among the group) or a part of the devices such as 1/2 (for brokers that cannot).
+    /// them among the group) or a part of the devices such as 1/2 (for brokers that cannot; each
+    /// part must have its process).
     #[arg(long, env = "CLEARBAY_INGEST_SHARE", default_value = "all")]
     share: Share,
     /// For how many days to keep what devices said, and messages that were refused; for ever if left
-    /// out. Stays, and how full lots were, are always kept. Nothing older than that is taken.
+    /// out. Stays, and how full lots were, are always kept. Nothing older than that is taken. At
+    /// least 8, for they are dropped by the week.
     #[arg(long, env = "CLEARBAY_INGEST_KEEP_DAYS", value_parser = clap::value_parser!(i64).range(8..=36_500))]
     keep_days: Option<i64>,
     /// After how many days to compress what devices said, week by week; never if left out. Needs
