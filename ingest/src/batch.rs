@@ -130,13 +130,13 @@ fn judge<'a>(
 
 /// As much as is kept of a message of a kind of which an hour keeps only some, in bytes: more than
 /// any device says.
-const DISTRUSTED_MAX: usize = 1_024;
+const USELESS_MAX: usize = 1_024;
 
 /// The message as it is kept when it gives no event; `device` is whom it names, where that could be
 /// read.
 pub fn refused(message: &Message, device: Option<String>, refusal: &Refusal) -> RefusedMessage {
     let kept_per_hour = refusal.reason.kept_per_hour();
-    let kept_bytes = kept_per_hour.map_or(usize::MAX, |_| DISTRUSTED_MAX);
+    let kept_bytes = kept_per_hour.map_or(usize::MAX, |_| USELESS_MAX);
     RefusedMessage {
         received_at: message.received_at,
         topic: message.topic.clone(),

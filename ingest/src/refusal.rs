@@ -37,10 +37,10 @@ pub enum Reason {
     NoKey,
 }
 
-/// How many unsigned, forged or replayed messages of a device an hour keeps of each kind, so that
-/// whoever sends them without end does not fill the disk. More than a device says in an hour by
+/// How many messages of a device that nobody can use an hour keeps of each kind, so that a broken
+/// sensor, or whoever forges without end, does not fill the disk. More than a device says in an hour by
 /// itself: of one that does not sign yet, though it should, nothing is lost.
-const DISTRUSTED_PER_HOUR: u32 = 20;
+const USELESS_PER_HOUR: u32 = 20;
 
 impl Reason {
     /// Its name in the database and in metrics.
@@ -63,10 +63,13 @@ impl Reason {
         }
     }
 
-    /// How many such messages of one device are kept in an hour; `None` is all. Every one is counted.
+    /// How many such messages of one installed device are kept in an hour; `None` is all. Every one is
+    /// counted.
     pub const fn kept_per_hour(self) -> Option<u32> {
         match self {
-            Self::Unsigned | Self::Forged | Self::Replayed => Some(DISTRUSTED_PER_HOUR),
+            Self::Unsigned | Self::Forged | Self::Replayed | Self::Undecodable | Self::TooLarge => {
+                Some(USELESS_PER_HOUR)
+            }
             _ => None,
         }
     }

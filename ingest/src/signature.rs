@@ -152,16 +152,18 @@ pub(crate) fn of_unreadable(
     message: &Message,
     refusal: Refusal,
 ) -> (Option<String>, Refusal) {
-    if refusal.reason != Reason::Undecodable {
+    let Some((name, device)) =
+        own::device_of(&message.topic).and_then(|name| directory.get_key_value(name))
+    else {
         return (None, refusal);
-    }
-    let signing = |name| directory.get(name)?.signing.as_ref();
-    let device = own::device_of(&message.topic);
-    let verified = device.and_then(|name| Some((name, signing(name)?)));
-    match verified.map(|(name, signing)| {
-        verify(signing, keys, &message.topic, &message.payload).map_err(|why| (name, why))
-    }) {
-        Some(Err((name, why))) => (Some(name.to_owned()), why),
-        _ => (None, refusal),
+    };
+    let verified = device
+        .signing
+        .as_ref()
+        .filter(|_| refusal.reason == Reason::Undecodable)
+        .map(|signing| verify(signing, keys, &message.topic, &message.payload));
+    match verified {
+        Some(Err(why)) => (Some(name.clone()), why),
+        _ => (Some(name.clone()), refusal),
     }
 }
