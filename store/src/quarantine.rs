@@ -67,7 +67,8 @@ impl Store {
                     SELECT FROM device WHERE name = waiting.device)
                 OR reason = 'unconfigured' AND EXISTS (
                     SELECT FROM device WHERE name = waiting.device AND occupied_below_mm IS NOT NULL)
-                OR reason = 'no_key' AND $2
+                OR reason = 'no_key' AND ($2 OR EXISTS (
+                    SELECT FROM device WHERE name = waiting.device AND signing IS NULL))
              ORDER BY refused_message_id LIMIT $1 FOR UPDATE OF waiting SKIP LOCKED",
         )
         .bind(limit)

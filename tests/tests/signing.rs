@@ -21,6 +21,7 @@ over_both_brokers!(
     any_order_of_signed_messages_leaves_the_same_events,
     a_flood_of_forgeries_is_counted_and_not_kept,
     what_no_key_was_there_for_is_taken_up_once_there_is,
+    what_no_key_was_there_for_is_taken_up_once_none_is_needed,
 );
 
 const HMAC: &str = "lot-0-0-sensor";
@@ -396,4 +397,27 @@ async fn a_file_says_who_signs_and_the_program_prints_the_key() {
     let told = String::from_utf8(short.stderr).unwrap();
     assert!(told.contains("at least 32 characters"), "{told}");
     assert!(!told.contains("short"), "{told}");
+}
+
+async fn what_no_key_was_there_for_is_taken_up_once_none_is_needed(kind: BrokerKind) {
+    let (database, broker, hmac, _) = signing_city(kind).await;
+    let ingest = start(&database, &broker, None);
+    publish(&broker.url, vec![hmac.told(HMAC, past(), 1, true)]).await;
+    eventually("it to wait", || async {
+        database.count("refused_message").await == 1
+    })
+    .await;
+    ingest.stop().await;
+    let store = &database.store;
+    store
+        .devices_install(&[], &[(HMAC, None)], Utc::now())
+        .await
+        .unwrap();
+    let ingest = start(&database, &broker, None);
+    eventually("it to be taken up", || async {
+        events(&database, "lot-0-0").await == [(1, true)]
+    })
+    .await;
+    ingest.stop().await;
+    assert_eq!(database.count("refused_message").await, 0);
 }
