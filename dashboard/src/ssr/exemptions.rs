@@ -15,9 +15,9 @@ use leptos::prelude::*;
 use serde::Deserialize;
 use store::exemption::{GrantedExemption, KnownGround};
 
+use super::Reader;
 use super::document::Document;
-use super::staff::{login_page, staff_bar};
-use super::{Reader, problem};
+use super::staff::{refused, staff_bar};
 use crate::lang::Lang;
 
 /// `/staff/exemptions`.
@@ -31,8 +31,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     };
     let (who, known, grounds) = match loaded.await {
         Ok(loaded) => loaded,
-        Err(ApiError::Unauthorized) => return login_page(&reader, None),
-        Err(error) => return problem(&reader, &error),
+        Err(error) => return refused(&reader, &error),
     };
     let lang = reader.lang;
     let title = lang.t("Miễn phí theo đối tượng", "Exemptions");
@@ -104,8 +103,7 @@ pub(crate) async fn withdraw(
 fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
     match done {
         Ok(()) => Redirect::to("/staff/exemptions").into_response(),
-        Err(ApiError::Unauthorized) => login_page(reader, None),
-        Err(error) => problem(reader, &error),
+        Err(error) => refused(reader, &error),
     }
 }
 

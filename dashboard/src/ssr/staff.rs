@@ -55,8 +55,16 @@ pub(crate) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
     ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
 }
 
+/// What staff see instead of a page: the form to sign in where nobody is, else what went wrong.
+pub(super) fn refused(reader: &Reader, error: &ApiError) -> Response {
+    match error {
+        ApiError::Unauthorized => login_page(reader, None),
+        error => problem(reader, error),
+    }
+}
+
 /// The form to sign in; after a failure with the login that was tried, and why it failed.
-pub(super) fn login_page(reader: &Reader, failed: Option<(String, ApiError)>) -> Response {
+fn login_page(reader: &Reader, failed: Option<(String, ApiError)>) -> Response {
     let lang = reader.lang;
     let title = lang.t("Đăng nhập", "Sign in");
     let status = failed
@@ -120,8 +128,7 @@ pub(crate) async fn lots_page(
     let now = App::now();
     let who = match staff::signed_in(&app, &headers, now).await {
         Ok(who) => who,
-        Err(ApiError::Unauthorized) => return login_page(&reader, None),
-        Err(error) => return problem(&reader, &error),
+        Err(error) => return refused(&reader, &error),
     };
     let mut rows = Vec::new();
     for lot in app.live.lots(Some(&app.city.code), now).await {
@@ -245,8 +252,7 @@ pub(crate) async fn lot_page(
     let now = App::now();
     let who = match staff::signed_in(&app, &headers, now).await {
         Ok(who) => who,
-        Err(ApiError::Unauthorized) => return login_page(&reader, None),
-        Err(error) => return problem(&reader, &error),
+        Err(error) => return refused(&reader, &error),
     };
     let (lot, bays) = match app.live.staff_lot(&code, now).await {
         Some((lot, bays)) if may_see(&who, &lot) => (lot, bays),

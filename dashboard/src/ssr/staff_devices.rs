@@ -1,8 +1,8 @@
 //! `/staff/devices`: which sensors are to be repaired, the worst first.
 
+use api::App;
 use api::extract::Query;
 use api::service::{device, staff};
-use api::{ApiError, App};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
@@ -14,10 +14,10 @@ use leptos::prelude::*;
 use serde::Deserialize;
 use store::repair::{DeviceHealth, FaultyDevice, OpenFault};
 
+use super::Reader;
 use super::document::Document;
 use super::parts::clock;
-use super::staff::{login_page, staff_bar};
-use super::{Reader, problem};
+use super::staff::{refused, staff_bar};
 use crate::lang::Lang;
 
 #[derive(Deserialize)]
@@ -41,8 +41,7 @@ pub(crate) async fn page(
     };
     let (who, found) = match loaded.await {
         Ok(loaded) => loaded,
-        Err(ApiError::Unauthorized) => return login_page(&reader, None),
-        Err(error) => return problem(&reader, &error),
+        Err(error) => return refused(&reader, &error),
     };
     let lang = reader.lang;
     let title = lang.t("Cảm biến cần sửa", "Sensors to repair");

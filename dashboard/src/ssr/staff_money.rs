@@ -19,7 +19,7 @@ use store::staff::{Staff, SuspendedNotice};
 use super::document::Document;
 use super::parts::clock;
 use super::payment::gateway_name;
-use super::staff::{login_page, staff_bar};
+use super::staff::{refused, staff_bar};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -38,8 +38,7 @@ struct Work {
 pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
     let who = match staff::signed_in(&app, &headers, App::now()).await {
         Ok(who) => who,
-        Err(ApiError::Unauthorized) => return login_page(&reader, None),
-        Err(error) => return problem(&reader, &error),
+        Err(error) => return refused(&reader, &error),
     };
     let work = match load(&app, &who).await {
         Ok(work) => work,
@@ -167,8 +166,7 @@ fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
     match done {
         // Somebody else was quicker: the list shows it.
         Ok(()) | Err(ApiError::Conflict(_)) => Redirect::to("/staff/money").into_response(),
-        Err(ApiError::Unauthorized) => login_page(reader, None),
-        Err(error) => problem(reader, &error),
+        Err(error) => refused(reader, &error),
     }
 }
 
