@@ -5,6 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
 use serde_json::json;
+use store::Store;
 use uuid::Uuid;
 
 /// A message before it is published.
@@ -117,4 +118,27 @@ fn options(url: &str) -> MqttOptions {
         MqttOptions::parse_url(format!("{url}?client_id={}", Uuid::new_v4().simple())).unwrap();
     options.set_max_packet_size(1024 * 1024, 1024 * 1024);
     options
+}
+
+/// Keeps what a device said, as ingest would: with each statement its time, when it was received, and
+/// whether the bay was occupied.
+///
+/// # Panics
+/// Where the device is not installed or the database refuses.
+pub async fn says(store: &Store, device: &str, words: &[(DateTime<Utc>, DateTime<Utc>, bool)]) {
+    let known = store.devices_named(&[device]).await.unwrap();
+    let event = |(at, received_at, occupied): &(_, _, bool)| {
+        let event = domain::event::Event {
+            device: device.to_owned(),
+            at: *at,
+            seq: 1,
+            occupied: *occupied,
+            battery_mv: None,
+            temperature_dc: None,
+            received_at: *received_at,
+        };
+        (known[device].id, event)
+    };
+    let events: Vec<_> = words.iter().map(event).collect();
+    store.event_ingest(&events, &[]).await.unwrap();
 }

@@ -4,11 +4,11 @@
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::board::Occupancy;
-use domain::event::Event;
 use domain::place::Place;
 use store::Store;
 use tests::city;
 use tests::database::TestDatabase;
+use tests::sensors;
 
 /// The device that stands in each bay that has one, in order of the device's name.
 async fn installed(database: &TestDatabase) -> Vec<(String, String)> {
@@ -23,20 +23,7 @@ async fn installed(database: &TestDatabase) -> Vec<(String, String)> {
 }
 
 async fn says_at(store: &Store, device: &str, at: DateTime<Utc>, occupied: bool) {
-    let known = store.devices_named(&[device]).await.unwrap();
-    let event = Event {
-        device: device.to_owned(),
-        at,
-        seq: 1,
-        occupied,
-        battery_mv: None,
-        temperature_dc: None,
-        received_at: Utc::now(),
-    };
-    store
-        .event_ingest(&[(known[device].id, event)], &[])
-        .await
-        .unwrap();
+    sensors::says(store, device, &[(at, Utc::now(), occupied)]).await;
 }
 
 async fn says(store: &Store, device: &str, occupied: bool) {

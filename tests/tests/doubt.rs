@@ -3,32 +3,14 @@
 #![allow(clippy::unwrap_used)]
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::event::Event;
 use store::health::{Checkup, FaultsRecorded};
 use tests::assessing::{assess, faults};
 use tests::city;
 use tests::database::TestDatabase;
 use tests::oracle::assert_exact;
+use tests::sensors::says;
 
 type At = DateTime<Utc>;
-
-async fn says(database: &TestDatabase, device: &str, words: &[(At, At, bool)]) {
-    let known = database.store.devices_named(&[device]).await.unwrap();
-    let event = |(at, received_at, occupied): &(At, At, bool)| {
-        let event = Event {
-            device: device.to_owned(),
-            at: *at,
-            seq: 1,
-            occupied: *occupied,
-            battery_mv: None,
-            temperature_dc: None,
-            received_at: *received_at,
-        };
-        (known[device].id, event)
-    };
-    let events: Vec<_> = words.iter().map(event).collect();
-    database.store.event_ingest(&events, &[]).await.unwrap();
-}
 
 async fn bay_is_known(database: &TestDatabase, now: At) -> bool {
     let board = database.store.board_load(now).await.unwrap();
@@ -53,9 +35,14 @@ async fn a_sensor_that_flaps_counts_for_nothing_until_it_is_quiet() {
         let at = start + TimeDelta::minutes(minutes);
         (at, at, occupied)
     };
-    says(&database, device, &[word(-30, true), word(-10, false)]).await;
+    says(
+        &database.store,
+        device,
+        &[word(-30, true), word(-10, false)],
+    )
+    .await;
     let noise: Vec<_> = (0..20).map(|n| word(n, n % 2 == 0)).collect();
-    says(&database, device, &noise).await;
+    says(&database.store, device, &noise).await;
     assert_eq!(arrivals(&database).await, 11);
     let minute = |n| start + TimeDelta::minutes(n);
     assert!(bay_is_known(&database, minute(20)).await);
@@ -65,16 +52,16 @@ async fn a_sensor_that_flaps_counts_for_nothing_until_it_is_quiet() {
     assert_exact(&database, "flapping").await;
 
     // Less than it was, and then quiet for an hour.
-    says(&database, device, &[word(50, true)]).await;
+    says(&database.store, device, &[word(50, true)]).await;
     assert_eq!(
         assess(&database, minute(60)).await,
         FaultsRecorded::default()
     );
-    says(&database, device, &[word(90, false)]).await;
+    says(&database.store, device, &[word(90, false)]).await;
     assert_eq!(assess(&database, minute(95)).await.ended, 1);
     assert!(bay_is_known(&database, minute(95)).await);
     assert_exact(&database, "quiet").await;
-    says(&database, device, &[word(100, true)]).await;
+    says(&database.store, device, &[word(100, true)]).await;
     assert_eq!(arrivals(&database).await, 2);
     assert_exact(&database, "after it").await;
 }
@@ -90,7 +77,7 @@ async fn a_clock_that_is_wrong_makes_its_bay_unknown_until_it_is_right() {
     // A quarter of an hour behind.
     let word = |n: i64| (minute(n - 15), minute(n), n % 40 == 0);
     let wrong: Vec<_> = (0..4).map(|n| word(n * 20)).collect();
-    says(&database, device, &wrong).await;
+    says(&database.store, device, &wrong).await;
     assert!(bay_is_known(&database, minute(61)).await);
     assert!(assess(&database, minute(61)).await.doubts);
     assert!(!bay_is_known(&database, minute(61)).await);
@@ -99,9 +86,9 @@ async fn a_clock_that_is_wrong_makes_its_bay_unknown_until_it_is_right() {
     assert_exact(&database, "wrong").await;
 
     let right = |n| (minute(n), minute(n), true);
-    says(&database, device, &[right(80)]).await;
+    says(&database.store, device, &[right(80)]).await;
     assert_eq!(assess(&database, minute(81)).await.ended, 0);
-    says(&database, device, &[right(110)]).await;
+    says(&database.store, device, &[right(110)]).await;
     assert_eq!(assess(&database, minute(120)).await.ended, 1);
     assert!(bay_is_known(&database, minute(120)).await);
     assert_exact(&database, "right").await;

@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
-use domain::event::Event;
 use ingest::Options;
 use store::retention::Compressed;
 use tests::broker::Broker;
@@ -12,22 +11,10 @@ use tests::database::TestDatabase;
 use tests::eventually;
 use tests::ingesting::{Ingesting, subscribed};
 use tests::oracle::{Derived, assert_exact};
-use tests::sensors::{publish, told};
+use tests::sensors::{self, publish, told};
 
 async fn says(database: &TestDatabase, at: DateTime<Utc>, occupied: bool) {
-    let store = &database.store;
-    let known = store.devices_named(&["lot-0-0-sensor"]).await.unwrap();
-    let event = Event {
-        device: "lot-0-0-sensor".to_owned(),
-        at,
-        seq: 1,
-        occupied,
-        battery_mv: None,
-        temperature_dc: None,
-        received_at: at,
-    };
-    let event = (known["lot-0-0-sensor"].id, event);
-    store.event_ingest(&[event], &[]).await.unwrap();
+    sensors::says(&database.store, "lot-0-0-sensor", &[(at, at, occupied)]).await;
 }
 
 #[tokio::test]
