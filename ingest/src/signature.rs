@@ -162,8 +162,9 @@ pub(crate) fn of_unreadable(
         .as_ref()
         .filter(|_| refusal.reason == Reason::Undecodable)
         .map(|signing| verify(signing, keys, &message.topic, &message.payload));
-    match verified {
-        Some(Err(why)) => (Some(name.clone()), why),
-        _ => (Some(name.clone()), refusal),
-    }
+    let why = match verified {
+        Some(Err(why)) => why,
+        _ => refusal,
+    };
+    (Some(name.clone()), why)
 }

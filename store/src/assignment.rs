@@ -23,8 +23,9 @@ pub struct Installation<'a> {
     /// The device.
     pub device: &'a Device,
     /// From when on it has stood there. Left out, a device that stands there already has stood there
-    /// since it did, and another limit of silence counts for all that time; one that never stood anywhere, in a bay that never had one, has stood there from
-    /// its first word on; any other stands there from now on.
+    /// since it did, and another limit of silence counts for all that time; one that never stood
+    /// anywhere, in a bay that never had one, has stood there from its first word on; any other
+    /// stands there from now on.
     pub from: Option<Timestamp>,
 }
 

@@ -141,25 +141,13 @@ impl<'a> Changes<'a> {
         let (mut bays, mut starts, mut ends) = (Vec::new(), Vec::new(), Vec::new());
         let count: usize = self.stays.values().map(|stays| stays.new.len()).sum();
         let copied = count >= COPY_FROM_ROWS;
-        let mut new = CopyRows::new(3, if copied { count } else { 0 });
         for (bay, stays) in &self.stays {
-            for stay in &stays.new {
-                if !copied {
-                    bays.push(bay.0);
-                    starts.push(stay.started_at);
-                    ends.push(stay.ended_at);
-                    continue;
-                }
-                new.row()
-                    .int4(Some(bay.0))
-                    .timestamptz(Some(stay.started_at))
-                    .timestamptz(stay.ended_at);
-            }
             for started_at in &stays.withdrawn {
                 gone_bays.push(bay.0);
                 gone.push(*started_at);
             }
-            for stay in &stays.upserts {
+            let inserted = if copied { &[][..] } else { &stays.new };
+            for stay in inserted.iter().chain(&stays.upserts) {
                 bays.push(bay.0);
                 starts.push(stay.started_at);
                 ends.push(stay.ended_at);
@@ -187,7 +175,23 @@ impl<'a> Changes<'a> {
             .execute(&mut *tx)
             .await?;
         }
-        new.send(
+        if copied {
+            self.copy_new_stays(tx, count).await?;
+        }
+        Ok(())
+    }
+
+    async fn copy_new_stays(&self, tx: &mut PgConnection, count: usize) -> Result<(), StoreError> {
+        let mut rows = CopyRows::new(3, count);
+        for (bay, stays) in &self.stays {
+            for stay in &stays.new {
+                rows.row()
+                    .int4(Some(bay.0))
+                    .timestamptz(Some(stay.started_at))
+                    .timestamptz(stay.ended_at);
+            }
+        }
+        rows.send(
             tx,
             "COPY stay (bay_id, started_at, ended_at) FROM STDIN (FORMAT binary)",
         )

@@ -139,15 +139,14 @@ impl Import {
         let text = std::fs::read_to_string(&self.file).with_context(cannot)?;
         let (rows, mut mistakes) = read(&text);
         let now = App::now();
-        let early = rows
-            .iter()
-            .filter(|row| row.from.is_some_and(|from| from > now));
-        mistakes.extend(early.map(|row| (row.line, "from lies in the future".to_owned())));
-        let late = rows
-            .iter()
-            .filter(|row| row.from.is_some_and(|from| from < now - TOLD_WITHIN));
-        let late = late.map(|row| (row.line, "from lies more than ten years back".to_owned()));
-        mistakes.extend(late);
+        let misplaced = |row: &Row| match row.from? {
+            from if from > now => Some((row.line, "from lies in the future".to_owned())),
+            from if from < now - TOLD_WITHIN => {
+                Some((row.line, "from lies more than ten years back".to_owned()))
+            }
+            _ => None,
+        };
+        mistakes.extend(rows.iter().filter_map(misplaced));
         let store = self.database.open().await?;
         let done = async {
             let codes: Vec<&str> = rows.iter().map(|row| row.bay.as_str()).collect();
@@ -378,6 +377,7 @@ mod tests {
         );
         assert_eq!(read("device;bay\n").1[0].0, 1);
     }
+
     #[test]
     fn what_is_in_no_column_is_a_mistake() {
         let (_, mistakes) = read(
