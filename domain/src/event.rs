@@ -67,8 +67,12 @@ pub enum ClockFault {
     Behind,
 }
 
-/// The device's time as we keep it, to the microsecond. Without `max_lag` it may be as old as it
-/// likes: a recording's devices speak of years ago.
+/// 2000-01-01T00:00:00Z in seconds since 1970. No recording of a parking sensor is older; a time before
+/// it is a fault, and what follows from it would fill every quarter of an hour since.
+const EARLIEST_S: i64 = 946_684_800;
+
+/// The device's time as we keep it, to the microsecond. Without `max_lag` it may be of this century:
+/// a recording's devices speak of years ago.
 ///
 /// # Errors
 /// [`ClockFault`] where it lies too far from `received_at`.
@@ -80,7 +84,8 @@ pub fn device_time(
     if at > received_at + MAX_CLOCK_LEAD {
         return Err(ClockFault::Ahead);
     }
-    if max_lag.is_some_and(|max| received_at.signed_duration_since(at) > max) {
+    let too_old = max_lag.is_some_and(|max| received_at.signed_duration_since(at) > max);
+    if too_old || at.timestamp() < EARLIEST_S {
         return Err(ClockFault::Behind);
     }
     Ok(at.trunc_subsecs(6))
@@ -108,5 +113,11 @@ mod tests {
         );
         let long_ago = now - MAX_CLOCK_LAG * 20;
         assert_eq!(device_time(long_ago, now, None), Ok(long_ago));
+        let century = DateTime::UNIX_EPOCH + TimeDelta::seconds(EARLIEST_S);
+        assert_eq!(device_time(century, now, None), Ok(century));
+        assert_eq!(
+            device_time(century - moment, now, None),
+            Err(ClockFault::Behind)
+        );
     }
 }

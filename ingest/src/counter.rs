@@ -3,7 +3,7 @@
 use domain::event::Event;
 use store::{Store, StoreError};
 
-use crate::batch::Directory;
+use crate::batch::Origin;
 use crate::{Reason, Refusal};
 
 /// Notes the counters of the signed events of a batch. Tells the positions of those whose counter
@@ -13,17 +13,13 @@ use crate::{Reason, Refusal};
 /// Database errors; then none is noted.
 pub(crate) async fn replayed(
     store: &Store,
-    directory: &Directory,
     events: &[(i32, Event)],
+    origins: &[Origin],
 ) -> Result<Vec<usize>, StoreError> {
-    let signs = |event: &Event| {
-        let device = directory.get(&event.device);
-        device.is_some_and(|device| device.signing.is_some())
-    };
     let (positions, signed): (Vec<usize>, Vec<&(i32, Event)>) = events
         .iter()
         .enumerate()
-        .filter(|(_, (_, event))| signs(event))
+        .filter(|(position, _)| origins[*position].signed)
         .unzip();
     if signed.is_empty() {
         return Ok(Vec::new());

@@ -1,27 +1,35 @@
 //! From a sensor's MQTT message to a durable event, stay and bay state.
 //!
-//! `envelope` finds the device, its time and its payload in a message; `decoder` finds the state in
-//! a vendor's payload; `batch` turns messages into what the store keeps; `mqtt` reads the broker;
-//! `worker` keeps, then acknowledges, then tells; `quarantine` takes up messages that came before
-//! their device was installed; `signature` and `counter` tell a device's own messages from others.
+//! `mqtt` reads the broker; `envelope` finds the device, its time and its payload in a message;
+//! `decoder` finds the state in a vendor's payload; `judge` tells what a message is worth, by the
+//! installed devices; `gather` lets messages become many; `worker` takes what has gathered and keeps
+//! it as a `batch`; `settle` then acknowledges and tells. `quarantine` takes up messages that came
+//! before their device was installed; `signature` and `counter` tell a device's own messages from
+//! others.
 
-pub mod batch;
+mod batch;
 mod counter;
 pub mod decoder;
 pub mod envelope;
+mod gather;
+mod judge;
 mod mqtt;
-pub mod quarantine;
+mod quarantine;
 mod refusal;
+mod settle;
 mod share;
 pub mod signature;
 mod upkeep;
 mod worker;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
 use domain::signing::Signing;
+use judge::Judge;
 pub use refusal::{Reason, Refusal};
+use settle::Settler;
 pub use share::Share;
 use signature::DeviceKeys;
 use store::Store;
@@ -127,10 +135,11 @@ pub async fn run(
             "devices sign with HMAC, but there is no CLEARBAY_DEVICE_KEY: their messages wait"
         );
     }
-    let (busy, is_busy) = watch::channel(false);
-    let (messages, link) = mqtt::connect(&options, is_busy, &shutdown)?;
-    let (acknowledger, publisher) = (link.acknowledger(), link.publisher());
-    let worker = worker::Worker::new(store, directory, &options, acknowledger, publisher, busy);
+    let judge = Arc::new(Judge::new(directory, &options));
+    let (busy, rest) = gather::busy();
+    let (messages, link) = mqtt::connect(&options, judge.clone(), rest, &shutdown)?;
+    let settler = Settler::start(link.acknowledger(), link.publisher());
+    let worker = worker::Worker::new(store, judge, &options, settler, busy);
     worker.run(messages, shutdown).await;
     link.close().await
 }

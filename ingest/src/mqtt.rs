@@ -3,8 +3,7 @@
 //! The task that reads does nothing that could wait for the database; the worker does nothing that
 //! could wait for the task that reads. So neither can hold up the other for ever.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -16,9 +15,15 @@ use rumqttc::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::batch::{Message, open};
-use crate::envelope::{FILTERS, Unwrapped};
-use crate::{IngestError, Options, Refusal, Share};
+use crate::envelope::FILTERS;
+use crate::gather::Rest;
+use crate::judge::{Judge, Message, Verdict};
+use crate::mqtt::due::{Dues, lock};
+use crate::{IngestError, Options, Share};
+
+mod due;
+
+pub(crate) use due::Acknowledger;
 
 /// How many requests may wait for the task that reads: one for each batch, and subscriptions.
 const REQUESTS_MAX: usize = 65_536;
@@ -42,71 +47,17 @@ const READ_WITHIN: Duration = Duration::from_millis(100);
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// rumqttc reads at most so many packets at once: fewer mean that no more were there.
 const READ_MAX: usize = 9;
-/// For so long at most what arrives is let gather while the worker is busy. Brokers send every
-/// message by itself, and to wake up for each takes more of the processor than to keep it.
-const GATHER: Duration = Duration::from_millis(5);
 
 /// A message with what is needed to acknowledge it.
 pub(crate) struct Delivery {
     pub(crate) message: Message,
-    /// What is in it; nothing where it is another process's to keep, and only to be acknowledged.
-    pub(crate) opened: Option<Result<Unwrapped, Refusal>>,
+    /// What it is worth; nothing where it is another process's to keep, and only to be acknowledged.
+    pub(crate) verdict: Option<Verdict>,
     pkid: u16,
     qos: QoS,
     connection: u64,
     /// What it takes of the room for messages that wait.
     _room: OwnedSemaphorePermit,
-}
-
-/// What is due to the broker on the connection in force.
-///
-/// Packet numbers are a connection's own: on the next one the broker delivers again what was not
-/// acknowledged, and an old acknowledgement would hit another message of the same number.
-#[derive(Default)]
-struct Due {
-    connection: u64,
-    /// For each acknowledgement that was queued as a request, those that follow it.
-    groups: VecDeque<Vec<u16>>,
-}
-
-type Dues = Arc<Mutex<Due>>;
-
-fn lock(due: &Dues) -> MutexGuard<'_, Due> {
-    due.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Acknowledges a message on the connection on which it came, and on no other.
-pub(crate) struct Acknowledger {
-    client: AsyncClient,
-    due: Dues,
-}
-
-impl Acknowledger {
-    /// Queues the acknowledgements, in the order of the messages, as brokers want them. Never
-    /// waits.
-    ///
-    /// rumqttc sends and flushes one request at a time, between reads of many messages each; with
-    /// a request for every message, acknowledgements would fall behind without limit. So only the
-    /// first is a request, which wakes the task that reads; that task writes the others at once.
-    pub(crate) fn acknowledge(&self, deliveries: impl IntoIterator<Item = Delivery>) {
-        let mut due = lock(&self.due);
-        let mut pkids = deliveries
-            .into_iter()
-            .filter(|delivery| {
-                delivery.qos != QoS::AtMostOnce && delivery.connection == due.connection
-            })
-            .map(|delivery| delivery.pkid);
-        let Some(first) = pkids.next() else { return };
-        let rest = pkids.collect();
-        due.groups.push_back(rest);
-        let mut publish = Publish::new("", QoS::AtLeastOnce, Vec::new());
-        publish.pkid = first;
-        if let Err(error) = self.client.try_ack(&publish) {
-            // The task that reads has ended: the broker will deliver these again.
-            due.groups.pop_back();
-            tracing::warn!(%error, "messages were kept but could not be acknowledged");
-        }
-    }
 }
 
 /// Tells of changes, at most once: a delta that is lost is healed when the board reads anew.
@@ -137,10 +88,7 @@ pub(crate) struct Link {
 
 impl Link {
     pub(crate) fn acknowledger(&self) -> Acknowledger {
-        Acknowledger {
-            client: self.reader.clone(),
-            due: self.due.clone(),
-        }
+        Acknowledger::new(self.reader.clone(), self.due.clone())
     }
 
     pub(crate) fn publisher(&self) -> Publisher {
@@ -178,7 +126,8 @@ impl Link {
 /// [`IngestError::Url`] where the address cannot be read.
 pub(crate) fn connect(
     options: &Options,
-    busy: watch::Receiver<bool>,
+    judge: Arc<Judge>,
+    rest: Rest,
     shutdown: &watch::Receiver<bool>,
 ) -> Result<(mpsc::Receiver<Delivery>, Link), IngestError> {
     let mut reading = mqtt_options(&options.mqtt_url, &options.client_id)?;
@@ -199,7 +148,8 @@ pub(crate) fn connect(
     let reader = Reader {
         client: read_client.clone(),
         send,
-        busy,
+        judge,
+        rest,
         due: due.clone(),
         payload_max: options.payload_max,
         subscribe_again: options.subscribe_again,
@@ -239,8 +189,8 @@ fn mqtt_options(url: &str, client_id: &str) -> Result<MqttOptions, IngestError> 
 struct Reader {
     client: AsyncClient,
     send: mpsc::Sender<Delivery>,
-    /// Whether the worker has a batch at hand, so that what is read would only wait.
-    busy: watch::Receiver<bool>,
+    judge: Arc<Judge>,
+    rest: Rest,
     due: Dues,
     payload_max: usize,
     subscribe_again: Duration,
@@ -262,7 +212,7 @@ impl Reader {
         loop {
             let reads = events.state.events.is_empty();
             if reads && read < READ_MAX {
-                self.gather().await;
+                self.rest.take().await;
             }
             let event = events.poll().await;
             if reads {
@@ -329,12 +279,6 @@ impl Reader {
                 }
             }
         }
-    }
-
-    /// Lets messages gather while the worker could not take them anyway.
-    async fn gather(&mut self) {
-        let idle = self.busy.wait_for(|busy| !*busy);
-        let _ = tokio::time::timeout(GATHER, idle).await;
     }
 
     fn subscribe(&self) -> bool {
@@ -428,7 +372,7 @@ impl Reader {
             received_at,
         };
         Some(Delivery {
-            opened: (!foreign).then(|| open(&message)),
+            verdict: (!foreign).then(|| self.judge.judge(&message)),
             message,
             pkid: publish.pkid,
             qos: publish.qos,

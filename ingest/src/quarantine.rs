@@ -4,40 +4,37 @@ use domain::board::OccupancyDelta;
 use store::quarantine::{Judged, WaitingMessage};
 use store::{Store, StoreError};
 
-use crate::Refusal;
-use crate::batch::{Directory, MaxLag, Message, event_of, open};
-use crate::signature::DeviceKeys;
+use crate::judge::{Judge, Message, Verdict, unknown_device};
 
 /// At most so many messages in one transaction.
 const BATCH: i64 = 5_000;
 
-/// Takes from the quarantine, in the order of their arrival, the messages of the devices in
-/// `directory` that were refused before they stood there. Tells what has changed by it.
+/// Takes from the quarantine, in the order of their arrival, the messages of installed devices that
+/// were refused before `judge` knew these. Tells what has changed by it.
 ///
 /// # Errors
 /// Database errors; what was taken before stays taken.
-pub async fn replay(
+pub(crate) async fn replay(
     store: &Store,
-    directory: &Directory,
-    keys: &DeviceKeys,
-    max_lag: MaxLag,
+    judge: &Judge,
 ) -> Result<Vec<OccupancyDelta>, StoreError> {
-    let judge = |waiting: &[WaitingMessage]| -> Vec<Judged> {
+    let judged = |waiting: &[WaitingMessage]| -> Vec<Judged> {
         waiting
             .iter()
             .map(|waiting| {
-                let message = message_of(waiting);
-                let told = |refusal: Refusal| (refusal.reason.code(), refusal.detail);
-                let unwrapped = open(&message).map_err(told)?;
-                event_of(directory, keys, &message, &unwrapped, max_lag)
-                    .map_err(|(_, refusal)| told(refusal))
+                let refusal = match judge.judge(&message_of(waiting)) {
+                    Verdict::Event(sound) => return Ok((sound.device, sound.event)),
+                    Verdict::Stranger(_) => unknown_device(),
+                    Verdict::Refused(_, refusal) => refusal,
+                };
+                Err((refusal.reason.code(), refusal.detail))
             })
             .collect()
     };
     let mut deltas = Vec::new();
     loop {
         let ingested = store
-            .quarantine_take(BATCH, keys.has_master(), judge)
+            .quarantine_take(BATCH, judge.has_master_key(), judged)
             .await?;
         let taken = ingested.inserted + ingested.repeated;
         // What still gives no event has said why: asking again would change nothing.

@@ -5,8 +5,8 @@ use domain::signing::{COUNTERS_KEPT, PublicKey, Signing};
 use ring::{hmac, signature};
 use store::device::KnownDevice;
 
-use crate::batch::{Directory, Message};
 use crate::envelope::{Unwrapped, own};
+use crate::judge::{Directory, Message};
 use crate::{Reason, Refusal};
 
 /// What an HMAC key is derived for, before the device's name.

@@ -6,6 +6,7 @@
 
 use domain::Timestamp;
 use sqlx::PgConnection;
+use sqlx::postgres::PgCopyIn;
 
 use crate::StoreError;
 
@@ -18,26 +19,49 @@ const EPOCH_S: i64 = 946_684_800;
 /// no such wait.
 pub(crate) const COPY_FROM_ROWS: usize = 5_000;
 /// How much goes to the server at once.
-const CHUNK: usize = 1 << 18;
+const CHUNK: usize = 1 << 17;
 
-/// Rows for one table.
-pub(crate) struct CopyRows {
+/// Rows on their way into a table: the server takes some while the next are written. Dropped before
+/// its end, none of them is kept.
+pub(crate) struct CopyRows<'c> {
+    copy: PgCopyIn<&'c mut PgConnection>,
     fields: i16,
     bytes: Vec<u8>,
     rows: u64,
 }
 
-impl CopyRows {
-    /// No rows yet, of so many fields each; room for so many rows.
-    pub(crate) fn new(fields: i16, rows: usize) -> Self {
-        let mut bytes =
-            Vec::with_capacity(HEADER.len() + rows * 16 * fields.unsigned_abs() as usize);
+impl<'c> CopyRows<'c> {
+    /// Begins a statement `COPY ... FROM STDIN (FORMAT binary)` of so many columns.
+    pub(crate) async fn begin(
+        tx: &'c mut PgConnection,
+        statement: &'static str,
+        fields: i16,
+    ) -> Result<Self, StoreError> {
+        let mut bytes = Vec::with_capacity(CHUNK + 1024);
         bytes.extend_from_slice(HEADER);
-        Self {
+        Ok(Self {
+            copy: tx.copy_in_raw(statement).await?,
             fields,
             bytes,
             rows: 0,
+        })
+    }
+
+    /// Sends what is written, once it is enough.
+    pub(crate) async fn send_some(&mut self) -> Result<(), StoreError> {
+        if self.bytes.len() >= CHUNK {
+            self.copy.send(&self.bytes[..]).await?;
+            self.bytes.clear();
         }
+        Ok(())
+    }
+
+    /// Ends the statement; how many rows there were.
+    pub(crate) async fn finish(mut self) -> Result<u64, StoreError> {
+        self.bytes.extend_from_slice(&(-1i16).to_be_bytes());
+        self.copy.send(&self.bytes[..]).await?;
+        self.copy.finish().await?;
+        Ok(self.rows)
     }
 
     /// Begins a row; its fields follow, in order.
@@ -82,23 +106,5 @@ impl CopyRows {
     pub(crate) fn timestamptz(&mut self, value: Option<Timestamp>) -> &mut Self {
         let us = |at: Timestamp| at.timestamp_micros().saturating_sub(EPOCH_S * 1_000_000);
         self.field(value.map(|at| us(at).to_be_bytes()))
-    }
-
-    /// Sends the rows by a statement `COPY ... FROM STDIN (FORMAT binary)`; how many there were.
-    pub(crate) async fn send(
-        mut self,
-        tx: &mut PgConnection,
-        statement: &'static str,
-    ) -> Result<u64, StoreError> {
-        if self.rows == 0 {
-            return Ok(0);
-        }
-        self.bytes.extend_from_slice(&(-1i16).to_be_bytes());
-        let mut copy = tx.copy_in_raw(statement).await?;
-        for chunk in self.bytes.chunks(CHUNK) {
-            copy.send(chunk).await?;
-        }
-        copy.finish().await?;
-        Ok(self.rows)
     }
 }

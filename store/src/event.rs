@@ -95,21 +95,25 @@ impl Store {
             unsure.extend(sure.drain(..).map(|told| told.event));
         }
         let known = events_known(tx, &late).await?;
-        result.inserted = events_copy(tx, &sure).await? + events_insert(tx, &unsure).await?;
-        result.repeated = events.len() as u64 - result.inserted;
 
         let mut changes = Changes::new(&watches);
         let mut late = BTreeMap::new();
-        for told in bays() {
-            let bay = told[0].bay;
-            let new = told.iter().filter(|told| !known.contains(&told.id()));
-            let keys: Vec<EventKey> = new.map(|told| told.key).collect();
-            match keys.first() {
-                Some(first) if track(&bay).accepts(first) => changes.fold(bay, track(&bay), &keys),
-                Some(_) => _ = late.insert(bay, keys),
-                None => {}
+        let fold = async {
+            for told in bays() {
+                let bay = told[0].bay;
+                let new = told.iter().filter(|told| !known.contains(&told.id()));
+                let keys: Vec<EventKey> = new.map(|told| told.key).collect();
+                match keys.first() {
+                    Some(first) if track(&bay).accepts(first) => {
+                        changes.fold(bay, track(&bay), &keys);
+                    }
+                    Some(_) => _ = late.insert(bay, keys),
+                    None => {}
+                }
             }
-        }
+        };
+        result.inserted = events_copy(tx, &sure, fold).await? + events_insert(tx, &unsure).await?;
+        result.repeated = events.len() as u64 - result.inserted;
         refold(tx, &late, &mut changes).await?;
         changes.write(tx).await?;
         result.deltas = changes.deltas();
@@ -150,26 +154,38 @@ fn by_bay<'a>(
     (told, bayless)
 }
 
-/// Keeps events that are known to be new.
-async fn events_copy(tx: &mut PgConnection, new: &[Told<'_>]) -> Result<u64, StoreError> {
-    let mut rows = CopyRows::new(7, new.len());
-    for told in new {
-        let (device, event) = told.event;
-        rows.row()
-            .int4(Some(*device))
-            .timestamptz(Some(event.at))
-            .int8(event.seq)
-            .bool(event.occupied)
-            .timestamptz(Some(event.received_at))
-            .int4(event.battery_mv)
-            .int2(event.temperature_dc);
+/// Keeps events that are known to be new, and does `meanwhile` while the database is at it.
+async fn events_copy(
+    tx: &mut PgConnection,
+    new: &[Told<'_>],
+    meanwhile: impl Future<Output = ()>,
+) -> Result<u64, StoreError> {
+    if new.is_empty() {
+        meanwhile.await;
+        return Ok(0);
     }
-    rows.send(
-        tx,
+    let statement =
         "COPY event (device_id, at, seq, occupied, received_at, battery_mv, temperature_dc)
-         FROM STDIN (FORMAT binary)",
-    )
-    .await
+         FROM STDIN (FORMAT binary)";
+    let mut rows = CopyRows::begin(tx, statement, 7).await?;
+    let copy = async move {
+        for told in new {
+            let (device, event) = told.event;
+            rows.row()
+                .int4(Some(*device))
+                .timestamptz(Some(event.at))
+                .int8(event.seq)
+                .bool(event.occupied)
+                .timestamptz(Some(event.received_at))
+                .int4(event.battery_mv)
+                .int2(event.temperature_dc);
+            rows.send_some().await?;
+        }
+        rows.finish().await
+    };
+    // The first: the other begins once the database has enough to do.
+    let (copied, ()) = tokio::join!(biased; copy, meanwhile);
+    copied
 }
 
 /// Keeps those of the events that are not kept yet.

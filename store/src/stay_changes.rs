@@ -176,13 +176,14 @@ impl<'a> Changes<'a> {
             .await?;
         }
         if copied {
-            self.copy_new_stays(tx, count).await?;
+            self.copy_new_stays(tx).await?;
         }
         Ok(())
     }
 
-    async fn copy_new_stays(&self, tx: &mut PgConnection, count: usize) -> Result<(), StoreError> {
-        let mut rows = CopyRows::new(3, count);
+    async fn copy_new_stays(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
+        let statement = "COPY stay (bay_id, started_at, ended_at) FROM STDIN (FORMAT binary)";
+        let mut rows = CopyRows::begin(tx, statement, 3).await?;
         for (bay, stays) in &self.stays {
             for stay in &stays.new {
                 rows.row()
@@ -190,12 +191,9 @@ impl<'a> Changes<'a> {
                     .timestamptz(Some(stay.started_at))
                     .timestamptz(stay.ended_at);
             }
+            rows.send_some().await?;
         }
-        rows.send(
-            tx,
-            "COPY stay (bay_id, started_at, ended_at) FROM STDIN (FORMAT binary)",
-        )
-        .await?;
+        rows.finish().await?;
         Ok(())
     }
 

@@ -229,24 +229,10 @@ async fn refused_payloads(database: &TestDatabase) -> Vec<(String, Vec<u8>)> {
 
 async fn what_the_database_refuses_holds_up_nothing(kind: BrokerKind) {
     let (database, broker) = set_up(kind).await;
-    // A recording's device may be as old as it likes.
-    let mut place = city::small(2, 5);
-    let recorded = place.lots[0].bays[0].device.as_mut().unwrap();
-    recorded.silence_after_s = None;
-    database
-        .store
-        .place_import(&place, chrono::Utc::now())
-        .await
-        .unwrap();
     subscribed_once(&database, &broker).await;
+    fail_where(&database, "NEW.seq = 666", "23514").await;
     let mut messages = comings_and_goings("lot-0-0-sensor", 40);
-    // Before PostgreSQL's calendar begins.
-    let refused = told(
-        "lot-0-0-sensor",
-        "-9999-01-01T00:00:00Z".parse().unwrap(),
-        1,
-        true,
-    );
+    let refused = told("lot-0-0-sensor", past(), 666, true);
     messages.insert(23, refused.clone());
     publish(&broker.url, messages).await;
     let ingest = Ingesting::start(&database.store, &broker.url);

@@ -45,7 +45,8 @@ impl Bench {
         let mut env = Environment::new();
         let program = workspace.built("release", "clearbay");
         env.set("CLEARBAY_TEST_BIN", &program.display().to_string());
-        env.set("CLEARBAY_LOG", "error");
+        let log = std::env::var("CLEARBAY_LOG").unwrap_or_else(|_| "error".to_owned());
+        env.set("CLEARBAY_LOG", &log);
         let is_pure = |name: &String| PURE.contains(&name.as_str());
         let database = if !self.names.is_empty() && self.names.iter().all(is_pure) {
             None

@@ -23,7 +23,7 @@ const BAYS: usize = LOTS * BAYS_PER_LOT;
 const EVENTS_PER_BAY: usize = 100;
 const EVENTS: usize = BAYS * EVENTS_PER_BAY;
 /// Each figure is the middle one of so many.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 /// A broker that limits neither its queues nor what is in flight, and writes its sessions down.
 const UNLIMITED: &str = "max_inflight_messages 0\nmax_queued_messages 0\nautosave_interval 1800";
 
