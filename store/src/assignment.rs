@@ -7,10 +7,11 @@ use domain::board::OccupancyDelta;
 use domain::device::Device;
 use domain::id::BayId;
 use domain::signing::Signing;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 
 use crate::device::devices_put;
 use crate::signing::signing_put;
+use crate::standing::{Move, moves, places};
 use crate::watch::{Watches, watches_change, watches_load};
 use crate::watch_change::WatchChange;
 use crate::{Store, StoreError};
@@ -48,7 +49,7 @@ impl Store {
     /// bay before, end there. What the devices said since then is folded into the bays' history
     /// anew, so that it is as if this had been known at once. A bay that does not exist is passed
     /// over. `signing` tells of devices how they sign; others go on as before. All or nothing. Tells
-    /// what has changed by it.
+    /// who stands elsewhere by it.
     ///
     /// # Errors
     /// Database errors, also where one device or bay is named twice.
@@ -57,12 +58,76 @@ impl Store {
         installed: &[Installation<'_>],
         signing: &[(&str, Option<Signing>)],
         now: Timestamp,
-    ) -> Result<Vec<OccupancyDelta>, StoreError> {
-        let mut tx = self.pool.begin().await?;
-        let deltas = devices_install(&mut tx, installed, &[], now).await?;
-        signing_put(&mut tx, signing).await?;
+    ) -> Result<Vec<Move>, StoreError> {
+        let (tx, moves) = self.install(installed, signing, now).await?;
         tx.commit().await?;
-        Ok(deltas)
+        Ok(moves)
+    }
+
+    /// As [`Store::devices_install`], with nothing changed: who would stand elsewhere by it.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn devices_install_try(
+        &self,
+        installed: &[Installation<'_>],
+        signing: &[(&str, Option<Signing>)],
+        now: Timestamp,
+    ) -> Result<Vec<Move>, StoreError> {
+        let (tx, moves) = self.install(installed, signing, now).await?;
+        tx.rollback().await?;
+        Ok(moves)
+    }
+
+    async fn install(
+        &self,
+        installed: &[Installation<'_>],
+        signing: &[(&str, Option<Signing>)],
+        now: Timestamp,
+    ) -> Result<(Transaction<'static, Postgres>, Vec<Move>), StoreError> {
+        let devices: Vec<&str> = installed.iter().map(|row| row.device.id.as_str()).collect();
+        let bays: Vec<&str> = installed.iter().map(|row| row.bay).collect();
+        let mut tx = self.pool.begin().await?;
+        watches_change(&mut tx).await?;
+        let before = places(&mut tx, &devices, &bays).await?;
+        devices_install(&mut tx, installed, &[], now).await?;
+        signing_put(&mut tx, signing).await?;
+        let after = places(&mut tx, &devices, &bays).await?;
+        Ok((tx, moves(before, after)))
+    }
+
+    /// Takes devices out of their bays at an instant: what they said since then is no bay's, and
+    /// their bays' history is folded anew. All or nothing. Tells where they stood.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where one stands in no bay, or was put there later; database errors.
+    pub async fn devices_remove(
+        &self,
+        devices: &[&str],
+        at: Timestamp,
+        now: Timestamp,
+    ) -> Result<Vec<Move>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        watches_change(&mut tx).await?;
+        let before = places(&mut tx, devices, &[]).await?;
+        let bays: Vec<i32> = sqlx::query_scalar(
+            "SELECT bay_id FROM device_assignment JOIN device USING (device_id)
+             WHERE upper_inf(during) AND name = ANY($1)
+               AND coalesce(lower(during), '-infinity') <= $2",
+        )
+        .bind(devices)
+        .bind(at)
+        .fetch_all(&mut *tx)
+        .await?;
+        let named: BTreeSet<&str> = devices.iter().copied().collect();
+        if bays.len() != named.len() {
+            return Err(StoreError::NotFound("device in a bay at that time"));
+        }
+        let ends: Vec<_> = bays.into_iter().map(|bay| (bay, Some(at))).collect();
+        change(&mut tx, &[], &ends, now).await?;
+        let after = places(&mut tx, devices, &[]).await?;
+        tx.commit().await?;
+        Ok(moves(before, after))
     }
 }
 
@@ -82,16 +147,26 @@ pub(crate) async fn devices_install(
     now: Timestamp,
 ) -> Result<Vec<OccupancyDelta>, StoreError> {
     watches_change(tx).await?;
-    let before = watches_load(tx).await?;
     let devices: Vec<&Device> = installed.iter().map(|row| row.device).collect();
     let ids = devices_put(tx, &devices).await?;
     let turns = turns(tx, installed, &ids, now).await?;
     let mut ends: Vec<(i32, Option<Timestamp>)> =
         cleared.iter().map(|bay| (*bay, Some(now))).collect();
     ends.extend(turns.iter().map(|turn| (turn.bay, turn.from)));
-    let affected = affected(&before, &turns, &ends);
+    change(tx, &turns, &ends, now).await
+}
+
+/// Writes turns, and that bays' turns end, with all that follows. The caller holds the watches.
+async fn change(
+    tx: &mut PgConnection,
+    turns: &[Turn],
+    ends: &[(i32, Option<Timestamp>)],
+    now: Timestamp,
+) -> Result<Vec<OccupancyDelta>, StoreError> {
+    let before = watches_load(tx).await?;
+    let affected = affected(&before, turns, ends);
     let change = WatchChange::begin(tx, &before, &affected).await?;
-    assignments_write(tx, &turns, &ends, now).await?;
+    assignments_write(tx, turns, ends, now).await?;
     change.finish(tx).await
 }
 

@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{Connection, Postgres, Transaction};
+use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 pub mod assignment;
 pub mod audit;
@@ -44,6 +44,7 @@ pub mod session_stop;
 pub mod settlement;
 pub mod signing;
 pub mod staff;
+pub mod standing;
 mod stay;
 mod stay_changes;
 pub mod tariff;
@@ -188,8 +189,18 @@ impl Store {
                     Ok(true)
                 })
             })
-            .connect_with(options.application_name("clearbay"))
-            .await?;
+            .connect_with(options.clone().application_name("clearbay"))
+            .await;
+        let pool = match pool {
+            // All that the pool knows is that it has tried in vain; a single attempt tells why.
+            Err(sqlx::Error::PoolTimedOut) => {
+                return Err(match PgConnection::connect_with(&options).await {
+                    Err(why) => why.into(),
+                    Ok(_) => sqlx::Error::PoolTimedOut.into(),
+                });
+            }
+            other => other?,
+        };
         Ok(Self {
             pool,
             accounts: ledger::Accounts::default(),

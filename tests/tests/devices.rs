@@ -116,16 +116,33 @@ async fn a_bay_whose_sensor_has_gone_is_unknown() {
 
 /// `clearbay device import` of that file.
 async fn import(database: &TestDatabase, text: &str) -> std::process::Output {
+    import_with(database, text, &[]).await
+}
+
+async fn import_with(database: &TestDatabase, text: &str, with: &[&str]) -> std::process::Output {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("devices.csv");
     std::fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    device(database, &[&["import", file], with].concat()).await
+}
+
+/// `clearbay device` with these arguments.
+async fn device(database: &TestDatabase, args: &[&str]) -> std::process::Output {
     tokio::process::Command::new(tests::provided("CLEARBAY_TEST_BIN"))
-        .args(["device", "import"])
-        .arg(&file)
+        .arg("device")
+        .args(args)
         .env("DATABASE_URL", &database.url)
+        .env("CLEARBAY_CITY", "hn")
         .output()
         .await
         .unwrap()
+}
+
+/// What it printed, once it has succeeded.
+fn printed(output: std::process::Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
 }
 
 #[tokio::test]
@@ -163,6 +180,71 @@ async fn devices_of_a_file_stand_in_its_bays_or_none_does() {
     tests::oracle::assert_exact(&database, "after an import").await;
     let eye = &store.devices_named(&["eye"]).await.unwrap()["eye"];
     assert_eq!(eye.mounting.occupied_below_mm, Some(1_200));
+}
+
+#[tokio::test]
+async fn what_is_listed_can_be_imported_and_a_try_tells_who_would_move() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    store
+        .place_import(&city::small(1, 3), Utc::now())
+        .await
+        .unwrap();
+    let at = Utc::now().trunc_subsecs(6) - TimeDelta::minutes(30);
+    for bay in 0..3 {
+        says_at(store, &format!("lot-0-{bay}-sensor"), at, true).await;
+    }
+    let list = printed(device(&database, &["list"]).await);
+    let lot = printed(device(&database, &["list", "--lot", "lot-0"]).await);
+    assert_eq!(list, lot);
+    assert_eq!(list.lines().count(), 4, "{list}");
+    let unchanged = printed(import(&database, &list).await);
+    assert_eq!(unchanged, "3 devices stand in their bays.\n");
+    assert_eq!(printed(device(&database, &["list"]).await), list);
+
+    // One goes to another's bay, and a new one comes.
+    let file = "device,bay,model,silence_after_s\n\
+                lot-0-0-sensor,lot-0-1,clearbay,3600\nnew,lot-0-0,clearbay,3600\n";
+    let moves = "lot-0-0-sensor moves from lot-0-0 to lot-0-1.\n\
+                 new is put into lot-0-0.\n\
+                 lot-0-1-sensor is taken out of lot-0-1.\n\
+                 2 devices stand in their bays.\n";
+    let told = printed(import_with(&database, file, &["--dry-run"]).await);
+    assert_eq!(
+        told,
+        format!("{moves}Nothing was written: this is what would be.\n")
+    );
+    assert_eq!(printed(device(&database, &["list"]).await), list);
+    assert_eq!(printed(import(&database, file).await), moves);
+    tests::oracle::assert_exact(&database, "after a move").await;
+}
+
+#[tokio::test]
+async fn a_device_is_taken_out_of_its_bay_also_in_the_past() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    store
+        .place_import(&city::small(1, 2), Utc::now())
+        .await
+        .unwrap();
+    let at = Utc::now().trunc_subsecs(6) - TimeDelta::minutes(30);
+    says_at(store, "lot-0-0-sensor", at, true).await;
+    says_at(store, "lot-0-0-sensor", at + TimeDelta::minutes(20), false).await;
+    let before = at + TimeDelta::minutes(10);
+    let nobody = device(&database, &["remove", "lot-0-0-sensor", "nobody"]).await;
+    let told = String::from_utf8(nobody.stderr).unwrap();
+    assert!(
+        !nobody.status.success() && told.contains("not each of them stands"),
+        "{told}"
+    );
+    let removed = ["remove", "lot-0-0-sensor", "--at", &before.to_rfc3339()];
+    let told = printed(device(&database, &removed).await);
+    assert_eq!(told, "lot-0-0-sensor is taken out of lot-0-0.\n");
+    assert_eq!(occupancy(store, "lot-0-0").await, Occupancy::Unknown);
+    // That it went is no word of this bay any more.
+    assert_eq!(stays(store, "lot-0-0", at).await, [(0, None)]);
+    tests::oracle::assert_exact(&database, "after a removal").await;
+    assert!(!device(&database, &removed).await.status.success());
 }
 
 #[tokio::test]

@@ -38,8 +38,9 @@ pub struct Demo {
     /// Forget the simulated past of an earlier demo.
     #[arg(long)]
     fresh: bool,
-    /// How many days of the past to send at the first start.
-    #[arg(long, default_value_t = 7)]
+    /// How many days of the past to send at the first start; with fewer than 14 there is no forecast
+    /// yet.
+    #[arg(long, default_value_t = 21)]
     history_days: u32,
     /// How many bays the city has.
     #[arg(long, default_value_t = 2_000)]

@@ -15,6 +15,7 @@ use store::assignment::Installation;
 
 use super::Database;
 use super::device_faults::Faults;
+use super::device_list::{List, Remove};
 use super::device_signing::{Key, signing_of};
 use crate::out::out;
 
@@ -25,7 +26,8 @@ const NAME_MAX: usize = 128;
 /// How long ago an installation may be told at most: more is a slip of the pen, and would take from
 /// other sensors what they told in all that time.
 const TOLD_WITHIN: TimeDelta = TimeDelta::days(3_660);
-const COLUMNS: [&str; 8] = [
+/// The columns that a file may have.
+pub const COLUMNS: [&str; 8] = [
     "device",
     "bay",
     "model",
@@ -38,12 +40,16 @@ const COLUMNS: [&str; 8] = [
 /// How many of them a file must have.
 const COLUMNS_NEEDED: usize = 4;
 
-/// Install sensors, print their keys, and list the models that can be read and the devices that need
-/// repair.
+/// Install, move, list and remove sensors, print their keys, and list the models that can be read and
+/// the devices that need repair.
 #[derive(Debug, clap::Subcommand)]
 pub enum Devices {
     /// Put the devices of a file into their bays.
     Import(Import),
+    /// List the devices that stand in bays, as a file that can be imported.
+    List(List),
+    /// Take devices out of their bays.
+    Remove(Remove),
     /// List the models that can be read.
     Models,
     /// Print the key that a device signs with by HMAC.
@@ -85,7 +91,7 @@ pub struct Import {
     database: Database,
     /// The file.
     file: PathBuf,
-    /// Check the file and write nothing.
+    /// Check the file, tell who would move, and write nothing.
     #[arg(long)]
     dry_run: bool,
 }
@@ -97,6 +103,8 @@ impl Devices {
             Self::Import(command) => command.run().await,
             Self::Key(command) => command.run(),
             Self::Faults(command) => command.run().await,
+            Self::List(command) => command.run().await,
+            Self::Remove(command) => command.run().await,
             Self::Models => {
                 for profile in profiles() {
                     out!("{}", profile.model);
@@ -136,7 +144,10 @@ impl Import {
             size <= MAX_FILE_BYTES,
             "{size} bytes are too many for one file"
         );
-        let text = std::fs::read_to_string(&self.file).with_context(cannot)?;
+        let text = String::from_utf8(std::fs::read(&self.file).with_context(cannot)?);
+        let text = text
+            .context("the file is not in UTF-8: save it as CSV UTF-8")
+            .with_context(cannot)?;
         let (rows, mut mistakes) = read(&text);
         let now = App::now();
         let misplaced = |row: &Row| match row.from? {
@@ -154,25 +165,26 @@ impl Import {
             let unknown = rows.iter().filter(|row| missing.contains(&row.bay));
             mistakes.extend(unknown.map(|row| (row.line, format!("there is no bay {}", row.bay))));
             refuse(&self.file, mistakes)?;
-            if !self.dry_run {
-                let installed: Vec<Installation<'_>> = rows.iter().map(Row::installation).collect();
-                let signing: Vec<(&str, Option<Signing>)> = rows
-                    .iter()
-                    .filter_map(|row| Some((row.device.id.as_str(), row.signing?)))
-                    .collect();
-                store.devices_install(&installed, &signing, now).await?;
-            }
-            anyhow::Ok(())
+            let installed: Vec<Installation<'_>> = rows.iter().map(Row::installation).collect();
+            let signing: Vec<(&str, Option<Signing>)> = rows
+                .iter()
+                .filter_map(|row| Some((row.device.id.as_str(), row.signing?)))
+                .collect();
+            let moves = match self.dry_run {
+                true => store.devices_install_try(&installed, &signing, now).await?,
+                false => store.devices_install(&installed, &signing, now).await?,
+            };
+            anyhow::Ok(moves)
         };
         let done = done.await;
         store.close().await;
-        done?;
-        let verb = if self.dry_run {
-            "are right"
-        } else {
-            "stand in their bays"
-        };
-        out!("{} devices {verb}.", rows.len());
+        for moved in done? {
+            out!("{moved}");
+        }
+        out!("{} devices stand in their bays.", rows.len());
+        if self.dry_run {
+            out!("Nothing was written: this is what would be.");
+        }
         Ok(())
     }
 }
@@ -183,12 +195,11 @@ fn refuse(file: &Path, mut mistakes: Vec<(u64, String)>) -> anyhow::Result<()> {
     for (line, why) in &mistakes {
         eprintln!("{}:{line}: {why}", file.display());
     }
-    anyhow::ensure!(
-        mistakes.is_empty(),
-        "{} of its lines are wrong; nothing was written",
-        mistakes.len()
-    );
-    Ok(())
+    match mistakes.len() {
+        0 => Ok(()),
+        1 => anyhow::bail!("there is a mistake in it; nothing was written"),
+        count => anyhow::bail!("there are {count} mistakes in it; nothing was written"),
+    }
 }
 
 /// The devices of a file, and what is wrong with it, by line.

@@ -86,6 +86,15 @@ pub fn signing_of(
     Ok(Some(signing))
 }
 
+/// The cells that [`signing_of`] reads: how a device signs, and its public key.
+pub fn signing_cells(signing: Option<Signing>) -> (String, String) {
+    match signing {
+        None => (String::new(), String::new()),
+        Some(Signing::Hmac) => ("hmac".to_owned(), String::new()),
+        Some(Signing::Ed25519(key)) => ("ed25519".to_owned(), hex::encode(key.0)),
+    }
+}
+
 fn public_key_of(text: &str) -> Result<PublicKey, String> {
     let bytes = hex::decode(text).or_else(|_| STANDARD.decode(text));
     let key: [u8; 32] = bytes
@@ -105,7 +114,7 @@ mod tests {
 
     #[test]
     fn a_key_is_read_from_hex_and_base64_and_every_mistake_is_told() {
-        let read = |signing, key| signing_of(&DeviceModel::CLEARBAY, signing, key);
+        let read = |signing: &str, key: &str| signing_of(&DeviceModel::CLEARBAY, signing, key);
         let hex = "d75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a";
         let same = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
         let key = read("ed25519", hex);
@@ -113,6 +122,10 @@ mod tests {
         assert_eq!(read("ed25519", same), key);
         assert_eq!(read("hmac", ""), Ok(Some(Signing::Hmac)));
         assert_eq!(read("", ""), Ok(None));
+        for signing in [None, Some(Signing::Hmac), key.unwrap_or_default()] {
+            let (cell, public_key) = signing_cells(signing);
+            assert_eq!(read(&cell, &public_key), Ok(signing));
+        }
         let zeros = "00".repeat(32);
         for (signing, key, why) in [
             ("rsa", "", "neither hmac nor ed25519: rsa"),

@@ -3,6 +3,7 @@
 pub mod demo;
 pub mod device;
 pub mod device_faults;
+mod device_list;
 pub mod device_signing;
 pub mod ingest;
 pub mod ledger;
