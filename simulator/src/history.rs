@@ -20,9 +20,6 @@ use crate::timeline::{Report, Window};
 
 /// How many uploads are under way at once.
 const UPLOADS: usize = 4;
-/// Heartbeats are told of so much of the past: long enough that every living sensor is known to
-/// live, for a bay is unknown after three hours of silence.
-const HEARTBEATS: TimeDelta = TimeDelta::hours(2);
 /// How long ingest may take to catch up before the city goes on without it.
 const CATCH_UP_WITHIN: Duration = Duration::from_secs(120);
 
@@ -97,11 +94,7 @@ impl History<'_> {
     /// Plans a part of the past on a thread of its own: it may take a while.
     async fn happenings(&self, from: Timestamp, to: Timestamp) -> anyhow::Result<Happenings> {
         let scene = self.scene.clone();
-        let window = Window {
-            from,
-            to,
-            heartbeats_from: self.now - HEARTBEATS,
-        };
+        let window = Window { from, to };
         let mut found = tokio::task::spawn_blocking(move || scene.happenings(window)).await?;
         let is_sold = |at| self.sold_until.is_some_and(|until| at < until);
         found.purchases.retain(|purchase| !is_sold(purchase.at));

@@ -103,11 +103,7 @@ impl Live {
 
     async fn planned(&self, from: Timestamp, to: Timestamp) -> anyhow::Result<Vec<Happening>> {
         let scene = self.scene.clone();
-        let window = Window {
-            from,
-            to,
-            heartbeats_from: from,
-        };
+        let window = Window { from, to };
         let found = tokio::task::spawn_blocking(move || scene.happenings(window)).await?;
         let reports = found.reports.into_iter().map(Happening::Report);
         let purchases = found.purchases.into_iter().map(Happening::Purchase);

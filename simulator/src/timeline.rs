@@ -48,17 +48,13 @@ pub struct Report {
     pub temperature_c: i8,
 }
 
-/// A part of time and how much is told of it.
+/// A part of time.
 #[derive(Clone, Copy, Debug)]
 pub struct Window {
     /// Messages that reach the broker from this time on,
     pub from: Timestamp,
     /// and before this.
     pub to: Timestamp,
-    /// Before this time only heartbeats that correct something are told: in a past that is sent
-    /// all at once the others say nothing new. A device that is stuck has nothing else to tell, and
-    /// tells all of them.
-    pub heartbeats_from: Timestamp,
 }
 
 /// The messages of a bay's device that reach the broker in a window, not in order.
@@ -69,7 +65,6 @@ pub fn reports(seed: u64, bay: &SensedBay, stays: &[PlannedStay], window: Window
         bay: bay.index,
     };
     let mut out = Vec::new();
-    let mut corrections = Vec::new();
     let mut before = None;
     let stuck = device.is_stuck();
     let changes = stays
@@ -78,12 +73,11 @@ pub fn reports(seed: u64, bay: &SensedBay, stays: &[PlannedStay], window: Window
         .flat_map(|stay| [(stay.from, true), (stay.to, false)]);
     for (at, occupied) in changes {
         let lasted = before.replace(at).map(|before| at - before);
-        if at < window.from - LATE_MAX - HEARTBEAT_EVERY || at >= window.to || device.is_dead(at) {
+        if at < window.from - LATE_MAX || at >= window.to || device.is_dead(at) {
             continue;
         }
         let (lost, delay) = device.way(at);
         if lost {
-            corrections.push(device.heartbeat_after(at));
             continue;
         }
         let told = Report {
@@ -100,28 +94,17 @@ pub fn reports(seed: u64, bay: &SensedBay, stays: &[PlannedStay], window: Window
         }
         out.push(told);
     }
-    if let Some(repaired) = device.repaired_in(window.from - HEARTBEAT_EVERY, window.to) {
-        corrections.push(device.heartbeat_after(repaired));
-    }
     // One from just before the window is still on its way.
-    let beats_from = match stuck {
-        true => window.from,
-        false => window.heartbeats_from.max(window.from),
-    } - WAY_MAX;
-    let mut beat = device.heartbeat_after(beats_from);
-    corrections.retain(|at| *at < beat);
+    let mut beat = device.heartbeat_after(window.from - WAY_MAX);
     while beat < window.to {
-        corrections.push(beat);
+        if !device.is_dead(beat) {
+            let occupied = stuck || stays.iter().any(|stay| stay.from <= beat && beat < stay.to);
+            out.push(Report {
+                heartbeat: true,
+                ..device.report(beat, occupied, TimeDelta::zero())
+            });
+        }
         beat += HEARTBEAT_EVERY;
-    }
-    corrections.sort_unstable();
-    corrections.dedup();
-    for at in corrections.into_iter().filter(|at| !device.is_dead(*at)) {
-        let occupied = stuck || stays.iter().any(|stay| stay.from <= at && at < stay.to);
-        out.push(Report {
-            heartbeat: true,
-            ..device.report(at, occupied, TimeDelta::zero())
-        });
     }
     out.retain(|report| window.from <= report.sent_at && report.sent_at < window.to);
     out
@@ -222,13 +205,6 @@ impl Sensor {
 
     fn is_dead(self, at: Timestamp) -> bool {
         self.week(at).1.is_some_and(|fails| fails <= at)
-    }
-
-    /// When in this time the device was repaired, if it was.
-    fn repaired_in(self, from: Timestamp, to: Timestamp) -> Option<Timestamp> {
-        let (begins, _) = self.week(to);
-        let failed_before = self.week(begins - TimeDelta::seconds(1)).1.is_some();
-        (from <= begins && failed_before).then_some(begins)
     }
 }
 

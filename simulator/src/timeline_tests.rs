@@ -29,11 +29,7 @@ fn noon(day: u32) -> Timestamp {
 }
 
 fn all(from: Timestamp, to: Timestamp) -> Window {
-    Window {
-        from,
-        to,
-        heartbeats_from: from,
-    }
+    Window { from, to }
 }
 
 #[test]
@@ -147,14 +143,11 @@ fn living_devices_are_heard_every_hour_and_tell_the_truth() {
 }
 
 #[test]
-fn a_lost_change_is_corrected_even_where_heartbeats_are_left_out() {
+fn a_lost_change_is_corrected_by_the_next_heartbeat() {
     let mut corrected = 0;
     for bay in bays() {
         let stays = days(&bay, 4);
-        let window = Window {
-            heartbeats_from: noon(17),
-            ..all(noon(15), noon(17))
-        };
+        let window = all(noon(15), noon(17));
         let told = reports(1, &bay, &stays, window);
         let sensor = Sensor {
             seed: 1,
@@ -187,11 +180,8 @@ fn some_devices_are_stuck_and_some_have_a_weak_battery() {
     let weak = bays.iter().filter(|bay| sensor(bay).battery_mv() < 3_300);
     println!("{} stuck, {} weak", stuck.len(), weak.clone().count());
     assert!((1..=9).contains(&stuck.len()) && (4..=24).contains(&weak.count()));
-    // Hour by hour it says the same, in the past that is sent at once, too.
-    let window = Window {
-        heartbeats_from: noon(17),
-        ..all(noon(15), noon(17))
-    };
+    // Hour by hour it says the same.
+    let window = all(noon(15), noon(17));
     let told = reports(1, stuck[0], &days(stuck[0], 4), window);
     assert!(
         told.iter()

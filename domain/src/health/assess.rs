@@ -129,8 +129,10 @@ fn ends(
 
 fn comms_lost(record: &DeviceRecord, now: Timestamp) -> Option<(Timestamp, FaultDetail)> {
     let heard_at = record.heard.map(|heard| heard.at);
-    let installed = record.installed_from.unwrap_or(record.noted_at);
-    let last = heard_at.unwrap_or(installed);
+    // Whoever noted it has seen it there; what it said before may still be on its way.
+    let noted_at = record.noted_at;
+    let installed = record.installed_from.unwrap_or(noted_at);
+    let last = heard_at.map_or(installed, |at| at.max(noted_at));
     is_silent(last, Some(record.silence_after_s), now).then(|| {
         let limit = TimeDelta::seconds(record.silence_after_s.into());
         (last + limit, FaultDetail::CommsLost { heard_at })

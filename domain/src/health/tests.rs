@@ -105,6 +105,15 @@ fn a_silent_device_is_lost_from_its_limit_on() {
     let lost = FaultKind::CommsLost;
     assert_eq!(begun(&with(|record| last_heard(record, 60))), []);
     assert_eq!(begun(&with(|record| last_heard(record, 90))), [(lost, 30)]);
+    // What it said before it was noted is all that has come yet.
+    let noted = |minutes| {
+        with(|record| {
+            last_heard(record, 60 * 24);
+            record.noted_at = ago(minutes);
+        })
+    };
+    assert_eq!(begun(&noted(60)), []);
+    assert_eq!(begun(&noted(70)), [(lost, 10)]);
     // A recording's, or a device that nobody has waited for long enough.
     let never = with(|record| record.heard = None);
     assert_eq!(begun(&never), [(lost, 60 * 24 * 30 - 60)]);
