@@ -3,7 +3,10 @@
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use serde::de::DeserializeOwned;
+use chrono::{DateTime, NaiveDate};
+use domain::Timestamp;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
 
 use crate::error::ApiError;
 
@@ -33,6 +36,30 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             Err(rejection) => Err(ApiError::BadRequest(rejection.body_text())),
         }
     }
+}
+
+/// An instant in a query, as RFC 3339 has it. A `+` that was not encoded has become a space on the way.
+pub fn instant<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else {
+        return Ok(None);
+    };
+    let time = DateTime::parse_from_rfc3339(&text.replace(' ', "+"));
+    let time = time.map_err(|_| {
+        D::Error::custom(format!(
+            "{text:?} is no time such as 2026-11-20T14:30:00+07:00"
+        ))
+    })?;
+    Ok(Some(time.to_utc()))
+}
+
+/// A day in a query, as ISO 8601 has it.
+pub fn day<'de, D: Deserializer<'de>>(from: D) -> Result<Option<NaiveDate>, D::Error> {
+    let Some(text) = Option::<String>::deserialize(from)? else {
+        return Ok(None);
+    };
+    let day = text.parse();
+    day.map(Some)
+        .map_err(|_| D::Error::custom(format!("{text:?} is no day such as 2026-11-20")))
 }
 
 /// The path's parameters. One that cannot be read names nothing that exists.

@@ -83,7 +83,13 @@ async fn what_cannot_be_told_is_refused_with_the_reason() {
             422,
             "2000 steps",
         ),
-        ("from=yesterday", 400, ""),
+        ("from=yesterday", 400, "no time such as 2026-11-20T14"),
+        // A + that nobody encoded.
+        (
+            "from=2026-01-02T07:00:00+07:00&to=2026-01-01T00:00:00Z",
+            422,
+            "before to",
+        ),
     ] {
         let reply = city
             .get(&format!("/api/v1/lots/lot-0/occupancy?{query}"))

@@ -6,15 +6,17 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::App;
 use crate::error::{ApiError, Problem};
-use crate::extract::{Path, Query};
+use crate::extract::{Path, Query, instant};
 use crate::service::occupancy::{self, OccupancyStep, Period};
 
 #[derive(Deserialize, IntoParams)]
 pub(super) struct PeriodQuery {
     /// The first instant, RFC 3339; a day before the last where left out. Rounded down to a quarter
     /// of an hour.
+    #[serde(default, deserialize_with = "instant")]
     from: Option<DateTime<Utc>>,
     /// The instant after the last; now where left out.
+    #[serde(default, deserialize_with = "instant")]
     to: Option<DateTime<Utc>>,
     /// The length of a step in minutes, a multiple of 15; 60 where left out.
     step: Option<i64>,

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use crate::App;
 use crate::error::{ApiError, Problem};
-use crate::extract::Query;
+use crate::extract::{Query, day};
 use crate::service::report::{self, Range, Revenue};
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
@@ -46,16 +46,20 @@ pub(super) enum Format {
 #[derive(Deserialize, IntoParams)]
 pub(super) struct RangeQuery {
     /// The first day, in the city's time; six days before the last where left out.
+    #[serde(default, deserialize_with = "day")]
     from: Option<NaiveDate>,
     /// The last day; today where left out.
+    #[serde(default, deserialize_with = "day")]
     to: Option<NaiveDate>,
 }
 
 #[derive(Deserialize, IntoParams)]
 pub(super) struct RevenueQuery {
     /// The first day, in the city's time; six days before the last where left out.
+    #[serde(default, deserialize_with = "day")]
     from: Option<NaiveDate>,
     /// The last day; today where left out.
+    #[serde(default, deserialize_with = "day")]
     to: Option<NaiveDate>,
     /// By what to sum; by day where left out.
     #[serde(default)]
