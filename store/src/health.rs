@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Timestamp;
 use domain::device::DeviceModel;
-use domain::health::{FaultChange, FaultKind, assess};
+use domain::health::{FaultChange, FaultKind, LastCheck, assess, listened_until};
 use domain::id::BayId;
 use sqlx::PgConnection;
 
@@ -62,7 +62,15 @@ impl Store {
             return Ok(None);
         }
         let mut open = faults_open(&mut tx).await?;
-        let standing = records(&mut tx, checkup, battery_limit_mv, &mut open, now).await?;
+        let listened_until = listened(&mut tx, now).await?;
+        let standing = records(
+            &mut tx,
+            checkup,
+            battery_limit_mv,
+            &mut open,
+            (now, listened_until),
+        )
+        .await?;
         let mut changes: Vec<(i32, FaultChange)> = Vec::new();
         for (device, record) in &standing {
             let found = assess(record, now);
@@ -99,6 +107,25 @@ impl Store {
 
 pub(crate) fn kind(code: &str) -> Result<FaultKind, StoreError> {
     FaultKind::from_code(code).ok_or_else(|| corrupt("kind of fault", code))
+}
+
+/// Until when silence may be held against a device; notes for the next time how far it is now.
+async fn listened(tx: &mut PgConnection, now: Timestamp) -> Result<Timestamp, StoreError> {
+    let last: Option<(Timestamp, Option<Timestamp>)> =
+        sqlx::query_as("SELECT checked_at, newest_at FROM health_check")
+            .fetch_optional(&mut *tx)
+            .await?;
+    let newest: Option<Timestamp> = sqlx::query_scalar(
+        "INSERT INTO health_check (checked_at, newest_at) SELECT $1, max(last_at) FROM bay_state
+         ON CONFLICT (one) DO UPDATE SET checked_at = excluded.checked_at,
+            newest_at = excluded.newest_at
+         RETURNING newest_at",
+    )
+    .bind(now)
+    .fetch_one(tx)
+    .await?;
+    let last = last.map(|(at, newest)| LastCheck { at, newest });
+    Ok(listened_until(last, newest, now))
 }
 
 /// The faults that have begun and not ended, by device.

@@ -60,14 +60,6 @@ async fn repairs(city: &Serving, process: &ServeProcess, cookie: &str) -> Value 
 #[tokio::test]
 async fn a_silent_device_is_lost_and_restored_and_a_weak_battery_stands_after_it() {
     let city = Serving::place(&city::small(1, 4), Broker::mosquitto()).await;
-    // Who was noted just now is not missed yet.
-    sqlx::query(
-        "UPDATE device_assignment SET noted_at = noted_at - interval '1 day'
-         WHERE bay_id = (SELECT bay_id FROM bay WHERE code = 'lot-0-0')",
-    )
-    .execute(&city.database.pool)
-    .await
-    .unwrap();
     let start = now();
     let ago = |minutes| start - TimeDelta::minutes(minutes);
     let messages = [

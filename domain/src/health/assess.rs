@@ -129,11 +129,10 @@ fn ends(
 
 fn comms_lost(record: &DeviceRecord, now: Timestamp) -> Option<(Timestamp, FaultDetail)> {
     let heard_at = record.heard.map(|heard| heard.at);
-    // Whoever noted it has seen it there; what it said before may still be on its way.
-    let noted_at = record.noted_at;
-    let installed = record.installed_from.unwrap_or(noted_at);
-    let last = heard_at.map_or(installed, |at| at.max(noted_at));
-    is_silent(last, Some(record.silence_after_s), now).then(|| {
+    let installed = record.installed_from.unwrap_or(record.noted_at);
+    let last = heard_at.unwrap_or(installed);
+    let as_of = record.listened_until.min(now);
+    is_silent(last, Some(record.silence_after_s), as_of).then(|| {
         let limit = TimeDelta::seconds(record.silence_after_s.into());
         (last + limit, FaultDetail::CommsLost { heard_at })
     })

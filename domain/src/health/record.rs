@@ -18,6 +18,8 @@ pub struct DeviceRecord {
     pub noted_at: Timestamp,
     /// Its limit of silence.
     pub silence_after_s: i32,
+    /// Until when it would have been heard: see [`listened_until`].
+    pub listened_until: Timestamp,
     /// What it said of its bay; `None` where it was never heard there.
     pub heard: Option<Heard>,
     /// How often its bay changed lately.
@@ -33,6 +35,37 @@ pub struct DeviceRecord {
     pub battery_limit_mv: i32,
     /// The faults that have begun and not ended.
     pub open: Vec<(FaultKind, Timestamp)>,
+}
+
+/// What the last look at all devices found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LastCheck {
+    /// When it was.
+    pub at: Timestamp,
+    /// The newest word of any device by then.
+    pub newest: Option<Timestamp>,
+}
+
+/// After a pause this long between two looks at the devices nobody was there to hear them.
+const AWAY: TimeDelta = TimeDelta::minutes(10);
+
+/// Until when silence may be held against a device. While what had waited comes in, after the broker,
+/// the network or we were away, that is no later than the `newest` word of any device; once no more
+/// comes it is `now`, for then it is a silence whoever may be its cause.
+pub fn listened_until(
+    last: Option<LastCheck>,
+    newest: Option<Timestamp>,
+    now: Timestamp,
+) -> Timestamp {
+    let (Some(last), Some(newest)) = (last, newest) else {
+        return now;
+    };
+    let comes_in = last.newest.is_none_or(|before| before < newest);
+    if comes_in || now - last.at > AWAY {
+        newest.min(now)
+    } else {
+        now
+    }
 }
 
 /// What a device's last word was.

@@ -4,7 +4,7 @@ use chrono::DateTime;
 use proptest::prelude::*;
 
 use super::*;
-use crate::health::{Battery, LotArrivals, Refused};
+use crate::health::{Battery, LastCheck, LotArrivals, Refused, listened_until};
 use crate::id::BayId;
 
 const LIMIT_S: i32 = 3_600;
@@ -22,6 +22,7 @@ fn well() -> DeviceRecord {
     DeviceRecord {
         installed_from: Some(ago(60 * 24 * 30)),
         noted_at: ago(60 * 24 * 30),
+        listened_until: now(),
         silence_after_s: LIMIT_S,
         heard: Some(Heard {
             at: ago(5),
@@ -105,15 +106,15 @@ fn a_silent_device_is_lost_from_its_limit_on() {
     let lost = FaultKind::CommsLost;
     assert_eq!(begun(&with(|record| last_heard(record, 60))), []);
     assert_eq!(begun(&with(|record| last_heard(record, 90))), [(lost, 30)]);
-    // What it said before it was noted is all that has come yet.
-    let noted = |minutes| {
+    // While what had waited comes in, nobody is heard beyond it.
+    let catching_up = |minutes| {
         with(|record| {
-            last_heard(record, 60 * 24);
-            record.noted_at = ago(minutes);
+            last_heard(record, 900);
+            record.listened_until = ago(minutes);
         })
     };
-    assert_eq!(begun(&noted(60)), []);
-    assert_eq!(begun(&noted(70)), [(lost, 10)]);
+    assert_eq!(begun(&catching_up(850)), []);
+    assert_eq!(begun(&catching_up(830)), [(lost, 840)]);
     // A recording's, or a device that nobody has waited for long enough.
     let never = with(|record| record.heard = None);
     assert_eq!(begun(&never), [(lost, 60 * 24 * 30 - 60)]);
@@ -130,6 +131,35 @@ fn a_silent_device_is_lost_from_its_limit_on() {
         record.noted_at = ago(70);
     });
     assert_eq!(begun(&missing), [(lost, 10)]);
+}
+
+#[test]
+fn silence_counts_until_now_only_where_nothing_more_comes_in() {
+    let check = |at, newest| Some(LastCheck { at, newest });
+    let (now, hour) = (now(), TimeDelta::hours(1));
+    let minute = TimeDelta::minutes(1);
+    // The first look, a city that nobody has heard, and one that goes on as always.
+    assert_eq!(listened_until(None, Some(now - hour), now), now);
+    assert_eq!(listened_until(check(now - minute, None), None, now), now);
+    let newest = Some(now - TimeDelta::seconds(3));
+    let usual = listened_until(check(now - minute, Some(now - minute)), newest, now);
+    assert_eq!(Some(usual), newest);
+    // A backlog comes in; then nothing does.
+    let backlog = now - hour * 5;
+    let coming = listened_until(
+        check(now - minute, Some(backlog - hour)),
+        Some(backlog),
+        now,
+    );
+    assert_eq!(coming, backlog);
+    let quiet = listened_until(check(now - minute, Some(backlog)), Some(backlog), now);
+    assert_eq!(quiet, now);
+    // We were away: what had waited has not come yet.
+    let away = listened_until(check(now - hour, Some(backlog)), Some(backlog), now);
+    assert_eq!(away, backlog);
+    // A clock that runs ahead.
+    let ahead = listened_until(check(now - minute, Some(now)), Some(now + minute), now);
+    assert_eq!(ahead, now);
 }
 
 #[test]
@@ -352,6 +382,7 @@ prop_compose! {
         DeviceRecord {
             installed_from: installed.map(ago),
             noted_at: ago(9_000),
+            listened_until: now(),
             silence_after_s: LIMIT_S,
             heard: heard.map(|(at, occupied, since, known)| Heard {
                 at: ago(at),

@@ -46,15 +46,18 @@ pub(super) async fn doubles(
         .filter_map(|(_, parking)| parking.session)
         .collect();
     let found: Vec<Overlap> = sqlx::query_as(
-        "SELECT DISTINCT ON (new.session_id) new.session_id, old.starts_at, old.ends_at
-         FROM session AS new JOIN session AS old
-              ON old.bay_id = new.bay_id AND old.plate = new.plate AND old.status = 'paid'
-                AND old.session_id <> new.session_id
-                AND old.starts_at < new.ends_at AND old.ends_at > new.starts_at
-         WHERE new.session_id = ANY($1)
-           -- Of two that this call posts, only the later one is a repetition.
-           AND (old.session_id < new.session_id OR NOT old.session_id = ANY($1))
-         ORDER BY new.session_id, old.ends_at DESC",
+        "SELECT new.session_id, old.starts_at, old.ends_at
+         FROM session AS new
+         -- Each by itself, so that the bay's index is used however little is known of the table.
+         CROSS JOIN LATERAL (
+            SELECT starts_at, ends_at FROM session AS old
+            WHERE old.bay_id = new.bay_id AND old.plate = new.plate AND old.status = 'paid'
+              AND old.session_id <> new.session_id
+              AND old.starts_at < new.ends_at AND old.ends_at > new.starts_at
+              -- Of two that this call posts, only the later one is a repetition.
+              AND (old.session_id < new.session_id OR NOT old.session_id = ANY($1))
+            ORDER BY old.ends_at DESC LIMIT 1) AS old
+         WHERE new.session_id = ANY($1)",
     )
     .bind(&sessions)
     .fetch_all(&mut *tx)

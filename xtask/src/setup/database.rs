@@ -389,6 +389,8 @@ fn launch(
         // Whatever PGPORT says.
         "port=5432",
         "max_connections=200",
+        // A past of weeks comes within minutes: what the planner knows of a table must keep up.
+        "autovacuum_naptime=5s",
         "shared_buffers=512MB",
         "max_wal_size=4GB",
         "checkpoint_timeout=15min",
