@@ -6,7 +6,7 @@ use domain::place::Place;
 use crate::city::{SensedBay, sensed_bays};
 use crate::plan::{PlannedStay, day_of, stays};
 use crate::purchase::Purchase;
-use crate::timeline::{HEARTBEAT_EVERY, LATE_MAX, Report, Window, reports};
+use crate::timeline::{LATE_MAX, Report, Window, reports};
 
 /// A city under a seed. The same seed and city always do the same.
 #[derive(Clone, Debug)]
@@ -65,8 +65,7 @@ impl Scene {
     fn stays(&self, bay: &SensedBay, window: Window) -> Vec<PlannedStay> {
         // A day more than messages can be late by: the first change tells how long the state
         // before it lasted.
-        let first =
-            day_of(bay.demand, window.from - LATE_MAX - HEARTBEAT_EVERY) - TimeDelta::days(1);
+        let first = day_of(bay.demand, window.from - LATE_MAX) - TimeDelta::days(1);
         let last = day_of(bay.demand, window.to);
         first
             .iter_days()

@@ -9,7 +9,7 @@ use crate::plan::{self, PlannedStay};
 /// The longest that a message is held up on its way.
 pub const LATE_MAX: TimeDelta = TimeDelta::minutes(40);
 /// A device says at least this often that it is there.
-pub const HEARTBEAT_EVERY: TimeDelta = TimeDelta::hours(1);
+pub const HEARTBEAT_EVERY: TimeDelta = TimeDelta::hours(2);
 
 /// How long a message that is not held up is on its way at most.
 const WAY_MAX: TimeDelta = TimeDelta::seconds(4);
@@ -182,7 +182,7 @@ impl Sensor {
         self.trait_of(17, 10_000) < STUCK
     }
 
-    /// The first heartbeat at or after an instant; every device has its own minute of the hour.
+    /// The first heartbeat at or after an instant; every device has its own minute.
     fn heartbeat_after(self, at: Timestamp) -> Timestamp {
         let every = HEARTBEAT_EVERY.num_milliseconds();
         let phase = self.trait_of(13, every);

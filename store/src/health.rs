@@ -1,7 +1,7 @@
 //! What is wrong with devices: assessed from time to time, kept with its beginning and its end.
 //! `repair` lists it for whoever repairs them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use domain::Timestamp;
 use domain::device::DeviceModel;
@@ -62,13 +62,13 @@ impl Store {
             return Ok(None);
         }
         let mut open = faults_open(&mut tx).await?;
-        let listened_until = listened(&mut tx, now).await?;
+        let listened = listened(&mut tx, now).await?;
         let standing = records(
             &mut tx,
             checkup,
             battery_limit_mv,
             &mut open,
-            (now, listened_until),
+            (now, &listened),
         )
         .await?;
         let mut changes: Vec<(i32, FaultChange)> = Vec::new();
@@ -109,23 +109,38 @@ pub(crate) fn kind(code: &str) -> Result<FaultKind, StoreError> {
     FaultKind::from_code(code).ok_or_else(|| corrupt("kind of fault", code))
 }
 
-/// Until when silence may be held against a device; notes for the next time how far it is now.
-async fn listened(tx: &mut PgConnection, now: Timestamp) -> Result<Timestamp, StoreError> {
-    let last: Option<(Timestamp, Option<Timestamp>)> =
-        sqlx::query_as("SELECT checked_at, newest_at FROM health_check")
-            .fetch_optional(&mut *tx)
-            .await?;
-    let newest: Option<Timestamp> = sqlx::query_scalar(
-        "INSERT INTO health_check (checked_at, newest_at) SELECT $1, max(last_at) FROM bay_state
-         ON CONFLICT (one) DO UPDATE SET checked_at = excluded.checked_at,
-            newest_at = excluded.newest_at
-         RETURNING newest_at",
+/// Until when silence may be held against a model's devices; notes for the next time how far they are
+/// now.
+async fn listened(
+    tx: &mut PgConnection,
+    now: Timestamp,
+) -> Result<HashMap<DeviceModel, Timestamp>, StoreError> {
+    type Row = (
+        String,
+        Option<Timestamp>,
+        Option<Timestamp>,
+        Option<Timestamp>,
+    );
+    let rows: Vec<Row> = sqlx::query_as(
+        "WITH newest AS (
+            SELECT model, max(last_at) AS at
+            FROM device_assignment JOIN device USING (device_id) LEFT JOIN bay_state USING (bay_id)
+            WHERE upper_inf(during) AND silence_after_s IS NOT NULL GROUP BY model
+         ), last AS (SELECT model, checked_at, newest_at FROM health_check
+         ), noted AS (
+            INSERT INTO health_check (model, checked_at, newest_at) SELECT model, $1, at FROM newest
+            ON CONFLICT (model) DO UPDATE SET checked_at = excluded.checked_at,
+                newest_at = excluded.newest_at)
+         SELECT model, newest.at, checked_at, newest_at FROM newest LEFT JOIN last USING (model)",
     )
     .bind(now)
-    .fetch_one(tx)
+    .fetch_all(tx)
     .await?;
-    let last = last.map(|(at, newest)| LastCheck { at, newest });
-    Ok(listened_until(last, newest, now))
+    let until = |(model, newest, checked_at, before): Row| {
+        let last = checked_at.map(|at| LastCheck { at, newest: before });
+        (DeviceModel::from(model), listened_until(last, newest, now))
+    };
+    Ok(rows.into_iter().map(until).collect())
 }
 
 /// The faults that have begun and not ended, by device.

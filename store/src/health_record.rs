@@ -57,7 +57,7 @@ pub(crate) async fn records(
     checkup: Checkup,
     battery_limit_mv: impl Fn(&DeviceModel) -> i32 + Send,
     open: &mut BTreeMap<i32, Vec<(FaultKind, Timestamp)>>,
-    (now, listened_until): (Timestamp, Timestamp),
+    (now, listened): (Timestamp, &HashMap<DeviceModel, Timestamp>),
 ) -> Result<BTreeMap<i32, DeviceRecord>, StoreError> {
     let standing: Vec<StandingRow> = sqlx::query_as(
         "SELECT device_id, standing.bay_id, lot_id, model, lower(during) AS installed_from, noted_at,
@@ -82,7 +82,7 @@ pub(crate) async fn records(
             installed_from: row.installed_from,
             noted_at: row.noted_at,
             silence_after_s: row.silence_after_s,
-            listened_until,
+            listened_until: listened.get(&row.model).copied().unwrap_or(now),
             heard: row.heard(),
             lately: lately.get(&row.bay_id).copied().unwrap_or_default(),
             newest: newest.get(&device).copied(),

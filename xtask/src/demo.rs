@@ -38,7 +38,7 @@ pub struct Demo {
     #[arg(long)]
     fresh: bool,
     /// How many days of the past the city is given at first; with fewer than 14 there is no forecast yet.
-    #[arg(long, default_value_t = 21, value_parser = clap::value_parser!(u32).range(0..=60))]
+    #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u32).range(0..=60))]
     history_days: u32,
     /// How many bays the city has.
     #[arg(long, default_value_t = 2_000, value_parser = clap::value_parser!(u32).range(80..=20_000))]

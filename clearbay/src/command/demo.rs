@@ -40,7 +40,7 @@ pub struct Demo {
     fresh: bool,
     /// How many days of the past to send at the first start; with fewer than 14 there is no forecast
     /// yet.
-    #[arg(long, default_value_t = 21)]
+    #[arg(long, default_value_t = 15)]
     history_days: u32,
     /// How many bays the city has.
     #[arg(long, default_value_t = 2_000)]

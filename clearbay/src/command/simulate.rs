@@ -30,7 +30,7 @@ pub struct Simulate {
     #[arg(long, default_value_t = 1)]
     seed: u64,
     /// How many days of the past to send first; with fewer than 14 there is no forecast yet.
-    #[arg(long, default_value_t = 21)]
+    #[arg(long, default_value_t = 15)]
     history_days: u32,
     /// Where simulated payment providers listen: VNPAY under /vnpay, MoMo under /momo, ZaloPay under
     /// /zalopay, a bank that pays out under /bank. Their keys are those of `serve`, from the same

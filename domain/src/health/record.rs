@@ -37,21 +37,22 @@ pub struct DeviceRecord {
     pub open: Vec<(FaultKind, Timestamp)>,
 }
 
-/// What the last look at all devices found.
+/// What the last look at the devices of a model found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LastCheck {
     /// When it was.
     pub at: Timestamp,
-    /// The newest word of any device by then.
+    /// The newest word of any of them by then.
     pub newest: Option<Timestamp>,
 }
 
 /// After a pause this long between two looks at the devices nobody was there to hear them.
 const AWAY: TimeDelta = TimeDelta::minutes(10);
 
-/// Until when silence may be held against a device. While what had waited comes in, after the broker,
-/// the network or we were away, that is no later than the `newest` word of any device; once no more
-/// comes it is `now`, for then it is a silence whoever may be its cause.
+/// Until when silence may be held against a model's devices, which come by one network, in order. While
+/// what had waited comes in, after the broker, the network or we were away, that is no later than the
+/// `newest` word of any of them; once no more comes it is `now`, for then it is a silence whoever may
+/// be its cause.
 pub fn listened_until(
     last: Option<LastCheck>,
     newest: Option<Timestamp>,
