@@ -6,12 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::TimeDelta;
 use domain::Timestamp;
-use store::report::SensedPaid;
+use store::report::{LotWeek, SensedPaid};
 
 use crate::ApiError;
 use crate::limit::Limits;
 use crate::service::forecast::{LEARNT_FOR, Learnt};
-use crate::service::report::{HourShare, Range};
+use crate::service::report::Range;
 
 /// How long a report that sums over a whole range may be given again.
 const REPORT_FOR: TimeDelta = TimeDelta::seconds(30);
@@ -23,8 +23,8 @@ const LOTS: usize = 1_000;
 /// All that is remembered.
 #[derive(Debug)]
 pub struct Answers {
-    /// Occupancy over the day.
-    pub occupancy: Remembered<Range, Vec<HourShare>>,
+    /// How full lots were by the hour of the week.
+    pub weeks: Remembered<Range, Arc<Vec<LotWeek>>>,
     /// Sensed against paid parking.
     pub parking: Remembered<Range, Vec<SensedPaid>>,
     /// What lots' pasts have taught, by their codes.
@@ -34,7 +34,7 @@ pub struct Answers {
 impl Default for Answers {
     fn default() -> Self {
         Self {
-            occupancy: Remembered::new(REPORT_FOR, RANGES),
+            weeks: Remembered::new(REPORT_FOR, RANGES),
             parking: Remembered::new(REPORT_FOR, RANGES),
             forecasters: Remembered::new(LEARNT_FOR, LOTS),
         }

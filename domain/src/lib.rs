@@ -4,6 +4,7 @@
 //! argument. The same code therefore runs in the ingest service, behind the payment endpoints, in
 //! the browser and in the simulator, and every rule can be tested by calling it.
 
+pub mod advice;
 pub mod board;
 pub mod day;
 pub mod device;

@@ -29,6 +29,7 @@ pub mod outbox;
 pub mod pass;
 pub mod payment;
 pub mod place;
+mod price_rule;
 pub mod purchase;
 pub mod quarantine;
 pub mod receipt;

@@ -1,10 +1,10 @@
 //! What lots' bays did, by the quarter of an hour: the tallies that ingest keeps, and what goes on
 //! at present.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use domain::Timestamp;
-use domain::id::BayId;
+use domain::id::{BayId, LotId};
 use domain::occupancy::{OccupancyBucket, Tallies, Tally, bucket_of};
 use domain::stay::BayTrack;
 use sqlx::PgConnection;
@@ -45,7 +45,8 @@ impl Store {
         .bind(to)
         .fetch_all(&mut *tx)
         .await?;
-        let mut tallies = self.present(&mut tx, bays, now).await?;
+        let mut present = self.present(&mut tx, bays, now).await?;
+        let mut tallies = present.remove(&LotId(lot_id)).unwrap_or_default();
         tx.commit().await?;
         for (at, occupied_us, free_us, arrivals) in rows {
             let tally = Tally {
@@ -62,21 +63,22 @@ impl Store {
             .collect())
     }
 
-    /// The known time of some bays that has not come to an end, as of `now`.
+    /// The known time of some bays that has not come to an end, as of `now`, by their lots.
     pub(crate) async fn present(
         &self,
         tx: &mut PgConnection,
         bays: Vec<i32>,
         now: Timestamp,
-    ) -> Result<Tallies, StoreError> {
+    ) -> Result<BTreeMap<LotId, Tallies>, StoreError> {
         let watches = self.watches.read(tx).await?;
         let tracks: HashMap<BayId, BayTrack> = bay_tracks(tx, bays.into_iter().map(BayId)).await?;
-        let mut tallies = Tallies::default();
+        let mut present: BTreeMap<LotId, Tallies> = BTreeMap::new();
         for (bay, watched) in watches.bays(tracks.keys().copied()) {
             if let Some(known) = tracks[&bay].known_so_far(&watched.watch, now) {
+                let tallies = present.entry(watched.lot).or_default();
                 tallies.add_known(&watched.watch, known);
             }
         }
-        Ok(tallies)
+        Ok(present)
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::{NaiveDate, Timelike};
+use chrono::{Datelike, NaiveDate, Timelike};
 use domain::Timestamp;
 use domain::occupancy::{Tally, bucket_of};
 use sqlx::FromRow;
@@ -24,6 +24,10 @@ pub enum RevenueBy {
     Lot,
     /// The operator.
     Operator,
+    /// What the bay is made for.
+    Class,
+    /// The gateway through which it was paid.
+    Method,
 }
 
 impl RevenueBy {
@@ -35,6 +39,8 @@ impl RevenueBy {
             Self::Zone => ("zone.code", "zone.name"),
             Self::Lot => ("lot.code", "lot.name"),
             Self::Operator => ("operator.code", "operator.name"),
+            Self::Class => ("r.class", "r.class"),
+            Self::Method => ("r.gateway", "r.gateway"),
         }
     }
 }
@@ -52,6 +58,17 @@ pub struct RevenueRow {
     pub amount_vnd: i64,
     /// What went back, on the days on which it did.
     pub refunded_vnd: i64,
+}
+
+/// What a lot's bays did by the hour of the week.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LotWeek {
+    /// The lot's code.
+    pub code: String,
+    /// Its name.
+    pub name: String,
+    /// By weekday, from Monday as 0, and local hour; only hours of which something is known.
+    pub hours: BTreeMap<(u32, u32), Tally>,
 }
 
 /// Sensed parking against paid parking on one day.
@@ -80,17 +97,31 @@ impl Store {
         by: RevenueBy,
     ) -> Result<Vec<RevenueRow>, StoreError> {
         let (key, name) = by.columns();
+        // What only some need is not looked up for all.
+        let (detail, joined) = match by {
+            RevenueBy::Class => (
+                "bay.class AS class, NULL AS gateway",
+                "JOIN bay ON bay.bay_id = receipt.bay_id",
+            ),
+            RevenueBy::Method => (
+                "NULL AS class, payment.gateway AS gateway",
+                "JOIN payment ON payment.payment_id = receipt.payment_id",
+            ),
+            _ => ("NULL AS class, NULL AS gateway", ""),
+        };
         let sql = format!(
             "SELECT {key} AS key, {name} AS name, sum(r.receipts)::bigint AS receipts,
                     sum(r.amount_vnd)::bigint AS amount_vnd,
                     sum(r.refunded_vnd)::bigint AS refunded_vnd
-             FROM (SELECT day, lot_id, ward_id, zone_id, operator_id, count(*) AS receipts,
-                          sum(amount_vnd) AS amount_vnd, 0 AS refunded_vnd
-                   FROM receipt WHERE day BETWEEN $2 AND $3 GROUP BY 1, 2, 3, 4, 5
+             FROM (SELECT receipt.day, receipt.lot_id, ward_id, zone_id, operator_id, {detail},
+                          count(*) AS receipts, sum(receipt.amount_vnd) AS amount_vnd,
+                          0 AS refunded_vnd
+                   FROM receipt {joined} WHERE receipt.day BETWEEN $2 AND $3
+                   GROUP BY 1, 2, 3, 4, 5, 6, 7
                    UNION ALL
-                   SELECT refund.day, receipt.lot_id, ward_id, zone_id, operator_id, 0,
+                   SELECT refund.day, receipt.lot_id, ward_id, zone_id, operator_id, {detail}, 0,
                           -refund.amount_vnd, refund.amount_vnd
-                   FROM refund JOIN receipt USING (payment_id)
+                   FROM refund JOIN receipt USING (payment_id) {joined}
                    WHERE refund.day BETWEEN $2 AND $3) AS r
                   JOIN lot USING (lot_id) JOIN ward ON ward.ward_id = r.ward_id
                   JOIN zone ON zone.zone_id = r.zone_id
@@ -107,34 +138,38 @@ impl Store {
             .await?)
     }
 
-    /// What a city's bays did between two instants by local hour of the day, 0 to 23, as far as it is
-    /// known at `to`.
+    /// What each of a city's lots did between two instants by local hour of the week, as far as it is
+    /// known at `to`, by the lot's code.
     ///
     /// # Errors
     /// Database errors.
-    pub async fn report_occupancy(
+    pub async fn report_weeks(
         &self,
         city: &str,
         from: Timestamp,
         to: Timestamp,
-    ) -> Result<BTreeMap<u32, Tally>, StoreError> {
+    ) -> Result<Vec<LotWeek>, StoreError> {
         let from = bucket_of(from);
         let mut tx = self.snapshot().await?;
-        let (timezone, bays): (String, Vec<i32>) = sqlx::query_as(
-            "SELECT timezone, array_agg(bay_id)
-             FROM bay JOIN lot USING (lot_id) JOIN city USING (city_id)
-             WHERE city.code = $1 GROUP BY timezone",
+        let lots: Vec<(i32, String, String, String)> = sqlx::query_as(
+            "SELECT lot_id, lot.code, lot.name, timezone FROM lot JOIN city USING (city_id)
+             WHERE city.code = $1 ORDER BY lot.code",
         )
         .bind(city)
-        .fetch_optional(&mut *tx)
-        .await?
-        .unwrap_or_else(|| ("UTC".to_owned(), Vec::new()));
-        let rows: Vec<(i32, i64, i64, i64)> = sqlx::query_as(
-            "SELECT extract(hour FROM bucket AT TIME ZONE timezone)::int, sum(occupied_us)::bigint,
+        .fetch_all(&mut *tx)
+        .await?;
+        let ids: Vec<i32> = lots.iter().map(|lot| lot.0).collect();
+        let bays: Vec<i32> = sqlx::query_scalar("SELECT bay_id FROM bay WHERE lot_id = ANY($1)")
+            .bind(&ids)
+            .fetch_all(&mut *tx)
+            .await?;
+        let rows: Vec<(i32, i32, i32, i64, i64, i64)> = sqlx::query_as(
+            "SELECT lot_id, extract(isodow FROM bucket AT TIME ZONE timezone)::int - 1,
+                    extract(hour FROM bucket AT TIME ZONE timezone)::int, sum(occupied_us)::bigint,
                     sum(free_us)::bigint, sum(arrivals)::bigint
              FROM lot_occupancy JOIN lot USING (lot_id) JOIN city USING (city_id)
              WHERE city.code = $1 AND bucket >= $2 AND bucket < $3
-             GROUP BY 1",
+             GROUP BY 1, 2, 3",
         )
         .bind(city)
         .bind(from)
@@ -143,24 +178,38 @@ impl Store {
         .await?;
         let present = self.present(&mut tx, bays, to).await?;
         tx.commit().await?;
-        let tz = zone_name(&timezone)?;
-        let mut hours: BTreeMap<u32, Tally> = BTreeMap::new();
-        let mut add = |hour: u32, tally: Tally| {
-            let sum = hours.entry(hour).or_default();
-            *sum = sum.plus(tally);
+        let mut weeks: BTreeMap<i32, LotWeek> = BTreeMap::new();
+        let mut zones = BTreeMap::new();
+        for (id, code, name, timezone) in lots {
+            zones.insert(id, zone_name(&timezone)?);
+            let hours = BTreeMap::new();
+            weeks.insert(id, LotWeek { code, name, hours });
+        }
+        let mut add = |lot: i32, at: (u32, u32), tally: Tally| {
+            if let Some(week) = weeks.get_mut(&lot) {
+                let sum = week.hours.entry(at).or_default();
+                *sum = sum.plus(tally);
+            }
         };
-        for (hour, occupied_us, free_us, arrivals) in rows {
+        for (lot, weekday, hour, occupied_us, free_us, arrivals) in rows {
             let tally = Tally {
                 occupied_us,
                 free_us,
                 arrivals,
             };
-            add(hour.unsigned_abs(), tally);
+            add(lot, (weekday.unsigned_abs(), hour.unsigned_abs()), tally);
         }
-        for (at, tally) in present.changes().filter(|(at, _)| *at >= from) {
-            add(at.with_timezone(&tz).hour(), tally);
+        for (lot, tallies) in present {
+            let Some(tz) = zones.get(&lot.0) else {
+                continue;
+            };
+            for (at, tally) in tallies.changes().filter(|(at, _)| *at >= from) {
+                let local = at.with_timezone(tz);
+                let weekday = local.weekday().num_days_from_monday();
+                add(lot.0, (weekday, local.hour()), tally);
+            }
         }
-        Ok(hours)
+        Ok(weeks.into_values().collect())
     }
 
     /// Sensed against paid parking, by the local day on which a stay began, between two instants.

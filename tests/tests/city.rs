@@ -55,6 +55,7 @@ async fn a_simulated_past_fills_the_reports_and_the_books_are_right() {
         sum("occupied") > 0 && sum("unknown") < 30
     })
     .await;
+    assert_breakdowns_agree(&city).await;
     let parking = city.json("/api/v1/reports/parking").await;
     let mut paid_s = 0;
     for day in parking["rows"].as_array().unwrap() {
@@ -70,6 +71,35 @@ async fn a_simulated_past_fills_the_reports_and_the_books_are_right() {
     simulator.kill().await.unwrap();
     city.assert_books_are_right().await;
     assert_eq!(city.database.count("refused_message").await, 0);
+}
+
+/// However revenue is broken down, it is the same revenue. The city goes on selling meanwhile: the days
+/// before today stand still.
+async fn assert_breakdowns_agree(city: &Serving) {
+    let today = chrono::Utc::now()
+        .with_timezone(&chrono_tz::Asia::Ho_Chi_Minh)
+        .date_naive();
+    let (from, to) = (today - chrono::Days::new(6), today - chrono::Days::new(1));
+    let mut totals = Vec::new();
+    for by in ["day", "ward", "zone", "lot", "operator", "class", "method"] {
+        let report = city
+            .json(&format!(
+                "/api/v1/reports/revenue?from={from}&to={to}&by={by}"
+            ))
+            .await;
+        let rows = report["rows"].as_array().unwrap();
+        let sum: i64 = rows
+            .iter()
+            .map(|row| row["amount_vnd"].as_i64().unwrap())
+            .sum();
+        assert_eq!(report["total_vnd"], sum, "{by}");
+        totals.push((by, sum));
+    }
+    assert!(totals[0].1 > 0);
+    assert!(
+        totals.iter().all(|(_, sum)| *sum == totals[0].1),
+        "{totals:?}"
+    );
 }
 
 /// The last days of the recording: all its car parks, in a hundredth of the time.

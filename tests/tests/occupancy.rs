@@ -169,3 +169,112 @@ async fn a_lot_s_next_hours_are_foretold_from_its_past() {
         assert!(share("high_bp") < 9_000, "{step}");
     }
 }
+
+#[tokio::test]
+async fn prices_are_advised_by_how_full_bays_were_and_by_the_city_s_rules() {
+    let city = Serving::place(&city::small(2, 4), Broker::mosquitto()).await;
+    // All four bays of one lot, on the whole of yesterday: full in the morning, a quarter taken at
+    // midday, nothing known otherwise. Nothing is known of the other lot.
+    sqlx::query(
+        "INSERT INTO lot_occupancy (lot_id, bucket, occupied_us, free_us, arrivals)
+         SELECT lot_id, bucket, share * 4 * 900000000, (1 - share) * 4 * 900000000, 1
+         FROM city JOIN lot USING (city_id),
+              LATERAL (SELECT date_trunc('day', now() AT TIME ZONE timezone) AT TIME ZONE timezone
+                              - interval '1 day' AS midnight) AS yesterday,
+              generate_series(midnight + interval '6 hours', midnight + interval '15 hours 45 minutes',
+                              interval '15 minutes') AS bucket,
+              LATERAL (SELECT CASE WHEN bucket < midnight + interval '10 hours' THEN 1 ELSE 0.25 END AS share) AS s
+         WHERE lot.code = 'lot-0'",
+    )
+    .execute(&city.database.pool)
+    .await
+    .unwrap();
+    let tz = chrono_tz::Asia::Ho_Chi_Minh;
+    let yesterday = chrono::Utc::now().with_timezone(&tz).date_naive() - TimeDelta::days(1);
+    let path = format!("/api/v1/reports/price-advice?from={yesterday}&to={yesterday}");
+    let advice = || async {
+        let report = city.json(&path).await;
+        let rows = report["rows"].as_array().unwrap().clone();
+        assert_eq!(rows.len(), 2 * 8, "{report}");
+        let known = rows.into_iter().filter(|row| row["known_bp"] != json!(0));
+        let told = known.map(|row| {
+            assert_eq!(
+                (&row["lot"], &row["known_bp"]),
+                (&json!("lot-0"), &json!(10_000))
+            );
+            let price = row["price_vnd"].as_i64().unwrap();
+            let by = row["to_vnd"].as_i64().map(|to| to - price);
+            let told = (
+                row["from_hour"].clone(),
+                row["occupied_bp"].clone(),
+                row["advice"].clone(),
+            );
+            (told, by)
+        });
+        told.collect::<Vec<_>>()
+    };
+    let row = |hour: i64, bp: i64, advice: &str, by: Option<i64>| {
+        ((json!(hour), json!(bp), json!(advice)), by)
+    };
+    let expected = [
+        row(6, 10_000, "raise", Some(5_000)),
+        row(10, 2_500, "lower", Some(-5_000)),
+    ];
+    assert_eq!(advice().await, expected);
+
+    let week = city
+        .json(&format!(
+            "/api/v1/reports/week?from={yesterday}&to={yesterday}"
+        ))
+        .await;
+    let rows = week["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 168);
+    let known: Vec<_> = rows
+        .iter()
+        .filter(|row| !row["occupied_bp"].is_null())
+        .collect();
+    assert_eq!(known.len(), 10);
+    let weekday = chrono::Datelike::weekday(&yesterday).num_days_from_monday();
+    // Four vehicles an hour at four bays.
+    assert_eq!(
+        *known[0],
+        json!({"weekday": weekday, "hour": 6, "occupied_bp": 10_000, "arrivals_per_100": 100})
+    );
+    let csv = city
+        .get(&format!("{path}&format=csv"))
+        .send()
+        .await
+        .unwrap()
+        .text()
+        .await
+        .unwrap();
+    assert!(
+        csv.starts_with("lot,name,class,weekend,from_hour,"),
+        "{csv}"
+    );
+    assert_eq!(csv.lines().count(), 17);
+
+    let rules = |args: &[&str]| {
+        tokio::process::Command::new(tests::provided("CLEARBAY_TEST_BIN"))
+            .args(["tariff", "rules", "--city", "hn"])
+            .args(args)
+            .env("DATABASE_URL", &city.database.url)
+            .output()
+    };
+    let done = rules(&["--lower-below", "20", "--step", "2000"])
+        .await
+        .unwrap();
+    assert!(done.status.success(), "{done:?}");
+    let expected = [
+        row(6, 10_000, "raise", Some(2_000)),
+        row(10, 2_500, "hold", None),
+    ];
+    assert_eq!(advice().await, expected);
+    let wrong = rules(&["--lower-below", "90"]).await.unwrap();
+    let told = String::from_utf8(wrong.stderr).unwrap();
+    assert!(
+        !wrong.status.success() && told.contains("must not lie above"),
+        "{told}"
+    );
+    assert_eq!(advice().await, expected);
+}

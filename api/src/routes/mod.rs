@@ -16,6 +16,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::limit::guard;
 use crate::{ApiError, App};
 
+mod demand;
 mod devices;
 mod disputes;
 mod exemptions;
@@ -34,8 +35,6 @@ mod reports;
 mod session_changes;
 mod sessions;
 mod wallets;
-
-pub use reports::csv_revenue;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -95,6 +94,8 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(reports::get_revenue))
         .routes(routes!(reports::get_occupancy))
         .routes(routes!(reports::get_parking))
+        .routes(routes!(demand::get_week))
+        .routes(routes!(demand::get_price_advice))
         .routes(routes!(lots::get_staff_lot))
         .routes(routes!(devices::list_devices))
         .routes(routes!(health::livez))

@@ -10,6 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Query, day};
+use crate::service::demand;
 use crate::service::report::{self, Range, Revenue};
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
@@ -21,6 +22,8 @@ pub(super) enum By {
     Zone,
     Lot,
     Operator,
+    Class,
+    Method,
 }
 
 impl From<By> for RevenueBy {
@@ -31,6 +34,8 @@ impl From<By> for RevenueBy {
             By::Zone => Self::Zone,
             By::Lot => Self::Lot,
             By::Operator => Self::Operator,
+            By::Class => Self::Class,
+            By::Method => Self::Method,
         }
     }
 }
@@ -51,6 +56,20 @@ pub(super) struct RangeQuery {
     /// The last day; today where left out.
     #[serde(default, deserialize_with = "day")]
     to: Option<NaiveDate>,
+}
+
+#[derive(Deserialize, IntoParams)]
+pub(super) struct FormattedRange {
+    /// The first day, in the city's time; six days before the last where left out.
+    #[serde(default, deserialize_with = "day")]
+    pub(super) from: Option<NaiveDate>,
+    /// The last day; today where left out.
+    #[serde(default, deserialize_with = "day")]
+    pub(super) to: Option<NaiveDate>,
+    /// `csv` for a spreadsheet.
+    #[serde(default)]
+    #[param(inline)]
+    pub(super) format: Format,
 }
 
 #[derive(Deserialize, IntoParams)]
@@ -128,18 +147,35 @@ pub(super) async fn get_revenue(
     Ok(Reply(report).into_response())
 }
 
-/// Revenue as a CSV file (RFC 4180) with a header row.
-pub fn csv_revenue(range: Range, revenue: &Revenue) -> Response {
-    let mut text = String::from("key,name,receipts,amount_vnd,refunded_vnd\r\n");
-    for row in &revenue.rows {
-        let (key, name) = (quoted(&row.key), quoted(&row.name));
-        text += &format!(
-            "{key},{name},{},{},{}\r\n",
-            row.receipts, row.amount_vnd, row.refunded_vnd
-        );
+/// Revenue as a CSV file.
+fn csv_revenue(range: Range, revenue: &Revenue) -> Response {
+    let rows = revenue.rows.iter().map(|row| {
+        [
+            row.key.clone(),
+            row.name.clone(),
+            row.receipts.to_string(),
+            row.amount_vnd.to_string(),
+            row.refunded_vnd.to_string(),
+        ]
+    });
+    let headings = ["key", "name", "receipts", "amount_vnd", "refunded_vnd"];
+    csv("revenue", range, &headings, rows)
+}
+
+/// A report as a CSV file (RFC 4180) with a header row.
+pub(super) fn csv<const N: usize>(
+    report: &str,
+    range: Range,
+    headings: &[&str; N],
+    rows: impl Iterator<Item = [String; N]>,
+) -> Response {
+    let mut text = headings.join(",") + "\r\n";
+    for row in rows {
+        text += &row.map(|cell| quoted(&cell)).join(",");
+        text += "\r\n";
     }
     let name = format!(
-        "attachment; filename=\"clearbay-revenue-{}-{}.csv\"",
+        "attachment; filename=\"clearbay-{report}-{}-{}.csv\"",
         range.from, range.to
     );
     let headers = [
@@ -182,12 +218,12 @@ pub(super) async fn get_occupancy(
 ) -> Result<Reply<OccupancyReport>, ApiError> {
     let now = App::now();
     let range = Range::new(&app, query.from, query.to, now)?;
-    let hours = report::occupancy(&app, range, now).await?;
+    let hours = demand::day(&app, range, now).await?;
     let rows = hours
         .into_iter()
         .map(|row| OccupancyRow {
             hour: row.hour,
-            occupied_bp: row.occupied_bp,
+            occupied_bp: row.occupied_bp(),
         })
         .collect();
     Ok(Reply(OccupancyReport { rows }))
@@ -214,15 +250,27 @@ pub(super) struct ParkingReport {
 }
 
 /// What sensors saw against what was paid, by day.
-#[utoipa::path(get, path = "/api/v1/reports/parking", tag = "reports", params(RangeQuery),
+#[utoipa::path(get, path = "/api/v1/reports/parking", tag = "reports", params(FormattedRange),
     responses((status = 200, body = ParkingReport), (status = 422, body = Problem)))]
 pub(super) async fn get_parking(
     State(app): State<App>,
-    Query(query): Query<RangeQuery>,
-) -> Result<Reply<ParkingReport>, ApiError> {
+    Query(query): Query<FormattedRange>,
+) -> Result<Response, ApiError> {
     let now = App::now();
     let range = Range::new(&app, query.from, query.to, now)?;
     let days = report::sensed_paid(&app, range, now).await?;
+    if let Format::Csv = query.format {
+        let rows = days.iter().map(|row| {
+            [
+                row.day.to_string(),
+                row.stays.to_string(),
+                row.sensed_s.to_string(),
+                row.paid_s.to_string(),
+            ]
+        });
+        let headings = ["day", "stays", "sensed_s", "paid_s"];
+        return Ok(csv("parking", range, &headings, rows));
+    }
     let rows = days
         .into_iter()
         .map(|row| ParkingRow {
@@ -232,5 +280,5 @@ pub(super) async fn get_parking(
             paid_s: row.paid_s,
         })
         .collect();
-    Ok(Reply(ParkingReport { rows }))
+    Ok(Reply(ParkingReport { rows }).into_response())
 }

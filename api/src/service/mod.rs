@@ -1,6 +1,7 @@
 //! The work, in terms of the domain: pages and REST handlers call the same functions.
 
 pub mod change;
+pub mod demand;
 pub mod device;
 pub mod dispute;
 pub mod exemption;

@@ -96,56 +96,6 @@ pub async fn revenue(app: &App, range: Range, by: RevenueBy) -> Result<Revenue, 
     Ok(Revenue { rows, total_vnd })
 }
 
-/// The share of bays that held a vehicle in an hour of the day, over all days of the range, among
-/// those whose state was known.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct HourShare {
-    /// The local hour, 0 to 23.
-    pub hour: u32,
-    /// The share in basis points.
-    pub occupied_bp: u32,
-}
-
-/// Occupancy over the day, 24 rows, at most half a minute old.
-///
-/// # Errors
-/// Where the database fails.
-pub async fn occupancy(
-    app: &App,
-    range: Range,
-    now: Timestamp,
-) -> Result<Vec<HourShare>, ApiError> {
-    app.answers
-        .occupancy
-        .get(
-            &app.limits,
-            range,
-            now,
-            compute_occupancy(app.clone(), range, now),
-        )
-        .await
-}
-
-async fn compute_occupancy(
-    app: App,
-    range: Range,
-    now: Timestamp,
-) -> Result<Vec<HourShare>, ApiError> {
-    let (from, to) = range.instants(&app, now);
-    let found = app.store.report_occupancy(&app.city.code, from, to).await?;
-    let share = |hour: u32| {
-        let tally = found.get(&hour).copied().unwrap_or_default();
-        // What was unknown is neither: it says nothing about the share.
-        let known_us = tally.occupied_us.saturating_add(tally.free_us).max(1);
-        let bp = i128::from(tally.occupied_us) * 10_000 / i128::from(known_us);
-        HourShare {
-            hour,
-            occupied_bp: u32::try_from(bp).unwrap_or(0).min(10_000),
-        }
-    };
-    Ok((0..24).map(share).collect())
-}
-
 /// Sensed parking against paid parking, a row for each day that had any, at most half a minute old.
 ///
 /// # Errors

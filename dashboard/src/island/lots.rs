@@ -142,7 +142,9 @@ fn row(lot: LotSummary, lang: Lang) -> impl IntoView {
                         {lang.t("chỗ", "bays")}
                         {(lot.unknown > 0 && level != "unknown").then(|| format!(" · {} {}", lot.unknown, lang.t("không rõ", "unknown")))}
                     </small>
-                    <span class="meter" aria-hidden="true"><i class=level style=format!("width:{taken}%")></i></span>
+                    <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+                        <rect class=level width=taken.to_string() height="6" />
+                    </svg>
                 </span>
             </a>
         </li>

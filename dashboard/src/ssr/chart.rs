@@ -1,52 +1,123 @@
-//! Charts as inline SVG. Beside each stands a table with the same figures.
+//! Charts as inline SVG, with axes and units. Beside each stands a table with the same figures.
 
 use leptos::prelude::*;
 
 /// One bar: its label, its height, and what it says when pointed at.
 pub(crate) struct Bar {
     pub(crate) label: String,
-    /// In whatever unit; bars are drawn in proportion to the largest.
+    /// In the chart's unit; bars are drawn in proportion to the axis.
     pub(crate) value: i64,
     /// A part of `value` that is drawn darker.
     pub(crate) part: i64,
     pub(crate) title: String,
 }
 
+/// What a chart is about and how its values are written.
+pub(crate) struct Axis {
+    pub(crate) about: &'static str,
+    pub(crate) unit: &'static str,
+    pub(crate) write: fn(i64) -> String,
+}
+
 const WIDTH: usize = 720;
 const HEIGHT: i64 = 200;
+/// Room for the values on the left, the unit above and the labels below.
+const LEFT: usize = 64;
+const HEAD: i64 = 24;
 const FOOT: i64 = 26;
 
+/// The distance of lines that people read easily: 1, 2 or 5 times a power of ten, at most five lines.
+fn step(most: i64) -> i64 {
+    let mut unit = 1i64;
+    loop {
+        for times in [1, 2, 5] {
+            let step = unit.saturating_mul(times);
+            if step.saturating_mul(5) >= most {
+                return step;
+            }
+        }
+        unit = unit.saturating_mul(10);
+    }
+}
+
 /// Upright bars side by side.
-pub(crate) fn bars(bars: &[Bar], about: &'static str) -> impl IntoView + use<> {
+pub(crate) fn bars(bars: &[Bar], axis: &Axis) -> impl IntoView + use<> {
     let most = bars.iter().map(|bar| bar.value).max().unwrap_or(0).max(1);
-    let step = WIDTH / bars.len().max(1);
-    let gap = (step / 6).clamp(1, 12);
-    // Labels of many bars would run into one another: every third is written.
-    let every = if bars.len() > 14 { 3 } else { 1 };
+    let every = step(most);
+    let top = (most + every - 1) / every * every;
+    let y = move |value: i64| {
+        let height = i128::from(value.max(0)) * i128::from(HEIGHT) / i128::from(top);
+        HEAD + HEIGHT - i64::try_from(height).unwrap_or(HEIGHT)
+    };
+    let lines = (0..=top / every)
+        .map(|line| {
+            let value = line * every;
+            let y = y(value);
+            view! {
+                <line class="axis" x1=LEFT.to_string() y1=y.to_string() x2=WIDTH.to_string() y2=y.to_string() />
+                <text class="value" x=(LEFT - 8).to_string() y=(y + 5).to_string()>{(axis.write)(value)}</text>
+            }
+        })
+        .collect_view();
+    let width = (WIDTH - LEFT) / bars.len().max(1);
+    let gap = (width / 6).clamp(1, 12);
+    // Labels of many bars would run into one another: only some are written.
+    let labelled = match bars.len() {
+        0..=14 => 1,
+        15..=31 => 3,
+        many => many / 10,
+    };
     let drawn = bars
         .iter()
         .enumerate()
         .map(|(index, bar)| {
-            let x = index * step + gap / 2;
-            let height = |value: i64| value.max(0) * (HEIGHT - 10) / most;
-            let (whole, part) = (height(bar.value), height(bar.part));
-            let label = (index % every == 0).then(|| {
-                view! { <text x=(x + (step - gap) / 2).to_string() y=(HEIGHT + 18).to_string()>{bar.label.clone()}</text> }
+            let x = LEFT + index * width + gap / 2;
+            let rect = |class: &'static str, value: i64| {
+                let top = y(value);
+                view! { <rect class=class x=x.to_string() y=top.to_string() width=(width - gap).max(1).to_string() height=(HEAD + HEIGHT - top).to_string() rx="3" /> }
+            };
+            let label = (index % labelled == 0).then(|| {
+                let (x, y) = (x + (width - gap) / 2, HEAD + HEIGHT + 18);
+                view! { <text x=x.to_string() y=y.to_string()>{bar.label.clone()}</text> }
             });
             view! {
                 <g>
                     <title>{bar.title.clone()}</title>
-                    <rect class="bar" x=x.to_string() y=(HEIGHT - whole).to_string() width=(step - gap).to_string() height=whole.to_string() rx="3" />
-                    <rect class="bar part" x=x.to_string() y=(HEIGHT - part).to_string() width=(step - gap).to_string() height=part.to_string() rx="3" />
+                    {rect("bar", bar.value)}
+                    {rect("bar part", bar.part)}
                     {label}
                 </g>
             }
         })
         .collect_view();
+    let spoken = format!("{} ({})", axis.about, axis.unit);
     view! {
-        <svg class="chart" viewBox=format!("0 0 {WIDTH} {}", HEIGHT + FOOT) role="img" aria-label=about>
-            <line class="axis" x1="0" y1=HEIGHT.to_string() x2=WIDTH.to_string() y2=HEIGHT.to_string() />
+        <svg class="chart" viewBox=format!("0 0 {WIDTH} {}", HEAD + HEIGHT + FOOT) role="img" aria-label=spoken>
+            <text class="unit" x="0" y="14">{axis.unit}</text>
+            {lines}
             {drawn}
         </svg>
+    }
+}
+
+/// A share of a hundred as a thin bar.
+pub(crate) fn meter(class: &'static str, share: i64) -> impl IntoView {
+    view! {
+        <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
+            <rect class=class width=share.clamp(0, 100).to_string() height="6" />
+        </svg>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_stand_at_round_values_and_are_at_most_five() {
+        for (most, expected) in [(1, 1), (5, 1), (6, 2), (23, 5), (100, 20), (77_123, 20_000)] {
+            assert_eq!(step(most), expected, "{most}");
+        }
+        assert!(step(i64::MAX) > 0);
     }
 }

@@ -7,6 +7,7 @@ use domain::tariff::file::TariffFile;
 
 mod explain;
 mod import;
+mod rules;
 mod table;
 mod time;
 
@@ -23,6 +24,8 @@ pub enum Tariff {
     Import(import::Import),
     /// Show how the price of a stay comes about, line by line.
     Explain(explain::Explain),
+    /// Show by what rules the city is advised to change its prices, and set them.
+    Rules(rules::Rules),
 }
 
 impl Tariff {
@@ -31,6 +34,7 @@ impl Tariff {
         match self {
             Self::Import(command) => command.run().await,
             Self::Explain(command) => command.run().await,
+            Self::Rules(command) => command.run().await,
         }
     }
 }

@@ -132,7 +132,7 @@ async fn ask(
         week.push(started.elapsed());
 
         let started = Instant::now();
-        store.report_occupancy("hn", now - MONTH, now).await?;
+        store.report_weeks("hn", now - MONTH, now).await?;
         hours.push(started.elapsed());
 
         let started = Instant::now();

@@ -1,21 +1,26 @@
 //! `/city`: what was collected, how full the city was, and whether the two agree.
 
-use api::service::report::{self, HourShare, Range, Revenue};
+use api::service::demand::{self, LotAdvice, WeekHour};
+use api::service::report::{self, Range, Revenue};
 use api::{ApiError, App};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use chrono::{Datelike, NaiveDate};
+use chrono::{Datelike, Days, NaiveDate};
+use domain::advice::PriceRules;
 use domain::money::Vnd;
+use domain::place::VehicleClass;
 use leptos::prelude::*;
 use serde::Deserialize;
 use store::report::{RevenueBy, SensedPaid};
 
-use super::chart::{Bar, bars};
+use super::chart::{Axis, Bar, bars, meter};
 use super::document::Document;
 use super::parts::stat;
 use super::{Reader, problem};
 use crate::lang::Lang;
+
+mod week;
 
 #[derive(Deserialize)]
 pub(crate) struct RangeQuery {
@@ -23,14 +28,43 @@ pub(crate) struct RangeQuery {
     to: Option<NaiveDate>,
 }
 
+/// By what revenue is broken down, with the title of each.
+const BY: [(RevenueBy, &str, &str, &str); 6] = [
+    (RevenueBy::Ward, "ward", "Theo phường", "By ward"),
+    (RevenueBy::Zone, "zone", "Theo khu giá", "By price zone"),
+    (RevenueBy::Lot, "lot", "Theo điểm đỗ", "By lot"),
+    (
+        RevenueBy::Operator,
+        "operator",
+        "Theo đơn vị",
+        "By operator",
+    ),
+    (
+        RevenueBy::Class,
+        "class",
+        "Theo loại xe",
+        "By vehicle class",
+    ),
+    (
+        RevenueBy::Method,
+        "method",
+        "Theo cách trả",
+        "By payment method",
+    ),
+];
+
 struct Figures {
     range: Range,
     by_day: Revenue,
-    by_ward: Revenue,
-    by_lot: Revenue,
-    by_operator: Revenue,
-    hours: Vec<HourShare>,
+    /// What the period of the same length before it brought.
+    before_vnd: i64,
+    /// In the order of [`BY`].
+    parts: Vec<Revenue>,
+    day: Vec<WeekHour>,
+    week: Vec<WeekHour>,
     parking: Vec<SensedPaid>,
+    rules: PriceRules,
+    advice: Vec<LotAdvice>,
 }
 
 pub(crate) async fn page(
@@ -65,46 +99,87 @@ pub(crate) async fn page(
 async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     let now = App::now();
     let range = Range::new(app, query.from, query.to, now)?;
-    let (by_day, by_ward, by_lot, by_operator, hours, parking) = tokio::try_join!(
+    let (by_day, before, day, week, parking, (rules, advice)) = tokio::try_join!(
         report::revenue(app, range, RevenueBy::Day),
-        report::revenue(app, range, RevenueBy::Ward),
-        report::revenue(app, range, RevenueBy::Lot),
-        report::revenue(app, range, RevenueBy::Operator),
-        report::occupancy(app, range, now),
+        report::revenue(app, before(range), RevenueBy::Day),
+        demand::day(app, range, now),
+        demand::week(app, range, now),
         report::sensed_paid(app, range, now),
+        demand::advice(app, range, now),
     )?;
+    let mut parts = Vec::new();
+    for (by, ..) in BY {
+        let mut part = report::revenue(app, range, by).await?;
+        if by == RevenueBy::Method {
+            for row in &mut part.rows {
+                let gateway = app
+                    .gateways
+                    .iter()
+                    .find(|gateway| gateway.code() == row.key);
+                row.name = gateway.map_or(row.key.clone(), |gateway| gateway.name().to_owned());
+            }
+        }
+        parts.push(part);
+    }
     Ok(Figures {
         range,
         by_day,
-        by_ward,
-        by_lot,
-        by_operator,
-        hours,
+        before_vnd: before.total_vnd,
+        parts,
+        day,
+        week,
         parking,
+        rules,
+        advice,
     })
+}
+
+/// The period of the same length that ends before a range.
+fn before(range: Range) -> Range {
+    let length = Days::new((range.to - range.from).num_days().unsigned_abs() + 1);
+    Range {
+        from: range.from - length,
+        to: range.to - length,
+    }
 }
 
 fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
     let Figures {
         range,
         by_day,
-        by_ward,
-        by_lot,
-        by_operator,
-        hours,
+        before_vnd,
+        parts,
+        day,
+        week,
         parking,
+        rules,
+        advice,
     } = figures;
     let receipts: i64 = by_day.rows.iter().map(|row| row.receipts).sum();
     let (sensed, paid) = parking.iter().fold((0, 0), |sum, day| {
         (sum.0 + day.sensed_s, sum.1 + day.paid_s)
     });
     let stays: i64 = parking.iter().map(|day| day.stays).sum();
-    let peak = hours
+    let peak = day
         .iter()
-        .max_by_key(|hour| hour.occupied_bp)
-        .map_or((0, 0), |hour| (hour.hour, hour.occupied_bp));
+        .max_by_key(|hour| hour.occupied_bp())
+        .map_or((0, 0), |hour| (hour.hour, hour.occupied_bp()));
     let total = by_day.total_vnd;
     let total_text = Vnd::new(total).to_string();
+    let change = change(total, before_vnd, before(range), lang);
+    let parts = BY
+        .into_iter()
+        .zip(parts)
+        .map(|((_, by, vi, en), mut part)| {
+            if by == "class" {
+                for row in &mut part.rows {
+                    let class = VehicleClass::from_code(&row.key);
+                    row.name = class.map_or(row.key.clone(), |class| lang.class(class).to_owned());
+                }
+            }
+            ranking(lang.t(vi, en), &part, &range, by, lang)
+        });
+    let parts = parts.collect_view();
     view! {
         <header class="city-head">
             <div>
@@ -112,6 +187,7 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
                 <p class="note">{lang.t("Số liệu từ chính các biên lai mà người lái xe giữ.", "From the very receipts that drivers hold.")}</p>
             </div>
             <form class="range" method="get" action="/city">
+                {presets(range, lang)}
                 <label><span>{lang.t("Từ", "From")}</span><input type="date" name="from" value=range.from.to_string() /></label>
                 <label><span>{lang.t("Đến", "To")}</span><input type="date" name="to" value=range.to.to_string() /></label>
                 <button>{lang.t("Xem", "Show")}</button>
@@ -122,30 +198,33 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
                 <small>{lang.t("Tổng thu", "Collected")}</small>
                 <b>{total_text}</b>
                 <span>{range.from.format("%d/%m").to_string()} " – " {range.to.format("%d/%m/%Y").to_string()}</span>
+                <span class="change">{change}</span>
             </div>
             {stat(Vnd::new(receipts).grouped('.'), lang.t("Biên lai", "Receipts"), average(total, receipts, lang))}
             {stat(format!("{} %", percent(paid, sensed)), lang.t("Giờ đỗ đã trả tiền", "Parked time that was paid"), format!("{} {}", Vnd::new(stays).grouped('.'), lang.t("lượt đỗ cảm biến thấy", "stays sensed")))}
             {stat(format!("{} %", peak.1 / 100), lang.t("Lúc đông nhất", "At its fullest"), format!("{}:00 – {}:00", peak.0, peak.0 + 1))}
         </div>
         <section class="card">
-            <h2>{lang.t("Thu theo ngày", "Revenue by day")} {csv(&range, "day")}</h2>
+            <h2>{lang.t("Thu theo ngày", "Revenue by day")} {csv(&range, "revenue", "&by=day")}</h2>
             {days(&by_day, lang)}
+            <p class="source">{lang.t(
+                "Nguồn: biên lai, trừ các khoản đã hoàn, theo ngày lập.",
+                "Source: receipts, less what was refunded, by the day of issue.",
+            )}</p>
         </section>
+        <div class="three">{parts}</div>
         <div class="two">
             <section class="card">
-                <h2>{lang.t("Độ kín chỗ trong ngày", "Occupancy over the day")}</h2>
-                {occupancy(&hours, lang)}
-            </section>
-            <section class="card">
-                <h2>{lang.t("Đỗ xe và trả tiền", "Parking against payments")}</h2>
+                <h2>{lang.t("Đỗ xe và trả tiền", "Parking against payments")} {csv(&range, "parking", "")}</h2>
                 {sensed_and_paid(&parking, lang)}
             </section>
+            <section class="card">
+                <h2>{lang.t("Độ kín chỗ trong ngày", "Occupancy over the day")} {csv(&range, "week", "")}</h2>
+                {occupancy(&day, lang)}
+            </section>
         </div>
-        <div class="three">
-            {ranking(lang.t("Theo phường", "By ward"), &by_ward, &range, "ward", lang)}
-            {ranking(lang.t("Theo điểm đỗ", "By lot"), &by_lot, &range, "lot", lang)}
-            {ranking(lang.t("Theo đơn vị", "By operator"), &by_operator, &range, "operator", lang)}
-        </div>
+        {week::price_advice(rules, advice, &range, lang)}
+        {week::heat_maps(&week, &range, lang)}
     }
 }
 
@@ -168,9 +247,41 @@ fn average(total: i64, receipts: i64, lang: Lang) -> String {
     }
 }
 
-fn csv(range: &Range, by: &'static str) -> impl IntoView + use<> {
+/// How much more or less than before it was.
+fn change(total: i64, before_vnd: i64, before: Range, lang: Lang) -> String {
+    let days = format!(
+        "{}–{}",
+        before.from.format("%d/%m"),
+        before.to.format("%d/%m")
+    );
+    if before_vnd <= 0 {
+        return format!("{days}: {}", lang.t("chưa có", "none"));
+    }
+    let more = i128::from(total - before_vnd) * 100 / i128::from(before_vnd);
+    let sign = if more < 0 { "−" } else { "+" };
+    let than = lang.t("so với", "against");
+    format!("{sign}{} % {than} {days}", more.abs())
+}
+
+/// Periods that people ask for most.
+fn presets(range: Range, lang: Lang) -> impl IntoView + use<> {
+    let back = |days: u64| range.to - Days::new(days);
+    let month = range.to.with_day(1).unwrap_or(range.to);
+    let offered = [
+        (lang.t("7 ngày", "7 days"), back(6)),
+        (lang.t("30 ngày", "30 days"), back(29)),
+        (lang.t("Từ đầu tháng", "This month"), month),
+    ];
+    let links = offered.map(|(text, from)| {
+        let current = (range.from == from).then_some("true");
+        view! { <a class="chip" aria-current=current href=format!("/city?from={from}&to={}", range.to)>{text}</a> }
+    });
+    view! { <span class="chips">{links.into_iter().collect_view()}</span> }
+}
+
+fn csv(range: &Range, report: &'static str, more: &str) -> impl IntoView + use<> {
     let href = format!(
-        "/api/v1/reports/revenue?from={}&to={}&by={by}&format=csv",
+        "/api/v1/reports/{report}?from={}&to={}{more}&format=csv",
         range.from, range.to
     );
     view! { <a class="csv" href=href download>"CSV"</a> }
@@ -190,14 +301,7 @@ fn weekday(day: &str, lang: Lang) -> String {
     let Ok(date) = day.parse::<NaiveDate>() else {
         return day.to_owned();
     };
-    let index = date.weekday().num_days_from_monday() as usize;
-    let vi = ["T2", "T3", "T4", "T5", "T6", "T7", "CN"];
-    let en = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
-    let name = if lang == Lang::Vi {
-        vi[index]
-    } else {
-        en[index]
-    };
+    let name = week::weekday_name(date.weekday().num_days_from_monday(), lang);
     format!("{name} {}", date.format("%d/%m"))
 }
 
@@ -231,7 +335,7 @@ fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
         .collect_view();
     view! {
         <div class="chart-and-table">
-            {bars(&drawn, lang.t("Thu theo ngày", "Revenue by day"))}
+            {bars(&drawn, &money_axis(&drawn, lang))}
             <div class="scroll">
                 <table class="grid">
                     <thead><tr>
@@ -251,22 +355,43 @@ fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
     }
 }
 
-fn occupancy(hours: &[HourShare], lang: Lang) -> impl IntoView + use<> {
+/// Millions where there are millions, else thousands.
+fn money_axis(bars: &[Bar], lang: Lang) -> Axis {
+    let about = lang.t("Thu theo ngày", "Revenue by day");
+    if bars.iter().any(|bar| bar.value >= 10_000_000) {
+        return Axis {
+            about,
+            unit: lang.t("triệu đồng", "million đồng"),
+            write: |vnd| (vnd / 1_000_000).to_string(),
+        };
+    }
+    Axis {
+        about,
+        unit: lang.t("nghìn đồng", "thousand đồng"),
+        write: |vnd| Vnd::new(vnd / 1_000).grouped('.'),
+    }
+}
+
+fn occupancy(hours: &[WeekHour], lang: Lang) -> impl IntoView + use<> {
     let drawn: Vec<Bar> = hours
         .iter()
         .map(|row| Bar {
-            label: format!("{} h", row.hour),
-            value: i64::from(row.occupied_bp),
+            label: row.hour.to_string(),
+            value: i64::from(row.occupied_bp()),
             part: 0,
-            title: format!("{}:00: {} %", row.hour, row.occupied_bp / 100),
+            title: format!("{}:00: {} %", row.hour, row.occupied_bp() / 100),
         })
         .collect();
     let rows = hours
         .iter()
-        .map(|row| view! { <tr><th scope="row">{row.hour} ":00"</th><td class="amount">{row.occupied_bp / 100} " %"</td></tr> })
+        .map(|row| view! { <tr><th scope="row">{row.hour} ":00"</th><td class="amount">{row.occupied_bp() / 100} " %"</td></tr> })
         .collect_view();
     view! {
-        {bars(&drawn, lang.t("Độ kín chỗ theo giờ", "Occupancy by hour"))}
+        {bars(&drawn, &Axis {
+            about: lang.t("Độ kín chỗ theo giờ", "Occupancy by hour"),
+            unit: lang.t("% chỗ có xe, theo giờ", "% of bays occupied, by hour"),
+            write: |bp| (bp / 100).to_string(),
+        })}
         <details>
             <summary>{lang.t("Bảng số", "Table")}</summary>
             <table class="grid">
@@ -286,8 +411,8 @@ fn sensed_and_paid(days: &[SensedPaid], lang: Lang) -> impl IntoView + use<> {
             } else {
                 weekday(&day.day.to_string(), lang)
             },
-            value: day.sensed_s,
-            part: day.paid_s,
+            value: day.sensed_s / 3600,
+            part: day.paid_s / 3600,
             title: format!("{}: {} %", day.day, percent(day.paid_s, day.sensed_s)),
         })
         .collect();
@@ -306,7 +431,11 @@ fn sensed_and_paid(days: &[SensedPaid], lang: Lang) -> impl IntoView + use<> {
         })
         .collect_view();
     view! {
-        {bars(&drawn, lang.t("Giờ đỗ và giờ đã trả", "Hours parked and paid"))}
+        {bars(&drawn, &Axis {
+            about: lang.t("Giờ đỗ và giờ đã trả", "Hours parked and paid"),
+            unit: lang.t("giờ", "hours"),
+            write: |hours| Vnd::new(hours).grouped('.'),
+        })}
         <p class="legend">
             <span class="dot sensed"></span>{lang.t("cảm biến thấy", "sensed")}
             <span class="dot paid"></span>{lang.t("đã trả tiền", "paid")}
@@ -343,7 +472,7 @@ fn ranking(
             <tr>
                 <th scope="row">
                     {row.name}
-                    <span class="meter" aria-hidden="true"><i style=format!("width:{share}%")></i></span>
+                    {meter("", share)}
                 </th>
                 <td class="amount" title=Vnd::new(row.amount_vnd).to_string()>{millions(row.amount_vnd, lang)}</td>
             </tr>
@@ -353,7 +482,7 @@ fn ranking(
     let count = rest.len();
     view! {
         <section class="card">
-            <h2>{title} {csv(range, by)}</h2>
+            <h2>{title} {csv(range, "revenue", &format!("&by={by}"))}</h2>
             {rows.is_empty().then(|| view! { <p class="empty">{lang.t("Chưa có khoản thu nào.", "Nothing collected yet.")}</p> })}
             <table class="grid">
                 <tbody>{rows.into_iter().map(row).collect_view()}</tbody>

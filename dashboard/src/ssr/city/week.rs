@@ -1,0 +1,206 @@
+//! How full the city was by hour and weekday, and what that advises about its prices.
+
+use api::service::demand::{LotAdvice, WeekHour};
+use api::service::report::Range;
+use domain::advice::{Advice, Band, PriceRules};
+use leptos::prelude::*;
+
+use super::csv;
+use crate::lang::Lang;
+
+/// How many rows of advice stand open.
+const OPEN: usize = 10;
+
+pub(super) fn weekday_name(weekday: u32, lang: Lang) -> &'static str {
+    let vi = ["T2", "T3", "T4", "T5", "T6", "T7", "CN"];
+    let en = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let names = if lang == Lang::Vi { vi } else { en };
+    names[(weekday % 7) as usize]
+}
+
+/// Hours down, weekdays across: it fits a phone, and is its own table.
+pub(super) fn heat_maps(week: &[WeekHour], range: &Range, lang: Lang) -> impl IntoView + use<> {
+    let most = week.iter().map(WeekHour::arrivals_per_100).max();
+    let most = most.unwrap_or(0).max(1);
+    let occupied = heat_map(
+        week,
+        lang.t(
+            "Phần trăm chỗ có xe, theo giờ và thứ",
+            "Percent of bays occupied, by hour and weekday",
+        ),
+        &|hour| {
+            (
+                i64::from(hour.occupied_bp()) / 100,
+                i64::from(hour.occupied_bp()) / 1_000,
+            )
+        },
+        lang,
+    );
+    let turnover = heat_map(
+        week,
+        lang.t(
+            "Xe đến trên 100 chỗ mỗi giờ, theo giờ và thứ",
+            "Vehicles that came to 100 bays in an hour, by hour and weekday",
+        ),
+        &move |hour| (hour.arrivals_per_100(), hour.arrivals_per_100() * 9 / most),
+        lang,
+    );
+    view! {
+        <div class="two">
+            <section class="card">
+                <h2>{lang.t("Độ kín chỗ (%)", "Occupancy (%)")} {csv(range, "week", "")}</h2>
+                {occupied}
+                <p class="source">{lang.t(
+                    "Nguồn: cảm biến. Chỉ tính thời gian biết rõ trạng thái của chỗ.",
+                    "Source: sensors. Only time in which a bay's state was known counts.",
+                )}</p>
+            </section>
+            <section class="card">
+                <h2>{lang.t("Lượt xe đến", "Turnover")} {csv(range, "week", "")}</h2>
+                {turnover}
+                <p class="source">{lang.t(
+                    "Nguồn: cảm biến. Lượt xe đến trên 100 chỗ trong một giờ.",
+                    "Source: sensors. Vehicles that came to a hundred bays in an hour.",
+                )}</p>
+            </section>
+        </div>
+    }
+}
+
+/// `cell` is what stands in an hour's cell, and its shade from 0 to 9.
+fn heat_map(
+    week: &[WeekHour],
+    about: &'static str,
+    cell: &dyn Fn(&WeekHour) -> (i64, i64),
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let heads = (0..7)
+        .map(|weekday| view! { <th scope="col">{weekday_name(weekday, lang)}</th> })
+        .collect_view();
+    let row = |hour: u32| {
+        let cells = (0..7)
+            .map(|weekday| {
+                let found = week
+                    .iter()
+                    .find(|found| (found.weekday, found.hour) == (weekday, hour));
+                let (class, text) = match found.filter(|found| found.is_known()) {
+                    Some(found) => {
+                        let (value, shade) = cell(found);
+                        (format!("h{}", shade.clamp(0, 9)), value.to_string())
+                    }
+                    None => ("none".to_owned(), lang.t("không rõ", "unknown").to_owned()),
+                };
+                view! { <td class=class>{text}</td> }
+            })
+            .collect_view();
+        view! { <tr><th scope="row">{format!("{hour:02}")}</th>{cells}</tr> }
+    };
+    view! {
+        <table class="heat">
+            <caption>{about}</caption>
+            <thead><tr><th scope="col">{lang.t("Giờ", "Hour")}</th>{heads}</tr></thead>
+            <tbody>{(0..24).map(row).collect_view()}</tbody>
+        </table>
+    }
+}
+
+/// Which prices the city's rules would change, those furthest from the mark first.
+pub(super) fn price_advice(
+    rules: PriceRules,
+    mut rows: Vec<LotAdvice>,
+    range: &Range,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let all = rows.len();
+    rows.retain(|row| matches!(row.advice, Advice::Raise { .. } | Advice::Lower { .. }));
+    let away = |row: &LotAdvice| match row.advice {
+        Advice::Raise { .. } => row.used.occupied_bp.abs_diff(rules.raise_from_bp) + 10_000,
+        _ => row.used.occupied_bp.abs_diff(rules.lower_below_bp),
+    };
+    rows.sort_by_key(|row| std::cmp::Reverse(away(row)));
+    let rest = rows.split_off(rows.len().min(OPEN));
+    let count = rest.len();
+    let (raise, lower) = (rules.raise_from_bp / 100, rules.lower_below_bp / 100);
+    let (step, floor, ceiling) = (rules.step_vnd, rules.floor_vnd, rules.ceiling_vnd);
+    let rule = match lang {
+        Lang::Vi => format!(
+            "Quy tắc của thành phố: có xe từ {raise} % thời gian thì tăng, dưới {lower} % thì giảm, mỗi lần {step}/giờ, không dưới {floor} và không quá {ceiling}. Đây là gợi ý; giá do thành phố quyết định."
+        ),
+        Lang::En => format!(
+            "The city's rules: raise from {raise} % occupied, lower below {lower} %, by {step} an hour at a time, never below {floor} nor above {ceiling}. This is advice; the city decides."
+        ),
+    };
+    let table = move |rows: Vec<LotAdvice>| {
+        view! {
+            <table class="grid rows">
+                <thead><tr>
+                    <th scope="col">{lang.t("Điểm đỗ", "Lot")}</th>
+                    <th scope="col">{lang.t("Khi nào", "When")}</th>
+                    <th scope="col" class="amount">{lang.t("Có xe", "Occupied")}</th>
+                    <th scope="col" class="amount">{lang.t("Giá 1 giờ", "One hour")}</th>
+                    <th scope="col">{lang.t("Gợi ý", "Advice")}</th>
+                </tr></thead>
+                <tbody>{rows.into_iter().map(|row| advice_row(row, lang)).collect_view()}</tbody>
+            </table>
+        }
+    };
+    let empty = rows.is_empty();
+    let nothing = match all {
+        0 => lang.t(
+            "Chưa có giá hoặc số liệu.",
+            "There are no prices or figures yet.",
+        ),
+        _ => lang.t("Không giá nào cần đổi.", "No price needs to change."),
+    };
+    view! {
+        <section class="card">
+            <h2>{lang.t("Gợi ý giá", "Price advice")} {csv(range, "price-advice", "")}</h2>
+            <p class="note">{rule}</p>
+            {empty.then(|| view! { <p class="empty">{nothing}</p> })}
+            {(!empty).then(|| table(rows))}
+            {(count > 0).then(|| view! {
+                <details>
+                    <summary>{count} " " {lang.t("nữa", "more")}</summary>
+                    {table(rest)}
+                </details>
+            })}
+        </section>
+    }
+}
+
+fn advice_row(row: LotAdvice, lang: Lang) -> impl IntoView {
+    let (class, text) = match row.advice {
+        Advice::Raise { to_vnd } => (
+            "raise",
+            format!(
+                "↑ {to_vnd} — {}",
+                lang.t("khó tìm chỗ", "places are hard to find")
+            ),
+        ),
+        Advice::Lower { to_vnd } => (
+            "lower",
+            format!(
+                "↓ {to_vnd} — {}",
+                lang.t("nhiều chỗ để không", "places stand empty")
+            ),
+        ),
+        _ => ("", lang.t("giữ nguyên", "hold").to_owned()),
+    };
+    view! {
+        <tr>
+            <th scope="row"><a href=format!("/lots/{}", row.lot)>{row.name}</a> <small>{lang.class(row.class)}</small></th>
+            <td>{when(row.band, lang)}</td>
+            <td class="amount">{row.used.occupied_bp / 100} " %"</td>
+            <td class="amount">{row.price_vnd.to_string()}</td>
+            <td class=class>{text}</td>
+        </tr>
+    }
+}
+
+fn when(band: Band, lang: Lang) -> String {
+    let days = match band.weekend {
+        true => lang.t("T7, CN", "Sat, Sun"),
+        false => lang.t("T2–T6", "Mon–Fri"),
+    };
+    format!("{days} {}–{} h", band.from_hour, band.to_hour)
+}
