@@ -6,11 +6,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::TimeDelta;
 use domain::Timestamp;
+use domain::offer::LotOffer;
 use store::report::{LotWeek, SensedPaid};
 
 use crate::ApiError;
 use crate::limit::Limits;
 use crate::service::forecast::{LEARNT_FOR, Learnt};
+use crate::service::offer;
 use crate::service::report::Range;
 
 /// How long a report that sums over a whole range may be given again.
@@ -27,6 +29,8 @@ pub struct Answers {
     pub weeks: Remembered<Range, Arc<Vec<LotWeek>>>,
     /// Sensed against paid parking.
     pub parking: Remembered<Range, Vec<SensedPaid>>,
+    /// What lots offer, by their city's code.
+    pub offers: Remembered<String, Arc<Vec<LotOffer>>>,
     /// What lots' pasts have taught, by their codes.
     pub forecasters: Remembered<String, Learnt>,
 }
@@ -36,6 +40,7 @@ impl Default for Answers {
         Self {
             weeks: Remembered::new(REPORT_FOR, RANGES),
             parking: Remembered::new(REPORT_FOR, RANGES),
+            offers: Remembered::new(offer::FRESH_FOR, RANGES),
             forecasters: Remembered::new(LEARNT_FOR, LOTS),
         }
     }
@@ -71,6 +76,15 @@ impl<K: Clone + Eq + Hash, T: Clone + Send + 'static> Remembered<K, T> {
             answers.retain(|_, slot| Arc::strong_count(slot) > 1);
         }
         answers.entry(about).or_default().clone()
+    }
+
+    /// The answer that is remembered; `None` where there is none that may be given again, or one is
+    /// being computed.
+    pub fn remembered(&self, about: K, now: Timestamp) -> Option<T> {
+        let slot = self.slot(about);
+        let known = slot.try_lock().ok()?;
+        let (computed_at, answer) = known.as_ref()?;
+        (now - *computed_at < self.fresh_for).then(|| answer.clone())
     }
 
     /// The answer that is remembered, or else what `compute` gives, in its turn among others.

@@ -243,8 +243,26 @@ pub struct LotSummary {
     pub free: u32,
     /// How many of them nobody knows about.
     pub unknown: u32,
+    /// The same for each class of vehicle that it has bays for.
+    pub classes: Vec<ClassCount>,
     /// The device's time of the newest event.
     pub updated_at: Option<DateTime<Utc>>,
+}
+
+/// A lot's bays for one class of vehicle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct ClassCount {
+    /// The class.
+    pub class: VehicleClass,
+    /// How many bays are made for it.
+    pub capacity: u32,
+    /// How many of them hold a vehicle.
+    pub occupied: u32,
+    /// How many of them are free.
+    pub free: u32,
+    /// How many of them nobody knows about.
+    pub unknown: u32,
 }
 
 /// What anybody may know of a bay. Serialised as the API's `bay`.
@@ -284,15 +302,29 @@ pub struct StaffBay {
 impl BoardLot {
     /// The lot as anybody may see it.
     pub fn summary(&self, now: Timestamp) -> LotSummary {
-        let mut counts = [0u32; 3];
+        let mut classes: Vec<ClassCount> = Vec::new();
         for bay in self.bays.values() {
-            counts[match bay.occupancy(now).0 {
-                Occupancy::Occupied => 0,
-                Occupancy::Free => 1,
-                Occupancy::Unknown => 2,
-            }] += 1;
+            let known = classes.iter().position(|count| count.class == bay.class);
+            let index = known.unwrap_or_else(|| {
+                classes.push(ClassCount {
+                    class: bay.class,
+                    capacity: 0,
+                    occupied: 0,
+                    free: 0,
+                    unknown: 0,
+                });
+                classes.len() - 1
+            });
+            let count = &mut classes[index];
+            count.capacity += 1;
+            *match bay.occupancy(now).0 {
+                Occupancy::Occupied => &mut count.occupied,
+                Occupancy::Free => &mut count.free,
+                Occupancy::Unknown => &mut count.unknown,
+            } += 1;
         }
-        let [occupied, free, unknown] = counts;
+        classes.sort_by_key(|count| count.class.code());
+        let sum = |of: fn(&ClassCount) -> u32| classes.iter().map(of).sum();
         LotSummary {
             code: self.code.clone(),
             city: self.city.clone(),
@@ -301,10 +333,11 @@ impl BoardLot {
             ward: self.ward.clone(),
             operator: self.operator.clone(),
             position: self.position,
-            capacity: occupied + free + unknown,
-            occupied,
-            free,
-            unknown,
+            capacity: sum(|count| count.capacity),
+            occupied: sum(|count| count.occupied),
+            free: sum(|count| count.free),
+            unknown: sum(|count| count.unknown),
+            classes,
             updated_at: self
                 .bays
                 .values()

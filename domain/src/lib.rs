@@ -17,6 +17,7 @@ pub mod invoice;
 pub mod ledger;
 pub mod money;
 pub mod occupancy;
+pub mod offer;
 pub mod payment;
 pub mod place;
 pub mod plate;

@@ -39,7 +39,8 @@ const MESSAGE_OVERHEAD: usize = 384;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
-/// A connection that ends sooner than this was no good one: the next attempt waits as after a failure.
+/// A connection that ends sooner than this, though the broker was there all the time, was no good one:
+/// the next attempt waits as after a failure.
 const GOOD_AFTER: Duration = Duration::from_secs(1);
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
 const READ_WITHIN: Duration = Duration::from_millis(100);
@@ -205,6 +206,8 @@ impl Reader {
         let mut backoff = BACKOFF_MIN;
         let mut connection = 0;
         let mut connected_at = None;
+        // Whether it could not be reached before it was: then its end is no sign of somebody else.
+        let mut was_away = true;
         // How many packets the last read found.
         let mut read = READ_MAX;
         // At most one: the next attempt to subscribe, after a refusal.
@@ -263,15 +266,18 @@ impl Reader {
                         return;
                     }
                     match connected_at.take().map(|at| at.elapsed()) {
-                        Some(stood) if stood < GOOD_AFTER => tracing::warn!(
+                        None => {
+                            was_away = true;
+                            tracing::warn!(%error, "the broker is away");
+                        }
+                        Some(stood) if stood < GOOD_AFTER && !was_away => tracing::warn!(
                             %error,
                             "the broker ended the connection at once: another process may use this client id"
                         ),
-                        stood => {
+                        Some(_) => {
+                            was_away = false;
+                            backoff = BACKOFF_MIN;
                             tracing::warn!(%error, "the broker is away");
-                            if stood.is_some() {
-                                backoff = BACKOFF_MIN;
-                            }
                         }
                     }
                     tokio::time::sleep(backoff).await;

@@ -35,7 +35,7 @@ impl Store {
     pub async fn price_rules_set(&self, city: &str, rules: &PriceRules) -> Result<(), StoreError> {
         rules
             .check()
-            .map_err(|error| corrupt("price rules", &error.to_string()))?;
+            .map_err(|error| corrupt("price rules", error))?;
         let share = |bp: u32| i32::try_from(bp).unwrap_or(10_000);
         let done = sqlx::query(
             "INSERT INTO price_rule

@@ -226,7 +226,8 @@ impl Store {
     ) -> Result<Vec<SensedPaid>, StoreError> {
         Ok(sqlx::query_as(
             // Both sides are cut into pieces of six hours, so that the join is by equality and its
-            // cost grows with the number of stays, not with its square.
+            // cost grows with the number of stays, not with its square. They are made before they are
+            // joined: else a planner that expects few joins whole bays first, and cuts each pair.
             "WITH place AS (
                 SELECT bay_id, timezone FROM bay JOIN lot USING (lot_id) JOIN city USING (city_id)
                 WHERE city.code = $1
@@ -249,11 +250,11 @@ impl Store {
                        ends_at AS ends
                 FROM session JOIN place USING (bay_id)
                 WHERE status = 'paid' AND ends_at > $2 AND starts_at < $3
-             ), sensed_piece AS (
+             ), sensed_piece AS MATERIALIZED (
                 SELECT bay_id, day, piece, greatest(starts, piece) AS starts,
                        least(ends, piece + interval '6 hours') AS ends
                 FROM sensed, generate_series(date_bin('6 hours', starts, 'epoch'), ends, interval '6 hours') AS piece
-             ), paid_piece AS (
+             ), paid_piece AS MATERIALIZED (
                 SELECT bay_id, piece, greatest(starts, piece) AS starts,
                        least(ends, piece + interval '6 hours') AS ends
                 FROM paid, generate_series(date_bin('6 hours', starts, 'epoch'), ends, interval '6 hours') AS piece

@@ -27,6 +27,7 @@ mod imports;
 mod live;
 mod lots;
 mod occupancy;
+mod offers;
 mod passes;
 mod payments;
 mod quotes;
@@ -60,6 +61,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(lots::get_lot))
         .routes(routes!(occupancy::get_lot_occupancy))
         .routes(routes!(forecast::get_lot_forecast))
+        .routes(routes!(offers::list_offers))
         .routes(routes!(live::live_lots))
         .routes(routes!(live::live_payment))
         .routes(routes!(quotes::create_quote))

@@ -30,23 +30,53 @@ pub struct Outlook {
 /// # Errors
 /// [`ApiError::NotFound`] where there is no such lot; where the database fails.
 pub async fn outlook(app: &App, lot: &str, now: Timestamp) -> Result<Outlook, ApiError> {
-    let (lot, _) = app
-        .live
-        .lot(lot, now)
+    let lot = summary(app, lot, now).await?;
+    let learnt = learnt(app, &lot.code, now).await?;
+    outlook_by(app, lot, &learnt, now).await
+}
+
+/// As [`outlook`], where the lot's past has been learnt; else `None`, and it is begun.
+///
+/// # Errors
+/// As there.
+pub async fn outlook_if_learnt(
+    app: &App,
+    lot: &str,
+    now: Timestamp,
+) -> Result<Option<Outlook>, ApiError> {
+    let lot = summary(app, lot, now).await?;
+    let Some(learnt) = app.answers.forecasters.remembered(lot.code.clone(), now) else {
+        let (app, code) = (app.clone(), lot.code);
+        tokio::spawn(async move {
+            if let Err(error) = learnt(&app, &code, now).await {
+                tracing::debug!(%error, code, "a lot's past could not be learnt yet");
+            }
+        });
+        return Ok(None);
+    };
+    outlook_by(app, lot, &learnt, now).await.map(Some)
+}
+
+async fn summary(app: &App, lot: &str, now: Timestamp) -> Result<LotSummary, ApiError> {
+    let found = app.live.lot(lot, now).await;
+    found.map(|(lot, _)| lot).ok_or(ApiError::NotFound("lot"))
+}
+
+async fn learnt(app: &App, code: &str, now: Timestamp) -> Result<Learnt, ApiError> {
+    let learning = learn(app.clone(), code.to_owned(), now);
+    let forecasters = &app.answers.forecasters;
+    forecasters
+        .get(&app.limits, code.to_owned(), now, learning)
         .await
-        .ok_or(ApiError::NotFound("lot"))?;
-    let code = lot.code.clone();
-    let learnt = app
-        .answers
-        .forecasters
-        .get(
-            &app.limits,
-            code.clone(),
-            now,
-            learn(app.clone(), code, now),
-        )
-        .await?;
-    let steps = match &*learnt {
+}
+
+async fn outlook_by(
+    app: &App,
+    lot: LotSummary,
+    learnt: &Learnt,
+    now: Timestamp,
+) -> Result<Outlook, ApiError> {
+    let steps = match &**learnt {
         Err(why) => Err(*why),
         Ok(forecaster) => {
             let since = forecaster.learnt_until();

@@ -8,6 +8,7 @@ pub mod exemption;
 pub mod forecast;
 pub mod invoice;
 pub mod occupancy;
+pub mod offer;
 pub mod outbox;
 pub mod pass;
 pub mod payment;

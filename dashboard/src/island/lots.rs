@@ -1,18 +1,63 @@
-use domain::board::LotSummary;
+use domain::board::{ClassCount, LotSummary};
 use domain::money::Vnd;
-use domain::place::LotKind;
+use domain::offer::LotOffer;
+use domain::place::{LotKind, VehicleClass};
 use leptos::prelude::*;
 
+use super::map::{Map, Water, metres};
 use crate::lang::Lang;
 
-/// Metres to a degree of latitude.
-const METRES: f64 = 111_320.0;
+/// For how long parking may be priced, in minutes, and in how many one may arrive.
+const LENGTHS: [u32; 4] = [60, 120, 240, 480];
+const ARRIVALS: [u32; 4] = [0, 15, 30, 60];
+
+/// What a driver looks for.
+#[derive(Clone, Debug, PartialEq)]
+struct Wish {
+    words: String,
+    kind: Option<LotKind>,
+    class: Option<VehicleClass>,
+    minutes: u32,
+    arrives_in: u32,
+    /// Where the driver is, longitude and latitude.
+    here: Option<[f64; 2]>,
+}
+
+impl Wish {
+    fn holds(&self, lot: &LotSummary) -> bool {
+        let text = format!("{} {} {}", lot.code, lot.name, lot.ward).to_lowercase();
+        self.kind.is_none_or(|kind| lot.kind == kind)
+            && self.class.is_none_or(|class| count(lot, class).is_some())
+            && self
+                .words
+                .split_whitespace()
+                .all(|word| text.contains(word))
+    }
+
+    /// The lot with the counts of the bays in question.
+    fn seen(&self, lot: &LotSummary) -> LotSummary {
+        let mut lot = lot.clone();
+        if let Some(count) = self.class.and_then(|class| count(&lot, class).copied()) {
+            lot.capacity = count.capacity;
+            lot.occupied = count.occupied;
+            lot.free = count.free;
+            lot.unknown = count.unknown;
+        }
+        lot
+    }
+}
+
+fn count(lot: &LotSummary, class: VehicleClass) -> Option<&ClassCount> {
+    lot.classes.iter().find(|count| count.class == class)
+}
 
 /// The city's lots on a drawn map and in a list, live.
 #[island]
 pub fn LotFinder(
     /// The lots as they were when the page was made.
     lots: Vec<LotSummary>,
+    /// What they offered then.
+    offers: Vec<LotOffer>,
     /// Where their changes come from.
     events: String,
     /// The language of the page.
@@ -23,8 +68,15 @@ pub fn LotFinder(
     let map = Map::around(&lots);
     let (view_box, background) = (map.view_box(), map.clone());
     let (lots, set_lots) = signal(lots);
-    let (wanted, set_wanted) = signal(String::new());
-    let (kind, set_kind) = signal(None::<LotKind>);
+    let (wish, set_wish) = signal(Wish {
+        words: String::new(),
+        kind: None,
+        class: None,
+        minutes: LENGTHS[0],
+        arrives_in: 0,
+        here: None,
+    });
+    let offers = StoredValue::new(offers);
     #[cfg(feature = "hydrate")]
     Effect::new(move || {
         super::listen(events.clone(), "lot", move |text| {
@@ -41,31 +93,77 @@ pub fn LotFinder(
     #[cfg(not(feature = "hydrate"))]
     let _ = (events, set_lots);
     let shown = move || {
-        let wanted = wanted.get().to_lowercase();
-        let mut shown: Vec<LotSummary> = lots
-            .get()
-            .into_iter()
-            .filter(|lot| kind.get().is_none_or(|kind| lot.kind == kind))
-            .filter(|lot| {
-                let text = format!("{} {} {}", lot.code, lot.name, lot.ward).to_lowercase();
-                wanted.split_whitespace().all(|word| text.contains(word))
-            })
-            .collect();
-        shown.sort_by_key(|lot| std::cmp::Reverse(lot.free));
+        let wish = wish.get();
+        let mut shown: Vec<LotSummary> = lots.with(|lots| {
+            let lots = lots.iter().filter(|lot| wish.holds(lot));
+            lots.map(|lot| wish.seen(lot)).collect()
+        });
+        match wish.here {
+            Some(here) => shown.sort_by_key(|lot| metres(here, lot.position)),
+            None => shown.sort_by_key(|lot| std::cmp::Reverse(lot.free)),
+        }
         shown
+    };
+    let chip =
+        move |label: String, is: fn(&Wish, u32) -> bool, set: fn(&mut Wish, u32), to: u32| {
+            view! {
+                <button
+                    type="button"
+                    class="chip"
+                    aria-pressed=move || wish.with(|wish| is(wish, to)).to_string()
+                    on:click=move |_| set_wish.update(|wish| set(wish, to))
+                >
+                    {label}
+                </button>
+            }
+        };
+    let class = move |label: &'static str, value: Option<VehicleClass>| {
+        view! {
+            <button
+                type="button"
+                class="chip"
+                aria-pressed=move || wish.with(|wish| wish.class == value).to_string()
+                on:click=move |_| set_wish.update(|wish| wish.class = value)
+            >
+                {label}
+            </button>
+        }
     };
     let choice = move |label: &'static str, value: Option<LotKind>| {
         view! {
             <button
                 type="button"
                 class="chip"
-                aria-pressed=move || (kind.get() == value).to_string()
-                on:click=move |_| set_kind.set(value)
+                aria-pressed=move || wish.with(|wish| wish.kind == value).to_string()
+                on:click=move |_| set_wish.update(|wish| wish.kind = value)
             >
                 {label}
             </button>
         }
     };
+    let hours = |minutes: u32| lang.duration(chrono::TimeDelta::minutes(minutes.into()));
+    let lengths = LENGTHS.map(|minutes| {
+        chip(
+            hours(minutes),
+            |wish, to| wish.minutes == to,
+            |wish, to| wish.minutes = to,
+            minutes,
+        )
+    });
+    let arrivals = ARRIVALS.map(|minutes| {
+        let label = match minutes {
+            0 => lang.t("Bây giờ", "Now").to_owned(),
+            _ => format!("+{}", hours(minutes)),
+        };
+        chip(
+            label,
+            |wish, to| wish.arrives_in == to,
+            |wish, to| wish.arrives_in = to,
+            minutes,
+        )
+    });
+    let lengths = lengths.into_iter().collect_view();
+    let arrivals = arrivals.into_iter().collect_view();
     let sum = move |of: fn(&LotSummary) -> u32| {
         lots.with(|lots| lots.iter().map(of).map(i64::from).sum::<i64>())
     };
@@ -86,7 +184,7 @@ pub fn LotFinder(
         <div class="finder">
             <div class="finder-map">
                 <svg class="map" viewBox=view_box role="img" aria-label=lang.t("Bản đồ các điểm đỗ", "Map of parking")>
-                    <Background map=background />
+                    <Water map=background />
                     {move || {
                         let map = map.clone();
                         shown().into_iter().map(move |lot| marker(&map, &lot, lang)).collect_view()
@@ -105,16 +203,37 @@ pub fn LotFinder(
                         type="search"
                         placeholder=lang.t("Tìm phố, phường, bãi xe", "Street, ward or car park")
                         aria-label=lang.t("Tìm", "Search")
-                        on:input=move |event| set_wanted.set(event_target_value(&event))
+                        on:input=move |event| set_wish.update(|wish| wish.words = event_target_value(&event).to_lowercase())
                     />
-                    <div class="chips">
+                    <div class="chips" role="group" aria-label=lang.t("Loại xe", "Vehicle")>
+                        {class(lang.t("Mọi loại xe", "Any vehicle"), None)}
+                        {class(lang.class(VehicleClass::Car), Some(VehicleClass::Car))}
+                        {class(lang.class(VehicleClass::Motorbike), Some(VehicleClass::Motorbike))}
+                        <button type="button" class="chip" on:click=move |_| locate(set_wish)>{lang.t("Gần tôi", "Near me")}</button>
+                    </div>
+                    <div class="chips" role="group" aria-label=lang.t("Đỗ bao lâu", "For how long")>
+                        <small>{lang.t("Đỗ", "Park for")}</small> {lengths}
+                    </div>
+                    <div class="chips" role="group" aria-label=lang.t("Đến nơi sau", "Arriving in")>
+                        <small>{lang.t("Đến nơi", "Arriving")}</small> {arrivals}
+                    </div>
+                    <div class="chips" role="group" aria-label=lang.t("Loại điểm đỗ", "Kind of parking")>
                         {choice(lang.t("Tất cả", "All"), None)}
                         {choice(lang.kind(LotKind::Street), Some(LotKind::Street))}
                         {choice(lang.kind(LotKind::OffStreet), Some(LotKind::OffStreet))}
                     </div>
                 </div>
                 <ul class="lots">
-                    {move || shown().into_iter().map(|lot| row(lot, lang)).collect_view()}
+                    {move || {
+                        let wish = wish.get();
+                        let offer = |lot: &LotSummary| offers.with_value(|offers| {
+                            offers.iter().find(|offer| offer.lot == lot.code).cloned()
+                        });
+                        shown().into_iter().map(|lot| {
+                            let offer = offer(&lot);
+                            row(lot, offer.as_ref(), &wish, lang)
+                        }).collect_view()
+                    }}
                 </ul>
                 <p class="empty" hidden=move || !shown().is_empty()>
                     {lang.t("Không có điểm đỗ nào như vậy.", "No parking matches.")}
@@ -124,10 +243,58 @@ pub fn LotFinder(
     }
 }
 
-fn row(lot: LotSummary, lang: Lang) -> impl IntoView {
+/// Asks the browser where the driver is; nobody else is told.
+fn locate(set_wish: WriteSignal<Wish>) {
+    #[cfg(feature = "hydrate")]
+    {
+        use wasm_bindgen::JsCast;
+        use wasm_bindgen::prelude::{Closure, JsValue};
+        let geolocation =
+            web_sys::window().and_then(|window| window.navigator().geolocation().ok());
+        let Some(geolocation) = geolocation else {
+            return;
+        };
+        let found = Closure::<dyn FnMut(JsValue)>::once_into_js(move |position: JsValue| {
+            let coordinate = |name: &str| {
+                let coords = js_sys::Reflect::get(&position, &"coords".into()).ok()?;
+                js_sys::Reflect::get(&coords, &name.into()).ok()?.as_f64()
+            };
+            if let (Some(lon), Some(lat)) = (coordinate("longitude"), coordinate("latitude")) {
+                set_wish.update(|wish| wish.here = Some([lon, lat]));
+            }
+        });
+        // Refused: the list stays as it is.
+        let _ = geolocation.get_current_position(found.unchecked_ref());
+    }
+    #[cfg(not(feature = "hydrate"))]
+    let _ = set_wish;
+}
+
+fn row(
+    lot: LotSummary,
+    offer: Option<&LotOffer>,
+    wish: &Wish,
+    lang: Lang,
+) -> impl IntoView + use<> {
     let level = level(&lot);
     let known = lot.capacity.saturating_sub(lot.unknown).max(1);
     let taken = lot.occupied * 100 / known;
+    let class = wish.class.or(lot.classes.first().map(|count| count.class));
+    let price = class.and_then(|class| offer?.price(class, wish.minutes));
+    let hours = lang.duration(chrono::TimeDelta::minutes(wish.minutes.into()));
+    let price = price.map(|price| view! { <span class="offer-price"><b>{price.to_string()}</b> <small>{hours}</small></span> });
+    let expected = offer.and_then(|offer| offer.free_in(wish.arrives_in, lot.capacity));
+    let expected = expected.map(|(free, least, most)| {
+        let text = match lang {
+            Lang::Vi => format!("lúc đến khoảng {free} chỗ trống ({least}–{most})"),
+            Lang::En => format!("about {free} free on arrival ({least}–{most})"),
+        };
+        view! { <small class="expected">{text}</small> }
+    });
+    let away = wish.here.map(|here| match metres(here, lot.position) {
+        near @ ..1_000 => format!(" · {near} m"),
+        far => format!(" · {}.{} km", far / 1_000, far % 1_000 / 100),
+    });
     view! {
         <li>
             <a class="lot" href=format!("/lots/{}", lot.code)>
@@ -138,14 +305,16 @@ fn row(lot: LotSummary, lang: Lang) -> impl IntoView {
                 <span class="lot-text">
                     <b>{lot.name}</b>
                     <small>
-                        {lang.kind(lot.kind)} " · " {lot.ward} " · " {lot.capacity} " "
+                        {lang.kind(lot.kind)} " · " {lot.ward} {away} " · " {lot.capacity} " "
                         {lang.t("chỗ", "bays")}
                         {(lot.unknown > 0 && level != "unknown").then(|| format!(" · {} {}", lot.unknown, lang.t("không rõ", "unknown")))}
                     </small>
+                    {expected}
                     <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
                         <rect class=level width=taken.to_string() height="6" />
                     </svg>
                 </span>
+                {price}
             </a>
         </li>
     }
@@ -160,125 +329,6 @@ fn level(lot: &LotSummary) -> &'static str {
         (_, _) if lot.free > 0 => "few",
         _ => "full",
     }
-}
-
-/// From degrees to a drawing whose unit is ten metres.
-#[derive(Clone, Debug, PartialEq)]
-struct Map {
-    west: f64,
-    north: f64,
-    width: f64,
-    height: f64,
-    shrink: f64,
-}
-
-impl Map {
-    fn around(lots: &[LotSummary]) -> Self {
-        let bounds = |axis: usize| {
-            let values = lots.iter().map(|lot| lot.position[axis]);
-            (
-                values.clone().fold(f64::MAX, f64::min),
-                values.fold(f64::MIN, f64::max),
-            )
-        };
-        let ((west, east), (south, north)) = (bounds(0), bounds(1));
-        let shrink = north.to_radians().cos();
-        let margin = 0.004;
-        Self {
-            west: west - margin,
-            north: north + margin,
-            width: (east - west + 2.0 * margin) * METRES * shrink / 10.0,
-            height: (north - south + 2.0 * margin) * METRES / 10.0,
-            shrink,
-        }
-    }
-
-    fn view_box(&self) -> String {
-        if self.width.is_finite() && self.width > 0.0 {
-            format!("0 0 {:.0} {:.0}", self.width, self.height)
-        } else {
-            "0 0 10 10".to_owned()
-        }
-    }
-
-    fn at(&self, [lon, lat]: [f64; 2]) -> (f64, f64) {
-        let x = (lon - self.west) * METRES * self.shrink / 10.0;
-        (
-            (x * 10.0).round() / 10.0,
-            ((self.north - lat) * METRES).round() / 10.0,
-        )
-    }
-
-    fn line(&self, points: &[[f64; 2]]) -> String {
-        let texts = points.iter().map(|point| {
-            let (x, y) = self.at(*point);
-            format!("{x:.0},{y:.0}")
-        });
-        texts.collect::<Vec<_>>().join(" ")
-    }
-}
-
-/// The lakes and the river by which people know where they are, drawn by hand.
-const WATER: [(&str, &[[f64; 2]]); 4] = [
-    (
-        "Hồ Tây",
-        &[
-            [105.812, 21.047],
-            [105.806, 21.056],
-            [105.812, 21.066],
-            [105.822, 21.071],
-            [105.830, 21.066],
-            [105.836, 21.056],
-            [105.836, 21.047],
-            [105.826, 21.043],
-        ],
-    ),
-    (
-        "Hồ Gươm",
-        &[
-            [105.8515, 21.0315],
-            [105.8535, 21.0312],
-            [105.8535, 21.0262],
-            [105.8518, 21.0262],
-        ],
-    ),
-    (
-        "Hồ Bảy Mẫu",
-        &[
-            [105.839, 21.0175],
-            [105.8425, 21.0172],
-            [105.842, 21.0095],
-            [105.8395, 21.0098],
-        ],
-    ),
-    (
-        "Sông Hồng",
-        &[
-            [105.838, 21.085],
-            [105.851, 21.055],
-            [105.860, 21.040],
-            [105.867, 21.020],
-            [105.880, 21.020],
-            [105.880, 21.085],
-        ],
-    ),
-];
-
-#[component]
-fn Background(map: Map) -> impl IntoView {
-    WATER
-        .iter()
-        .map(|(name, shore)| {
-            let (x, y) = shore.iter().fold((0.0, 0.0), |(x, y), point| {
-                let (px, py) = map.at(*point);
-                (x + px / shore.len() as f64, y + py / shore.len() as f64)
-            });
-            view! {
-                <polygon class="water" points=map.line(shore) />
-                <text class="water-name" x=format!("{x:.0}") y=format!("{y:.0}")>{*name}</text>
-            }
-        })
-        .collect_view()
 }
 
 fn marker(map: &Map, lot: &LotSummary, lang: Lang) -> impl IntoView + use<> {

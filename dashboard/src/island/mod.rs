@@ -2,6 +2,7 @@
 
 mod bays;
 mod lots;
+mod map;
 mod payment;
 
 pub use bays::StaffBays;

@@ -72,6 +72,7 @@ impl Document<'_> {
                     <link rel="icon" href=assets::url("icon.svg") type="image/svg+xml" />
                     <link rel="stylesheet" href=assets::url("style.css") />
                     {script}
+                    <script src=assets::url("phone.js") defer></script>
                 </head>
                 <body>
                     <a class="skip" href="#content">{lang.t("Tới nội dung", "Skip to content")}</a>

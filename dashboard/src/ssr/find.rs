@@ -1,5 +1,6 @@
 //! Finding a place: the city's lots, and one lot.
 
+use api::service::{forecast, offer};
 use api::{ApiError, App};
 use axum::extract::{Path, State};
 use axum::response::Response;
@@ -16,7 +17,10 @@ use crate::lang::Lang;
 /// `/`: all lots, on a map and in a list.
 pub(crate) async fn city_page(State(app): State<App>, reader: Reader) -> Response {
     let lang = reader.lang;
-    let lots = app.live.lots(Some(&app.city.code), App::now()).await;
+    let now = App::now();
+    let lots = app.live.lots(Some(&app.city.code), now).await;
+    // Without prices one can still see where there is room.
+    let offers = offer::offers(&app, now).await.unwrap_or_default();
     let events = format!("/api/v1/live?city={}", app.city.code);
     let title = lang.t("Tìm chỗ đỗ xe", "Find parking");
     let document = Document {
@@ -27,7 +31,7 @@ pub(crate) async fn city_page(State(app): State<App>, reader: Reader) -> Respons
     document.page(&reader, move || {
         let empty = lots.is_empty();
         view! {
-            <LotFinder lots=lots events=events lang=lang>
+            <LotFinder lots=lots offers=offers.to_vec() events=events lang=lang>
                 <form class="bay-code" action="/b" method="get">
                     <label for="code">{lang.t("Đã đỗ? Mã trên biển chỗ đỗ", "Parked already? The code on the sign")}</label>
                     <span>
@@ -49,7 +53,11 @@ pub(crate) async fn lot_page(
 ) -> Response {
     match load(&app, &code).await {
         Ok((lot, bays, tariffs)) => {
-            let lang = reader.lang;
+            let (lang, now, tz) = (reader.lang, App::now(), app.city.timezone);
+            // That nothing can be foretold is no reason to show nothing.
+            let outlook = forecast::outlook(&app, &lot.code, now).await.ok();
+            let outlook =
+                move || outlook.map(|found| super::outlook::outlook(found, tz, now, lang));
             let live = Some(format!("/api/v1/live?lot={}", lot.code));
             let title = lot.name.clone();
             Document {
@@ -57,7 +65,9 @@ pub(crate) async fn lot_page(
                 active: "/",
                 live,
             }
-            .page(&reader, move || lot_view(&lot, &bays, tariffs, lang))
+            .page(&reader, move || {
+                lot_view(&lot, &bays, tariffs, outlook(), lang)
+            })
         }
         Err(error) => problem(&reader, &error),
     }
@@ -93,12 +103,13 @@ async fn load(app: &App, code: &str) -> Result<Lot, ApiError> {
     Ok((lot, bays, tariffs))
 }
 
-fn lot_view(
+fn lot_view<O: IntoView>(
     lot: &LotSummary,
     bays: &[BaySummary],
     tariffs: Vec<Tariff>,
+    outlook: Option<O>,
     lang: Lang,
-) -> impl IntoView + use<> {
+) -> impl IntoView + use<O> {
     let outlines: Vec<_> = bays.iter().map(|bay| bay.outline).collect();
     let (view_box, shapes) = draw(&outlines);
     let drawn = bays
@@ -129,6 +140,7 @@ fn lot_view(
                 <svg class="bays" viewBox=view_box role="img" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>{drawn}</svg>
                 <p class="note">{lang.t("Chạm vào một chỗ để trả tiền cho chỗ đó.", "Touch a bay to pay for it.")}</p>
             </section>
+            {outlook}
             <section class="card">
                 <h2>{lang.t("Giá", "Prices")}</h2>
                 {tariffs.into_iter().map(|tariff| price_board(tariff, lang)).collect_view()}

@@ -20,6 +20,7 @@ mod city;
 mod document;
 mod exemptions;
 mod find;
+mod outlook;
 mod parts;
 mod pay;
 mod payment;

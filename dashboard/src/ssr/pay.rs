@@ -363,6 +363,7 @@ fn form_view(
                     autocapitalize="characters"
                     spellcheck="false"
                     placeholder="30A-123.45"
+                    data-remember="plate"
                     aria-invalid=invalid.then_some("true")
                 />
             </label>

@@ -192,6 +192,7 @@ fn pending_view(
 ) -> impl IntoView + use<> {
     let now = App::now();
     let late = now >= payment.expires_at;
+    let amount_shown = amount.clone();
     let code = payment.qr.as_deref().and_then(|qr| VietQr::parse(qr).ok());
     let picture = payment.qr.as_deref().map(qr_svg).unwrap_or_default();
     let events = format!("/api/v1/live/payments/{}", payment.id);
@@ -219,6 +220,7 @@ fn pending_view(
             })}
             {has_code.then(|| view! {
                 <div class="qr" role="img" aria-label="QR" inner_html=picture></div>
+                <p><button type="button" hidden data-picture=payment.reference.clone() data-done=lang.t("Đã lưu", "Saved")>{lang.t("Lưu ảnh mã QR", "Save the QR picture")}</button></p>
                 <p class="note">
                     {if by_bank {
                         lang.t(
@@ -244,8 +246,9 @@ fn pending_view(
                 <p><a class="button" href=format!("/pay/{}", payment.id)>{lang.t("Xem đã nhận tiền chưa", "See whether the money is there")}</a></p>
             </noscript>
             <dl class="facts">
-                <div><dt>{if by_bank { lang.t("Nội dung chuyển", "Transfer text") } else { lang.t("Mã giao dịch", "Reference") }}</dt><dd><code>{payment.reference}</code></dd></div>
-                {code.map(|code| view! { <div><dt>{lang.t("Tài khoản", "Account")}</dt><dd><code>{code.account}</code></dd></div> })}
+                <div><dt>{if by_bank { lang.t("Nội dung chuyển", "Transfer text") } else { lang.t("Mã giao dịch", "Reference") }}</dt><dd><code>{payment.reference.clone()}</code> {copy(payment.reference, lang)}</dd></div>
+                {by_bank.then(|| view! { <div><dt>{lang.t("Số tiền", "Amount")}</dt><dd>{amount_shown} " " {copy(payment.amount_vnd.get().to_string(), lang)}</dd></div> })}
+                {code.map(|code| view! { <div><dt>{lang.t("Tài khoản", "Account")}</dt><dd><code>{code.account.clone()}</code> {copy(code.account, lang)}</dd></div> })}
                 <div><dt>{lang.t("Người nhận", "To")}</dt><dd>{bay.operator_name.clone()}</dd></div>
                 <div><dt>{lang.t("Trả trước", "Pay before")}</dt><dd>{clock(payment.expires_at, bay.timezone, now)}</dd></div>
             </dl>
@@ -255,6 +258,15 @@ fn pending_view(
                 {lines}
             </details>
         </section>
+    }
+}
+
+/// A button that copies, where the browser can.
+fn copy(text: String, lang: Lang) -> impl IntoView {
+    view! {
+        <button type="button" class="copy" hidden data-copy=text data-done=lang.t("Đã chép", "Copied")>
+            {lang.t("Chép", "Copy")}
+        </button>
     }
 }
 

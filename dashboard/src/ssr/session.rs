@@ -6,7 +6,7 @@ use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::TimeDelta;
+use chrono::{SecondsFormat, TimeDelta};
 use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::id::SessionId;
@@ -300,9 +300,14 @@ fn headline(
         "lapsed" => lang.t("Đã bỏ", "Given up"),
         _ => lang.t("Đã kết thúc", "Ended"),
     };
+    let time = |at: Timestamp| at.to_rfc3339_opts(SecondsFormat::Millis, true);
     let big = match status {
-        "paid" => format!("{} {}", lang.t("Còn", "Left:"), lang.duration(left)),
-        _ => until.clone(),
+        "paid" => view! {
+            {lang.t("Còn", "Left:")} " "
+            <span role="timer" data-until=time(session.ends_at) data-now=time(now)>{lang.duration(left)}</span>
+        }
+        .into_any(),
+        _ => until.clone().into_any(),
     };
     view! {
         <h1>{title}</h1>

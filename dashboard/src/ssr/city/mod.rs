@@ -7,6 +7,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use chrono::{Datelike, Days, NaiveDate};
+use domain::Timestamp;
 use domain::advice::PriceRules;
 use domain::money::Vnd;
 use domain::place::VehicleClass;
@@ -56,8 +57,8 @@ const BY: [(RevenueBy, &str, &str, &str); 6] = [
 struct Figures {
     range: Range,
     by_day: Revenue,
-    /// What the period of the same length before it brought.
-    before_vnd: i64,
+    /// The days of the range that have ended, and what they and as many days before it brought.
+    change: Option<Change>,
     /// In the order of [`BY`].
     parts: Vec<Revenue>,
     day: Vec<WeekHour>,
@@ -99,9 +100,9 @@ pub(crate) async fn page(
 async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     let now = App::now();
     let range = Range::new(app, query.from, query.to, now)?;
-    let (by_day, before, day, week, parking, (rules, advice)) = tokio::try_join!(
+    let (by_day, change, day, week, parking, (rules, advice)) = tokio::try_join!(
         report::revenue(app, range, RevenueBy::Day),
-        report::revenue(app, before(range), RevenueBy::Day),
+        change(app, range, now),
         demand::day(app, range, now),
         demand::week(app, range, now),
         report::sensed_paid(app, range, now),
@@ -124,7 +125,7 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     Ok(Figures {
         range,
         by_day,
-        before_vnd: before.total_vnd,
+        change,
         parts,
         day,
         week,
@@ -134,20 +135,44 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     })
 }
 
-/// The period of the same length that ends before a range.
-fn before(range: Range) -> Range {
-    let length = Days::new((range.to - range.from).num_days().unsigned_abs() + 1);
-    Range {
-        from: range.from - length,
-        to: range.to - length,
+/// Finished days against as many days before them.
+struct Change {
+    days: Range,
+    before: Range,
+    vnd: i64,
+    before_vnd: i64,
+}
+
+/// `None` where no day of the range has ended.
+async fn change(app: &App, range: Range, now: Timestamp) -> Result<Option<Change>, ApiError> {
+    let today = now.with_timezone(&app.city.timezone).date_naive();
+    let to = range.to.min(today - Days::new(1));
+    if to < range.from {
+        return Ok(None);
     }
+    let days = Range { to, ..range };
+    let length = Days::new((to - range.from).num_days().unsigned_abs() + 1);
+    let before = Range {
+        from: range.from - length,
+        to: to - length,
+    };
+    let (now, then) = tokio::try_join!(
+        report::revenue(app, days, RevenueBy::Day),
+        report::revenue(app, before, RevenueBy::Day),
+    )?;
+    Ok(Some(Change {
+        days,
+        before,
+        vnd: now.total_vnd,
+        before_vnd: then.total_vnd,
+    }))
 }
 
 fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
     let Figures {
         range,
         by_day,
-        before_vnd,
+        change,
         parts,
         day,
         week,
@@ -166,7 +191,7 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
         .map_or((0, 0), |hour| (hour.hour, hour.occupied_bp()));
     let total = by_day.total_vnd;
     let total_text = Vnd::new(total).to_string();
-    let change = change(total, before_vnd, before(range), lang);
+    let change = change.map(|change| change_text(&change, lang));
     let parts = BY
         .into_iter()
         .zip(parts)
@@ -248,19 +273,23 @@ fn average(total: i64, receipts: i64, lang: Lang) -> String {
 }
 
 /// How much more or less than before it was.
-fn change(total: i64, before_vnd: i64, before: Range, lang: Lang) -> String {
-    let days = format!(
-        "{}–{}",
-        before.from.format("%d/%m"),
-        before.to.format("%d/%m")
-    );
-    if before_vnd <= 0 {
-        return format!("{days}: {}", lang.t("chưa có", "none"));
-    }
-    let more = i128::from(total - before_vnd) * 100 / i128::from(before_vnd);
-    let sign = if more < 0 { "−" } else { "+" };
+fn change_text(change: &Change, lang: Lang) -> String {
+    let dates = |range: Range| {
+        format!(
+            "{}–{}",
+            range.from.format("%d/%m"),
+            range.to.format("%d/%m")
+        )
+    };
+    let (days, before) = (dates(change.days), dates(change.before));
     let than = lang.t("so với", "against");
-    format!("{sign}{} % {than} {days}", more.abs())
+    if change.before_vnd <= 0 {
+        let none = lang.t("chưa có khoản thu", "nothing collected");
+        return format!("{before}: {none}");
+    }
+    let more = i128::from(change.vnd - change.before_vnd) * 100 / i128::from(change.before_vnd);
+    let sign = if more < 0 { "−" } else { "+" };
+    format!("{days}: {sign}{} % {than} {before}", more.abs())
 }
 
 /// Periods that people ask for most.
