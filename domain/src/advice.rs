@@ -41,11 +41,14 @@ impl Default for PriceRules {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PriceRulesError {
     /// The two limits, or the two ends, are in the wrong order.
-    #[error("lower below {0} must not lie above raise from {1}, and both lie from 0 to 10000")]
+    #[error("prices cannot be lowered below {} % and raised from {} %", .0 / 100, .1 / 100)]
     Shares(u32, u32),
-    /// A step, or an end, that is none.
-    #[error("the step is above 0, the floor not below 0, and the ceiling not below the floor")]
-    Prices,
+    /// A step that leads nowhere, or beyond both ends.
+    #[error("the step must be above 0 and not above the ceiling")]
+    Step,
+    /// Ends in the wrong order.
+    #[error("the floor must not be below 0, nor above the ceiling")]
+    Ends,
 }
 
 impl PriceRules {
@@ -60,11 +63,11 @@ impl PriceRules {
                 self.raise_from_bp,
             ));
         }
-        if self.step_vnd <= Vnd::ZERO
-            || self.floor_vnd < Vnd::ZERO
-            || self.ceiling_vnd < self.floor_vnd
-        {
-            return Err(PriceRulesError::Prices);
+        if self.floor_vnd < Vnd::ZERO || self.ceiling_vnd < self.floor_vnd {
+            return Err(PriceRulesError::Ends);
+        }
+        if self.step_vnd <= Vnd::ZERO || self.step_vnd > self.ceiling_vnd {
+            return Err(PriceRulesError::Step);
         }
         Ok(())
     }
@@ -299,17 +302,14 @@ mod tests {
             ..rules
         };
         assert!(shares.check().is_err());
-        for wrong in [
-            PriceRules {
-                step_vnd: Vnd::ZERO,
-                ..rules
-            },
-            PriceRules {
-                ceiling_vnd: Vnd::new(4_000),
-                ..rules
-            },
-        ] {
-            assert_eq!(wrong.check(), Err(PriceRulesError::Prices));
-        }
+        let step = |step_vnd| PriceRules { step_vnd, ..rules };
+        assert_eq!(step(Vnd::ZERO).check(), Err(PriceRulesError::Step));
+        assert_eq!(step(Vnd::new(1 << 40)).check(), Err(PriceRulesError::Step));
+        let ceiling_vnd = Vnd::new(4_000);
+        let ends = PriceRules {
+            ceiling_vnd,
+            ..rules
+        };
+        assert_eq!(ends.check(), Err(PriceRulesError::Ends));
     }
 }

@@ -318,6 +318,32 @@ async fn assignments_write(
             .collect::<Vec<_>>(),
     )
     .bind(now)
+    .execute(&mut *tx)
+    .await?;
+    join_turns(tx, turns).await
+}
+
+/// Makes one turn of two of a device that goes on where it stood, as if it had never been put there
+/// again: its word is believed across.
+async fn join_turns(tx: &mut PgConnection, turns: &[Turn]) -> Result<(), StoreError> {
+    let joined: Vec<(i32, Option<Timestamp>)> = sqlx::query_as(
+        "DELETE FROM device_assignment AS later USING device_assignment AS earlier
+         WHERE later.device_id = ANY($1) AND earlier.device_id = later.device_id
+           AND earlier.bay_id = later.bay_id AND upper(earlier.during) = lower(later.during)
+           AND earlier.silence_after_s IS NOT DISTINCT FROM later.silence_after_s
+         RETURNING earlier.device_assignment_id, upper(later.during)",
+    )
+    .bind(turns.iter().map(|turn| turn.device).collect::<Vec<_>>())
+    .fetch_all(&mut *tx)
+    .await?;
+    let (ids, ends): (Vec<i32>, Vec<Option<Timestamp>>) = joined.into_iter().unzip();
+    sqlx::query(
+        "UPDATE device_assignment AS earlier SET during = tstzrange(lower(during), until)
+         FROM unnest($1::int[], $2::timestamptz[]) AS joined (id, until)
+         WHERE earlier.device_assignment_id = joined.id",
+    )
+    .bind(ids)
+    .bind(ends)
     .execute(tx)
     .await?;
     Ok(())

@@ -116,7 +116,10 @@ async fn lately(
                       min(gone_at) FILTER (WHERE started_at - gone_at < $2))
          FROM (SELECT bay_id, started_at, ended_at,
                       lag(ended_at) OVER (PARTITION BY bay_id ORDER BY started_at) AS gone_at
-               FROM stay WHERE started_at > $1) AS lately
+               FROM stay JOIN device_assignment USING (bay_id)
+               -- What went on before it stood there was another device's doing.
+               WHERE started_at > $1 AND upper_inf(during)
+                 AND started_at >= coalesce(lower(during), '-infinity')) AS lately
          GROUP BY bay_id HAVING count(*) + count(ended_at) >= $3",
     )
     .bind(now - TimeDelta::hours(1))

@@ -45,6 +45,21 @@ pub struct WaitingMessage {
 /// a short code and in words.
 pub type Judged = Result<(i32, Event), (&'static str, String)>;
 
+/// The refused messages of one device for one reason, as far as they are kept.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct RefusedOf {
+    /// Which device they name; `None` where that could not be read.
+    pub device: Option<String>,
+    /// Why, as a short code.
+    pub reason: String,
+    /// How many are kept.
+    pub messages: i64,
+    /// When the last came.
+    pub last_at: Timestamp,
+    /// What was wrong with it, in words.
+    pub detail: String,
+}
+
 impl Store {
     /// Takes up to `limit` messages from the quarantine, oldest first, whose device has been
     /// installed since or has been given the value that it lacked, or, with `keyed`, for whose
@@ -118,6 +133,27 @@ impl Store {
         .await?;
         tx.commit().await?;
         Ok(ingested)
+    }
+
+    /// Whose messages were refused since an instant, and why: those that were refused most first.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn refused_by_device(
+        &self,
+        since: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<RefusedOf>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT device, reason, count(*) AS messages, max(received_at) AS last_at,
+                    (array_agg(detail ORDER BY received_at DESC))[1] AS detail
+             FROM refused_message WHERE received_at >= $1
+             GROUP BY device, reason ORDER BY messages DESC, device LIMIT $2",
+        )
+        .bind(since)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?)
     }
 
     /// How many messages were refused, by reason.

@@ -212,9 +212,9 @@ impl Store {
         Ok(weeks.into_values().collect())
     }
 
-    /// Sensed against paid parking, by the local day on which a stay began, between two instants.
-    /// A stay that has not ended counts until `to`; one that began while its sensor was in doubt does
-    /// not count.
+    /// Sensed against paid parking, by the local day on which a stay began, between two instants, as it
+    /// is known at `now`: a stay counts until it ends, whatever the range. Time in which its sensor was
+    /// lost does not count, nor does a stay that began while it was in doubt.
     ///
     /// # Errors
     /// Database errors.
@@ -223,6 +223,7 @@ impl Store {
         city: &str,
         from: Timestamp,
         to: Timestamp,
+        now: Timestamp,
     ) -> Result<Vec<SensedPaid>, StoreError> {
         Ok(sqlx::query_as(
             // Both sides are cut into pieces of six hours, so that the join is by equality and its
@@ -236,10 +237,17 @@ impl Store {
                 FROM device_fault JOIN device_assignment USING (device_id)
                 WHERE kind IN ('stuck', 'flapping', 'clock') AND since < $3
                   AND coalesce(until, 'infinity') > $2
+             ), lost AS (
+                SELECT bay_id, range_agg(during * tstzrange(since, until)) AS during
+                FROM device_fault JOIN device_assignment USING (device_id)
+                WHERE kind = 'comms_lost' AND coalesce(until, 'infinity') > $2 GROUP BY bay_id
              ), sensed AS (
-                SELECT bay_id, (started_at AT TIME ZONE timezone)::date AS day,
-                       started_at AS starts, least(coalesce(ended_at, $3), $3) AS ends
-                FROM stay JOIN place USING (bay_id) WHERE started_at >= $2 AND started_at < $3
+                SELECT bay_id, (started_at AT TIME ZONE timezone)::date AS day, started_at,
+                       lower(part) AS starts, upper(part) AS ends
+                FROM stay JOIN place USING (bay_id) LEFT JOIN lost USING (bay_id),
+                     unnest(tstzmultirange(tstzrange(started_at, least(coalesce(ended_at, $4), $4)))
+                            - coalesce(lost.during, '{}')) AS part
+                WHERE started_at >= $2 AND started_at < $3
                   AND NOT EXISTS (
                     SELECT FROM doubt WHERE doubt.bay_id = stay.bay_id AND doubt.during @> started_at)
              ), paid AS (
@@ -249,7 +257,7 @@ impl Store {
                             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS starts,
                        ends_at AS ends
                 FROM session JOIN place USING (bay_id)
-                WHERE status = 'paid' AND ends_at > $2 AND starts_at < $3
+                WHERE status = 'paid' AND ends_at > $2 AND starts_at < $4
              ), sensed_piece AS MATERIALIZED (
                 SELECT bay_id, day, piece, greatest(starts, piece) AS starts,
                        least(ends, piece + interval '6 hours') AS ends
@@ -265,7 +273,8 @@ impl Store {
                 WHERE s.starts < p.ends AND p.starts < s.ends
                 GROUP BY day
              )
-             SELECT day, count(*) AS stays, extract(epoch FROM sum(ends - starts))::bigint AS sensed_s,
+             SELECT day, count(DISTINCT (bay_id, started_at)) AS stays,
+                    extract(epoch FROM sum(ends - starts))::bigint AS sensed_s,
                     coalesce(extract(epoch FROM min(covered.length)), 0)::bigint AS paid_s
              FROM sensed LEFT JOIN covered USING (day)
              GROUP BY day ORDER BY day",
@@ -273,6 +282,7 @@ impl Store {
         .bind(city)
         .bind(from)
         .bind(to)
+        .bind(now)
         .fetch_all(&self.pool)
         .await?)
     }

@@ -113,6 +113,18 @@ impl Store {
         };
         Ok(rows.into_iter().map(standing).collect())
     }
+
+    /// In which bay each of these devices stands, by its name; who stands in none is left out.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn devices_in_bays(
+        &self,
+        devices: &[&str],
+    ) -> Result<BTreeMap<String, String>, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        places(&mut connection, devices, &[]).await
+    }
 }
 
 /// In which bay each device stands, of those named and of those that stand in the named bays.

@@ -6,6 +6,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::board::Occupancy;
 use domain::place::Place;
 use store::Store;
+use store::quarantine::RefusedMessage;
 use tests::city;
 use tests::database::TestDatabase;
 use tests::sensors;
@@ -220,6 +221,56 @@ async fn what_is_listed_can_be_imported_and_a_try_tells_who_would_move() {
 }
 
 #[tokio::test]
+async fn a_mistake_is_undone_and_leaves_nothing_behind() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    store
+        .place_import(&city::small(1, 2), Utc::now())
+        .await
+        .unwrap();
+    let at = Utc::now().trunc_subsecs(6) - TimeDelta::minutes(50);
+    for (bay, minutes) in [(0, 0), (1, 0), (0, 45), (1, 45)] {
+        let device = format!("lot-0-{bay}-sensor");
+        says_at(store, &device, at + TimeDelta::minutes(minutes), bay == 0).await;
+    }
+    let assignments = || async {
+        let rows: Vec<(i32, i32, String)> = sqlx::query_as(
+            "SELECT device_id, bay_id, during::text FROM device_assignment ORDER BY 1, 2",
+        )
+        .fetch_all(&database.pool)
+        .await
+        .unwrap();
+        rows
+    };
+    let before = assignments().await;
+    let from = (at + TimeDelta::minutes(10)).to_rfc3339();
+    let headings = "device,bay,model,silence_after_s,from\n";
+    // It stands where it stood: to say so from a later time on changes nothing.
+    let same = format!("{headings}lot-0-0-sensor,lot-0-0,clearbay,3600,{from}\n");
+    printed(import(&database, &same).await);
+    assert_eq!(assignments().await, before);
+    // Moved by mistake, and moved back from the same time on.
+    let moved = format!("{headings}lot-0-0-sensor,lot-0-1,clearbay,3600,{from}\n");
+    printed(import(&database, &moved).await);
+    assert_ne!(assignments().await, before);
+    tests::oracle::assert_exact(&database, "moved by mistake").await;
+    let back = format!("{same}lot-0-1-sensor,lot-0-1,clearbay,3600,{from}\n");
+    printed(import(&database, &back).await);
+    assert_eq!(assignments().await, before);
+    tests::oracle::assert_exact(&database, "moved back").await;
+    // What the device itself is, is told.
+    let signs =
+        "device,bay,model,silence_after_s,signing\nlot-0-0-sensor,lot-0-0,clearbay,3600,hmac\n";
+    let told = printed(import(&database, signs).await);
+    assert!(told.contains("must sign"), "{told}");
+    let told = printed(import_with(&database, &signs.replace("hmac", ""), &["--dry-run"]).await);
+    assert!(
+        told.contains("lot-0-0-sensor need not sign any more."),
+        "{told}"
+    );
+}
+
+#[tokio::test]
 async fn a_device_is_taken_out_of_its_bay_also_in_the_past() {
     let database = TestDatabase::create().await;
     let store = &database.store;
@@ -234,7 +285,7 @@ async fn a_device_is_taken_out_of_its_bay_also_in_the_past() {
     let nobody = device(&database, &["remove", "lot-0-0-sensor", "nobody"]).await;
     let told = String::from_utf8(nobody.stderr).unwrap();
     assert!(
-        !nobody.status.success() && told.contains("not each of them stands"),
+        !nobody.status.success() && told.contains("in no bay stands nobody;"),
         "{told}"
     );
     let removed = ["remove", "lot-0-0-sensor", "--at", &before.to_rfc3339()];
@@ -245,6 +296,38 @@ async fn a_device_is_taken_out_of_its_bay_also_in_the_past() {
     assert_eq!(stays(store, "lot-0-0", at).await, [(0, None)]);
     tests::oracle::assert_exact(&database, "after a removal").await;
     assert!(!device(&database, &removed).await.status.success());
+}
+
+#[tokio::test]
+async fn whose_messages_were_refused_is_listed() {
+    let database = TestDatabase::create().await;
+    assert_eq!(printed(device(&database, &["refused"]).await), "");
+    let refused = |device: Option<&str>, detail: &str| RefusedMessage {
+        received_at: Utc::now().trunc_subsecs(6),
+        topic: "clearbay/v1/devices/x/up".to_owned(),
+        payload: b"{".to_vec(),
+        device: device.map(str::to_owned),
+        reason: "unknown_device",
+        detail: detail.to_owned(),
+        kept_per_hour: None,
+    };
+    let messages = [
+        refused(Some("d1"), "first"),
+        refused(None, "no\tname"),
+        refused(Some("d1"), "second"),
+    ];
+    database.store.event_ingest(&[], &messages).await.unwrap();
+    let told = printed(device(&database, &["refused"]).await);
+    let lines: Vec<Vec<&str>> = told
+        .lines()
+        .map(|line| line.split('\t').collect())
+        .collect();
+    assert_eq!(lines.len(), 2, "{told}");
+    assert_eq!(lines[0][..3], ["d1", "unknown_device", "2"]);
+    assert_eq!(
+        (lines[0][4], lines[1][0], lines[1][4]),
+        ("second", "-", "no name")
+    );
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use tests::city;
 use tests::database::TestDatabase;
 use tests::eventually;
 use tests::oracle::assert_exact;
-use tests::sensors::{Told, told};
+use tests::sensors::{Told, says, told};
 use tests::serve_process::ServeProcess;
 use tests::serving::{Serving, text};
 
@@ -356,4 +356,65 @@ async fn staff_see_their_own_operator_s_sensors_only() {
         page.contains(&format!("({ours_count})")),
         "the list is linked"
     );
+}
+
+#[tokio::test]
+async fn a_lost_sensor_s_time_is_neither_sensed_nor_depends_on_the_range() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    let now = now();
+    let arrived = now - TimeDelta::days(2);
+    store
+        .place_import(&city::small(1, 2), arrived)
+        .await
+        .unwrap();
+    let hour = TimeDelta::hours(1);
+    // One vehicle comes and its sensor says nothing more; another stays for three hours, into the
+    // range's next day or not.
+    says(store, "lot-0-0-sensor", &[(arrived, arrived, true)]).await;
+    let words = [0, 1, 2, 3].map(|n| (arrived + hour * n, arrived + hour * n, n < 3));
+    says(store, "lot-0-1-sensor", &words).await;
+    assess(&database, now).await;
+    let sensed = async |to: At| {
+        let from = arrived - hour;
+        let found = store.report_sensed_paid("hn", from, to, now).await;
+        let days = found.unwrap();
+        days.iter()
+            .map(|day| (day.stays, day.sensed_s))
+            .collect::<Vec<_>>()
+    };
+    let expected = [(2, 3_600 + 3 * 3_600)];
+    for to in [arrived + TimeDelta::seconds(1), now] {
+        assert_eq!(sensed(to).await, expected, "{to}");
+    }
+}
+
+#[tokio::test]
+async fn a_sensor_that_flaps_where_another_did_is_found() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    let now = now();
+    let minutes = |n| now - TimeDelta::minutes(n);
+    store
+        .place_import(&city::small(1, 1), minutes(600))
+        .await
+        .unwrap();
+    let flaps = |from: At| {
+        let word = |n: i32| (from + TimeDelta::seconds(10) * n, now, n % 2 == 0);
+        (0..40).map(word).collect::<Vec<_>>()
+    };
+    says(store, "lot-0-0-sensor", &flaps(minutes(50))).await;
+    let mut place = city::small(1, 1);
+    place.lots[0].bays[0].device.as_mut().unwrap().id = "other".to_owned();
+    store.place_import(&place, minutes(30)).await.unwrap();
+    says(store, "other", &flaps(minutes(20))).await;
+    assess(&database, now).await;
+    let found: Vec<(String, At)> = sqlx::query_as(
+        "SELECT name, since FROM device_fault JOIN device USING (device_id) WHERE kind = 'flapping'",
+    )
+    .fetch_all(&database.pool)
+    .await
+    .unwrap();
+    assert_eq!(found, [("other".to_owned(), minutes(20))]);
+    assert_exact(&database, "flapping").await;
 }

@@ -198,8 +198,9 @@ fn quoted(text: &str) -> String {
 pub(super) struct OccupancyRow {
     /// The local hour, 0 to 23.
     hour: u32,
-    /// The share of bays that held a vehicle, among those of which it was known, in basis points.
-    occupied_bp: u32,
+    /// The share of bays that held a vehicle, among those of which it was known, in basis points; null
+    /// where nothing was known.
+    occupied_bp: Option<u32>,
 }
 
 /// Occupancy over the day.
@@ -223,7 +224,7 @@ pub(super) async fn get_occupancy(
         .into_iter()
         .map(|row| OccupancyRow {
             hour: row.hour,
-            occupied_bp: row.occupied_bp(),
+            occupied_bp: row.is_known().then(|| row.occupied_bp()),
         })
         .collect();
     Ok(Reply(OccupancyReport { rows }))

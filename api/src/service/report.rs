@@ -110,7 +110,7 @@ pub async fn sensed_paid(
         let (from, to) = range.instants(&computing, now);
         let found = computing
             .store
-            .report_sensed_paid(&computing.city.code, from, to);
+            .report_sensed_paid(&computing.city.code, from, to, now);
         Ok(found.await?)
     };
     let parking = &app.answers.parking;

@@ -12,10 +12,12 @@ use domain::device::{Device, DeviceModel, Mounting};
 use domain::signing::Signing;
 use ingest::decoder::profiles;
 use store::assignment::Installation;
+use store::device::KnownDevice;
 
 use super::Database;
 use super::device_faults::Faults;
 use super::device_list::{List, Remove};
+use super::device_refused::Refused;
 use super::device_signing::{Key, signing_of};
 use crate::out::out;
 
@@ -50,6 +52,8 @@ pub enum Devices {
     List(List),
     /// Take devices out of their bays.
     Remove(Remove),
+    /// List whose messages were refused, or wait until their device is installed, and why.
+    Refused(Refused),
     /// List the models that can be read.
     Models,
     /// Print the key that a device signs with by HMAC.
@@ -79,7 +83,8 @@ The file is CSV with headings, a device on each line:
   public_key         for ed25519: its public key, 32 bytes in hex or base64
 
 From then on a device that stood in another bay is moved, and one that stood in a bay of the file is
-taken out; what they told since then is counted for the right bay, stays and figures included.
+taken out; what they told since then is counted for the right bay, stays and figures included. To undo a
+move, move the device back with the same from.
 A device that must sign is not believed without. Within a minute that holds in every `clearbay ingest`.
 Nothing is written where any line is wrong. Messages that came before are taken up by `clearbay ingest`.";
 
@@ -105,6 +110,7 @@ impl Devices {
             Self::Faults(command) => command.run().await,
             Self::List(command) => command.run().await,
             Self::Remove(command) => command.run().await,
+            Self::Refused(command) => command.run().await,
             Self::Models => {
                 for profile in profiles() {
                     out!("{}", profile.model);
@@ -136,6 +142,31 @@ impl Row {
     }
 }
 
+impl Row {
+    /// What of a known device itself is another by this line, in words.
+    fn changes(&self, known: &HashMap<String, KnownDevice>) -> Vec<String> {
+        let id = &self.device.id;
+        let Some(known) = known.get(id) else {
+            return Vec::new();
+        };
+        let mut told = Vec::new();
+        let (was, is) = (known.model.code(), self.device.model.code());
+        if was != is {
+            told.push(format!("{id} was a {was} and is a {is}."));
+        }
+        if known.mounting != self.device.mounting {
+            told.push(format!("{id} has another occupied_below_mm."));
+        }
+        if let Some(signing) = self.signing.filter(|signing| *signing != known.signing) {
+            told.push(match signing {
+                None => format!("{id} need not sign any more."),
+                Some(_) => format!("{id} must sign, or signs another way."),
+            });
+        }
+        told
+    }
+}
+
 impl Import {
     async fn run(self) -> anyhow::Result<()> {
         let cannot = || format!("cannot read {}", self.file.display());
@@ -159,12 +190,16 @@ impl Import {
         };
         mistakes.extend(rows.iter().filter_map(misplaced));
         let store = self.database.open().await?;
+        let mut changes = Vec::new();
         let done = async {
             let codes: Vec<&str> = rows.iter().map(|row| row.bay.as_str()).collect();
             let missing = store.bays_missing(&codes).await?;
             let unknown = rows.iter().filter(|row| missing.contains(&row.bay));
             mistakes.extend(unknown.map(|row| (row.line, format!("there is no bay {}", row.bay))));
             refuse(&self.file, mistakes)?;
+            let names: Vec<&str> = rows.iter().map(|row| row.device.id.as_str()).collect();
+            let known = store.devices_named(&names).await?;
+            changes = rows.iter().flat_map(|row| row.changes(&known)).collect();
             let installed: Vec<Installation<'_>> = rows.iter().map(Row::installation).collect();
             let signing: Vec<(&str, Option<Signing>)> = rows
                 .iter()
@@ -180,6 +215,9 @@ impl Import {
         store.close().await;
         for moved in done? {
             out!("{moved}");
+        }
+        for change in changes {
+            out!("{change}");
         }
         out!("{} devices stand in their bays.", rows.len());
         if self.dry_run {

@@ -1,5 +1,6 @@
 //! Which device stands in which bay, and taking devices out, on the command line.
 
+use std::collections::BTreeMap;
 use std::io;
 
 use api::App;
@@ -92,10 +93,11 @@ impl Remove {
         let store = self.database.open().await?;
         let names: Vec<&str> = self.devices.iter().map(String::as_str).collect();
         let removed = store.devices_remove(&names, at, now).await;
+        let standing = store.devices_in_bays(&names).await.unwrap_or_default();
         store.close().await;
         let removed = match removed {
             Err(StoreError::NotFound(_)) => {
-                anyhow::bail!("not each of them stands in a bay at that time; nothing was written")
+                anyhow::bail!("{}; nothing was written", self.absent(&standing))
             }
             other => other?,
         };
@@ -103,5 +105,18 @@ impl Remove {
             out!("{moved}");
         }
         Ok(())
+    }
+
+    /// Why they could not all be taken out.
+    fn absent(&self, standing: &BTreeMap<String, String>) -> String {
+        let absent = self
+            .devices
+            .iter()
+            .filter(|name| !standing.contains_key(*name));
+        let absent: Vec<&str> = absent.map(String::as_str).collect();
+        match absent[..] {
+            [] => "one of them was put into its bay after that time".to_owned(),
+            _ => format!("in no bay stands {}", absent.join(", ")),
+        }
     }
 }

@@ -4,6 +4,7 @@ pub mod demo;
 pub mod device;
 pub mod device_faults;
 mod device_list;
+mod device_refused;
 pub mod device_signing;
 pub mod ingest;
 pub mod ledger;

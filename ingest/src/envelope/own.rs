@@ -46,6 +46,9 @@ pub const HMAC: &[u8] = b"hs256:";
 /// What goes before an Ed25519 signature in hex.
 pub const ED25519: &[u8] = b"ed25519:";
 
+/// What a battery may have, in millivolts.
+const BATTERY_MV: std::ops::RangeInclusive<i32> = 1..=60_000;
+
 #[derive(Deserialize)]
 struct Message<'a> {
     device: std::borrow::Cow<'a, str>,
@@ -88,7 +91,8 @@ pub(super) fn unwrap(topic_device: &str, payload: &[u8]) -> Result<Unwrapped, Re
         seq: message.seq,
         content: Content::Reading(Reading {
             occupied: message.occupied,
-            battery_mv: message.battery_mv,
+            // A voltage that no cell has says nothing of the battery, and leaves the state as good.
+            battery_mv: message.battery_mv.filter(|mv| BATTERY_MV.contains(mv)),
             temperature_dc: message.temperature_dc,
             ..Reading::default()
         }),

@@ -187,8 +187,15 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
     let stays: i64 = parking.iter().map(|day| day.stays).sum();
     let peak = day
         .iter()
-        .max_by_key(|hour| hour.occupied_bp())
-        .map_or((0, 0), |hour| (hour.hour, hour.occupied_bp()));
+        .filter(|hour| hour.is_known())
+        .max_by_key(|hour| hour.occupied_bp());
+    let (fullest, when) = match peak {
+        Some(hour) => (
+            format!("{} %", hour.occupied_bp() / 100),
+            format!("{}:00 – {}:00", hour.hour, hour.hour + 1),
+        ),
+        None => ("?".to_owned(), lang.t("không rõ", "not known").to_owned()),
+    };
     let total = by_day.total_vnd;
     let total_text = Vnd::new(total).to_string();
     let change = change.map(|change| change_text(&change, lang));
@@ -227,7 +234,7 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
             </div>
             {stat(Vnd::new(receipts).grouped('.'), lang.t("Biên lai", "Receipts"), average(total, receipts, lang))}
             {stat(format!("{} %", percent(paid, sensed)), lang.t("Giờ đỗ đã trả tiền", "Parked time that was paid"), format!("{} {}", Vnd::new(stays).grouped('.'), lang.t("lượt đỗ cảm biến thấy", "stays sensed")))}
-            {stat(format!("{} %", peak.1 / 100), lang.t("Lúc đông nhất", "At its fullest"), format!("{}:00 – {}:00", peak.0, peak.0 + 1))}
+            {stat(fullest, lang.t("Lúc đông nhất", "At its fullest"), when)}
         </div>
         <section class="card">
             <h2>{lang.t("Thu theo ngày", "Revenue by day")} {csv(&range, "revenue", "&by=day")}</h2>
@@ -413,7 +420,7 @@ fn occupancy(hours: &[WeekHour], lang: Lang) -> impl IntoView + use<> {
         .collect();
     let rows = hours
         .iter()
-        .map(|row| view! { <tr><th scope="row">{row.hour} ":00"</th><td class="amount">{row.occupied_bp() / 100} " %"</td></tr> })
+        .map(|row| view! { <tr><th scope="row">{row.hour} ":00"</th><td class="amount">{if row.is_known() { format!("{} %", row.occupied_bp() / 100) } else { lang.t("không rõ", "unknown").to_owned() }}</td></tr> })
         .collect_view();
     view! {
         {bars(&drawn, &Axis {

@@ -136,7 +136,9 @@ async fn ask(
         hours.push(started.elapsed());
 
         let started = Instant::now();
-        store.report_sensed_paid("hn", now - MONTH, now).await?;
+        store
+            .report_sensed_paid("hn", now - MONTH, now, now)
+            .await?;
         paid.push(started.elapsed());
 
         // A word that comes an hour and a half late, and changes what was folded since.
