@@ -6,6 +6,15 @@ use crate::forecast::ForecastStep;
 use crate::money::Vnd;
 use crate::place::VehicleClass;
 
+/// For how long parking is priced, in minutes.
+pub const LENGTHS: [u32; 4] = [60, 120, 240, 480];
+
+/// How many of so many bays are free where so large a share is occupied, to the nearest.
+pub fn free_bays(capacity: u32, occupied_bp: u32) -> u32 {
+    let share = 10_000_u32.saturating_sub(occupied_bp);
+    (capacity.saturating_mul(share) + 5_000) / 10_000
+}
+
 /// What parking from now on costs in a lot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -42,10 +51,7 @@ impl LotOffer {
     /// an hour: the expected number, and between which it lies four times in five.
     pub fn free_in(&self, minutes: u32, capacity: u32) -> Option<(u32, u32, u32)> {
         let step = self.steps.get((minutes / 15).checked_sub(1)? as usize)?;
-        let free = |occupied_bp: u32| {
-            let share = 10_000_u32.saturating_sub(occupied_bp);
-            (capacity.saturating_mul(share) + 5_000) / 10_000
-        };
+        let free = |occupied_bp: u32| free_bays(capacity, occupied_bp);
         Some((
             free(step.expected_bp),
             free(step.high_bp),

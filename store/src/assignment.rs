@@ -90,7 +90,7 @@ impl Store {
         let mut tx = self.pool.begin().await?;
         watches_change(&mut tx).await?;
         let before = places(&mut tx, &devices, &bays).await?;
-        devices_install(&mut tx, installed, &[], now).await?;
+        turns_install(&mut tx, installed, &[], now).await?;
         signing_put(&mut tx, signing).await?;
         let after = places(&mut tx, &devices, &bays).await?;
         Ok((tx, moves(before, after)))
@@ -147,6 +147,16 @@ pub(crate) async fn devices_install(
     now: Timestamp,
 ) -> Result<Vec<OccupancyDelta>, StoreError> {
     watches_change(tx).await?;
+    turns_install(tx, installed, cleared, now).await
+}
+
+/// As [`devices_install`], for a caller that holds the watches.
+async fn turns_install(
+    tx: &mut PgConnection,
+    installed: &[Installation<'_>],
+    cleared: &[i32],
+    now: Timestamp,
+) -> Result<Vec<OccupancyDelta>, StoreError> {
     let devices: Vec<&Device> = installed.iter().map(|row| row.device).collect();
     let ids = devices_put(tx, &devices).await?;
     let turns = turns(tx, installed, &ids, now).await?;

@@ -28,6 +28,18 @@ impl TestDatabase {
         Self::create_on(&crate::provided("CLEARBAY_TEST_DATABASE_URL")).await
     }
 
+    /// Makes one with a small city in it ([`crate::city::small`]), installed now.
+    ///
+    /// # Panics
+    /// As for [`TestDatabase::create`].
+    pub async fn with_city(lots: usize, bays: usize) -> Self {
+        let database = Self::create().await;
+        let place = crate::city::small(lots, bays);
+        let placed = database.store.place_import(&place, chrono::Utc::now());
+        placed.await.unwrap();
+        database
+    }
+
     /// Makes one on a server of one's own.
     ///
     /// # Panics

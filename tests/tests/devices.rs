@@ -148,12 +148,8 @@ fn printed(output: std::process::Output) -> String {
 
 #[tokio::test]
 async fn devices_of_a_file_stand_in_its_bays_or_none_does() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::with_city(1, 3).await;
     let store = &database.store;
-    store
-        .place_import(&city::small(1, 3), chrono::Utc::now())
-        .await
-        .unwrap();
     let headings = "device,bay,model,silence_after_s,occupied_below_mm\n";
     let before = installed(&database).await;
 
@@ -185,12 +181,8 @@ async fn devices_of_a_file_stand_in_its_bays_or_none_does() {
 
 #[tokio::test]
 async fn what_is_listed_can_be_imported_and_a_try_tells_who_would_move() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::with_city(1, 3).await;
     let store = &database.store;
-    store
-        .place_import(&city::small(1, 3), Utc::now())
-        .await
-        .unwrap();
     let at = Utc::now().trunc_subsecs(6) - TimeDelta::minutes(30);
     for bay in 0..3 {
         says_at(store, &format!("lot-0-{bay}-sensor"), at, true).await;
@@ -222,12 +214,8 @@ async fn what_is_listed_can_be_imported_and_a_try_tells_who_would_move() {
 
 #[tokio::test]
 async fn a_mistake_is_undone_and_leaves_nothing_behind() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::with_city(1, 2).await;
     let store = &database.store;
-    store
-        .place_import(&city::small(1, 2), Utc::now())
-        .await
-        .unwrap();
     let at = Utc::now().trunc_subsecs(6) - TimeDelta::minutes(50);
     for (bay, minutes) in [(0, 0), (1, 0), (0, 45), (1, 45)] {
         let device = format!("lot-0-{bay}-sensor");
@@ -272,12 +260,8 @@ async fn a_mistake_is_undone_and_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_device_is_taken_out_of_its_bay_also_in_the_past() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::with_city(1, 2).await;
     let store = &database.store;
-    store
-        .place_import(&city::small(1, 2), Utc::now())
-        .await
-        .unwrap();
     let at = Utc::now().trunc_subsecs(6) - TimeDelta::minutes(30);
     says_at(store, "lot-0-0-sensor", at, true).await;
     says_at(store, "lot-0-0-sensor", at + TimeDelta::minutes(20), false).await;
@@ -332,12 +316,8 @@ async fn whose_messages_were_refused_is_listed() {
 
 #[tokio::test]
 async fn another_limit_of_silence_counts_for_all_the_time_that_a_sensor_has_stood_there() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::with_city(1, 1).await;
     let store = &database.store;
-    store
-        .place_import(&city::small(1, 1), Utc::now())
-        .await
-        .unwrap();
     let at = Utc::now().trunc_subsecs(6) - TimeDelta::minutes(30);
     says_at(store, "lot-0-0-sensor", at, true).await;
     for (limit, expected) in [
@@ -356,12 +336,7 @@ async fn another_limit_of_silence_counts_for_all_the_time_that_a_sensor_has_stoo
 
 #[tokio::test]
 async fn slips_of_the_pen_are_told() {
-    let database = TestDatabase::create().await;
-    let store = &database.store;
-    store
-        .place_import(&city::small(1, 1), Utc::now())
-        .await
-        .unwrap();
+    let database = TestDatabase::with_city(1, 1).await;
     let before = installed(&database).await;
     let output = import(
         &database,
@@ -404,12 +379,8 @@ async fn stays(store: &Store, bay: &str, start: DateTime<Utc>) -> Vec<(i64, Opti
 
 #[tokio::test]
 async fn a_sensor_that_was_moved_takes_no_history_along() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::with_city(1, 2).await;
     let store = &database.store;
-    store
-        .place_import(&city::small(1, 2), Utc::now())
-        .await
-        .unwrap();
     let start = city::past();
     let minute = |n| start + TimeDelta::minutes(n);
     let device = "lot-0-0-sensor";

@@ -19,12 +19,8 @@ async fn says(database: &TestDatabase, at: DateTime<Utc>, occupied: bool) {
 
 #[tokio::test]
 async fn stays_and_figures_outlive_their_events() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::with_city(1, 1).await;
     let store = &database.store;
-    store
-        .place_import(&city::small(1, 1), Utc::now())
-        .await
-        .unwrap();
     let now = Utc::now().trunc_subsecs(0);
     let day = |n| now - TimeDelta::days(n);
     for (at, occupied) in [(60, true), (59, false), (58, true), (1, true)] {
@@ -53,12 +49,8 @@ async fn stays_and_figures_outlive_their_events() {
 
 #[tokio::test]
 async fn events_are_compressed_where_the_database_can_and_count_as_before() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::with_city(1, 1).await;
     let store = &database.store;
-    store
-        .place_import(&city::small(1, 1), Utc::now())
-        .await
-        .unwrap();
     let now = Utc::now().trunc_subsecs(0);
     let day = |n| now - TimeDelta::days(n);
     for (at, occupied) in [(60, true), (50, false), (40, true), (30, false)] {

@@ -328,12 +328,8 @@ async fn what_no_key_was_there_for_is_taken_up_once_there_is(kind: BrokerKind) {
 
 #[tokio::test]
 async fn a_file_says_who_signs_and_the_program_prints_the_key() {
-    let database = TestDatabase::create().await;
+    let database = TestDatabase::with_city(1, 3).await;
     let store = &database.store;
-    store
-        .place_import(&city::small(1, 3), chrono::Utc::now())
-        .await
-        .unwrap();
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("devices.csv");
     let clearbay = |args: Vec<&str>, master: &str| {

@@ -219,8 +219,8 @@ pub(super) async fn get_occupancy(
 ) -> Result<Reply<OccupancyReport>, ApiError> {
     let now = App::now();
     let range = Range::new(&app, query.from, query.to, now)?;
-    let hours = demand::day(&app, range, now).await?;
-    let rows = hours
+    let week = demand::week(&app, range, now).await?;
+    let rows = demand::by_hour(&week)
         .into_iter()
         .map(|row| OccupancyRow {
             hour: row.hour,

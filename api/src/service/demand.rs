@@ -85,18 +85,16 @@ pub async fn week(app: &App, range: Range, now: Timestamp) -> Result<Vec<WeekHou
     Ok(hours)
 }
 
-/// The city's day: 24 rows, each over all days of the range.
-///
-/// # Errors
-/// Where the database fails.
-pub async fn day(app: &App, range: Range, now: Timestamp) -> Result<Vec<WeekHour>, ApiError> {
-    let week = week(app, range, now).await?;
-    let mut hours: Vec<WeekHour> = week[..24].to_vec();
-    for later in &week[24..] {
-        let sum = &mut hours[later.hour as usize].tally;
-        *sum = sum.plus(later.tally);
+/// The day out of a [`week`]: 24 rows, each over all days of the range.
+pub fn by_hour(week: &[WeekHour]) -> Vec<WeekHour> {
+    let (first, later) = week.split_at(week.len().min(24));
+    let mut hours = first.to_vec();
+    for found in later {
+        if let Some(sum) = hours.get_mut(found.hour as usize) {
+            sum.tally = sum.tally.plus(found.tally);
+        }
     }
-    Ok(hours)
+    hours
 }
 
 /// What is advised about one lot's price in one band of time.

@@ -5,14 +5,11 @@ use std::sync::Arc;
 
 use chrono::TimeDelta;
 use domain::Timestamp;
-use domain::offer::{LotOffer, LotPrice};
+use domain::offer::{LENGTHS, LotOffer, LotPrice};
 use domain::place::VehicleClass;
 
 use super::{forecast, session};
 use crate::{ApiError, App};
-
-/// For how long prices are told, in minutes.
-pub const LENGTHS: [u32; 4] = [60, 120, 240, 480];
 
 /// The offers of the city's lots, at most a minute old, by the lot's code.
 ///

@@ -140,9 +140,7 @@ impl Row {
             from: self.from,
         }
     }
-}
 
-impl Row {
     /// What of a known device itself is another by this line, in words.
     fn changes(&self, known: &HashMap<String, KnownDevice>) -> Vec<String> {
         let id = &self.device.id;

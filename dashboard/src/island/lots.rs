@@ -1,14 +1,13 @@
 use domain::board::{ClassCount, LotSummary};
 use domain::money::Vnd;
-use domain::offer::LotOffer;
+use domain::offer::{LENGTHS, LotOffer};
 use domain::place::{LotKind, VehicleClass};
 use leptos::prelude::*;
 
 use super::map::{Map, Water, metres};
 use crate::lang::Lang;
 
-/// For how long parking may be priced, in minutes, and in how many one may arrive.
-const LENGTHS: [u32; 4] = [60, 120, 240, 480];
+/// In how many minutes one may arrive.
 const ARRIVALS: [u32; 4] = [0, 15, 30, 60];
 
 /// What a driver looks for.
@@ -104,50 +103,35 @@ pub fn LotFinder(
         }
         shown
     };
-    let chip =
-        move |label: String, is: fn(&Wish, u32) -> bool, set: fn(&mut Wish, u32), to: u32| {
-            view! {
-                <button
-                    type="button"
-                    class="chip"
-                    aria-pressed=move || wish.with(|wish| is(wish, to)).to_string()
-                    on:click=move |_| set_wish.update(|wish| set(wish, to))
-                >
-                    {label}
-                </button>
-            }
-        };
-    let class = move |label: &'static str, value: Option<VehicleClass>| {
-        view! {
-            <button
-                type="button"
-                class="chip"
-                aria-pressed=move || wish.with(|wish| wish.class == value).to_string()
-                on:click=move |_| set_wish.update(|wish| wish.class = value)
-            >
-                {label}
-            </button>
-        }
+    let class = |label: &'static str, value: Option<VehicleClass>| {
+        let set = move |wish: &mut Wish| wish.class = value;
+        chip(
+            label.to_owned(),
+            wish,
+            set_wish,
+            move |wish| wish.class == value,
+            set,
+        )
     };
-    let choice = move |label: &'static str, value: Option<LotKind>| {
-        view! {
-            <button
-                type="button"
-                class="chip"
-                aria-pressed=move || wish.with(|wish| wish.kind == value).to_string()
-                on:click=move |_| set_wish.update(|wish| wish.kind = value)
-            >
-                {label}
-            </button>
-        }
+    let choice = |label: &'static str, value: Option<LotKind>| {
+        let set = move |wish: &mut Wish| wish.kind = value;
+        chip(
+            label.to_owned(),
+            wish,
+            set_wish,
+            move |wish| wish.kind == value,
+            set,
+        )
     };
     let hours = |minutes: u32| lang.duration(chrono::TimeDelta::minutes(minutes.into()));
     let lengths = LENGTHS.map(|minutes| {
+        let set = move |wish: &mut Wish| wish.minutes = minutes;
         chip(
             hours(minutes),
-            |wish, to| wish.minutes == to,
-            |wish, to| wish.minutes = to,
-            minutes,
+            wish,
+            set_wish,
+            move |wish| wish.minutes == minutes,
+            set,
         )
     });
     let arrivals = ARRIVALS.map(|minutes| {
@@ -155,11 +139,13 @@ pub fn LotFinder(
             0 => lang.t("Bây giờ", "Now").to_owned(),
             _ => format!("+{}", hours(minutes)),
         };
+        let set = move |wish: &mut Wish| wish.arrives_in = minutes;
         chip(
             label,
-            |wish, to| wish.arrives_in == to,
-            |wish, to| wish.arrives_in = to,
-            minutes,
+            wish,
+            set_wish,
+            move |wish| wish.arrives_in == minutes,
+            set,
         )
     });
     let lengths = lengths.into_iter().collect_view();
@@ -240,6 +226,26 @@ pub fn LotFinder(
                 </p>
             </div>
         </div>
+    }
+}
+
+/// A choice that is made by a touch.
+fn chip(
+    label: String,
+    wish: ReadSignal<Wish>,
+    set_wish: WriteSignal<Wish>,
+    is: impl Fn(&Wish) -> bool + Send + Sync + 'static,
+    set: impl Fn(&mut Wish) + Send + Sync + 'static,
+) -> impl IntoView {
+    view! {
+        <button
+            type="button"
+            class="chip"
+            aria-pressed=move || wish.with(&is).to_string()
+            on:click=move |_| set_wish.update(&set)
+        >
+            {label}
+        </button>
     }
 }
 

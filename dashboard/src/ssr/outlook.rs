@@ -4,6 +4,7 @@ use api::service::forecast::Outlook;
 use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::forecast::{ForecastStep, NoForecast};
+use domain::offer::free_bays;
 use leptos::prelude::*;
 
 use super::parts::clock;
@@ -50,11 +51,6 @@ fn why(error: NoForecast, lang: Lang) -> &'static str {
     }
 }
 
-/// The bays that are free where so large a share is occupied.
-fn free(capacity: u32, occupied_bp: u32) -> u32 {
-    (capacity * 10_000_u32.saturating_sub(occupied_bp) + 5_000) / 10_000
-}
-
 fn drawn(
     steps: &[ForecastStep],
     capacity: u32,
@@ -84,7 +80,7 @@ fn drawn(
             let y = y(bp).to_string();
             view! {
                 <line class="axis" x1=LEFT.to_string() y1=y.clone() x2=WIDTH.to_string() y2=y.clone() />
-                <text class="value" x=(LEFT - 6).to_string() y=y dy="5">{free(capacity, bp)}</text>
+                <text class="value" x=(LEFT - 6).to_string() y=y dy="5">{free_bays(capacity, bp)}</text>
             }
         })
         .into_iter()
@@ -105,11 +101,14 @@ fn drawn(
         .filter_map(|index| steps.get(*index))
         .map(|step| {
             // The more is occupied, the fewer are free.
-            let (least, most) = (free(capacity, step.high_bp), free(capacity, step.low_bp));
+            let (least, most) = (
+                free_bays(capacity, step.high_bp),
+                free_bays(capacity, step.low_bp),
+            );
             view! {
                 <tr>
                     <th scope="row">{clock(step.at, tz, now)}</th>
-                    <td class="amount"><b>{free(capacity, step.expected_bp)}</b></td>
+                    <td class="amount"><b>{free_bays(capacity, step.expected_bp)}</b></td>
                     <td class="amount">{least} "–" {most}</td>
                 </tr>
             }

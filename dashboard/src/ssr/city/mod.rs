@@ -61,7 +61,6 @@ struct Figures {
     change: Option<Change>,
     /// In the order of [`BY`].
     parts: Vec<Revenue>,
-    day: Vec<WeekHour>,
     week: Vec<WeekHour>,
     parking: Vec<SensedPaid>,
     rules: PriceRules,
@@ -100,14 +99,26 @@ pub(crate) async fn page(
 async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     let now = App::now();
     let range = Range::new(app, query.from, query.to, now)?;
-    let (by_day, change, day, week, parking, (rules, advice)) = tokio::try_join!(
+    let finished = finished(app, range, now);
+    let (by_day, before, week, parking, (rules, advice)) = tokio::try_join!(
         report::revenue(app, range, RevenueBy::Day),
-        change(app, range, now),
-        demand::day(app, range, now),
+        async {
+            match finished {
+                Some((_, before)) => Some(report::revenue(app, before, RevenueBy::Day).await),
+                None => None,
+            }
+            .transpose()
+        },
         demand::week(app, range, now),
         report::sensed_paid(app, range, now),
         demand::advice(app, range, now),
     )?;
+    let change = finished.zip(before).map(|((days, before), then)| Change {
+        days,
+        before,
+        vnd: until(&by_day, days.to),
+        before_vnd: then.total_vnd,
+    });
     let mut parts = Vec::new();
     for (by, ..) in BY {
         let mut part = report::revenue(app, range, by).await?;
@@ -127,7 +138,6 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
         by_day,
         change,
         parts,
-        day,
         week,
         parking,
         rules,
@@ -143,29 +153,26 @@ struct Change {
     before_vnd: i64,
 }
 
-/// `None` where no day of the range has ended.
-async fn change(app: &App, range: Range, now: Timestamp) -> Result<Option<Change>, ApiError> {
+/// The days of a range that have ended, and as many before them; `None` where none has.
+fn finished(app: &App, range: Range, now: Timestamp) -> Option<(Range, Range)> {
     let today = now.with_timezone(&app.city.timezone).date_naive();
     let to = range.to.min(today - Days::new(1));
     if to < range.from {
-        return Ok(None);
+        return None;
     }
-    let days = Range { to, ..range };
     let length = Days::new((to - range.from).num_days().unsigned_abs() + 1);
     let before = Range {
         from: range.from - length,
         to: to - length,
     };
-    let (now, then) = tokio::try_join!(
-        report::revenue(app, days, RevenueBy::Day),
-        report::revenue(app, before, RevenueBy::Day),
-    )?;
-    Ok(Some(Change {
-        days,
-        before,
-        vnd: now.total_vnd,
-        before_vnd: then.total_vnd,
-    }))
+    Some((Range { to, ..range }, before))
+}
+
+/// The revenue of the days up to one, that one included.
+fn until(by_day: &Revenue, last: NaiveDate) -> i64 {
+    let last = last.to_string();
+    let days = by_day.rows.iter().filter(|row| row.key <= last);
+    days.map(|row| row.amount_vnd).sum()
 }
 
 fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
@@ -174,12 +181,12 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
         by_day,
         change,
         parts,
-        day,
         week,
         parking,
         rules,
         advice,
     } = figures;
+    let day = demand::by_hour(&week);
     let receipts: i64 = by_day.rows.iter().map(|row| row.receipts).sum();
     let (sensed, paid) = parking.iter().fold((0, 0), |sum, day| {
         (sum.0 + day.sensed_s, sum.1 + day.paid_s)
