@@ -1,0 +1,192 @@
+//! What was collected: by day, against the days before, and broken down.
+
+use api::App;
+use api::service::report::{Range, Revenue};
+use chrono::{Days, NaiveDate};
+use domain::Timestamp;
+use domain::money::Vnd;
+use leptos::prelude::*;
+
+use super::super::chart::{Axis, Bar, bars, meter};
+use super::{csv, weekday};
+use crate::lang::Lang;
+
+/// Finished days against as many days before them.
+pub(super) struct Change {
+    pub(super) days: Range,
+    pub(super) before: Range,
+    pub(super) vnd: i64,
+    pub(super) before_vnd: i64,
+}
+
+/// The days of a range that have ended, and as many before them; `None` where none has.
+pub(super) fn finished(app: &App, range: Range, now: Timestamp) -> Option<(Range, Range)> {
+    let today = now.with_timezone(&app.city.timezone).date_naive();
+    let to = range.to.min(today - Days::new(1));
+    if to < range.from {
+        return None;
+    }
+    let length = Days::new((to - range.from).num_days().unsigned_abs() + 1);
+    let before = Range {
+        from: range.from - length,
+        to: to - length,
+    };
+    Some((Range { to, ..range }, before))
+}
+
+/// The revenue of the days up to one, that one included.
+pub(super) fn until(by_day: &Revenue, last: NaiveDate) -> i64 {
+    let last = last.to_string();
+    let days = by_day.rows.iter().filter(|row| row.key <= last);
+    days.map(|row| row.amount_vnd).sum()
+}
+
+pub(super) fn average(total: i64, receipts: i64, lang: Lang) -> String {
+    match receipts {
+        0 => lang.t("chưa có", "none yet").to_owned(),
+        _ => format!(
+            "{} {}",
+            lang.t("trung bình", "on average"),
+            Vnd::new(total / receipts)
+        ),
+    }
+}
+
+/// How much more or less than before it was.
+pub(super) fn change_text(change: &Change, lang: Lang) -> String {
+    let dates = |range: Range| {
+        format!(
+            "{}–{}",
+            range.from.format("%d/%m"),
+            range.to.format("%d/%m")
+        )
+    };
+    let (days, before) = (dates(change.days), dates(change.before));
+    let than = lang.t("so với", "against");
+    if change.before_vnd <= 0 {
+        let none = lang.t("chưa có khoản thu", "nothing collected");
+        return format!("{before}: {none}");
+    }
+    let more = i128::from(change.vnd - change.before_vnd) * 100 / i128::from(change.before_vnd);
+    let sign = if more < 0 { "−" } else { "+" };
+    format!("{days}: {sign}{} % {than} {before}", more.abs())
+}
+
+/// Millions of đồng, rounded to one digit after the comma.
+fn millions(amount: i64, lang: Lang) -> String {
+    let tenths = (amount + 50_000).div_euclid(100_000);
+    let (whole, tenth) = (tenths.div_euclid(10), tenths.rem_euclid(10));
+    match lang {
+        Lang::Vi => format!("{whole},{tenth} tr"),
+        Lang::En => format!("{whole}.{tenth} M"),
+    }
+}
+
+pub(super) fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
+    let drawn: Vec<Bar> = revenue
+        .rows
+        .iter()
+        .map(|row| Bar {
+            label: if revenue.rows.len() > 14 {
+                row.key[5..].to_owned()
+            } else {
+                weekday(&row.key, lang)
+            },
+            value: row.amount_vnd,
+            part: row.amount_vnd,
+            title: format!("{}: {}", row.key, Vnd::new(row.amount_vnd)),
+        })
+        .collect();
+    let rows = revenue
+        .rows
+        .iter()
+        .map(|row| {
+            view! {
+                <tr>
+                    <th scope="row">{weekday(&row.key, lang)}</th>
+                    <td class="amount">{Vnd::new(row.receipts).grouped('.')}</td>
+                    <td class="amount">{Vnd::new(row.amount_vnd).to_string()}</td>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <div class="chart-and-table">
+            {bars(&drawn, &money_axis(&drawn, lang))}
+            <div class="scroll">
+                <table class="grid">
+                    <thead><tr>
+                        <th>{lang.t("Ngày", "Day")}</th>
+                        <th class="amount">{lang.t("Biên lai", "Receipts")}</th>
+                        <th class="amount">{lang.t("Thu", "Revenue")}</th>
+                    </tr></thead>
+                    <tbody>{rows}</tbody>
+                    <tfoot><tr>
+                        <th scope="row">{lang.t("Tổng", "Total")}</th>
+                        <td></td>
+                        <td class="amount">{Vnd::new(revenue.total_vnd).to_string()}</td>
+                    </tr></tfoot>
+                </table>
+            </div>
+        </div>
+    }
+}
+
+/// Millions where there are millions, else thousands.
+fn money_axis(bars: &[Bar], lang: Lang) -> Axis {
+    let about = lang.t("Thu theo ngày", "Revenue by day");
+    if bars.iter().any(|bar| bar.value >= 10_000_000) {
+        return Axis {
+            about,
+            unit: lang.t("triệu đồng", "million đồng"),
+            write: |vnd| (vnd / 1_000_000).to_string(),
+        };
+    }
+    Axis {
+        about,
+        unit: lang.t("nghìn đồng", "thousand đồng"),
+        write: |vnd| Vnd::new(vnd / 1_000).grouped('.'),
+    }
+}
+
+/// Rows from the most to the least, with a bar behind each.
+pub(super) fn ranking(
+    title: &'static str,
+    revenue: &Revenue,
+    range: &Range,
+    by: &'static str,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let mut rows: Vec<_> = revenue.rows.clone();
+    rows.sort_by_key(|row| std::cmp::Reverse(row.amount_vnd));
+    let most = rows.first().map_or(1, |row| row.amount_vnd.max(1));
+    let row = move |row: store::report::RevenueRow| {
+        let share = row.amount_vnd * 100 / most;
+        view! {
+            <tr>
+                <th scope="row">
+                    {row.name}
+                    {meter("", share)}
+                </th>
+                <td class="amount" title=Vnd::new(row.amount_vnd).to_string()>{millions(row.amount_vnd, lang)}</td>
+            </tr>
+        }
+    };
+    let rest = rows.split_off(rows.len().min(12));
+    let count = rest.len();
+    view! {
+        <section class="card">
+            <h2>{title} {csv(range, "revenue", &format!("&by={by}"))}</h2>
+            {rows.is_empty().then(|| view! { <p class="empty">{lang.t("Chưa có khoản thu nào.", "Nothing collected yet.")}</p> })}
+            <table class="grid">
+                <tbody>{rows.into_iter().map(row).collect_view()}</tbody>
+            </table>
+            {(count > 0).then(|| view! {
+                <details>
+                    <summary>{count} " " {lang.t("nữa", "more")}</summary>
+                    <table class="grid"><tbody>{rest.into_iter().map(row).collect_view()}</tbody></table>
+                </details>
+            })}
+        </section>
+    }
+}
