@@ -8,10 +8,10 @@ use tokio::sync::{mpsc, watch};
 /// For so long at most the task that reads rests while the worker has a batch at hand. Brokers send
 /// every message by itself, and to wake up for each takes more of the processor than to keep it.
 const REST: Duration = Duration::from_millis(5);
-/// After a batch of so many messages, and fewer than [`ENOUGH`], the next is let gather: a bay that
-/// speaks twice in a batch is written once.
+/// After a batch of so many messages, or with so many waiting, and fewer than [`ENOUGH`] of either,
+/// the next is let gather: a bay that speaks twice in a batch is written once.
 const FROM: usize = 1_000;
-const ENOUGH: usize = 15_000;
+const ENOUGH: usize = 35_000;
 /// For how long, in times of what the batch took, and at most.
 const TIMES: u32 = 3;
 const MOST: Duration = Duration::from_millis(250);
@@ -49,11 +49,11 @@ impl Rest {
 
 /// Lets messages gather after a batch of `count` that took so long, where the next is worth it.
 pub(crate) async fn next_batch<T>(messages: &mpsc::Receiver<T>, count: usize, took: Duration) {
-    if !(FROM..ENOUGH).contains(&count) {
+    let (mut waiting, mut quiet) = (messages.len(), 0);
+    if !(FROM..ENOUGH).contains(&count.max(waiting)) {
         return;
     }
     let until = Instant::now() + (took * TIMES).min(MOST);
-    let (mut waiting, mut quiet) = (messages.len(), 0);
     while waiting < ENOUGH && quiet < QUIET && Instant::now() < until {
         tokio::time::sleep(STEP).await;
         quiet = if messages.len() == waiting {

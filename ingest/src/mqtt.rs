@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use chrono::{SubsecRound, Utc};
+use domain::Timestamp;
 use rumqttc::{
     AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Outgoing, Packet, PubAck, Publish,
     QoS, SubAck, SubscribeFilter, SubscribeReasonCode,
@@ -155,6 +156,7 @@ pub(crate) fn connect(
         payload_max: options.payload_max,
         subscribe_again: options.subscribe_again,
         share: options.share.clone(),
+        read_at: Utc::now(),
         room: Arc::new(Semaphore::new(options.queue_bytes_max)),
         room_max: options.queue_bytes_max,
     };
@@ -196,6 +198,8 @@ struct Reader {
     payload_max: usize,
     subscribe_again: Duration,
     share: Share,
+    /// When what is at hand came: messages that are read together arrived together.
+    read_at: Timestamp,
     /// Room in bytes for the messages that wait, and that are at work.
     room: Arc<Semaphore>,
     room_max: usize,
@@ -220,6 +224,7 @@ impl Reader {
             let event = events.poll().await;
             if reads {
                 read = 1 + events.state.events.len();
+                self.read_at = Utc::now().trunc_subsecs(6);
             }
             match event {
                 Ok(Event::Incoming(Packet::ConnAck(ack))) => {
@@ -367,7 +372,6 @@ impl Reader {
         } else {
             publish.payload
         };
-        let received_at = Utc::now().trunc_subsecs(6);
         let bytes = MESSAGE_OVERHEAD + publish.topic.len() + payload.len();
         let bytes = u32::try_from(bytes.min(self.room_max)).unwrap_or(u32::MAX);
         let room = self.room.clone().acquire_many_owned(bytes).await.ok()?;
@@ -375,7 +379,7 @@ impl Reader {
             topic: publish.topic,
             payload,
             size,
-            received_at,
+            received_at: self.read_at,
         };
         Some(Delivery {
             verdict: (!foreign).then(|| self.judge.judge(&message)),

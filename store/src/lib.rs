@@ -214,13 +214,15 @@ impl Store {
     /// # Errors
     /// [`StoreError::Migrate`] where a migration fails; nothing of that migration remains.
     pub async fn migrate(&self) -> Result<Engine, StoreError> {
-        let preloaded: bool = sqlx::query_scalar(
+        let lacking: bool = sqlx::query_scalar(
             "SELECT current_setting('shared_preload_libraries') LIKE '%timescaledb%'
-                AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')",
+                AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')
+                AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')",
         )
         .fetch_one(&self.pool)
         .await?;
-        if preloaded {
+        if lacking {
+            // Another process may be at it too.
             sqlx::query("CREATE EXTENSION IF NOT EXISTS timescaledb")
                 .execute(&self.pool)
                 .await?;

@@ -1,6 +1,6 @@
 //! What a batch of events changes beside the events: stays, bay states and lots' tallies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use domain::Timestamp;
 use domain::board::{BayDelta, OccupancyDelta};
@@ -19,6 +19,8 @@ pub(crate) struct Changes<'a> {
     pub(crate) watches: &'a Watches,
     stays: BTreeMap<BayId, BayStays>,
     states: BTreeMap<BayId, BayTrack>,
+    /// The bays whose state stands in the table already.
+    heard: HashSet<BayId>,
     tallies: BTreeMap<LotId, Tallies>,
 }
 
@@ -74,6 +76,7 @@ impl<'a> Changes<'a> {
             watches,
             stays: BTreeMap::new(),
             states: BTreeMap::new(),
+            heard: HashSet::new(),
             tallies: BTreeMap::new(),
         }
     }
@@ -85,6 +88,9 @@ impl<'a> Changes<'a> {
         };
         let tallies = self.tallies.entry(watched.lot).or_default();
         let known_until = track.last.map(|last| last.at);
+        if track.last.is_some() {
+            self.heard.insert(bay);
+        }
         let mut stays = BayStays::default();
         for key in keys {
             let folded = track.fold(*key, &watched.watch);
@@ -210,31 +216,37 @@ impl<'a> Changes<'a> {
                 .execute(&mut *tx)
                 .await?;
         }
-        let rows: Vec<_> = self
+        let (heard, new): (Vec<StateRow>, Vec<StateRow>) = self
             .states
             .iter()
-            .filter_map(|(bay, track)| Some((bay.0, track.last?, track.since?, track.known_from?)))
-            .collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        sqlx::query(
+            .filter_map(|(bay, track)| {
+                let (last, since, known_from) = (track.last?, track.since?, track.known_from?);
+                Some((bay.0, last, since, known_from))
+            })
+            .partition(|(bay, ..)| self.heard.contains(&BayId(*bay)));
+        // Half as dear as to insert what is there already.
+        write_state_rows(
+            tx,
+            "UPDATE bay_state SET last_at = told.last_at, last_seq = told.last_seq,
+                occupied = told.occupied, since = told.since, known_from = told.known_from
+             FROM unnest($1::int[], $2::timestamptz[], $3::bigint[], $4::bool[],
+                $5::timestamptz[], $6::timestamptz[])
+                    AS told (bay_id, last_at, last_seq, occupied, since, known_from)
+             WHERE bay_state.bay_id = told.bay_id",
+            &heard,
+        )
+        .await?;
+        write_state_rows(
+            tx,
             "INSERT INTO bay_state (bay_id, last_at, last_seq, occupied, since, known_from)
              SELECT * FROM unnest($1::int[], $2::timestamptz[], $3::bigint[], $4::bool[],
                 $5::timestamptz[], $6::timestamptz[])
              ON CONFLICT (bay_id) DO UPDATE SET last_at = excluded.last_at,
                 last_seq = excluded.last_seq, occupied = excluded.occupied, since = excluded.since,
                 known_from = excluded.known_from",
+            &new,
         )
-        .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.1.at).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.1.seq).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.1.occupied).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.2).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| row.3).collect::<Vec<_>>())
-        .execute(tx)
-        .await?;
-        Ok(())
+        .await
     }
 
     async fn write_tallies(&self, tx: &mut PgConnection) -> Result<(), StoreError> {
@@ -290,4 +302,27 @@ impl<'a> Changes<'a> {
         };
         by_lot.into_iter().map(delta).collect()
     }
+}
+
+/// A bay's key and what its state says: the last event, since when, and from when on it is known.
+type StateRow = (i32, EventKey, Timestamp, Timestamp);
+
+async fn write_state_rows(
+    tx: &mut PgConnection,
+    statement: &'static str,
+    rows: &[StateRow],
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(statement)
+        .bind(rows.iter().map(|row| row.0).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1.at).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1.seq).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.1.occupied).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.2).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.3).collect::<Vec<_>>())
+        .execute(tx)
+        .await?;
+    Ok(())
 }

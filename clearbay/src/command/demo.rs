@@ -68,7 +68,10 @@ impl Demo {
         let known = secrets::demo(&self.state_dir.join("secrets.env"))?;
         let device_keys = self.master.keys()?;
         let (stop, shutdown) = shutdown::on_signal()?;
-        let store = self.database.open().await?;
+        let store = self
+            .database
+            .open_with(self.options.database_connections)
+            .await?;
         // A new city has no past, whatever an earlier one was sent.
         if self.fresh || store.city_bay_count(simulator::city::CODE).await? == 0 {
             forget(&state_file)?;

@@ -55,7 +55,9 @@ impl Ingest {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
         let device_keys = self.master.keys()?;
-        let store = self.database.open().await?;
+        // One batch is kept after another. What a connection has learnt of the tables and statements
+        // another would have to learn again.
+        let store = self.database.open_with(1).await?;
         let (_stop, shutdown) = shutdown::on_signal()?;
         if let Some(address) = self.metrics {
             let metrics = super::serve::recorder()?;

@@ -23,16 +23,18 @@ pub struct Database {
     /// The database, as postgres://user:password@host:port/name.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
-    /// How many connections to hold at most.
-    #[arg(long, env = "CLEARBAY_DATABASE_CONNECTIONS", default_value_t = 16)]
-    pub database_connections: u32,
 }
 
 impl Database {
-    /// Connects and brings the schema up to date.
+    /// Connects, for a command that does few things at once, and brings the schema up to date.
     pub async fn open(&self) -> anyhow::Result<Store> {
+        self.open_with(4).await
+    }
+
+    /// Connects, with so many connections at most, and brings the schema up to date.
+    pub async fn open_with(&self, connections: u32) -> anyhow::Result<Store> {
         use anyhow::Context;
-        let store = Store::connect(&self.database_url, self.database_connections)
+        let store = Store::connect(&self.database_url, connections)
             .await
             .context("cannot reach the database; check DATABASE_URL")?;
         if store.migrate().await? == Engine::Plain {

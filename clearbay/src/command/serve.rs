@@ -74,6 +74,9 @@ pub struct ServeOptions {
     /// the address it listens on.
     #[arg(long, env = "CLEARBAY_PUBLIC_URL")]
     pub public_url: Option<String>,
+    /// How many connections to the database to hold at most.
+    #[arg(long, env = "CLEARBAY_DATABASE_CONNECTIONS", default_value_t = 16)]
+    pub database_connections: u32,
     /// How many requests to work on at once; more get 503.
     #[arg(long, env = "CLEARBAY_MAX_REQUESTS", default_value_t = 512)]
     pub max_requests: usize,
@@ -98,7 +101,10 @@ impl Serve {
             store::failpoint::arm(point);
         }
         let listener = listen(self.listen)?;
-        let store = self.database.open().await?;
+        let store = self
+            .database
+            .open_with(self.options.database_connections)
+            .await?;
         let secrets = Secrets {
             session_key: self.session_key.into_bytes(),
             webhook_key: self.webhook_key.into_bytes(),

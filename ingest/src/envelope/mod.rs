@@ -8,6 +8,7 @@ use crate::decoder::Reading;
 use crate::{Reason, Refusal};
 
 pub mod chirpstack;
+mod instant;
 pub mod own;
 pub mod tts;
 

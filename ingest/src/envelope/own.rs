@@ -52,6 +52,7 @@ const BATTERY_MV: std::ops::RangeInclusive<i32> = 1..=60_000;
 #[derive(Deserialize)]
 struct Message<'a> {
     device: std::borrow::Cow<'a, str>,
+    #[serde(deserialize_with = "super::instant::deserialize")]
     at: DateTime<Utc>,
     seq: i64,
     occupied: bool,
