@@ -78,6 +78,19 @@ const shares = (root) => {
   }
 };
 
+const prints = (root) => {
+  for (const button of root.querySelectorAll("button[data-print]")) {
+    button.hidden = false;
+    button.onclick = () => print();
+  }
+};
+
+// A drawing's shapes lead where the list beside it does.
+addEventListener("click", ({ target }) => {
+  const shape = target.closest?.("[data-href]");
+  if (shape) location.href = shape.dataset.href;
+});
+
 const two = (number) => String(number).padStart(2, "0");
 
 // The clock of the page, not the phone's: that may be wrong.
@@ -99,6 +112,7 @@ const add = () => {
   copies(root);
   pictures(root);
   shares(root);
+  prints(root);
 };
 
 add();

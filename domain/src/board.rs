@@ -299,6 +299,22 @@ pub struct StaffBay {
     pub outline: [[f32; 2]; 4],
 }
 
+impl StaffBay {
+    /// From when on nobody has paid for its vehicle; nothing where it owes nothing.
+    pub fn owing_from(&self) -> Option<Timestamp> {
+        match self.status {
+            BayStatus::Unpaid => self.since,
+            BayStatus::Overstayed => self.paid_until,
+            BayStatus::Free | BayStatus::Paid | BayStatus::Unknown => None,
+        }
+    }
+
+    /// The same where that is longer than the grace that everybody has.
+    pub fn is_due_from(&self, now: Timestamp) -> Option<Timestamp> {
+        self.owing_from().filter(|from| now - *from >= GRACE)
+    }
+}
+
 impl BoardLot {
     /// The lot as anybody may see it.
     pub fn summary(&self, now: Timestamp) -> LotSummary {

@@ -16,6 +16,7 @@ pub mod id;
 pub mod invoice;
 pub mod ledger;
 pub mod money;
+pub mod notice;
 pub mod occupancy;
 pub mod offer;
 pub mod payment;

@@ -2,6 +2,7 @@
 
 use domain::Timestamp;
 use domain::id::{DisputeId, ExemptionId, PaymentId, RefundId, SessionId};
+use domain::notice::NoticeCode;
 use sqlx::PgConnection;
 use sqlx::types::{Json, JsonValue};
 
@@ -24,6 +25,8 @@ pub struct Audit {
     pub dispute: Option<DisputeId>,
     /// To which exemption.
     pub exemption: Option<ExemptionId>,
+    /// To which notice of unpaid parking.
+    pub parking_notice: Option<NoticeCode>,
     /// What else is worth knowing.
     pub detail: JsonValue,
 }
@@ -47,8 +50,8 @@ pub(crate) async fn audit_insert(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO audit (at, actor, action, session_id, payment_id, refund_id, dispute_id,
-                            exemption_id, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                            exemption_id, parking_notice, detail)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(now)
     .bind(&audit.actor)
@@ -58,6 +61,7 @@ pub(crate) async fn audit_insert(
     .bind(audit.refund.map(|id| id.0))
     .bind(audit.dispute.map(|id| id.0))
     .bind(audit.exemption.map(|id| id.0))
+    .bind(audit.parking_notice.as_ref().map(NoticeCode::plain))
     .bind(Json(&audit.detail))
     .execute(tx)
     .await?;

@@ -26,6 +26,7 @@ mod health;
 mod imports;
 mod live;
 mod lots;
+mod notices;
 mod occupancy;
 mod offers;
 mod passes;
@@ -78,6 +79,8 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(passes::create_pass))
         .routes(routes!(passes::get_pass))
         .routes(routes!(passes::pay_pass))
+        .routes(routes!(notices::get_notice))
+        .routes(routes!(notices::pay_notice))
         .routes(routes!(payments::get_payment))
         .routes(routes!(receipts::get_receipt))
         .routes(routes!(receipts::get_invoice))
@@ -99,6 +102,9 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(demand::get_week))
         .routes(routes!(demand::get_price_advice))
         .routes(routes!(lots::get_staff_lot))
+        .routes(routes!(notices::write_notice))
+        .routes(routes!(notices::withdraw_notice))
+        .routes(routes!(notices::look_up_plate))
         .routes(routes!(devices::list_devices))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

@@ -174,8 +174,19 @@ pub async fn open(
             now
         }
     };
+    open_at(app, bay, request, starts_at, now).await
+}
+
+/// Opens one session, once per key, from a time that we believe.
+pub(super) async fn open_at(
+    app: &App,
+    bay: &BayPlace,
+    request: &SessionRequest,
+    starts_at: Timestamp,
+    now: Timestamp,
+) -> Result<Opened, ApiError> {
     let priced = price(bay, request.class, request.minutes, starts_at)?;
-    let holder = holder(bay, request, &priced);
+    let holder = holder(bay, &request.plate, request.class, &priced);
     let entitled = app.store.entitlements(&[holder]).await?.pop();
     let new = prepare(bay, request, priced, entitled.unwrap_or_default());
     let claims = app.store.session_open(std::slice::from_ref(&new), now);
@@ -315,7 +326,7 @@ pub async fn open_many(
         .zip(&priced)
         .filter_map(|(request, priced)| {
             let (bay, priced) = priced.as_ref().ok()?;
-            Some(holder(bay, request, priced))
+            Some(holder(bay, &request.plate, request.class, priced))
         })
         .collect();
     let mut entitled = app.store.entitlements(&holders).await?.into_iter();
@@ -353,14 +364,48 @@ fn claimed(new: SessionId, claim: Option<Claim>) -> Result<SessionId, ApiError> 
     }
 }
 
-fn holder(bay: &BayPlace, request: &SessionRequest, priced: &Priced) -> Holder {
+fn holder(bay: &BayPlace, plate: &Plate, class: VehicleClass, priced: &Priced) -> Holder {
     Holder {
-        plate: request.plate.clone(),
-        class: request.class,
+        plate: plate.clone(),
+        class,
         zone: bay.zone,
         from: priced.starts_at,
         to: priced.ends_at,
     }
+}
+
+/// What a vehicle pays for a time that has a price: the least to which it is entitled.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn quote_for(
+    app: &App,
+    bay: &BayPlace,
+    plate: &Plate,
+    priced: &Priced,
+) -> Result<Quote, ApiError> {
+    let holder = holder(bay, plate, bay.class, priced);
+    let entitled = app.store.entitlements(&[holder]).await?.pop();
+    Ok(least(bay, bay.class, priced, entitled.unwrap_or_default()).0)
+}
+
+/// The least price of several entitlements and none, and by which one.
+fn least(
+    bay: &BayPlace,
+    class: VehicleClass,
+    priced: &Priced,
+    entitled: Vec<Entitled>,
+) -> (Quote, Option<Entitled>) {
+    entitled
+        .into_iter()
+        .filter_map(|entitled| {
+            let book = book(bay, class).entitled(Some(&entitled.entitlement));
+            // A tariff that has given up a ground exempts nobody on it.
+            let quote = book.quote(priced.starts_at, priced.ends_at).ok()?;
+            Some((quote, Some(entitled)))
+        })
+        .min_by_key(|(quote, _)| quote.amount_vnd)
+        .unwrap_or_else(|| (priced.quote.clone(), None))
 }
 
 /// A session at the least price to which its driver is entitled.
@@ -370,17 +415,7 @@ fn prepare(
     priced: Priced,
     entitled: Vec<Entitled>,
 ) -> NewSession {
-    let time = (priced.starts_at, priced.ends_at);
-    let (quote, entitled) = entitled
-        .into_iter()
-        .filter_map(|entitled| {
-            let book = book(bay, request.class).entitled(Some(&entitled.entitlement));
-            // A tariff that has given up a ground exempts nobody on it.
-            let quote = book.quote(time.0, time.1).ok()?;
-            Some((quote, Some(entitled)))
-        })
-        .min_by_key(|(quote, _)| quote.amount_vnd)
-        .unwrap_or((priced.quote, None));
+    let (quote, entitled) = least(bay, request.class, &priced, entitled);
     NewSession {
         id: SessionId(Uuid::now_v7()),
         bay: bay.id,

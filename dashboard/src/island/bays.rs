@@ -127,7 +127,7 @@ fn entry(bay: StaffBay, now: Timestamp, lang: Lang) -> impl IntoView {
         .map_or_else(String::new, |since| lang.duration(now - since));
     view! {
         <li class=bay.status.to_string()>
-            <b>{bay.code}</b>
+            <b><a href=format!("/staff/bays/{}", bay.code)>{bay.code.clone()}</a></b>
             <span>{letter(bay.status)} " " {words(bay.status, lang)}</span>
             <span class="since">{since}</span>
         </li>
@@ -143,7 +143,7 @@ fn drawn(bay: &StaffBay, shape: &Shape, lang: Lang) -> impl IntoView + use<> {
     } = shape.clone();
     let title = format!("{}: {}", bay.code, words(bay.status, lang));
     view! {
-        <g class=format!("bay {}", bay.status)>
+        <g class=format!("bay {}", bay.status) data-href=format!("/staff/bays/{}", bay.code)>
             <title>{title}</title>
             <polygon points=points />
             <text x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.1}")>{letter(bay.status)}</text>

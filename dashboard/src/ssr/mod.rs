@@ -20,6 +20,7 @@ mod city;
 mod document;
 mod exemptions;
 mod find;
+mod notice;
 mod outlook;
 mod parts;
 mod pay;
@@ -27,8 +28,12 @@ mod payment;
 mod receipt;
 mod session;
 mod staff;
+mod staff_bay;
 mod staff_devices;
+mod staff_first;
 mod staff_money;
+mod staff_notices;
+mod staff_plate;
 
 use assets::Bundle;
 use document::Document;
@@ -52,7 +57,17 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/s/{id}/bay", post(session::bay))
         .route("/r/{id}", get(receipt::page))
         .route("/r/{id}/dispute", post(receipt::dispute))
+        .route("/n", get(notice::look_up))
+        .route("/n/{code}", get(notice::page).post(notice::pay))
+        .route("/n/{code}/withdraw", post(notice::withdraw))
         .route("/staff", get(staff::lots_page))
+        .route("/staff/bays/{code}", get(staff_bay::page))
+        .route("/staff/bays/{code}/notice", post(staff_bay::write_notice))
+        .route("/staff/notices", get(staff_notices::page))
+        .route(
+            "/staff/plates",
+            get(staff_plate::page).post(staff_plate::look_up),
+        )
         .route("/staff/lots/{code}", get(staff::lot_page))
         .route("/staff/devices", get(staff_devices::page))
         .route("/staff/money", get(staff_money::page))

@@ -67,3 +67,17 @@ pub(crate) fn full_time(at: Timestamp, tz: Tz) -> String {
         .format("%H:%M:%S %d/%m/%Y")
         .to_string()
 }
+
+/// A QR code as SVG, with the quiet zone that scanners want.
+pub(crate) fn qr_svg(payload: &str) -> String {
+    use qrcode::render::svg;
+    qrcode::QrCode::with_error_correction_level(payload, qrcode::EcLevel::M)
+        .map(|code| {
+            code.render::<svg::Color<'_>>()
+                .min_dimensions(240, 240)
+                .dark_color(svg::Color("#000"))
+                .light_color(svg::Color("#fff"))
+                .build()
+        })
+        .unwrap_or_default()
+}

@@ -16,7 +16,7 @@ use store::place::BayPlace;
 use store::session::Session;
 
 use super::document::Document;
-use super::parts::{clock, message, price_lines};
+use super::parts::{clock, message, price_lines, qr_svg};
 use super::{Reader, problem};
 use crate::island::PaymentWatch;
 use crate::lang::Lang;
@@ -279,18 +279,4 @@ pub(crate) fn gateway_name(code: &str) -> &'static str {
         "wallet" => "Clearbay",
         _ => "VietQR",
     }
-}
-
-/// The code as SVG, with the quiet zone that scanners want.
-fn qr_svg(payload: &str) -> String {
-    use qrcode::render::svg;
-    qrcode::QrCode::with_error_correction_level(payload, qrcode::EcLevel::M)
-        .map(|code| {
-            code.render::<svg::Color<'_>>()
-                .min_dimensions(240, 240)
-                .dark_color(svg::Color("#000"))
-                .light_color(svg::Color("#fff"))
-                .build()
-        })
-        .unwrap_or_default()
 }

@@ -1,9 +1,9 @@
 //! Behind the counter: signing in, the lots of one's operator, one lot's bays.
 
 use api::extract::strict_cookie;
-use api::service::device;
 use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
+use api::service::{device, parking_notice};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -14,7 +14,7 @@ use serde::Deserialize;
 use store::staff::Staff;
 
 use super::document::Document;
-use super::{Reader, problem};
+use super::{Reader, problem, staff_first, staff_plate};
 use crate::island::StaffBays;
 use crate::lang::Lang;
 
@@ -108,6 +108,7 @@ fn login_page(reader: &Reader, failed: Option<(String, ApiError)>) -> Response {
 
 struct Row {
     lot: LotSummary,
+    bays: Vec<StaffBay>,
     counts: [usize; 5],
 }
 
@@ -143,10 +144,8 @@ pub(crate) async fn lots_page(
                     .filter(|bay: &&StaffBay| bay.status == status)
                     .count()
             };
-            rows.push(Row {
-                lot,
-                counts: STATUSES.map(count),
-            });
+            let counts = STATUSES.map(count);
+            rows.push(Row { lot, bays, counts });
         }
     }
     // Where somebody should go first stands first.
@@ -163,6 +162,13 @@ pub(crate) async fn lots_page(
         Ok(faulty) => faulty,
         Err(error) => return problem(&reader, &error),
     };
+    let notices = match parking_notice::list(&app, &who).await {
+        Ok(notices) => notices,
+        Err(error) => return problem(&reader, &error),
+    };
+    let owing = rows.iter().map(|row| (&row.lot, row.bays.as_slice()));
+    let first = staff_first::of(owing, &notices, now);
+    let unpaid_notices = notices.iter().filter(|notice| notice.is_open()).count();
     let lang = reader.lang;
     let title = lang.t("Các điểm đỗ", "Lots");
     let live = Some(format!("/api/v1/live?city={}", app.city.code));
@@ -173,7 +179,13 @@ pub(crate) async fn lots_page(
         view! {
             {staff_bar(&who, lang)}
             <h1>{title}</h1>
-            <p class="actions"><a class="button" href="/staff/money">
+            {staff_plate::plate_form(String::new(), lang)}
+            {staff_first::view(first, now, lang)}
+            <p class="actions"><a class="button" href="/staff/notices">
+                {lang.t("Phiếu báo", "Notices")}
+                {(unpaid_notices > 0).then(|| format!(" ({unpaid_notices})"))}
+            </a>
+            <a class="button" href="/staff/money">
                 {lang.t("Khiếu nại và hoàn tiền", "Disputes and refunds")}
                 {(disputes > 0).then(|| format!(" ({disputes})"))}
             </a>
@@ -219,7 +231,7 @@ pub(crate) async fn lots_page(
     })
 }
 
-const fn status_words(status: BayStatus, lang: Lang) -> &'static str {
+pub(super) const fn status_words(status: BayStatus, lang: Lang) -> &'static str {
     match status {
         BayStatus::Free => lang.t("Trống", "Free"),
         BayStatus::Paid => lang.t("Đã trả", "Paid"),

@@ -1,0 +1,198 @@
+//! `/n/{code}`: a notice of unpaid parking, for whoever holds it: what, why, and how to pay.
+
+use api::service::parking_notice::{self, Explained};
+use api::service::{session_cookie, staff};
+use api::{ApiError, App};
+use axum::extract::{Form, Path, Query, State};
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use domain::notice::NoticeCode;
+use leptos::prelude::*;
+use serde::Deserialize;
+
+use super::document::Document;
+use super::parts::{full_time, price_lines, qr_svg};
+use super::pay::{gateways, pay_buttons};
+use super::staff::refused;
+use super::{Reader, problem};
+use crate::lang::Lang;
+
+#[derive(Deserialize)]
+pub(crate) struct CodeQuery {
+    code: Option<String>,
+}
+
+/// `/n?code=`: from a number that was typed to its page.
+pub(crate) async fn look_up(reader: Reader, Query(query): Query<CodeQuery>) -> Response {
+    match query.code.unwrap_or_default().parse::<NoticeCode>() {
+        Ok(code) => Redirect::to(&format!("/n/{code}")).into_response(),
+        Err(_) => problem(&reader, &ApiError::NotFound("notice")),
+    }
+}
+
+/// `/n/{code}`.
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    Path(code): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let Ok(code) = code.parse::<NoticeCode>() else {
+        return problem(&reader, &ApiError::NotFound("notice"));
+    };
+    let known = match parking_notice::find(&app, &code).await {
+        Ok(known) => known,
+        Err(error) => return problem(&reader, &error),
+    };
+    // Whoever wrote it prints it.
+    let who = staff::signed_in(&app, &headers, App::now()).await.ok();
+    let is_staff = who.is_some_and(|who| {
+        who.operator
+            .is_none_or(|operator| operator == known.notice.operator)
+    });
+    let lang = reader.lang;
+    let (gateways, address) = (gateways(&app), format!("{}/n/{code}", app.public_url));
+    Document {
+        title: lang.t("Phiếu báo chưa trả tiền đỗ xe", "Notice of unpaid parking"),
+        active: "",
+        live: None,
+    }
+    .page(&reader, move || {
+        view(known, &gateways, &address, is_staff, lang)
+    })
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PayForm {
+    key: String,
+    gateway: String,
+}
+
+/// `POST /n/{code}`: goes to the payment.
+pub(crate) async fn pay(
+    State(app): State<App>,
+    reader: Reader,
+    Path(code): Path<NoticeCode>,
+    Form(form): Form<PayForm>,
+) -> Response {
+    let paid = async {
+        api::extract::check_key(&form.key)?;
+        parking_notice::pay(&app, &code, &form.gateway, form.key.clone(), App::now()).await
+    };
+    match paid.await {
+        Ok((opened, payment)) => {
+            let id = opened.session.id;
+            let cookie = session_cookie::set_cookie(&app, id, &opened.token);
+            let to = payment.map_or_else(
+                || format!("/s/{id}"),
+                |payment| format!("/pay/{}", payment.id),
+            );
+            ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
+        }
+        // Paid or withdrawn meanwhile: the page says so.
+        Err(ApiError::Conflict(_)) => Redirect::to(&format!("/n/{code}")).into_response(),
+        Err(error) => problem(&reader, &error),
+    }
+}
+
+#[derive(Deserialize)]
+pub(crate) struct WithdrawForm {
+    why: String,
+}
+
+/// `POST /n/{code}/withdraw`: staff take it back.
+pub(crate) async fn withdraw(
+    State(app): State<App>,
+    reader: Reader,
+    Path(code): Path<NoticeCode>,
+    headers: HeaderMap,
+    Form(form): Form<WithdrawForm>,
+) -> Response {
+    let done = async {
+        let who = staff::signed_in(&app, &headers, App::now()).await?;
+        parking_notice::withdraw(&app, &who, &code, &form.why, App::now()).await
+    };
+    match done.await {
+        Ok(()) | Err(ApiError::Conflict(_)) => Redirect::to(&format!("/n/{code}")).into_response(),
+        Err(error) => refused(&reader, &error),
+    }
+}
+
+fn view(
+    known: Explained,
+    gateways: &[(&'static str, &'static str)],
+    address: &str,
+    is_staff: bool,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let Explained {
+        notice,
+        place,
+        priced,
+    } = known;
+    let tz = place.timezone;
+    let total = priced.quote.amount_vnd.to_string();
+    let open = notice.is_open();
+    let state = if notice.paid.is_some() {
+        "paid"
+    } else if notice.withdrawn_at.is_some() {
+        "withdrawn"
+    } else {
+        "open"
+    };
+    let plate = if is_staff {
+        notice.plate.reveal().to_owned()
+    } else {
+        notice.plate.masked()
+    };
+    let code = notice.code.to_string();
+    view! {
+        <article class="card narrow notice" data-notice=state>
+            <header>
+                <h1>{lang.t("Phiếu báo chưa trả tiền đỗ xe", "Notice of unpaid parking")}</h1>
+                <p><code class="id">{code.clone()}</code></p>
+                {notice.paid.is_some().then(|| view! {
+                    <p class="ok">"✓ " {lang.t("Đã trả", "Paid")}
+                        {notice.receipt.map(|id| view! { " · " <a href=format!("/r/{id}")>{lang.t("biên lai", "receipt")}</a> })}
+                    </p>
+                })}
+                {notice.withdrawn_at.map(|at| view! {
+                    <p class="hint">{lang.t("Đã hủy lúc ", "Withdrawn at ")} {full_time(at, tz)} ". " {lang.t("Không phải trả gì.", "Nothing is to be paid.")}</p>
+                })}
+            </header>
+            <dl class="facts">
+                <div><dt>{lang.t("Xe", "Vehicle")}</dt><dd>{plate} " · " {lang.class(notice.class)}</dd></div>
+                <div><dt>{lang.t("Chỗ", "Bay")}</dt><dd>{notice.bay.clone()} " · " {notice.lot_name.clone()}</dd></div>
+                <div><dt>{lang.t("Chưa trả từ", "Unpaid from")}</dt><dd>{full_time(notice.starts_at, tz)}</dd></div>
+                <div><dt>{lang.t("đến", "until")}</dt><dd>{full_time(notice.ends_at, tz)}</dd></div>
+                <div><dt>{lang.t("Đơn vị thu", "Collected by")}</dt><dd>{place.operator_name.clone()}</dd></div>
+            </dl>
+            {price_lines(&priced.quote.lines, total, lang)}
+            <p class="note">{lang.t(
+                "Đây là giá đỗ xe của thời gian chưa trả, không phải tiền phạt. Không trả tiền mặt cho ai.",
+                "This is the price of the time that was not paid for, not a fine. Do not pay anybody in cash.",
+            )}</p>
+            {open.then(|| view! {
+                <form method="post" action=format!("/n/{code}") class="no-print">
+                    <input type="hidden" name="key" value=api::secret::random_token() />
+                    {pay_buttons(gateways, lang)}
+                </form>
+                <div class="only-print notice-qr" aria-hidden="true" inner_html=qr_svg(address)></div>
+            })}
+            <p class="only-print">{lang.t("Trả tại ", "Pay at ")} {address.to_owned()}</p>
+            {(open && is_staff).then(|| view! {
+                <details class="no-print">
+                    <summary>{lang.t("Dành cho nhân viên", "For staff")}</summary>
+                    <button type="button" hidden data-print>{lang.t("In phiếu", "Print")}</button>
+                    <form method="post" action=format!("/n/{code}/withdraw")>
+                        <label class="field">
+                            <span>{lang.t("Vì sao hủy?", "Why withdraw it?")}</span>
+                            <input name="why" required maxlength="500" autocomplete="off" />
+                        </label>
+                        <button>{lang.t("Hủy phiếu", "Withdraw")}</button>
+                    </form>
+                </details>
+            })}
+        </article>
+    }
+}

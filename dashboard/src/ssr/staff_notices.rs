@@ -1,0 +1,75 @@
+//! `/staff/notices`: the notices of one's lots, newest first.
+
+use api::App;
+use api::service::{parking_notice, staff};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use leptos::prelude::*;
+use store::parking_notice::ParkingNotice;
+
+use super::document::Document;
+use super::parts::clock;
+use super::staff::{refused, staff_bar};
+use super::{Reader, problem};
+
+/// `/staff/notices`.
+pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
+    let now = App::now();
+    let who = match staff::signed_in(&app, &headers, now).await {
+        Ok(who) => who,
+        Err(error) => return refused(&reader, &error),
+    };
+    let notices = match parking_notice::list(&app, &who).await {
+        Ok(notices) => notices,
+        Err(error) => return problem(&reader, &error),
+    };
+    let (lang, tz) = (reader.lang, app.city.timezone);
+    let title = lang.t("Phiếu báo chưa trả", "Notices of unpaid parking");
+    let empty = notices.is_empty();
+    let row = move |notice: ParkingNotice| {
+        let state = match (notice.paid, notice.withdrawn_at) {
+            (Some(_), _) => lang.t("đã trả", "paid"),
+            (None, Some(_)) => lang.t("đã hủy", "withdrawn"),
+            (None, None) => lang.t("chưa trả", "open"),
+        };
+        view! {
+            <tr>
+                <th scope="row"><a href=format!("/n/{}", notice.code)>{notice.code.to_string()}</a></th>
+                <td>{clock(notice.issued_at, tz, now)}</td>
+                <td>{notice.bay}</td>
+                <td>{notice.plate.reveal().to_owned()}</td>
+                <td>{state}</td>
+                <td>{notice.issued_by}</td>
+                <td class="amount">{notice.amount_vnd.to_string()}</td>
+            </tr>
+        }
+    };
+    Document {
+        title,
+        active: "/staff",
+        live: None,
+    }
+    .page(&reader, move || {
+        view! {
+            {staff_bar(&who, lang)}
+            <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
+            <h1>{title}</h1>
+            {empty.then(|| view! { <p class="empty">{lang.t("Chưa có phiếu nào.", "None so far.")}</p> })}
+            {(!empty).then(|| view! {
+                <div class="scroll card"><table class="grid rows">
+                    <thead><tr>
+                        <th scope="col">{lang.t("Số", "Number")}</th>
+                        <th scope="col">{lang.t("Lúc", "At")}</th>
+                        <th scope="col">{lang.t("Chỗ", "Bay")}</th>
+                        <th scope="col">{lang.t("Xe", "Vehicle")}</th>
+                        <th scope="col">{lang.t("Tình trạng", "State")}</th>
+                        <th scope="col">{lang.t("Người lập", "By")}</th>
+                        <th scope="col" class="amount">{lang.t("Số tiền", "Amount")}</th>
+                    </tr></thead>
+                    <tbody>{notices.into_iter().map(row).collect_view()}</tbody>
+                </table></div>
+            })}
+        }
+    })
+}

@@ -1,0 +1,199 @@
+//! `/staff/plates`: what a vehicle has paid for, for whoever stands before it.
+
+use api::App;
+use api::service::plate::{self, Known};
+use api::service::staff;
+use axum::extract::{Form, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use chrono_tz::Tz;
+use domain::plate::Plate;
+use domain::session::SessionStatus;
+use leptos::prelude::*;
+use serde::Deserialize;
+use store::parking_notice::ParkingNotice;
+use store::plate::{PlateRight, PlateSession};
+
+use super::document::Document;
+use super::parts::clock;
+use super::staff::{refused, staff_bar};
+use super::{Reader, problem};
+use crate::lang::Lang;
+
+#[derive(Default, Deserialize)]
+pub(crate) struct PlateForm {
+    #[serde(default)]
+    plate: String,
+}
+
+/// `GET /staff/plates`: the form alone.
+pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
+    answer(&app, &reader, &headers, None).await
+}
+
+/// `POST /staff/plates`: what is known of a plate. Its address does not name it, as addresses are
+/// logged, kept and shared.
+pub(crate) async fn look_up(
+    State(app): State<App>,
+    reader: Reader,
+    headers: HeaderMap,
+    Form(form): Form<PlateForm>,
+) -> Response {
+    answer(&app, &reader, &headers, Some(form.plate)).await
+}
+
+async fn answer(
+    app: &App,
+    reader: &Reader,
+    headers: &HeaderMap,
+    asked: Option<String>,
+) -> Response {
+    let now = App::now();
+    let who = match staff::signed_in(app, headers, now).await {
+        Ok(who) => who,
+        Err(error) => return refused(reader, &error),
+    };
+    let (plate, wrong) = match asked.as_deref().map(Plate::parse) {
+        None => (None, false),
+        Some(Ok(plate)) => (Some(plate), false),
+        Some(Err(_)) => (None, true),
+    };
+    let known = match &plate {
+        Some(plate) => match plate::look_up(app, &who, plate, now).await {
+            Ok(known) => Some(known),
+            Err(error) => return problem(reader, &error),
+        },
+        None => None,
+    };
+    let lang = reader.lang;
+    let title = lang.t("Tra biển số", "Look up a plate");
+    let status = if wrong {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
+    let tz = app.city.timezone;
+    Document {
+        title,
+        active: "/staff",
+        live: None,
+    }
+    .respond(reader, status, move || {
+        view! {
+            {staff_bar(&who, lang)}
+            <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
+            <h1>{title}</h1>
+            {plate_form(asked.unwrap_or_default(), lang)}
+            {wrong.then(|| view! { <p class="error" role="alert">{lang.t(
+                "Biển số chưa đúng: cần 4 đến 12 chữ và số.",
+                "That is no licence plate: it has 4 to 12 letters and digits.",
+            )}</p> })}
+            {known.map(|known| known_view(known, tz, lang))}
+        }
+    })
+}
+
+/// The field for a plate, with its button.
+pub(super) fn plate_form(plate: String, lang: Lang) -> impl IntoView {
+    view! {
+        <form class="inline plate-search" method="post" action="/staff/plates" role="search">
+            <label class="field">
+                <span>{lang.t("Biển số xe", "Licence plate")}</span>
+                <input name="plate" value=plate required minlength="4" maxlength="20" autocomplete="off"
+                    autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" />
+            </label>
+            <button class="primary">{lang.t("Tra", "Look up")}</button>
+        </form>
+    }
+}
+
+fn known_view(known: Known, tz: Tz, lang: Lang) -> impl IntoView {
+    let now = App::now();
+    let Known {
+        sessions,
+        rights,
+        notices,
+    } = known;
+    let in_force: Vec<String> = sessions
+        .iter()
+        .filter(|session| session.status == SessionStatus::Paid && session.ends_at > now)
+        .map(|session| session.bay.clone())
+        .collect();
+    let verdict = if !in_force.is_empty() {
+        format!(
+            "✓ {} {}",
+            lang.t("Đã trả ở", "Paid at"),
+            in_force.join(", ")
+        )
+    } else if !rights.is_empty() {
+        format!(
+            "✓ {}",
+            lang.t("Có vé hoặc được miễn phí", "Has a pass or an exemption")
+        )
+    } else {
+        lang.t("Không có lượt đỗ nào đang trả", "Nothing paid at present")
+            .to_owned()
+    };
+    let paid = !in_force.is_empty() || !rights.is_empty();
+    let row = move |session: PlateSession| {
+        let status = match session.status {
+            SessionStatus::Paid if session.ends_at > now => lang.t("đang đỗ", "in force"),
+            SessionStatus::Paid => lang.t("đã hết", "ended"),
+            SessionStatus::Pending => lang.t("chờ trả", "waits for its money"),
+            SessionStatus::Lapsed => lang.t("không trả", "never paid"),
+        };
+        view! {
+            <tr>
+                <th scope="row"><a href=format!("/staff/bays/{}", session.bay)>{session.bay.clone()}</a></th>
+                <td>{clock(session.starts_at, tz, now)} "–" {clock(session.ends_at, tz, now)}</td>
+                <td>{status}</td>
+                <td class="amount">{session.amount_vnd.to_string()}</td>
+            </tr>
+        }
+    };
+    let empty = sessions.is_empty();
+    let right = move |right: PlateRight| {
+        let what = if right.exempt {
+            lang.t("Được miễn phí", "Exempt")
+        } else {
+            lang.t("Vé tháng", "Monthly pass")
+        };
+        let zone = right
+            .zone
+            .unwrap_or_else(|| lang.t("mọi vùng", "every zone").to_owned());
+        view! {
+            <p class="ok">"✓ " {what} " · " {lang.class(right.class)} " · " {zone} " · "
+                {lang.t("đến ", "until ")} {clock(right.ends_at, tz, now)}</p>
+        }
+    };
+    let rights = rights.into_iter().map(right).collect_view();
+    let notice = move |notice: ParkingNotice| {
+        let state = match (notice.paid, notice.withdrawn_at) {
+            (Some(_), _) => lang.t("đã trả", "paid"),
+            (None, Some(_)) => lang.t("đã hủy", "withdrawn"),
+            (None, None) => lang.t("chưa trả", "open"),
+        };
+        view! {
+            <tr>
+                <th scope="row"><a href=format!("/n/{}", notice.code)>{notice.code.to_string()}</a></th>
+                <td>{notice.bay} " · " {clock(notice.issued_at, tz, now)}</td>
+                <td>{state}</td>
+                <td class="amount">{notice.amount_vnd.to_string()}</td>
+            </tr>
+        }
+    };
+    let has_notices = !notices.is_empty();
+    view! {
+        <section class="card" data-plate=if paid { "paid" } else { "unpaid" }>
+            <h2 class=if paid { "ok" } else { "" }>{verdict}</h2>
+            {rights}
+            <h3>{lang.t("24 giờ qua", "The last 24 hours")}</h3>
+            {empty.then(|| view! { <p class="empty">{lang.t("Không có lượt đỗ nào ở các điểm của bạn.", "No sessions in your lots.")}</p> })}
+            <div class="scroll"><table class="grid rows"><tbody>{sessions.into_iter().map(row).collect_view()}</tbody></table></div>
+            {has_notices.then(|| view! {
+                <h3>{lang.t("Phiếu báo", "Notices")}</h3>
+                <div class="scroll"><table class="grid rows"><tbody>{notices.into_iter().map(notice).collect_view()}</tbody></table></div>
+            })}
+        </section>
+    }
+}

@@ -1,0 +1,285 @@
+//! What vehicles owe that stood without paying.
+
+use domain::Timestamp;
+use domain::id::{BayId, ReceiptId, SessionId};
+use domain::money::Vnd;
+use domain::notice::NoticeCode;
+use domain::place::VehicleClass;
+use domain::plate::Plate;
+use serde_json::json;
+use sqlx::FromRow;
+use uuid::Uuid;
+
+use crate::audit::{Audit, audit_insert};
+use crate::place::class;
+use crate::staff::Staff;
+use crate::{Store, StoreError, corrupt, without_nul};
+
+/// A notice to be written.
+#[derive(Clone, Debug)]
+pub struct NewParkingNotice {
+    /// Its number, used unless there is one for that vehicle and time.
+    pub code: NoticeCode,
+    /// Where the vehicle stands.
+    pub bay: BayId,
+    /// Which vehicle.
+    pub plate: Plate,
+    /// Of which class.
+    pub class: VehicleClass,
+    /// From when on nobody paid.
+    pub starts_at: Timestamp,
+    /// Until when that was seen.
+    pub ends_at: Timestamp,
+    /// What that costs.
+    pub amount_vnd: Vnd,
+}
+
+/// A notice as it is kept.
+#[derive(Clone, Debug)]
+pub struct ParkingNotice {
+    /// Its number.
+    pub code: NoticeCode,
+    /// The bay's code.
+    pub bay: String,
+    /// The lot's code.
+    pub lot: String,
+    /// The lot's name.
+    pub lot_name: String,
+    /// The operator's code.
+    pub operator: String,
+    /// Which vehicle.
+    pub plate: Plate,
+    /// Of which class.
+    pub class: VehicleClass,
+    /// From when on nobody paid.
+    pub starts_at: Timestamp,
+    /// Until when that was seen.
+    pub ends_at: Timestamp,
+    /// What that costs.
+    pub amount_vnd: Vnd,
+    /// The login of whoever wrote it.
+    pub issued_by: String,
+    /// When.
+    pub issued_at: Timestamp,
+    /// When it was withdrawn.
+    pub withdrawn_at: Option<Timestamp>,
+    /// The session by which it was paid.
+    pub paid: Option<SessionId>,
+    /// The receipt of that.
+    pub receipt: Option<ReceiptId>,
+}
+
+impl ParkingNotice {
+    /// Whether it waits for its money.
+    pub fn is_open(&self) -> bool {
+        self.paid.is_none() && self.withdrawn_at.is_none()
+    }
+}
+
+/// With what a notice is paid, where it is: the first session of it that is.
+const SELECT: &str =
+    "SELECT parking_notice.code, bay.code AS bay, lot.code AS lot, lot.name AS lot_name,
+        operator.code AS operator, plate, parking_notice.class, parking_notice.starts_at,
+        parking_notice.ends_at, amount_vnd, staff.login AS issued_by, issued_at, withdrawn_at,
+        paid.session_id AS paid, paid.receipt_id AS receipt
+    FROM parking_notice JOIN bay USING (bay_id) JOIN lot USING (lot_id)
+         JOIN operator ON operator.operator_id = lot.operator_id
+         JOIN staff ON staff_id = issued_by
+         LEFT JOIN LATERAL (
+            SELECT session.session_id, receipt_id
+            FROM parking_notice_session JOIN session USING (session_id)
+                 -- A session's first purchase goes by its own number.
+                 LEFT JOIN payment ON payment.purchase_id = session.session_id
+                 LEFT JOIN receipt USING (payment_id)
+            WHERE parking_notice_session.parking_notice_id = parking_notice.parking_notice_id
+              AND session.status = 'paid'
+            ORDER BY receipt_id IS NULL, session.session_id LIMIT 1) AS paid ON true";
+
+impl Store {
+    /// Writes a notice, once for a vehicle and the time from which it did not pay. The number is
+    /// that under which it is kept.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn parking_notice_issue(
+        &self,
+        new: &NewParkingNotice,
+        staff: &Staff,
+        now: Timestamp,
+    ) -> Result<NoticeCode, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let code: Option<String> = sqlx::query_scalar(
+            "INSERT INTO parking_notice (code, bay_id, plate, class, starts_at, ends_at, amount_vnd,
+                                         issued_by, issued_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+             ON CONFLICT ON CONSTRAINT parking_notice_once DO NOTHING RETURNING code",
+        )
+        .bind(new.code.plain())
+        .bind(new.bay.0)
+        .bind(new.plate.reveal())
+        .bind(new.class.code())
+        .bind(new.starts_at)
+        .bind(new.ends_at)
+        .bind(new.amount_vnd.get())
+        .bind(staff.staff_id)
+        .bind(now)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if code.is_some() {
+            let audit = Audit {
+                parking_notice: Some(new.code.clone()),
+                detail: json!({ "plate": new.plate.masked(), "amount_vnd": new.amount_vnd.get() }),
+                ..Audit::new(staff.actor(), "parking_notice.issue")
+            };
+            audit_insert(&mut tx, &audit, now).await?;
+            tx.commit().await?;
+            return Ok(new.code.clone());
+        }
+        let there: String = sqlx::query_scalar(
+            "SELECT code FROM parking_notice WHERE bay_id = $1 AND plate = $2 AND starts_at = $3",
+        )
+        .bind(new.bay.0)
+        .bind(new.plate.reveal())
+        .bind(new.starts_at)
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        there.parse().map_err(|_| corrupt("parking notice", &there))
+    }
+
+    /// The notice of that number.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none.
+    pub async fn parking_notice(&self, code: &NoticeCode) -> Result<ParkingNotice, StoreError> {
+        let statement = format!("{SELECT} WHERE parking_notice.code = $1");
+        let row: Option<NoticeRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(code.plain())
+            .fetch_optional(&self.pool)
+            .await?;
+        row.ok_or(StoreError::NotFound("notice"))?.notice()
+    }
+
+    /// Notices of an operator's lots, or of all, newest first; of one plate where one is named.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn parking_notices(
+        &self,
+        operator: Option<&str>,
+        plate: Option<&Plate>,
+        limit: i64,
+    ) -> Result<Vec<ParkingNotice>, StoreError> {
+        let statement = format!(
+            "{SELECT} WHERE ($1::text IS NULL OR operator.code = $1)
+                AND ($2::text IS NULL OR plate = $2)
+             ORDER BY issued_at DESC, parking_notice.parking_notice_id DESC LIMIT $3"
+        );
+        let rows: Vec<NoticeRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(operator)
+            .bind(plate.map(Plate::reveal))
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.into_iter().map(NoticeRow::notice).collect()
+    }
+
+    /// Notes that a session pays for a notice. Again it changes nothing.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn parking_notice_session(
+        &self,
+        code: &NoticeCode,
+        session: SessionId,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "INSERT INTO parking_notice_session (session_id, parking_notice_id)
+             SELECT $2, parking_notice_id FROM parking_notice WHERE code = $1
+             ON CONFLICT DO NOTHING",
+        )
+        .bind(code.plain())
+        .bind(session.0)
+        .execute(&self.pool)
+        .await?;
+        Ok(())
+    }
+
+    /// Withdraws a notice, with the reason. Again it changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none.
+    pub async fn parking_notice_withdraw(
+        &self,
+        code: &NoticeCode,
+        why: &str,
+        staff: &Staff,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let done = sqlx::query(
+            "UPDATE parking_notice SET withdrawn_at = coalesce(withdrawn_at, $2),
+                    withdrawn_why = coalesce(withdrawn_why, $3) WHERE code = $1",
+        )
+        .bind(code.plain())
+        .bind(now)
+        .bind(without_nul(why))
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::NotFound("notice"));
+        }
+        let audit = Audit {
+            parking_notice: Some(code.clone()),
+            detail: json!({ "why": without_nul(why) }),
+            ..Audit::new(staff.actor(), "parking_notice.withdraw")
+        };
+        audit_insert(&mut tx, &audit, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+#[derive(FromRow)]
+struct NoticeRow {
+    code: String,
+    bay: String,
+    lot: String,
+    lot_name: String,
+    operator: String,
+    plate: String,
+    class: String,
+    starts_at: Timestamp,
+    ends_at: Timestamp,
+    amount_vnd: i64,
+    issued_by: String,
+    issued_at: Timestamp,
+    withdrawn_at: Option<Timestamp>,
+    paid: Option<Uuid>,
+    receipt: Option<Uuid>,
+}
+
+impl NoticeRow {
+    fn notice(self) -> Result<ParkingNotice, StoreError> {
+        Ok(ParkingNotice {
+            code: self
+                .code
+                .parse()
+                .map_err(|_| corrupt("parking notice", &self.code))?,
+            plate: Plate::parse(&self.plate).map_err(|why| corrupt("plate", why))?,
+            class: class(&self.class)?,
+            bay: self.bay,
+            lot: self.lot,
+            lot_name: self.lot_name,
+            operator: self.operator,
+            starts_at: self.starts_at,
+            ends_at: self.ends_at,
+            amount_vnd: Vnd::new(self.amount_vnd),
+            issued_by: self.issued_by,
+            issued_at: self.issued_at,
+            withdrawn_at: self.withdrawn_at,
+            paid: self.paid.map(SessionId),
+            receipt: self.receipt.map(ReceiptId),
+        })
+    }
+}
