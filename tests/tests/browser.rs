@@ -126,8 +126,15 @@ impl Phone {
         50_000
     }
 
+    /// What a script returns, once it does.
     async fn script(&self, code: &str) -> Value {
-        self.page.execute(code, Vec::new()).await.unwrap()
+        let code = format!("return (async () => {{ {code} }})()");
+        self.page.execute(&code, Vec::new()).await.unwrap()
+    }
+
+    async fn form_key(&self) -> Option<String> {
+        let key = self.find("form.pay input[name=key]").await;
+        key.prop("value").await.unwrap()
     }
 }
 
@@ -201,5 +208,108 @@ async fn pages_work_without_the_bundle() {
         ),
         ""
     );
+    phone.page.clone().close().await.unwrap();
+}
+
+/// The longest that a page waits until it tries again to send what waits, and some more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn a_start_without_a_signal_is_noted_and_sent_later() {
+    let city = Serving::without_bundle(80).await;
+    let phone = Phone::start().await;
+    let here = format!("{}/b/{BAY}", city.url);
+    let is_kept = "const kept = await caches.open('clearbay');
+        return Boolean(await kept.match('/offline') && await kept.match(location.href))";
+    phone.page.goto(&here).await.unwrap();
+    eventually("the worker to be there", || async {
+        phone
+            .script("return Boolean(navigator.serviceWorker.controller)")
+            .await
+            == true
+    })
+    .await;
+    phone.page.goto(&here).await.unwrap();
+    eventually("a copy of the page", || async {
+        phone.script(is_kept).await == true
+    })
+    .await;
+    let first_key = phone.form_key().await;
+
+    // No signal: the page opens, says that it is a copy, and its form is another intent.
+    city.serve.kill().await;
+    phone.page.goto(&here).await.unwrap();
+    phone.find("#copy:not([hidden])").await;
+    assert_ne!(phone.form_key().await, first_key);
+    let plate = phone.find("input[name=plate]").await;
+    plate.send_keys("30a 123.45").await.unwrap();
+    phone.find("button.primary").await.click().await.unwrap();
+    phone.find("#waiting:not([hidden]) li").await;
+    // Once more changes nothing; a bay that was never opened can be started in too.
+    let bay = |code: &str| format!("{}/b/{code}", city.url);
+    phone.page.goto(&bay("CN-01-002")).await.unwrap();
+    let prefilled = phone.find("form[data-offline] input[name=bay]").await;
+    assert_eq!(
+        prefilled.prop("value").await.unwrap(),
+        Some("CN-01-002".to_owned())
+    );
+    let waiting = "return document.querySelectorAll('#waiting li').length";
+    assert_eq!(phone.script(waiting).await, 1);
+    let noted = chrono::Utc::now();
+
+    // The signal is back: it is sent by itself, leads to the payment, and began when it was noted.
+    city.serve.start_again(None).await;
+    let wait = phone.page.wait().at_most(PATIENCE);
+    wait.for_element(Locator::Css("[data-status=pending] .qr svg"))
+        .await
+        .unwrap();
+    let sessions: Vec<(chrono::DateTime<chrono::Utc>,)> =
+        sqlx::query_as("SELECT starts_at FROM session")
+            .fetch_all(&city.database.pool)
+            .await
+            .unwrap();
+    assert_eq!(sessions.len(), 1);
+    assert!(sessions[0].0 <= noted, "{sessions:?} {noted}");
+    assert_eq!(phone.script(waiting).await, 0);
+    phone.page.clone().close().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_pay_page_is_light_and_still_and_asks_nobody_else() {
+    let city = Serving::city(80).await;
+    let phone = Phone::start().await;
+    phone
+        .page
+        .goto(&format!("{}/b/{BAY}", city.url))
+        .await
+        .unwrap();
+    phone.find("button.primary").await;
+    let told = phone
+        .script(
+            "const shifts = new Promise((tell) => {
+                let sum = 0;
+                new PerformanceObserver((list) => {
+                    for (const entry of list.getEntries()) sum += entry.value;
+                }).observe({ type: 'layout-shift', buffered: true });
+                setTimeout(() => tell(sum), 500);
+             });
+             const loaded = ['navigation', 'resource'].flatMap((kind) => performance.getEntriesByType(kind));
+             return {
+                bytes: loaded.filter(({ name }) => !name.includes('.wasm'))
+                    .reduce((sum, { transferSize }) => sum + transferSize, 0),
+                others: loaded.map(({ name }) => name).filter((name) => !name.startsWith(location.origin)),
+                shift: await shifts,
+             }",
+        )
+        .await;
+    let bytes = told["bytes"].as_u64().unwrap();
+    assert!((1..=60_000).contains(&bytes), "{told}");
+    assert_eq!(told["others"], json!([]));
+    assert!(told["shift"].as_f64().unwrap() < 0.01, "{told}");
+    if let Ok(folder) = std::env::var("CLEARBAY_TEST_WEB_DIR") {
+        let packed = std::path::Path::new(&folder).join("clearbay_bg.wasm.gz");
+        // Brotli packs better than gzip.
+        assert!(std::fs::metadata(packed).unwrap().len() <= 250_000);
+    }
     phone.page.clone().close().await.unwrap();
 }

@@ -7,7 +7,7 @@ use axum::response::{Html, IntoResponse, Response};
 use hydration_context::SsrSharedContext;
 use leptos::prelude::*;
 
-use super::{Reader, assets, problem};
+use super::{Reader, assets, offline, problem};
 
 /// What a page tells the document.
 pub(crate) struct Document<'a> {
@@ -57,6 +57,8 @@ impl Document<'_> {
         };
         let live = self.live;
         let active = self.active.to_owned();
+        // Behind the counter nothing is kept on the device.
+        let is_kept = active != "/staff";
         let entry = move |href: &'static str, text: &'static str| {
             let current = (active == href).then_some("page");
             view! { <a href=href aria-current=current>{text}</a> }
@@ -71,8 +73,10 @@ impl Document<'_> {
                     <title>{title}</title>
                     <link rel="icon" href=assets::url("icon.svg") type="image/svg+xml" />
                     <link rel="stylesheet" href=assets::url("style.css") />
+                    <link rel="manifest" href="/manifest.webmanifest" />
                     {script}
                     <script src=assets::url("phone.js") defer></script>
+                    {is_kept.then(|| view! { <script src=assets::url("offline.js") defer></script> })}
                 </head>
                 <body>
                     <a class="skip" href="#content">{lang.t("Tới nội dung", "Skip to content")}</a>
@@ -96,6 +100,7 @@ impl Document<'_> {
                             "Connection lost: what you see may be out of date. Reconnecting…",
                         )}
                     </p>
+                    {is_kept.then(|| offline::notices(lang))}
                     <main id="content" data-live=live>
                         {content}
                     </main>

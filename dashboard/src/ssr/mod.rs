@@ -21,6 +21,7 @@ mod document;
 mod exemptions;
 mod find;
 mod notice;
+mod offline;
 mod outlook;
 mod parts;
 mod pay;
@@ -86,6 +87,9 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/staff/logout", post(staff::sign_out))
         .route("/city", get(city::page))
         .route("/lang/{code}", get(choose_language))
+        .route("/offline", get(offline::page))
+        .route("/sw.js", get(offline::worker))
+        .route("/manifest.webmanifest", get(offline::manifest))
         .route("/static/{name}", get(assets::embedded))
         .route("/pkg/{name}", get(assets::bundled))
         .fallback(document::not_found)

@@ -52,7 +52,8 @@ pub(crate) async fn page(reader: Reader) -> Response {
     .page(&reader, move || {
         let choices = CHOICES.map(|minutes| {
             let label = lang.duration(TimeDelta::minutes(i64::from(minutes)));
-            view! { <option value=minutes.to_string() selected=(minutes == 60)>{label}</option> }
+            let usual = minutes == 60;
+            view! { <option value=minutes.to_string() selected=usual>{label}</option> }
         });
         view! {
             <form class="card narrow" data-offline>

@@ -24,7 +24,7 @@ use super::{Reader, problem};
 use crate::lang::Lang;
 
 /// The lengths of time that are offered, in minutes.
-const CHOICES: [u32; 8] = [30, 60, 120, 180, 240, 480, 720, 1440];
+pub(super) const CHOICES: [u32; 8] = [30, 60, 120, 180, 240, 480, 720, 1440];
 
 #[derive(Deserialize)]
 pub(crate) struct BayQuery {
@@ -57,6 +57,8 @@ pub(crate) struct PayForm {
     /// The gateway whose button was pressed.
     #[serde(default)]
     gateway: String,
+    /// When the phone noted the start, where there was no signal then; `key` was made with it.
+    at: Option<Timestamp>,
     /// Whether the driver insists on the bay.
     #[serde(default)]
     confirm: bool,
@@ -124,7 +126,7 @@ async fn open(
         plate,
         class: bay.class,
         minutes: filled.minutes,
-        at: None,
+        at: filled.at,
         metered: false,
         key: filled.key.clone(),
     };

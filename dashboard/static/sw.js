@@ -1,0 +1,88 @@
+// Without a signal the driver's pages still open: the last copy of each, and one that takes a start
+// and keeps it until it can be sent. What is on the network always comes first.
+const CACHE = "clearbay";
+const OFFLINE = "/offline";
+// Streets and car parks have weak signals rather than none: this long a page may take.
+const PATIENCE_MS = 6000;
+const KEPT = 60;
+
+// The pages that a driver may want to see again. Staff's and the payment's are true only now.
+const isKept = (path) => path === "/" || /^\/(b|s|r|n|lots)\/[^/]+$/.test(path);
+const isAsset = (path) => path.startsWith("/static/") || path.startsWith("/pkg/");
+
+const assetsOf = (html) => [...html.matchAll(/(?:src|href)="(\/static\/[^"]+)"/g)].map((found) => found[1].replaceAll("&amp;", "&"));
+
+const renewOffline = async () => {
+  const cache = await caches.open(CACHE);
+  const reply = await fetch(OFFLINE);
+  if (!reply.ok) return;
+  const html = await reply.clone().text();
+  await cache.put(OFFLINE, reply);
+  await Promise.all(assetsOf(html).map(async (url) => (await cache.match(url)) ?? cache.add(url)));
+};
+
+const keep = async (request, reply) => {
+  const cache = await caches.open(CACHE);
+  await cache.delete(request);
+  await cache.put(request, reply);
+  const known = await cache.keys();
+  await Promise.all(known.slice(0, Math.max(0, known.length - KEPT)).map((old) => cache.delete(old)));
+};
+
+// A copy says so, and of when it is: what is free on it may be long taken.
+const marked = async (copy) => {
+  const at = new Date(copy.headers.get("date") ?? 0).toISOString();
+  const html = (await copy.text()).replace("<html ", `<html data-copy="${at}" `);
+  return new Response(html, { headers: { "content-type": "text/html; charset=utf-8" } });
+};
+
+const page = async (event) => {
+  const { request } = event;
+  const path = new URL(request.url).pathname;
+  try {
+    const reply = await fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) });
+    if (reply.ok && !reply.redirected && isKept(path)) event.waitUntil(keep(request, reply.clone()));
+    if (path === "/" || path.startsWith("/b/")) event.waitUntil(renewOffline().catch(() => {}));
+    return reply;
+  } catch (error) {
+    const cache = await caches.open(CACHE);
+    const copy = isKept(path) && (await cache.match(request));
+    if (copy) return marked(copy);
+    const offline = await cache.match(OFFLINE);
+    if (!offline) throw error;
+    return marked(offline);
+  }
+};
+
+// A start that could not be sent: the page for that notes it. What it says stays behind the #, which no
+// server ever sees.
+const start = async (request) => {
+  const form = await request.clone().formData();
+  try {
+    return await fetch(request);
+  } catch {
+    const bay = decodeURIComponent(new URL(request.url).pathname.split("/")[2]);
+    const wish = new URLSearchParams({ bay, plate: form.get("plate"), minutes: form.get("minutes"), gateway: form.get("gateway") ?? "" });
+    return Response.redirect(`${OFFLINE}#${wish}`, 303);
+  }
+};
+
+const asset = async (request) => {
+  const cache = await caches.open(CACHE);
+  const known = await cache.match(request);
+  if (known) return known;
+  const reply = await fetch(request);
+  if (reply.ok) await keep(request, reply.clone());
+  return reply;
+};
+
+addEventListener("install", (event) => event.waitUntil(renewOffline().then(() => skipWaiting())));
+addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+addEventListener("fetch", (event) => {
+  const { request } = event;
+  const url = new URL(request.url);
+  if (url.origin !== location.origin) return;
+  if (request.mode === "navigate" && request.method === "GET" && !url.pathname.startsWith("/staff")) event.respondWith(page(event));
+  else if (request.mode === "navigate" && request.method === "POST" && url.pathname.startsWith("/b/")) event.respondWith(start(request));
+  else if (request.method === "GET" && isAsset(url.pathname)) event.respondWith(asset(request));
+});
