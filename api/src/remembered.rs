@@ -11,6 +11,7 @@ use store::report::{LotWeek, SensedPaid};
 
 use crate::ApiError;
 use crate::limit::Limits;
+use crate::service::collection::Collected;
 use crate::service::forecast::{LEARNT_FOR, Learnt};
 use crate::service::offer;
 use crate::service::report::Range;
@@ -27,6 +28,8 @@ const LOTS: usize = 1_000;
 pub struct Answers {
     /// How full lots were by the hour of the week.
     pub weeks: Remembered<Range, Arc<Vec<LotWeek>>>,
+    /// What was collected against what sensors saw.
+    pub collected: Remembered<Range, Arc<Collected>>,
     /// Sensed against paid parking.
     pub parking: Remembered<Range, Vec<SensedPaid>>,
     /// What lots offer, by their city's code.
@@ -39,6 +42,7 @@ impl Default for Answers {
     fn default() -> Self {
         Self {
             weeks: Remembered::new(REPORT_FOR, RANGES),
+            collected: Remembered::new(REPORT_FOR, RANGES),
             parking: Remembered::new(REPORT_FOR, RANGES),
             offers: Remembered::new(offer::FRESH_FOR, RANGES),
             forecasters: Remembered::new(LEARNT_FOR, LOTS),

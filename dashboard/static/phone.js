@@ -85,12 +85,6 @@ const prints = (root) => {
   }
 };
 
-// A drawing's shapes lead where the list beside it does.
-addEventListener("click", ({ target }) => {
-  const shape = target.closest?.("[data-href]");
-  if (shape) location.href = shape.dataset.href;
-});
-
 const two = (number) => String(number).padStart(2, "0");
 
 // The clock of the page, not the phone's: that may be wrong.

@@ -6,6 +6,7 @@
 
 pub mod advice;
 pub mod board;
+pub mod collection;
 pub mod day;
 pub mod device;
 pub mod dispute;

@@ -6,7 +6,8 @@ use domain::notice::NoticeCode;
 use sqlx::PgConnection;
 use sqlx::types::{Json, JsonValue};
 
-use crate::StoreError;
+use crate::staff::Staff;
+use crate::{Store, StoreError};
 
 /// One line of the record. Plates stand in it masked.
 #[derive(Clone, Debug, Default)]
@@ -40,6 +41,51 @@ impl Audit {
             detail: JsonValue::Object(Default::default()),
             ..Self::default()
         }
+    }
+}
+
+/// One line of the record, to be read.
+#[derive(Clone, Debug)]
+pub struct Deed {
+    /// When.
+    pub at: Timestamp,
+    /// What was done, such as `session.stop`.
+    pub action: String,
+    /// About what, as far as it can be told in a word: a notice's number, a masked plate.
+    pub about: String,
+}
+
+impl Store {
+    /// What a member of staff has done since an instant, newest first.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn staff_deeds(
+        &self,
+        staff: &Staff,
+        since: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Deed>, StoreError> {
+        let rows: Vec<(Timestamp, String, Option<String>, Option<String>)> = sqlx::query_as(
+            "SELECT at, action, parking_notice, detail ->> 'plate' FROM audit
+             WHERE actor = $1 AND actor LIKE 'staff:%' AND at >= $2
+             ORDER BY at DESC, audit_id DESC LIMIT $3",
+        )
+        .bind(staff.actor())
+        .bind(since)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        let deed = |(at, action, notice, plate): (_, _, Option<String>, Option<String>)| Deed {
+            at,
+            action,
+            about: [notice, plate]
+                .into_iter()
+                .flatten()
+                .collect::<Vec<_>>()
+                .join(" · "),
+        };
+        Ok(rows.into_iter().map(deed).collect())
     }
 }
 

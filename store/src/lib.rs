@@ -12,6 +12,7 @@ use sqlx::{Connection, PgConnection, Postgres, Transaction};
 pub mod assignment;
 pub mod audit;
 mod board;
+pub mod collection;
 mod copy;
 pub mod device;
 pub mod dispute;

@@ -1,12 +1,14 @@
 //! What a vehicle has paid for lately, by its plate: for staff who stand before it.
 
 use domain::Timestamp;
+use domain::id::SessionId;
 use domain::money::Vnd;
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use domain::session::SessionStatus;
 use serde_json::json;
 use sqlx::FromRow;
+use uuid::Uuid;
 
 use crate::audit::{Audit, audit_insert};
 use crate::place::class;
@@ -16,6 +18,8 @@ use crate::{Store, StoreError, corrupt};
 /// A session of a plate.
 #[derive(Clone, Debug)]
 pub struct PlateSession {
+    /// Its identity.
+    pub id: SessionId,
     /// The bay's code.
     pub bay: String,
     /// From when.
@@ -72,8 +76,8 @@ impl Store {
         since: Timestamp,
         limit: i64,
     ) -> Result<Vec<PlateSession>, StoreError> {
-        let rows: Vec<(String, Timestamp, Timestamp, String, i64)> = sqlx::query_as(
-            "SELECT bay.code, session.starts_at, session.ends_at, session.status, amount_vnd
+        let rows: Vec<(Uuid, String, Timestamp, Timestamp, String, i64)> = sqlx::query_as(
+            "SELECT session.session_id, bay.code, session.starts_at, session.ends_at, session.status, amount_vnd
              FROM session JOIN bay USING (bay_id) JOIN lot USING (lot_id) JOIN operator USING (operator_id)
                   JOIN purchase ON purchase_id = session.session_id
              WHERE plate = $1 AND session.ends_at > $2 AND ($3::text IS NULL OR operator.code = $3)
@@ -85,8 +89,9 @@ impl Store {
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
-        let session = |(bay, starts_at, ends_at, status, amount): (_, _, _, String, _)| {
+        let session = |(id, bay, starts_at, ends_at, status, amount): (_, _, _, _, String, _)| {
             Ok(PlateSession {
+                id: SessionId(id),
                 bay,
                 starts_at,
                 ends_at,

@@ -16,6 +16,7 @@ pub mod flood;
 pub mod ingesting;
 pub mod oracle;
 pub mod paying;
+pub mod phone;
 pub mod providers;
 pub mod sensors;
 pub mod serve_process;

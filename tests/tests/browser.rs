@@ -3,72 +3,24 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::process::Stdio;
 use std::time::Duration;
 
-use fantoccini::{Client, ClientBuilder, Locator};
-use serde_json::{Value, json};
+use fantoccini::Locator;
+use serde_json::json;
+use tests::eventually;
+use tests::phone::Phone;
 use tests::serving::{Serving, text};
-use tests::{eventually, provided};
-use tokio::process::{Child, Command};
 
 const BAY: &str = "CN-01-001";
 
-/// Chromium and its driver; both end with this value.
-struct Phone {
-    page: Client,
-    _driver: Child,
-    _profile: tempfile::TempDir,
+/// What drivers and citizens do.
+trait Deeds {
+    async fn total(&self, city: &Serving) -> i64;
+    async fn pay(&self, city: &Serving) -> i64;
+    async fn form_key(&self) -> Option<String>;
 }
 
-impl Phone {
-    async fn start() -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
-        let driver = Command::new(provided("CLEARBAY_TEST_CHROMEDRIVER"))
-            .arg(format!("--port={port}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let profile = tempfile::tempdir().unwrap();
-        let options = json!({"goog:chromeOptions": {
-            "binary": provided("CLEARBAY_TEST_CHROMIUM"),
-            "args": [
-                "--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                "--disable-dev-shm-usage", "--lang=en-US", "--window-size=390,844",
-                format!("--user-data-dir={}", profile.path().display()),
-            ],
-        }});
-        let options = options.as_object().unwrap().clone();
-        let url = format!("http://127.0.0.1:{port}");
-        let connected = std::cell::RefCell::new(None);
-        eventually("the browser", || async {
-            let mut builder =
-                ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
-            let page = builder.capabilities(options.clone()).connect(&url).await;
-            *connected.borrow_mut() = page.ok();
-            connected.borrow().is_some()
-        })
-        .await;
-        let page = connected.into_inner().unwrap();
-        Self {
-            page,
-            _driver: driver,
-            _profile: profile,
-        }
-    }
-
-    async fn find(&self, selector: &str) -> fantoccini::elements::Element {
-        let wait = self.page.wait().at_most(Duration::from_secs(60));
-        wait.for_element(Locator::Css(selector)).await.unwrap()
-    }
-
+impl Deeds for Phone {
     async fn total(&self, city: &Serving) -> i64 {
         self.page.goto(&format!("{}/city", city.url)).await.unwrap();
         let total = self
@@ -126,12 +78,6 @@ impl Phone {
         50_000
     }
 
-    /// What a script returns, once it does.
-    async fn script(&self, code: &str) -> Value {
-        let code = format!("return (async () => {{ {code} }})()");
-        self.page.execute(&code, Vec::new()).await.unwrap()
-    }
-
     async fn form_key(&self) -> Option<String> {
         let key = self.find("form.pay input[name=key]").await;
         key.prop("value").await.unwrap()
@@ -172,7 +118,7 @@ async fn a_driver_pays_and_the_city_s_total_grows_by_it() {
         })
         .await;
     }
-    phone.page.clone().close().await.unwrap();
+    phone.close().await;
 }
 
 #[tokio::test]
@@ -208,7 +154,7 @@ async fn pages_work_without_the_bundle() {
         ),
         ""
     );
-    phone.page.clone().close().await.unwrap();
+    phone.close().await;
 }
 
 /// The longest that a page waits until it tries again to send what waits, and some more.
@@ -271,7 +217,7 @@ async fn a_start_without_a_signal_is_noted_and_sent_later() {
     assert_eq!(sessions.len(), 1);
     assert!(sessions[0].0 <= noted, "{sessions:?} {noted}");
     assert_eq!(phone.script(waiting).await, 0);
-    phone.page.clone().close().await.unwrap();
+    phone.close().await;
 }
 
 #[tokio::test]
@@ -311,5 +257,5 @@ async fn the_pay_page_is_light_and_still_and_asks_nobody_else() {
         // Brotli packs better than gzip.
         assert!(std::fs::metadata(packed).unwrap().len() <= 250_000);
     }
-    phone.page.clone().close().await.unwrap();
+    phone.close().await;
 }

@@ -99,6 +99,61 @@ async fn a_pass_is_bought_like_time_and_then_pays_for_parking() {
 }
 
 #[tokio::test]
+async fn a_browser_buys_a_pass_by_its_page() {
+    let city = Serving::city(80).await;
+    let path = format!("/b/{BAY}/pass");
+    let page = city.get(&format!("{path}?lang=en")).send().await.unwrap();
+    let page = page.text().await.unwrap();
+    assert!(page.contains("4.000.000 ₫"), "{page}");
+    let post = |plate: &'static str, key: &'static str| {
+        let form = [
+            ("plate", plate),
+            ("kind", "day_and_night"),
+            ("first", &today()),
+            ("key", key),
+            ("gateway", "vietqr"),
+        ];
+        city.client
+            .post(format!("{}{path}", city.url))
+            .form(&form)
+            .send()
+    };
+    let wrong = post("?", "a-key-of-this-test").await.unwrap();
+    assert_eq!(wrong.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let opened = post(PLATE, "a-key-of-this-test").await.unwrap();
+    assert_eq!(opened.status(), StatusCode::SEE_OTHER);
+    let cookie = tests::serving::session_cookie(&opened);
+    let payment = opened.headers()["location"].to_str().unwrap().to_owned();
+    // A second click comes to the same payment.
+    let again = post(PLATE, "a-key-of-this-test").await.unwrap();
+    assert_eq!(again.headers()["location"].to_str().unwrap(), payment);
+    let look = async |path: &str| {
+        let reply = city.get(path).header(COOKIE, &cookie).send().await.unwrap();
+        let to = reply.headers().get("location").cloned();
+        (
+            to.map(|to| to.to_str().unwrap().to_owned()),
+            reply.text().await.unwrap(),
+        )
+    };
+    let (_, page) = look(&payment).await;
+    assert!(page.contains("data-status=\"pending\"") && page.contains("<svg"));
+    let other = city.get(&payment).send().await.unwrap();
+    assert_eq!(other.status(), StatusCode::UNAUTHORIZED);
+    let id = payment.strip_prefix("/pay/").unwrap();
+    let asked = city
+        .get(&format!("/api/v1/payments/{id}"))
+        .header(COOKIE, &cookie);
+    let asked: Value = asked.send().await.unwrap().json().await.unwrap();
+    let transfer = json!({"bank_ref": "FT-pass", "description": asked["reference"],
+        "amount_vnd": 4_000_000, "currency": "VND", "paid_at": Utc::now()});
+    assert_eq!(city.outcomes(&[transfer]).await, ["posted"]);
+    let (to, _) = look(&payment).await;
+    let (_, page) = look(&to.unwrap()).await;
+    assert!(page.contains("data-status=\"paid\""), "{page}");
+    assert_eq!(session(&city, PLATE, 60).await["quote"]["amount_vnd"], 0);
+}
+
+#[tokio::test]
 async fn a_pass_that_went_back_is_none() {
     let city = Serving::city(80).await;
     let (_, receipt) = bought(&city).await;

@@ -136,6 +136,11 @@ async fn a_notice_costs_what_the_time_costs_and_is_paid_once() {
             .any(|session| session["bay"] == BAY && session["status"] == "paid"),
         "{known}"
     );
+    // Her shift shows what she did, and nobody else's.
+    let shift = city.get("/staff/shift?lang=en").header(COOKIE, &guard);
+    let shift = shift.send().await.unwrap().text().await.unwrap();
+    assert!(shift.contains("Notice written"), "{shift}");
+    assert!(shift.contains("Plate looked up") && !shift.contains("29A77777"));
     city.assert_books_are_right().await;
 }
 
@@ -185,4 +190,37 @@ async fn a_withdrawn_notice_is_not_to_be_paid_and_others_may_not_touch_it() {
     );
     let wrong = city.get("/api/v1/notices/nothing").send().await.unwrap();
     assert_eq!(wrong.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn staff_put_a_session_right_in_their_own_lots() {
+    let city = Serving::city(80).await;
+    let open = city.paid_session(BAY, 60).await;
+    let guard = city.staff("guard", Some("HNP")).await;
+    let stranger = city.staff("stranger", Some("HKP")).await;
+    let post = async |who: &str, what: &str, field: (&str, &str)| {
+        let path = format!("{}/staff/sessions/{}/{what}", city.url, open.session);
+        let form = [("plate", "30A-123.45"), field];
+        let request = city.client.post(path).header(COOKIE, who).form(&form);
+        request.send().await.unwrap().status()
+    };
+    let session = async || {
+        let path = format!("/api/v1/sessions/{}", open.session);
+        city.get_as(&open.token, &path).await
+    };
+    let moved = ("bay", "cn-01-002");
+    assert_eq!(post(&stranger, "bay", moved).await, StatusCode::FORBIDDEN);
+    assert_eq!(session().await["bay"], BAY);
+    assert_eq!(post(&guard, "bay", moved).await, StatusCode::OK);
+    assert_eq!(session().await["bay"], "CN-01-002");
+    // Another price: that would be another session.
+    let dearer = ("bay", "HK-01-001");
+    assert_eq!(
+        post(&guard, "bay", dearer).await,
+        StatusCode::UNPROCESSABLE_ENTITY
+    );
+    let right = ("right", "30A-999.99");
+    assert_eq!(post(&stranger, "plate", right).await, StatusCode::FORBIDDEN);
+    assert_eq!(post(&guard, "plate", right).await, StatusCode::OK);
+    assert_eq!(session().await["plate"], "30A99999");
 }

@@ -13,6 +13,7 @@ mod demo;
 mod fuzz;
 mod lint;
 mod say;
+mod screens;
 mod setup;
 mod supervise;
 mod test;
@@ -54,6 +55,8 @@ enum Command {
     Fuzz(fuzz::Fuzz),
     /// Check formatting, lints, licences and advisories.
     Lint,
+    /// Write a picture of every page in its main states.
+    Screens(screens::Screens),
     /// Build the browser's bundle only.
     Web,
 }
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Test(test) => test.run(&workspace),
         Command::Bench(bench) => bench.run(&workspace),
         Command::Fuzz(fuzz) => fuzz.run(&workspace),
+        Command::Screens(screens) => screens.run(&workspace),
         Command::Lint => lint::run(&workspace),
         Command::Web => {
             let built = workspace.in_turn("web", || web::build(&workspace));

@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 
 use crate::setup::database::{self, Database, Purpose};
-use crate::setup::{broker, browser};
+use crate::setup::{axe, broker, browser};
 use crate::workspace::Workspace;
 use crate::{say, supervise, web};
 
@@ -29,6 +29,12 @@ impl Test {
             "CLEARBAY_TEST_CHROMEDRIVER",
             &browser.driver.display().to_string(),
         );
+        match axe::script(workspace) {
+            Some(script) => env.set("CLEARBAY_TEST_AXE", &script.display().to_string()),
+            None => println!(
+                "axe-core: npm or its registry is missing: the test of accessibility skips, and passes"
+            ),
+        }
         println!("program: building (minutes at first, seconds later)");
         // All of it at once, as the test runner will ask for it: what it shares is built once.
         let all = ["--workspace", "--exclude", "clearbay-bundler"];

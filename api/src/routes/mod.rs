@@ -16,6 +16,7 @@ use utoipa_swagger_ui::SwaggerUi;
 use crate::limit::guard;
 use crate::{ApiError, App};
 
+mod collection;
 mod demand;
 mod devices;
 mod disputes;
@@ -99,6 +100,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(reports::get_revenue))
         .routes(routes!(reports::get_occupancy))
         .routes(routes!(reports::get_parking))
+        .routes(routes!(collection::get_collection))
         .routes(routes!(demand::get_week))
         .routes(routes!(demand::get_price_advice))
         .routes(routes!(lots::get_staff_lot))

@@ -97,7 +97,7 @@ pub(super) async fn correct_plate(
 ) -> Result<Reply<SessionView>, ApiError> {
     let session = authorised(&app, id, &headers).await?;
     let plate = Plate::parse(&new.plate)?;
-    change::correct_plate(&app, &session, &plate, App::now()).await?;
+    change::correct_plate(&app, &session, &plate, None, App::now()).await?;
     let session = app.store.session(id).await?;
     Ok(Reply(view(&app, session).await?))
 }

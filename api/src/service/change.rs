@@ -16,12 +16,14 @@ use store::purchase::Purchase;
 use store::session::Session;
 use store::session_change::{Extended, NewExtension};
 use store::session_stop::{Stop, StopMoney, Stopped};
+use store::staff::Staff;
 use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::payment::pay_from_wallet;
 use super::session::{self, Priced, tariff_of};
 use super::settlement::show;
+use super::staff::may_see;
 use crate::secret::sha256;
 use crate::{ApiError, App};
 
@@ -292,7 +294,29 @@ pub fn refund_if_stopped(
     }
 }
 
-/// Corrects a session's plate, within [`PLATE_WINDOW`] of its beginning.
+/// A session of one's own lots.
+///
+/// # Errors
+/// [`ApiError::NotFound`] where there is none; [`ApiError::Forbidden`] where it is another operator's.
+pub async fn of_staff(
+    app: &App,
+    staff: &Staff,
+    id: SessionId,
+    now: Timestamp,
+) -> Result<Session, ApiError> {
+    let session = app.store.session(id).await?;
+    let place = app.store.bay_place(&session.bay_code).await?;
+    let lot = app.live.staff_lot(&place.lot_code, now).await;
+    let (lot, _) = lot.ok_or(ApiError::NotFound("lot"))?;
+    if may_see(staff, &lot) {
+        Ok(session)
+    } else {
+        Err(ApiError::Forbidden)
+    }
+}
+
+/// Corrects a session's plate: its driver within [`PLATE_WINDOW`] of its beginning, staff, who see the
+/// vehicle, as long as it is in force.
 ///
 /// # Errors
 /// [`ApiError::Conflict`] where it is too late, or the price rests on the plate.
@@ -300,6 +324,7 @@ pub async fn correct_plate(
     app: &App,
     session: &Session,
     plate: &Plate,
+    staff: Option<&Staff>,
     now: Timestamp,
 ) -> Result<(), ApiError> {
     if session.entitlement.is_some() {
@@ -307,11 +332,12 @@ pub async fn correct_plate(
             "this price is for that plate only: stop this session and start one for the other",
         ));
     }
-    let late = now > session.created_at + PLATE_WINDOW;
+    let late = staff.is_none() && now > session.created_at + PLATE_WINDOW;
+    let actor = staff.map_or_else(|| "driver".to_owned(), Staff::actor);
     let changed = !late
         && app
             .store
-            .session_replate(session.id, plate, "driver", now)
+            .session_replate(session.id, plate, &actor, now)
             .await?;
     if changed {
         Ok(())

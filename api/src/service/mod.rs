@@ -1,6 +1,7 @@
 //! The work, in terms of the domain: pages and REST handlers call the same functions.
 
 pub mod change;
+pub mod collection;
 pub mod demand;
 pub mod device;
 pub mod dispute;
@@ -18,5 +19,6 @@ pub mod report;
 pub mod session;
 pub mod session_cookie;
 pub mod settlement;
+pub mod shift;
 pub mod staff;
 pub mod wallet;

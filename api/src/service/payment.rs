@@ -340,12 +340,18 @@ pub async fn find(app: &App, id: PaymentId, token: &str) -> Result<Payment, ApiE
     }
 }
 
-/// The payment of that identity, for a browser that holds its session's token.
+/// The payment of that identity, for a browser that holds the token of its session or pass.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`] where it does not, whether or not the payment exists.
 pub async fn find_held(app: &App, id: PaymentId, headers: &HeaderMap) -> Result<Payment, ApiError> {
-    for (_, token) in session_cookie::held(headers) {
+    let sessions = session_cookie::held(headers)
+        .into_iter()
+        .map(|(_, token)| token);
+    let passes = session_cookie::held_passes(headers)
+        .into_iter()
+        .map(|(_, token)| token);
+    for token in sessions.chain(passes) {
         match find(app, id, &token).await {
             Err(ApiError::Unauthorized) => {}
             other => return other,

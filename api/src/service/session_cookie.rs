@@ -1,7 +1,8 @@
-//! The cookies in which a browser keeps the tokens of its sessions.
+//! The cookies in which a browser keeps the tokens of its sessions and passes.
 
 use axum::http::HeaderMap;
-use domain::id::SessionId;
+use domain::Timestamp;
+use domain::id::{PassId, SessionId};
 
 use crate::App;
 use crate::extract::cookies;
@@ -36,6 +37,37 @@ pub fn held(headers: &HeaderMap) -> Vec<(SessionId, String)> {
 /// The token of a session that a browser holds.
 pub fn held_token(headers: &HeaderMap, id: SessionId) -> Option<String> {
     held(headers)
+        .into_iter()
+        .find(|(held, _)| *held == id)
+        .map(|(_, token)| token)
+}
+
+/// How the cookies begin in which a browser keeps the tokens of its passes. The pass's id follows.
+const PASS_COOKIE: &str = "clearbay_pass_";
+
+/// The cookie by which a browser keeps a pass's token until the pass has ended.
+pub fn set_pass_cookie(app: &App, id: PassId, token: &str, until: Timestamp) -> String {
+    let secure = if app.is_secure() { "; Secure" } else { "" };
+    let age_s = (until - App::now())
+        .num_seconds()
+        .max(i64::from(COOKIE_AGE_S));
+    format!(
+        "{PASS_COOKIE}{}={token}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}",
+        id.0.simple()
+    )
+}
+
+/// The passes whose tokens a browser holds, with the tokens, not yet checked.
+pub fn held_passes(headers: &HeaderMap) -> Vec<(PassId, String)> {
+    cookies(headers, PASS_COOKIE)
+        .filter_map(|(id, token)| Some((id.parse().ok()?, token.to_owned())))
+        .take(COOKIES_MAX)
+        .collect()
+}
+
+/// The token of a pass that a browser holds.
+pub fn held_pass_token(headers: &HeaderMap, id: PassId) -> Option<String> {
+    held_passes(headers)
         .into_iter()
         .find(|(held, _)| *held == id)
         .map(|(_, token)| token)

@@ -64,7 +64,7 @@ pub fn StaffBays(
                 .collect_view()}
         </div>
         <div class="bays-and-list">
-            <svg class="bays" viewBox=view_box role="img" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>
+            <svg class="bays" viewBox=view_box role="group" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>
                 {move || {
                     bays.get().iter().zip(&shapes).map(|(bay, shape)| drawn(bay, shape, lang)).collect_view()
                 }}
@@ -143,10 +143,12 @@ fn drawn(bay: &StaffBay, shape: &Shape, lang: Lang) -> impl IntoView + use<> {
     } = shape.clone();
     let title = format!("{}: {}", bay.code, words(bay.status, lang));
     view! {
-        <g class=format!("bay {}", bay.status) data-href=format!("/staff/bays/{}", bay.code)>
-            <title>{title}</title>
-            <polygon points=points />
-            <text x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.1}")>{letter(bay.status)}</text>
+        <g>
+            <a href=format!("/staff/bays/{}", bay.code) class=format!("bay {}", bay.status)>
+                <title>{title}</title>
+                <polygon points=points />
+                <text x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.1}")>{letter(bay.status)}</text>
+            </a>
         </g>
     }
 }

@@ -169,7 +169,8 @@ pub fn LotFinder(
         </section>
         <div class="finder">
             <div class="finder-map">
-                <svg class="map" viewBox=view_box role="img" aria-label=lang.t("Bản đồ các điểm đỗ", "Map of parking")>
+                // Its links are the list's: nobody has to go through them twice.
+                <svg class="map" viewBox=view_box aria-hidden="true">
                     <Water map=background />
                     {move || {
                         let map = map.clone();
@@ -347,12 +348,13 @@ fn marker(map: &Map, lot: &LotSummary, lang: Lang) -> impl IntoView + use<> {
         lot.free.to_string()
     };
     let title = format!("{}: {} {}", lot.name, lot.free, lang.t("chỗ trống", "free"));
-    let spoken = title.clone();
     view! {
-        <a href=format!("/lots/{}", lot.code) class=format!("marker {level}") aria-label=spoken>
-            <title>{title}</title>
-            <circle cx=x.to_string() cy=y.to_string() r=format!("{size:.0}") />
-            <text x=x.to_string() y=(y + 5.0).to_string()>{label}</text>
-        </a>
+        <g>
+            <a href=format!("/lots/{}", lot.code) class=format!("marker {level}") tabindex="-1">
+                <title>{title}</title>
+                <circle cx=x.to_string() cy=y.to_string() r=format!("{size:.0}") />
+                <text x=x.to_string() y=(y + 5.0).to_string()>{label}</text>
+            </a>
+        </g>
     }
 }

@@ -122,7 +122,8 @@ fn lot_view<O: IntoView>(
         .filter(|bay| bay.state == Occupancy::Free)
         .cloned()
         .collect();
-    let first = bays.first().map(|bay| bay.code.clone());
+    // What the codes of its bays have in common.
+    let prefix = format!("{}-", lot.code);
     view! {
         <nav class="crumbs"><a href="/">{lang.t("Tất cả điểm đỗ", "All parking")}</a></nav>
         <section class="hero">
@@ -137,8 +138,8 @@ fn lot_view<O: IntoView>(
         <div class="two">
             <section class="card">
                 <h2>{lang.t("Sơ đồ", "Plan")}</h2>
-                <svg class="bays" viewBox=view_box role="img" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>{drawn}</svg>
-                <p class="note">{lang.t("Chạm vào một chỗ để trả tiền cho chỗ đó.", "Touch a bay to pay for it.")}</p>
+                <svg class="bays" viewBox=view_box role="group" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>{drawn}</svg>
+                <p class="note">{lang.t("Chọn một chỗ để trả tiền cho chỗ đó.", "Choose a bay to pay for it.")}</p>
             </section>
             {outlook}
             <section class="card">
@@ -150,9 +151,13 @@ fn lot_view<O: IntoView>(
                         <li><a href=format!("/b/{}", bay.code)>{bay.code.clone()} <small>{lang.class(bay.class)}</small></a></li>
                     }).collect_view()}
                 </ul>
-                {first.map(|code| view! {
-                    <p><a class="button" href=format!("/b/{code}")>{lang.t("Trả tiền đỗ xe ở đây", "Pay for parking here")}</a></p>
-                })}
+                <form class="inline plate-search" method="get" action="/b">
+                    <label class="field">
+                        <span>{lang.t("Đã đỗ? Nhập mã trên biển", "Parked here? The code on the sign")}</span>
+                        <input name="code" value=prefix required maxlength="40" autocomplete="off" autocapitalize="characters" spellcheck="false" />
+                    </label>
+                    <button class="primary">{lang.t("Trả tiền", "Pay")}</button>
+                </form>
             </section>
         </div>
     }
@@ -172,11 +177,13 @@ fn drawn(bay: &BaySummary, shape: Shape, lang: Lang) -> impl IntoView + use<> {
     } = shape;
     let title = format!("{}: {words}", bay.code);
     view! {
-        <a href=format!("/b/{}", bay.code) class=format!("bay {}", bay.state)>
-            <title>{title}</title>
-            <polygon points=points />
-            <text x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.1}")>{letter}</text>
-        </a>
+        <g>
+            <a href=format!("/b/{}", bay.code) class=format!("bay {}", bay.state)>
+                <title>{title}</title>
+                <polygon points=points />
+                <text x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.1}")>{letter}</text>
+            </a>
+        </g>
     }
 }
 

@@ -24,6 +24,7 @@ mod notice;
 mod offline;
 mod outlook;
 mod parts;
+mod passes;
 mod pay;
 mod payment;
 mod receipt;
@@ -35,6 +36,7 @@ mod staff_first;
 mod staff_money;
 mod staff_notices;
 mod staff_plate;
+mod staff_shift;
 
 use assets::Bundle;
 use document::Document;
@@ -50,6 +52,11 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/lots/{code}", get(find::lot_page))
         .route("/b", get(pay::find_bay))
         .route("/b/{code}", get(pay::form_page).post(pay::submit))
+        .route(
+            "/b/{code}/pass",
+            get(passes::form_page).post(passes::submit),
+        )
+        .route("/passes/{id}", get(passes::page))
         .route("/pay/{id}", get(payment::page))
         .route("/s/{id}", get(session::page))
         .route("/s/{id}/extend", post(session::extend))
@@ -65,6 +72,9 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/staff/bays/{code}", get(staff_bay::page))
         .route("/staff/bays/{code}/notice", post(staff_bay::write_notice))
         .route("/staff/notices", get(staff_notices::page))
+        .route("/staff/sessions/{id}/bay", post(staff_plate::move_session))
+        .route("/staff/sessions/{id}/plate", post(staff_plate::correct))
+        .route("/staff/shift", get(staff_shift::page))
         .route(
             "/staff/plates",
             get(staff_plate::page).post(staff_plate::look_up),

@@ -335,16 +335,18 @@ fn form_view(
         })
         .collect_view();
     let invalid = error.is_some();
+    let has_passes = session::tariff_of(bay, bay.class, App::now())
+        .is_ok_and(|(_, rules)| !rules.passes.is_empty());
     let seen_free = occupancy == Some(Occupancy::Free);
     view! {
         <form class="pay narrow" method="post" action=format!("/b/{}", bay.code)>
             <input type="hidden" name="key" value=api::secret::random_token() />
             <header class="bay-sign">
-                <span class="bay-code-sign">{bay.code.clone()}</span>
-                <span>
-                    <b>{bay.lot_name.clone()}</b>
+                <span class="bay-code-sign" aria-hidden="true">{bay.code.clone()}</span>
+                <div>
+                    <h1><span class="spoken">{bay.code.clone()} ", "</span>{bay.lot_name.clone()}</h1>
                     <small>{lang.class(bay.class)} " · " {bay.zone_name.clone()}</small>
-                </span>
+                </div>
             </header>
             {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
             {seen_free.then(|| view! {
@@ -374,6 +376,9 @@ fn form_view(
                 <div class="choices">{choices}</div>
             </fieldset>
             {pay_buttons(gateways, lang)}
+            {has_passes.then(|| view! {
+                <p><a href=format!("/b/{}/pass", bay.code)>{lang.t("Đỗ thường xuyên? Mua vé tháng", "Park here often? Buy a monthly pass")}</a></p>
+            })}
             <p class="note">
                 {lang.t(
                     "Không cần tài khoản hay ứng dụng. Không trả thêm tiền mặt cho ai.",

@@ -17,7 +17,7 @@ use store::session::Session;
 
 use super::document::Document;
 use super::parts::{clock, message, price_lines, qr_svg};
-use super::{Reader, problem};
+use super::{Reader, passes, problem};
 use crate::island::PaymentWatch;
 use crate::lang::Lang;
 
@@ -28,7 +28,19 @@ pub(crate) async fn page(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    match load(&app, &id, &headers).await {
+    let payment = async {
+        let id: PaymentId = id.parse().map_err(|_| ApiError::NotFound("payment"))?;
+        payment::find_held(&app, id, &headers).await
+    };
+    let payment = match payment.await {
+        // A pass goes by itself; what a wallet is filled up with has no page.
+        Ok(payment) if payment.session.is_none() && payment.wallet.is_none() => {
+            return passes::payment_page(&app, &reader, payment).await;
+        }
+        Ok(payment) => payment,
+        Err(error) => return problem(&reader, &error),
+    };
+    match load(&app, payment).await {
         Ok(Loaded {
             payment,
             session,
@@ -69,9 +81,7 @@ struct Loaded {
     bay: BayPlace,
 }
 
-async fn load(app: &App, id: &str, headers: &HeaderMap) -> Result<Loaded, ApiError> {
-    let id: PaymentId = id.parse().map_err(|_| ApiError::NotFound("payment"))?;
-    let payment = payment::find_held(app, id, headers).await?;
+async fn load(app: &App, payment: Payment) -> Result<Loaded, ApiError> {
     let session = payment.session.ok_or(ApiError::NotFound("session"))?;
     let session = app.store.session(session).await?;
     let purchases = app.store.session_purchases(session.id).await?;
@@ -183,7 +193,7 @@ fn payment_view(
     }
 }
 
-fn pending_view(
+pub(super) fn pending_view(
     payment: Payment,
     amount: String,
     bay: &BayPlace,
@@ -194,6 +204,7 @@ fn pending_view(
     let late = now >= payment.expires_at;
     let amount_shown = amount.clone();
     let code = payment.qr.as_deref().and_then(|qr| VietQr::parse(qr).ok());
+    let spoken = format!("QR: {amount}, {}", bay.operator_name);
     let picture = payment.qr.as_deref().map(qr_svg).unwrap_or_default();
     let events = format!("/api/v1/live/payments/{}", payment.id);
     let again = format!("/b/{}", bay.code);
@@ -219,7 +230,7 @@ fn pending_view(
                 <p><a class="button primary" rel="noreferrer" href=href>{lang.t("Trả qua ", "Pay through ")} {name}</a></p>
             })}
             {has_code.then(|| view! {
-                <div class="qr" role="img" aria-label="QR" inner_html=picture></div>
+                <div class="qr" role="img" aria-label=spoken inner_html=picture></div>
                 <p><button type="button" hidden data-picture=payment.reference.clone() data-done=lang.t("Đã lưu", "Saved")>{lang.t("Lưu ảnh mã QR", "Save the QR picture")}</button></p>
                 <p class="note">
                     {if by_bank {

@@ -17,7 +17,7 @@ use store::receipt::Receipt;
 use store::refund::Refund;
 
 use super::document::Document;
-use super::parts::{full_time, price_lines};
+use super::parts::{full_time, price_lines, qr_svg};
 use super::payment::gateway_name;
 use super::staff_money::reason_words;
 use super::{Reader, problem};
@@ -31,13 +31,14 @@ pub(crate) async fn page(
     let lang = reader.lang;
     match load(&app, &id).await {
         Ok(loaded) => {
+            let address = format!("{}/r/{}", app.public_url, loaded.receipt.id);
             let title = lang.t("Biên lai", "Receipt");
             Document {
                 title,
                 active: "",
                 live: None,
             }
-            .page(&reader, move || view(loaded, lang))
+            .page(&reader, move || view(loaded, &address, lang))
         }
         Err(error) => problem(&reader, &error),
     }
@@ -83,7 +84,7 @@ pub(crate) async fn dispute(
     }
 }
 
-fn view(loaded: Loaded, lang: Lang) -> impl IntoView {
+fn view(loaded: Loaded, address: &str, lang: Lang) -> impl IntoView + use<> {
     let Loaded {
         receipt,
         refunds,
@@ -125,7 +126,14 @@ fn view(loaded: Loaded, lang: Lang) -> impl IntoView {
                 {lang.t("Khoản này nằm trong tổng công khai của ngày ", "This payment is part of the public total of ")}
                 <a href=format!("/city?from={day}&to={day}")>{day.format("%d/%m/%Y").to_string()}</a> "."
             </p>
-            <p><a href=format!("/api/v1/receipts/{id}/invoice.xml")>{lang.t("Hóa đơn điện tử (XML)", "E-invoice (XML)")}</a></p>
+            <div class="receipt-code">
+                <div role="img" aria-label=lang.t("Mã QR của biên lai này", "QR code of this receipt") inner_html=qr_svg(address)></div>
+                <p class="actions no-print">
+                    <button type="button" hidden data-share>{lang.t("Chia sẻ", "Share")}</button>
+                    <button type="button" hidden data-print>{lang.t("In hoặc lưu PDF", "Print or save as PDF")}</button>
+                </p>
+            </div>
+            <p class="no-print"><a href=format!("/api/v1/receipts/{id}/invoice.xml")>{lang.t("Hóa đơn điện tử (XML)", "E-invoice (XML)")}</a></p>
             {refunds_view(refunds, tz, lang)}
             {dispute_view(id, disputes, lang)}
         </article>
@@ -181,7 +189,7 @@ fn dispute_view(id: ReceiptId, disputes: Vec<Dispute>, lang: Lang) -> impl IntoV
     view! {
         {told}
         {(!open).then(|| view! {
-            <details>
+            <details class="no-print">
                 <summary>{lang.t("Có gì không đúng?", "Something wrong?")}</summary>
                 <form method="post" action=format!("/r/{id}/dispute")>
                     <input type="hidden" name="key" value=api::secret::random_token() />

@@ -179,7 +179,7 @@ pub(crate) async fn plate(
     let done = async {
         let session = load(&app, &id, &headers).await?;
         let plate = Plate::parse(&filled.plate)?;
-        change::correct_plate(&app, &session, &plate, App::now()).await?;
+        change::correct_plate(&app, &session, &plate, None, App::now()).await?;
         Ok(format!("/s/{}", session.id))
     };
     answer(&app, &reader, &id, &headers, done.await).await
@@ -352,6 +352,11 @@ fn more_view(
     let is_free = more
         .iter()
         .all(|(_, priced)| priced.quote.amount_vnd == Vnd::ZERO);
+    // Not what costs nothing beside buttons that ask for money.
+    let usual = more
+        .iter()
+        .position(|(_, priced)| priced.quote.amount_vnd > Vnd::ZERO)
+        .unwrap_or(0);
     let choices = more
         .into_iter()
         .enumerate()
@@ -361,7 +366,7 @@ fn more_view(
                 minutes,
                 format!("+ {length}"),
                 &priced,
-                index == 0,
+                index == usual,
                 (tz, now),
                 lang,
             )

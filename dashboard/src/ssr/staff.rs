@@ -193,6 +193,7 @@ pub(crate) async fn lots_page(
                 {lang.t("Cảm biến cần sửa", "Sensors to repair")}
                 {(faulty > 0).then(|| format!(" ({faulty})"))}
             </a>
+            <a class="button" href="/staff/shift">{lang.t("Ca của tôi", "My shift")}</a>
             {is_city.then(|| view! {
                 <a class="button" href="/staff/exemptions">{lang.t("Miễn phí theo đối tượng", "Exemptions")}</a>
             })}

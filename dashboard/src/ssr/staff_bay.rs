@@ -131,12 +131,14 @@ fn view(
         </nav>
         <section class="card narrow">
             <header class="bay-sign">
-                <span class="bay-code-sign">{code.clone()}</span>
-                <span>
-                    <b class=format!("status {}", bay.status) data-status=bay.status.to_string()>{status_words(bay.status, lang)}</b>
+                <span class="bay-code-sign" aria-hidden="true">{code.clone()}</span>
+                <div>
+                    <h1 class=format!("status {}", bay.status) data-status=bay.status.to_string()>
+                        <span class="spoken">{code.clone()} ": "</span>{status_words(bay.status, lang)}
+                    </h1>
                     <small>{since}</small>
                     <small>{paid_until}</small>
-                </span>
+                </div>
             </header>
             {owed.map(|owed| owed_view(&code, owed, failed, lang))}
             {(!owes).then(|| view! { <p class="hint">{nothing}</p> })}
@@ -164,7 +166,6 @@ fn owed_view(
         None => (String::new(), None),
     };
     view! {
-        <h2>{lang.t("Chưa trả", "Not paid")}</h2>
         {price_lines(&owed.quote.lines, total, lang)}
         {fresh.then(|| view! { <p class="hint">{lang.t(
             "Xe vừa đến: cho lái xe vài phút để trả.",

@@ -1,12 +1,13 @@
 //! `/staff/plates`: what a vehicle has paid for, for whoever stands before it.
 
-use api::App;
 use api::service::plate::{self, Known};
-use api::service::staff;
-use axum::extract::{Form, State};
+use api::service::{change, staff};
+use api::{ApiError, App};
+use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use chrono_tz::Tz;
+use domain::id::SessionId;
 use domain::plate::Plate;
 use domain::session::SessionStatus;
 use leptos::prelude::*;
@@ -28,7 +29,7 @@ pub(crate) struct PlateForm {
 
 /// `GET /staff/plates`: the form alone.
 pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
-    answer(&app, &reader, &headers, None).await
+    answer(&app, &reader, &headers, None, None).await
 }
 
 /// `POST /staff/plates`: what is known of a plate. Its address does not name it, as addresses are
@@ -39,7 +40,58 @@ pub(crate) async fn look_up(
     headers: HeaderMap,
     Form(form): Form<PlateForm>,
 ) -> Response {
-    answer(&app, &reader, &headers, Some(form.plate)).await
+    answer(&app, &reader, &headers, Some(form.plate), None).await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct MoveForm {
+    plate: String,
+    bay: String,
+}
+
+/// `POST /staff/sessions/{id}/bay`: the vehicle stands in another bay than was paid for.
+pub(crate) async fn move_session(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<SessionId>,
+    headers: HeaderMap,
+    Form(form): Form<MoveForm>,
+) -> Response {
+    let done = async {
+        let now = App::now();
+        let who = staff::signed_in(&app, &headers, now).await?;
+        let session = change::of_staff(&app, &who, id, now).await?;
+        let bay = form.bay.trim().to_ascii_uppercase();
+        change::move_to(&app, &session, &bay, &who.actor(), now).await
+    };
+    let done = done.await;
+    answer(&app, &reader, &headers, Some(form.plate), Some(done)).await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct CorrectionForm {
+    plate: String,
+    right: String,
+}
+
+/// `POST /staff/sessions/{id}/plate`: the vehicle has another plate than was typed.
+pub(crate) async fn correct(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<SessionId>,
+    headers: HeaderMap,
+    Form(form): Form<CorrectionForm>,
+) -> Response {
+    let done = async {
+        let now = App::now();
+        let who = staff::signed_in(&app, &headers, now).await?;
+        let session = change::of_staff(&app, &who, id, now).await?;
+        let right = Plate::parse(&form.right)?;
+        change::correct_plate(&app, &session, &right, Some(&who), now).await
+    };
+    let done = done.await;
+    let plate = if done.is_ok() { form.right } else { form.plate };
+    answer(&app, &reader, &headers, Some(plate), Some(done)).await
 }
 
 async fn answer(
@@ -47,11 +99,19 @@ async fn answer(
     reader: &Reader,
     headers: &HeaderMap,
     asked: Option<String>,
+    done: Option<Result<(), ApiError>>,
 ) -> Response {
     let now = App::now();
     let who = match staff::signed_in(app, headers, now).await {
         Ok(who) => who,
         Err(error) => return refused(reader, &error),
+    };
+    let done = match done {
+        Some(Err(error @ (ApiError::Conflict(_) | ApiError::Unprocessable(_)))) => Some(Err(error)),
+        Some(Err(error @ ApiError::NotFound("bay"))) => Some(Err(error)),
+        Some(Err(error)) => return problem(reader, &error),
+        Some(Ok(())) => Some(Ok(())),
+        None => None,
     };
     let (plate, wrong) = match asked.as_deref().map(Plate::parse) {
         None => (None, false),
@@ -67,10 +127,10 @@ async fn answer(
     };
     let lang = reader.lang;
     let title = lang.t("Tra biển số", "Look up a plate");
-    let status = if wrong {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
+    let status = match &done {
+        Some(Err(error)) => error.status(),
+        _ if wrong => StatusCode::UNPROCESSABLE_ENTITY,
+        _ => StatusCode::OK,
     };
     let tz = app.city.timezone;
     Document {
@@ -83,12 +143,13 @@ async fn answer(
             {staff_bar(&who, lang)}
             <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
             <h1>{title}</h1>
-            {plate_form(asked.unwrap_or_default(), lang)}
+            {plate_form(asked.clone().unwrap_or_default(), lang)}
+            {done.map(|done| done_view(&done, lang))}
             {wrong.then(|| view! { <p class="error" role="alert">{lang.t(
                 "Biển số chưa đúng: cần 4 đến 12 chữ và số.",
                 "That is no licence plate: it has 4 to 12 letters and digits.",
             )}</p> })}
-            {known.map(|known| known_view(known, tz, lang))}
+            {known.map(|known| known_view(known, asked.unwrap_or_default(), tz, lang))}
         }
     })
 }
@@ -107,7 +168,40 @@ pub(super) fn plate_form(plate: String, lang: Lang) -> impl IntoView {
     }
 }
 
-fn known_view(known: Known, tz: Tz, lang: Lang) -> impl IntoView {
+fn done_view(done: &Result<(), ApiError>, lang: Lang) -> impl IntoView + use<> {
+    match (done, lang) {
+        (Ok(()), _) => view! { <p class="ok" role="status">"✓ " {lang.t("Đã ghi.", "Done.")}</p> }.into_any(),
+        (Err(error), Lang::En) => view! { <p class="error" role="alert">{error.to_string()}</p> }.into_any(),
+        (Err(_), Lang::Vi) => view! { <p class="error" role="alert">
+            "Không làm được: chỗ kia khác giá hoặc khác đơn vị, lượt đỗ đã hết, hoặc giá gắn với biển số này."
+        </p> }
+        .into_any(),
+    }
+}
+
+/// What staff may put right of a session in force.
+fn put_right(session: &PlateSession, plate: &str, lang: Lang) -> impl IntoView + use<> {
+    let home = format!("/staff/sessions/{}", session.id);
+    view! {
+        <details>
+            <summary>{lang.t("Sửa", "Put right")}</summary>
+            <form class="inline" method="post" action=format!("{home}/bay")>
+                <input type="hidden" name="plate" value=plate.to_owned() />
+                <label class="field"><span>{lang.t("Xe đứng ở chỗ", "It stands in bay")}</span>
+                    <input name="bay" required maxlength="40" autocapitalize="characters" autocomplete="off" /></label>
+                <button>{lang.t("Chuyển", "Move")}</button>
+            </form>
+            <form class="inline" method="post" action=format!("{home}/plate")>
+                <input type="hidden" name="plate" value=plate.to_owned() />
+                <label class="field"><span>{lang.t("Biển số đúng", "The right plate")}</span>
+                    <input name="right" required minlength="4" maxlength="20" autocapitalize="characters" autocomplete="off" /></label>
+                <button>{lang.t("Sửa biển số", "Correct")}</button>
+            </form>
+        </details>
+    }
+}
+
+fn known_view(known: Known, plate: String, tz: Tz, lang: Lang) -> impl IntoView {
     let now = App::now();
     let Known {
         sessions,
@@ -142,11 +236,13 @@ fn known_view(known: Known, tz: Tz, lang: Lang) -> impl IntoView {
             SessionStatus::Pending => lang.t("chờ trả", "waits for its money"),
             SessionStatus::Lapsed => lang.t("không trả", "never paid"),
         };
+        let in_force = session.status == SessionStatus::Paid && session.ends_at > now;
+        let right = in_force.then(|| put_right(&session, &plate, lang));
         view! {
             <tr>
                 <th scope="row"><a href=format!("/staff/bays/{}", session.bay)>{session.bay.clone()}</a></th>
                 <td>{clock(session.starts_at, tz, now)} "–" {clock(session.ends_at, tz, now)}</td>
-                <td>{status}</td>
+                <td>{status} {right}</td>
                 <td class="amount">{session.amount_vnd.to_string()}</td>
             </tr>
         }

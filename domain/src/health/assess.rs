@@ -34,6 +34,8 @@ pub const CLOCK_BEHIND: TimeDelta = TimeDelta::minutes(10);
 pub const CLOCK_AHEAD: TimeDelta = TimeDelta::minutes(1);
 /// How many messages must agree on it,
 pub const CLOCK_MESSAGES: u32 = 4;
+/// The lags of a wrong clock differ by no more than this: so long a message may be on its way.
+pub const CLOCK_STEADY: TimeDelta = TimeDelta::minutes(5);
 /// and over how long they must have reached us: what was kept back comes all at once.
 pub const CLOCK_OBSERVED: TimeDelta = TimeDelta::hours(1);
 /// How many messages must have been refused for their time, with none believed after them.
@@ -187,6 +189,11 @@ fn clock(record: &DeviceRecord, now: Timestamp) -> Option<(Timestamp, FaultDetai
         Newest { lag_max, .. } if lag_max < -CLOCK_AHEAD => lag_max,
         _ => return None,
     };
+    // A wrong clock is as wrong each time. What was kept back comes all at once, each message by another
+    // time late, and may do so again hours later.
+    if newest.lag_max - newest.lag_min > CLOCK_STEADY {
+        return None;
+    }
     observed.then(|| {
         let detail = FaultDetail::Clock {
             behind_s: behind.num_seconds(),

@@ -289,6 +289,8 @@ fn a_clock_is_wrong_where_even_the_fastest_message_is_late() {
     let mut at_once = late_by(minutes(30), minutes(300));
     at_once.newest.as_mut().unwrap().first_received_at = ago(6);
     assert_eq!(begun(&at_once), []);
+    // And once more hours later, without a word between.
+    assert_eq!(begun(&late_by(minutes(12), minutes(130))), []);
     let mut few = late_by(minutes(30), minutes(31));
     few.newest.as_mut().unwrap().count = 3;
     assert_eq!(begun(&few), []);

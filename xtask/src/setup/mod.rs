@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+pub mod axe;
 pub mod broker;
 pub mod browser;
 pub mod database;

@@ -1,5 +1,8 @@
 //! `/city`: what was collected, how full the city was, and whether the two agree.
 
+use std::sync::Arc;
+
+use api::service::collection::{Collected, MAX_DAYS, collected};
 use api::service::demand::{self, LotAdvice, WeekHour};
 use api::service::report::{self, Range, Revenue};
 use api::{ApiError, App};
@@ -22,6 +25,7 @@ use crate::lang::Lang;
 use parking::{occupancy, percent, sensed_and_paid};
 use revenue::{Change, average, change_text, days, finished, ranking, until};
 
+mod collection;
 mod parking;
 mod revenue;
 mod week;
@@ -66,6 +70,8 @@ struct Figures {
     parts: Vec<Revenue>,
     week: Vec<WeekHour>,
     parking: Vec<SensedPaid>,
+    /// Of ranges that are not too long for it.
+    collected: Option<Arc<Collected>>,
     rules: PriceRules,
     advice: Vec<LotAdvice>,
 }
@@ -103,7 +109,7 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     let now = App::now();
     let range = Range::new(app, query.from, query.to, now)?;
     let finished = finished(app, range, now);
-    let (by_day, before, week, parking, (rules, advice)) = tokio::try_join!(
+    let (by_day, before, week, parking, collected, (rules, advice)) = tokio::try_join!(
         report::revenue(app, range, RevenueBy::Day),
         async {
             match finished {
@@ -114,6 +120,12 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
         },
         demand::week(app, range, now),
         report::sensed_paid(app, range, now),
+        async {
+            match (range.to - range.from).num_days() < MAX_DAYS {
+                true => Some(collected(app, range, now).await).transpose(),
+                false => Ok(None),
+            }
+        },
         demand::advice(app, range, now),
     )?;
     let change = finished.zip(before).map(|((days, before), then)| Change {
@@ -143,6 +155,7 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
         parts,
         week,
         parking,
+        collected,
         rules,
         advice,
     })
@@ -156,6 +169,7 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
         parts,
         week,
         parking,
+        collected,
         rules,
         advice,
     } = figures;
@@ -225,6 +239,7 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
             )}</p>
         </section>
         <div class="three">{parts}</div>
+        {collection::view(collected.as_deref(), &range, lang)}
         <div class="two">
             <section class="card">
                 <h2>{lang.t("Đỗ xe và trả tiền", "Parking against payments")} {csv(&range, "parking", "")}</h2>
@@ -261,7 +276,8 @@ fn csv(range: &Range, report: &'static str, more: &str) -> impl IntoView + use<>
         "/api/v1/reports/{report}?from={}&to={}{more}&format=csv",
         range.from, range.to
     );
-    view! { <a class="csv" href=href download>"CSV"</a> }
+    let spoken = format!("CSV: {report}{more}");
+    view! { <a class="csv" href=href download aria-label=spoken>"CSV"</a> }
 }
 
 fn weekday(day: &str, lang: Lang) -> String {

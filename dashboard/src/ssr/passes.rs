@@ -1,0 +1,323 @@
+//! `/b/{code}/pass` and `/passes/{id}`: a monthly pass, bought by plate, without an account.
+
+use api::service::session::tariff_of;
+use api::service::{pass, payment, session_cookie};
+use api::{ApiError, App};
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{NaiveDate, TimeDelta};
+use domain::id::{PassId, PurchaseId};
+use domain::payment::PaymentStatus;
+use domain::place::VehicleClass;
+use domain::plate::Plate;
+use domain::purchase::PurchaseStatus;
+use domain::tariff::{PassKind, PassOffer};
+use leptos::prelude::*;
+use serde::Deserialize;
+use store::pass::BoughtPass;
+use store::payment::Payment;
+use store::place::BayPlace;
+
+use super::document::Document;
+use super::parts::{message, price_lines};
+use super::pay::{gateways, pay_buttons};
+use super::payment::pending_view;
+use super::{Reader, problem};
+use crate::lang::Lang;
+
+/// What a driver fills in.
+#[derive(Clone, Default, Deserialize)]
+pub(crate) struct PassForm {
+    plate: String,
+    kind: String,
+    first: Option<NaiveDate>,
+    key: String,
+    #[serde(default)]
+    gateway: String,
+}
+
+/// `/b/{code}/pass`: the passes of the bay's zone.
+pub(crate) async fn form_page(
+    State(app): State<App>,
+    reader: Reader,
+    Path(code): Path<String>,
+) -> Response {
+    form(&app, &reader, &code, None).await
+}
+
+/// `POST /b/{code}/pass`: opens the pass and goes to its payment.
+pub(crate) async fn submit(
+    State(app): State<App>,
+    reader: Reader,
+    Path(code): Path<String>,
+    Form(filled): Form<PassForm>,
+) -> Response {
+    match buy(&app, &code, &filled).await {
+        Ok((pass, token, payment)) => {
+            let cookie = session_cookie::set_pass_cookie(&app, pass.id, &token, pass.pass.to);
+            let to = format!("/pay/{}", payment.id);
+            ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
+        }
+        Err(error @ (ApiError::Unprocessable(_) | ApiError::Conflict(_))) => {
+            form(&app, &reader, &code, Some((filled, error))).await
+        }
+        Err(error) => problem(&reader, &error),
+    }
+}
+
+async fn buy(
+    app: &App,
+    code: &str,
+    filled: &PassForm,
+) -> Result<(BoughtPass, String, Payment), ApiError> {
+    api::extract::check_key(&filled.key)?;
+    let now = App::now();
+    let bay = app.store.bay_place(code).await?;
+    let kind = PassKind::from_code(&filled.kind)
+        .ok_or_else(|| ApiError::Unprocessable("choose one of the passes".to_owned()))?;
+    let request = pass::PassRequest {
+        bay: code.to_owned(),
+        plate: Plate::parse(&filled.plate)?,
+        class: bay.class,
+        kind,
+        first: filled
+            .first
+            .unwrap_or_else(|| now.with_timezone(&bay.timezone).date_naive()),
+        key: filled.key.clone(),
+    };
+    let opened = pass::buy(app, &request, now).await?;
+    let due = payment::Due::of_bay(
+        &bay,
+        PurchaseId(opened.pass.id.0),
+        opened.pass.pass.offer.price_vnd,
+        opened.pass.created_at,
+    )?;
+    let gateway = match filled.gateway.as_str() {
+        "" => api::gateway::vietqr::CODE,
+        named => named,
+    };
+    let means = payment::Means::gateway(gateway);
+    let payment = payment::request(app, &due, means, filled.key.clone(), now).await?;
+    Ok((opened.pass, opened.token, payment))
+}
+
+async fn form(
+    app: &App,
+    reader: &Reader,
+    code: &str,
+    failed: Option<(PassForm, ApiError)>,
+) -> Response {
+    let lang = reader.lang;
+    let bay = match app.store.bay_place(code).await {
+        Ok(bay) => bay,
+        Err(error) => return problem(reader, &error.into()),
+    };
+    let now = App::now();
+    let offers: Vec<PassOffer> = tariff_of(&bay, bay.class, now)
+        .map_or_else(|_| Vec::new(), |(_, rules)| rules.passes.clone());
+    let today = now.with_timezone(&bay.timezone).date_naive();
+    let status = failed
+        .as_ref()
+        .map_or(StatusCode::OK, |(_, error)| error.status());
+    let title = lang.t("Mua vé tháng", "Buy a monthly pass");
+    let gateways = gateways(app);
+    Document {
+        title,
+        active: "",
+        live: None,
+    }
+    .respond(reader, status, move || {
+        if offers.is_empty() {
+            let text = lang.t(
+                "Khu giá của chỗ này không bán vé tháng.",
+                "This bay's zone sells no monthly passes.",
+            );
+            return message(title, text.to_owned(), lang).into_any();
+        }
+        form_view(&bay, &offers, today, failed, &gateways, lang).into_any()
+    })
+}
+
+fn form_view(
+    bay: &BayPlace,
+    offers: &[PassOffer],
+    today: NaiveDate,
+    failed: Option<(PassForm, ApiError)>,
+    gateways: &[(&'static str, &'static str)],
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let (filled, error) = match failed {
+        Some((filled, error)) => (filled, Some(reason(&error, lang))),
+        None => (PassForm::default(), None),
+    };
+    let invalid = error.is_some();
+    let choices = offers
+        .iter()
+        .enumerate()
+        .map(|(index, offer)| {
+            let checked = match filled.kind.as_str() {
+                "" => index == 0,
+                kind => kind == offer.kind.code(),
+            };
+            view! {
+                <label class="choice">
+                    <input type="radio" name="kind" value=offer.kind.code() checked=checked />
+                    <span class="choice-head">
+                        <b>{kind_words(offer, lang)}</b>
+                        <b class="amount">{offer.price_vnd.to_string()}</b>
+                    </span>
+                </label>
+            }
+        })
+        .collect_view();
+    let first = filled.first.unwrap_or(today);
+    view! {
+        <form class="pay narrow" method="post" action=format!("/b/{}/pass", bay.code)>
+            <input type="hidden" name="key" value=api::secret::random_token() />
+            <h1>{lang.t("Mua vé tháng", "Buy a monthly pass")}</h1>
+            <p>{lang.t("Dùng ở mọi chỗ của khu giá ", "Good in every bay of the zone ")} <b>{bay.zone_name.clone()}</b>
+                " · " {lang.class(bay.class)}</p>
+            {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
+            <fieldset>
+                <legend>{lang.t("Loại vé", "Which pass?")}</legend>
+                <div class="choices">{choices}</div>
+            </fieldset>
+            <label class="field">
+                <span>{lang.t("Biển số xe", "Licence plate")}</span>
+                <input name="plate" value=filled.plate required minlength="4" maxlength="20" autocomplete="off"
+                    autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" data-remember="plate"
+                    aria-invalid=invalid.then_some("true") />
+            </label>
+            <label class="field">
+                <span>{lang.t("Bắt đầu từ ngày", "From which day?")}</span>
+                <input type="date" name="first" value=first.to_string() min=today.to_string()
+                    max=(today + TimeDelta::days(62)).to_string() required />
+            </label>
+            {pay_buttons(gateways, lang)}
+            <p class="note">{lang.t(
+                "Vé gắn với biển số: khi đỗ chỉ cần nhập biển số, giá tự về 0. Vé hết hạn thì thôi, không tự gia hạn.",
+                "The pass goes by the plate: when you park, enter the plate and the price is 0. It ends by itself and is not renewed.",
+            )}</p>
+        </form>
+    }
+}
+
+fn reason(error: &ApiError, lang: Lang) -> String {
+    match (error, lang) {
+        (ApiError::Conflict(_), Lang::Vi) => "Xe này đã có vé cho thời gian đó.".to_owned(),
+        (_, Lang::Vi) => {
+            "Xin xem lại: biển số có 4 đến 12 chữ và số; vé bắt đầu từ hôm nay đến 62 ngày nữa."
+                .to_owned()
+        }
+        (error, Lang::En) => error.to_string(),
+    }
+}
+
+/// A pass in words.
+fn kind_words(offer: &PassOffer, lang: Lang) -> String {
+    match (offer.kind, offer.hours) {
+        (PassKind::DayAndNight, _) => lang.t("Ngày và đêm", "Day and night").to_owned(),
+        (PassKind::Day, Some(hours)) => format!(
+            "{} {}–{}",
+            lang.t("Ban ngày", "By day"),
+            hours.from.format("%H:%M"),
+            hours.to.format("%H:%M")
+        ),
+        (PassKind::Day, None) => lang.t("Ban ngày", "By day").to_owned(),
+    }
+}
+
+/// `/pay/{id}` of a pass: how to pay it, or, once it is paid, the pass.
+pub(super) async fn payment_page(app: &App, reader: &Reader, payment: Payment) -> Response {
+    let id = PassId(payment.purchase.0);
+    if payment.status != PaymentStatus::Pending {
+        return Redirect::to(&format!("/passes/{id}")).into_response();
+    }
+    let loaded = async {
+        let pass = app.store.pass(id).await?;
+        let bay = app.store.bay_place(&pass.bay_code).await?;
+        Ok::<_, ApiError>((pass, bay))
+    };
+    let (pass, bay) = match loaded.await {
+        Ok(loaded) => loaded,
+        Err(error) => return problem(reader, &error),
+    };
+    let lang = reader.lang;
+    Document {
+        title: lang.t("Trả tiền", "Pay"),
+        active: "",
+        live: Some(format!("/api/v1/live/payments/{}", payment.id)),
+    }
+    .page(reader, move || {
+        let amount = payment.amount_vnd.to_string();
+        let lines = price_lines(&pass.pass.quote().lines, amount.clone(), lang);
+        let summary = facts(&pass, &bay, lang);
+        pending_view(
+            payment,
+            amount,
+            &bay,
+            (summary.into_any(), lines.into_any()),
+            lang,
+        )
+    })
+}
+
+/// `/passes/{id}`: the pass, for the browser that bought it.
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<PassId>,
+    headers: HeaderMap,
+) -> Response {
+    let loaded = async {
+        let token = session_cookie::held_pass_token(&headers, id).ok_or(ApiError::Unauthorized)?;
+        let pass = pass::find(&app, id, &token).await?;
+        let bay = app.store.bay_place(&pass.bay_code).await?;
+        Ok::<_, ApiError>((pass, bay))
+    };
+    let (pass, bay) = match loaded.await {
+        Ok(loaded) => loaded,
+        Err(error) => return problem(&reader, &error),
+    };
+    let lang = reader.lang;
+    let title = lang.t("Vé tháng", "Monthly pass");
+    Document {
+        title,
+        active: "",
+        live: None,
+    }
+    .page(&reader, move || {
+        let paid = pass.status == PurchaseStatus::Paid;
+        let facts = facts(&pass, &bay, lang);
+        view! {
+            <section class="card narrow center" class:paid=paid data-status=if paid { "paid" } else { "pending" }>
+                {paid.then(|| view! { <div class="tick" aria-hidden="true">"✓"</div> })}
+                <h1>{if paid { lang.t("Vé đã có hiệu lực", "Your pass is paid") } else { title }}</h1>
+                {(!paid).then(|| view! { <p class="hint">{lang.t(
+                    "Chưa nhận được tiền. Nếu đã trả, tiền của vé không thành sẽ tự trả về.",
+                    "The money has not arrived. If you have paid, money for a pass that did not come about goes back by itself.",
+                )}</p> })}
+                {facts}
+                <p><a class="button" href="/">{lang.t("Tìm chỗ đỗ", "Find parking")}</a></p>
+            </section>
+        }
+    })
+}
+
+fn facts(pass: &BoughtPass, bay: &BayPlace, lang: Lang) -> impl IntoView + use<> {
+    let tz = bay.timezone;
+    let date = |at: domain::Timestamp| at.with_timezone(&tz).format("%d/%m/%Y").to_string();
+    // It counts until the midnight that begins the day after its last.
+    let last = date(pass.pass.to - TimeDelta::seconds(1));
+    let class: VehicleClass = pass.pass.class;
+    view! {
+        <dl class="facts">
+            <div><dt>{lang.t("Loại vé", "Pass")}</dt><dd>{kind_words(&pass.pass.offer, lang)}</dd></div>
+            <div><dt>{lang.t("Biển số", "Plate")}</dt><dd>{pass.plate.reveal().to_owned()} " · " {lang.class(class)}</dd></div>
+            <div><dt>{lang.t("Khu giá", "Zone")}</dt><dd>{bay.zone_name.clone()}</dd></div>
+            <div><dt>{lang.t("Từ ngày", "From")}</dt><dd>{date(pass.pass.from)}</dd></div>
+            <div><dt>{lang.t("Đến hết ngày", "Until the end of")}</dt><dd>{last}</dd></div>
+        </dl>
+    }
+}

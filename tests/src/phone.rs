@@ -1,0 +1,184 @@
+//! A browser as people have it: Chromium at the size of a phone or a desk, driven from outside.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use fantoccini::elements::Element;
+use fantoccini::{Client, ClientBuilder, Locator};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+
+use crate::{eventually, provided};
+
+/// How long whoever looks for something on a page waits for it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How a browser looks at pages.
+#[derive(Clone, Copy, Debug)]
+pub struct View {
+    /// Of its window, in pixels.
+    pub width: u32,
+    /// Of its window, in pixels.
+    pub height: u32,
+    /// Whether its reader prefers dark pages.
+    pub dark: bool,
+}
+
+impl View {
+    /// A phone held upright, by day.
+    pub const PHONE: Self = Self {
+        width: 390,
+        height: 844,
+        dark: false,
+    };
+    /// A screen on a desk, by day.
+    pub const DESK: Self = Self {
+        width: 1440,
+        height: 900,
+        dark: false,
+    };
+}
+
+/// Chromium and its driver; both end with this value.
+pub struct Phone {
+    /// What drives its page.
+    pub page: Client,
+    _driver: Child,
+    _profile: tempfile::TempDir,
+}
+
+impl Phone {
+    /// A new browser at a phone's size that has seen nothing yet.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn start() -> Self {
+        Self::with(View::PHONE).await
+    }
+
+    /// The same with another view.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn with(view: View) -> Self {
+        let port = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
+        let driver = Command::new(provided("CLEARBAY_TEST_CHROMEDRIVER"))
+            .arg(format!("--port={port}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let profile = tempfile::tempdir().unwrap();
+        let mut args = vec![
+            "--headless=new".to_owned(),
+            format!("--window-size={},{}", view.width, view.height),
+            format!("--user-data-dir={}", profile.path().display()),
+        ];
+        args.extend(
+            [
+                "--no-sandbox",
+                "--disable-gpu",
+                "--disable-quic",
+                "--no-first-run",
+                "--disable-background-networking",
+                "--disable-component-update",
+                "--disable-sync",
+                "--disable-dev-shm-usage",
+                "--hide-scrollbars",
+                "--lang=en-US",
+            ]
+            .map(str::to_owned),
+        );
+        if view.dark {
+            // Blink's name for the reader's preference; 0 is dark.
+            args.push("--blink-settings=preferredColorScheme=0".to_owned());
+        }
+        let options = json!({"goog:chromeOptions": {
+            "binary": provided("CLEARBAY_TEST_CHROMIUM"), "args": args}});
+        let options = options.as_object().unwrap().clone();
+        let url = format!("http://127.0.0.1:{port}");
+        let connected = std::cell::RefCell::new(None);
+        eventually("the browser", || async {
+            let mut builder =
+                ClientBuilder::new(hyper_util::client::legacy::connect::HttpConnector::new());
+            let page = builder.capabilities(options.clone()).connect(&url).await;
+            *connected.borrow_mut() = page.ok();
+            connected.borrow().is_some()
+        })
+        .await;
+        let page = connected.into_inner().unwrap();
+        Self {
+            page,
+            _driver: driver,
+            _profile: profile,
+        }
+    }
+
+    /// Goes to an address.
+    ///
+    /// # Panics
+    /// Where the browser fails.
+    pub async fn goto(&self, url: &str) {
+        self.page.goto(url).await.unwrap();
+    }
+
+    /// What a selector finds, once it is there.
+    ///
+    /// # Panics
+    /// Where it never is.
+    pub async fn find(&self, selector: &str) -> Element {
+        let wait = self.page.wait().at_most(PATIENCE);
+        let found = wait.for_element(Locator::Css(selector)).await;
+        found.unwrap_or_else(|error| panic!("{selector}: {error}"))
+    }
+
+    /// Touches what a selector finds.
+    ///
+    /// # Panics
+    /// Where there is no such thing.
+    pub async fn click(&self, selector: &str) {
+        self.find(selector).await.click().await.unwrap();
+    }
+
+    /// Types into what a selector finds.
+    ///
+    /// # Panics
+    /// Where there is no such thing.
+    pub async fn fill(&self, selector: &str, text: &str) {
+        self.find(selector).await.send_keys(text).await.unwrap();
+    }
+
+    /// What the body of an asynchronous function returns, run on the page.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub async fn script(&self, code: &str) -> Value {
+        let code = format!("return (async () => {{ {code} }})()");
+        self.page.execute(&code, Vec::new()).await.unwrap()
+    }
+
+    /// Signs in at the counter.
+    ///
+    /// # Panics
+    /// Where the page has no such form.
+    pub async fn sign_in(&self, url: &str, login: &str, password: &str) {
+        self.goto(&format!("{url}/staff")).await;
+        self.fill("input[name=login]", login).await;
+        self.fill("input[name=password]", password).await;
+        self.click("button.primary").await;
+        self.find(".staff-bar").await;
+    }
+
+    /// Ends the browser.
+    ///
+    /// # Panics
+    /// Where it does not end.
+    pub async fn close(self) {
+        self.page.clone().close().await.unwrap();
+    }
+}
