@@ -62,6 +62,9 @@ enum Command {
     /// Install sensors from a file, and list the models that can be read.
     #[command(subcommand)]
     Device(command::device::Devices),
+    /// Let staff in, and list them.
+    #[command(subcommand)]
+    Staff(command::staff::People),
     /// Compare a gateway's statement with what was booked, and show every difference.
     Reconcile(command::reconcile::Reconcile),
     /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
             Command::Tariff(command) => command.run().await,
             Command::Device(command) => command.run().await,
             Command::Demo(command) => command.run().await,
+            Command::Staff(command) => command.run().await,
             Command::Reconcile(command) => return command.run().await,
         };
         done.map(|()| ExitCode::SUCCESS)

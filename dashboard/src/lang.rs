@@ -1,6 +1,7 @@
 //! Vietnamese first, English beside it.
 
 use chrono::TimeDelta;
+use domain::money::Vnd;
 use domain::place::{LotKind, VehicleClass};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,22 @@ impl Lang {
             LotKind::Street => self.t("Dọc phố", "On street"),
             LotKind::OffStreet => self.t("Bãi xe", "Car park"),
         }
+    }
+
+    /// An amount of money as the language writes numbers: `25.000 ₫`, `25,000 ₫`.
+    pub fn money(self, amount: Vnd) -> String {
+        match self {
+            Self::Vi => amount.to_string(),
+            Self::En => format!("{} ₫", amount.grouped(',')),
+        }
+    }
+
+    /// A whole number in groups of three.
+    pub fn number(self, number: i64) -> String {
+        Vnd::new(number).grouped(match self {
+            Self::Vi => '.',
+            Self::En => ',',
+        })
     }
 
     /// A length of time in words, to the minute.

@@ -28,6 +28,7 @@ pub mod reconcile;
 pub mod refund;
 pub mod session;
 pub mod signing;
+pub mod staff;
 pub mod stay;
 pub mod tariff;
 pub mod vat;

@@ -30,6 +30,7 @@ pub mod outbox;
 pub mod parking_notice;
 pub mod pass;
 pub mod payment;
+pub mod people;
 pub mod place;
 pub mod plate;
 mod price_rule;

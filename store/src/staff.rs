@@ -1,6 +1,7 @@
 //! Who may look behind the counter.
 
 use domain::Timestamp;
+use domain::staff::Role;
 use sqlx::FromRow;
 
 use crate::{Store, StoreError, storable};
@@ -16,6 +17,9 @@ pub struct Staff {
     pub name: String,
     /// The operator whose lots they see; `None` is the city and sees all.
     pub operator: Option<String>,
+    /// What they may do.
+    #[sqlx(try_from = "String")]
+    pub role: Role,
 }
 
 impl Staff {
@@ -46,8 +50,9 @@ pub struct SuspendedNotice {
     pub settled_note: Option<String>,
 }
 
-const STAFF: &str = "SELECT staff_id, login, staff.name, operator.code AS operator, password_hash
-    FROM staff LEFT JOIN operator USING (operator_id)";
+const STAFF: &str = "SELECT staff_id, login, staff.name, operator.code AS operator, role,
+        password_hash
+    FROM (SELECT * FROM staff WHERE disabled_at IS NULL) AS staff LEFT JOIN operator USING (operator_id)";
 
 #[derive(FromRow)]
 struct StaffRow {

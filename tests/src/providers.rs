@@ -83,6 +83,10 @@ impl Paying {
             ("CLEARBAY_ZALOPAY_APP_ID", "2553".to_owned()),
             ("CLEARBAY_ZALOPAY_URL", format!("{url}/zalopay")),
             ("CLEARBAY_VIETQR_PAYOUT_URL", format!("{url}/bank/payouts")),
+            (
+                "CLEARBAY_VIETQR_APP_URL",
+                format!("{own_url}/bank/app?account={{account}}&amount={{amount}}&text={{text}}&back={{back}}"),
+            ),
         ]);
         if let (Some(door), Some(true)) = (&door, tls) {
             env.push(("SSL_CERT_FILE", door.authority.display().to_string()));

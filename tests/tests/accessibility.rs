@@ -61,6 +61,8 @@ async fn lively(city: &Serving) -> Vec<String> {
         "/city".to_owned(),
         "/staff".to_owned(),
         "/nowhere".to_owned(),
+        "/my".to_owned(),
+        "/b/ZZZ".to_owned(),
     ]
 }
 
@@ -74,6 +76,16 @@ async fn no_page_keeps_anybody_out() {
     let city = Serving::city(400).await;
     let pages = lively(&city).await;
     city.staff("city", None).await;
+    city.database
+        .store
+        .member_set_role(
+            "city",
+            domain::staff::Role::Administrator,
+            "test",
+            chrono::Utc::now(),
+        )
+        .await
+        .unwrap();
     let mut found = Vec::new();
     let night = View {
         dark: true,
@@ -109,6 +121,7 @@ async fn no_page_keeps_anybody_out() {
             "/staff/lots/HK-01",
             "/staff/bays/HK-01-001",
             "/staff/shift",
+            "/staff/people",
             "/staff/notices",
             "/staff/plates",
             "/staff/devices",

@@ -72,6 +72,27 @@ async fn providers_are_called_over_tls_and_must_prove_who_they_are() {
 }
 
 #[tokio::test]
+async fn a_banking_app_pays_what_the_phone_hands_over() {
+    let paying = Paying::start().await;
+    let waiting = paying.open(BAY, "vietqr").await;
+    let address = waiting.address.clone().unwrap();
+    let app = paying.city.client.get(&address).send().await.unwrap();
+    assert_eq!(app.status(), StatusCode::OK);
+    let address = reqwest::Url::parse(&address).unwrap();
+    let filled: Vec<(String, String)> = address.query_pairs().into_owned().collect();
+    let confirmed = paying.city.client.post(address).form(&filled).send();
+    let confirmed = confirmed.await.unwrap();
+    assert_eq!(confirmed.status(), StatusCode::SEE_OTHER);
+    let back = confirmed.headers()["location"].to_str().unwrap();
+    assert!(
+        back.ends_with(&format!("/pay/{}", waiting.payment)),
+        "{back}"
+    );
+    assert_eq!(paying.payment(&waiting).await["status"], "posted");
+    paying.city.assert_books_are_right().await;
+}
+
+#[tokio::test]
 async fn who_has_paid_otherwise_is_not_asked_again() {
     let paying = Paying::start().await;
     let waiting = paying.open(BAY, "vnpay").await;

@@ -353,7 +353,7 @@ async fn staff_see_their_own_operator_s_sensors_only() {
     );
     let page = get("/staff", &ours).await.text().await.unwrap();
     assert!(
-        page.contains(&format!("({ours_count})")),
+        page.contains(&format!("<b>{ours_count}</b>")),
         "the list is linked"
     );
 }

@@ -225,7 +225,7 @@ async fn explain_lists_every_line_in_both_languages() {
         "lot-0 Lot 0 · centre Centre",
         "23/11 08:00  23/11 10:30",
         "75.000 ₫  3 × 25.000 ₫ mỗi giờ",
-        "3 × 25.000 ₫ per hour",
+        "3 × 25,000 ₫ per hour",
         "Tổng cộng / Total",
     ] {
         assert!(said.contains(part), "{part:?} is missing in:\n{said}");

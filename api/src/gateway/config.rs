@@ -8,9 +8,10 @@ use super::wallet::Wallet;
 use super::zalopay::Zalopay;
 
 /// The names by which the environment holds what gateways need. `true` marks secrets.
-pub const NAMES: [(&str, bool); 13] = [
+pub const NAMES: [(&str, bool); 14] = [
     ("CLEARBAY_WEBHOOK_KEY", true),
     ("CLEARBAY_VIETQR_PAYOUT_URL", false),
+    ("CLEARBAY_VIETQR_APP_URL", false),
     ("CLEARBAY_VNPAY_TMN_CODE", false),
     ("CLEARBAY_VNPAY_HASH_SECRET", true),
     ("CLEARBAY_VNPAY_PAY_URL", false),
@@ -44,6 +45,7 @@ impl Gateways {
             gateways.push(Box::new(VietQr {
                 key: key.into_bytes(),
                 payout_url: env("CLEARBAY_VIETQR_PAYOUT_URL"),
+                app_url: env("CLEARBAY_VIETQR_APP_URL"),
             }));
         }
         if let Some([tmn_code, hash_secret, pay_url, api_url]) = whole(

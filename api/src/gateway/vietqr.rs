@@ -12,6 +12,7 @@ use domain::payment::BankNotice;
 use domain::vietqr::VietQr as VietQrCode;
 use serde::{Deserialize, Serialize};
 
+use super::wire::form_encode;
 use super::{
     Answer, Ask, Asked, Call, Checkout, Distrust, Gateway, Order, RefundOrder, Refunded, Reply,
     Standing, Taken, Webhook, Word,
@@ -88,6 +89,27 @@ pub struct VietQr {
     pub key: Vec<u8>,
     /// Where the bank takes orders to pay out; without it people do.
     pub payout_url: Option<String>,
+    /// Where a phone opens a banking app with everything filled in: an address with `{bank}` (NAPAS
+    /// BIN), `{account}`, `{amount}` (đồng), `{text}` and, where the app comes back, `{back}`.
+    pub app_url: Option<String>,
+}
+
+impl VietQr {
+    /// The address that opens a banking app for an order.
+    fn app_link(&self, order: &Order) -> Option<String> {
+        let (bank, account) = &order.bank;
+        let mut link = self.app_url.clone()?;
+        for (name, value) in [
+            ("{bank}", bank.as_str()),
+            ("{account}", account),
+            ("{amount}", &order.amount_vnd.get().to_string()),
+            ("{text}", &order.reference),
+            ("{back}", &order.return_url),
+        ] {
+            link = link.replace(name, &form_encode(value));
+        }
+        Some(link)
+    }
 }
 
 impl std::fmt::Debug for VietQr {
@@ -142,7 +164,7 @@ impl Gateway for VietQr {
         let qr = qr.encode().map_err(|error| error.to_string())?;
         Ok(Ask::Ready(Checkout {
             qr: Some(qr),
-            redirect_url: None,
+            redirect_url: self.app_link(order),
         }))
     }
 

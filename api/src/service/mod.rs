@@ -14,6 +14,7 @@ pub mod outbox;
 pub mod parking_notice;
 pub mod pass;
 pub mod payment;
+pub mod people;
 pub mod plate;
 pub mod report;
 pub mod session;

@@ -6,9 +6,11 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::Context;
+use api::App;
 use api::gateway::config::Gateways;
 use api::secret::Secrets;
 use clearbay::{broker, secrets};
+use domain::staff::Role;
 use store::Store;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
@@ -205,6 +207,9 @@ fn at(providers: SocketAddr, name: &str) -> Option<String> {
         "CLEARBAY_MOMO_URL" => format!("http://{providers}/momo"),
         "CLEARBAY_ZALOPAY_URL" => format!("http://{providers}/zalopay"),
         "CLEARBAY_VIETQR_PAYOUT_URL" => format!("http://{providers}/bank/payouts"),
+        "CLEARBAY_VIETQR_APP_URL" => format!(
+            "http://{providers}/bank/app?bank={{bank}}&account={{account}}&amount={{amount}}&text={{text}}&back={{back}}"
+        ),
         _ => return None,
     })
 }
@@ -256,6 +261,8 @@ async fn sign_up(
             .and_then(|index| operators.get(index))
             .map(String::as_str);
         store.staff_put(login, name, &hash, operator).await?;
+        let (role, by) = (Role::Administrator, "demo");
+        store.member_set_role(login, role, by, App::now()).await?;
     }
     Ok(())
 }

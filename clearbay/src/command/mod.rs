@@ -13,6 +13,7 @@ pub mod reconcile;
 pub mod replay;
 pub mod serve;
 pub mod simulate;
+pub mod staff;
 pub mod tariff;
 
 use store::{Engine, Store};

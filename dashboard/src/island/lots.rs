@@ -1,5 +1,4 @@
 use domain::board::{ClassCount, LotSummary};
-use domain::money::Vnd;
 use domain::offer::{LENGTHS, LotOffer};
 use domain::place::{LotKind, VehicleClass};
 use leptos::prelude::*;
@@ -158,10 +157,10 @@ pub fn LotFinder(
         <section class="hero">
             <h1>{lang.t("Tìm chỗ đỗ xe", "Find parking")}</h1>
             <p>
-                <b class="big">{move || Vnd::new(sum(|lot| lot.free)).grouped('.')}</b>
+                <b class="big">{move || lang.number(sum(|lot| lot.free))}</b>
                 {lang.t(" chỗ trống ngay lúc này", " bays are free right now")}
                 <span hidden=move || unknown() == 0>
-                    " · " {move || Vnd::new(unknown()).grouped('.')}
+                    " · " {move || lang.number(unknown())}
                     {lang.t(" chỗ không rõ", " unknown")}
                 </span>
             </p>
@@ -289,7 +288,7 @@ fn row(
     let class = wish.class.or(lot.classes.first().map(|count| count.class));
     let price = class.and_then(|class| offer?.price(class, wish.minutes));
     let hours = lang.duration(chrono::TimeDelta::minutes(wish.minutes.into()));
-    let price = price.map(|price| view! { <span class="offer-price"><b>{price.to_string()}</b> <small>{hours}</small></span> });
+    let price = price.map(|price| view! { <span class="offer-price"><b>{lang.money(price)}</b> <small>{hours}</small></span> });
     let expected = offer.and_then(|offer| offer.free_in(wish.arrives_in, lot.capacity));
     let expected = expected.map(|(free, least, most)| {
         let text = match lang {

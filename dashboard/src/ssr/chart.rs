@@ -16,7 +16,7 @@ pub(crate) struct Bar {
 pub(crate) struct Axis {
     pub(crate) about: &'static str,
     pub(crate) unit: &'static str,
-    pub(crate) write: fn(i64) -> String,
+    pub(crate) write: Box<dyn Fn(i64) -> String>,
 }
 
 const WIDTH: usize = 720;

@@ -87,6 +87,7 @@ impl Document<'_> {
                         </a>
                         <nav aria-label=lang.t("Mục chính", "Main")>
                             {entry("/", lang.t("Tìm chỗ", "Find"))}
+                            {entry("/my", lang.t("Của tôi", "Mine"))}
                             {entry("/city", lang.t("Thành phố", "City"))}
                             {entry("/staff", lang.t("Nhân viên", "Staff"))}
                             <a class="lang" href=format!("/lang/{other}") hreflang=other>
@@ -111,6 +112,8 @@ impl Document<'_> {
                                 "Every payment has a receipt and enters the public daily totals.",
                             )}
                             " "
+                            <a href="/my">{lang.t("Lượt đỗ của tôi", "My parking")}</a> " · "
+                            <a href="/n">{lang.t("Có phiếu báo?", "Got a notice?")}</a> " · "
                             <a href="/api/docs/">"API"</a>
                         </p>
                     </footer>

@@ -44,8 +44,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     }
     .page(&reader, move || {
         view! {
-            {staff_bar(&who, lang)}
-            <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
+            {staff_bar(&who, "/staff/exemptions", lang)}
             <h1>{title}</h1>
             {grant_form(&grounds, today, lang)}
             {list_view(known, grounds, tz, lang)}

@@ -3,6 +3,7 @@
 use api::service::{forecast, offer};
 use api::{ApiError, App};
 use axum::extract::{Path, State};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::board::{BaySummary, LotSummary, Occupancy};
 use domain::place::VehicleClass;
@@ -10,17 +11,22 @@ use domain::tariff::{Block, Pricing, Tariff, in_force};
 use leptos::prelude::*;
 
 use super::document::Document;
-use super::{Reader, problem};
+use super::{Reader, mine, problem};
 use crate::island::{LotFinder, Shape, draw};
 use crate::lang::Lang;
 
 /// `/`: all lots, on a map and in a list.
-pub(crate) async fn city_page(State(app): State<App>, reader: Reader) -> Response {
+pub(crate) async fn city_page(
+    State(app): State<App>,
+    reader: Reader,
+    headers: HeaderMap,
+) -> Response {
     let lang = reader.lang;
     let now = App::now();
     let lots = app.live.lots(Some(&app.city.code), now).await;
     // Without prices one can still see where there is room.
     let offers = offer::offers(&app, now).await.unwrap_or_default();
+    let running = mine::running(&app, &headers).await;
     let events = format!("/api/v1/live?city={}", app.city.code);
     let title = lang.t("Tìm chỗ đỗ xe", "Find parking");
     let document = Document {
@@ -31,6 +37,7 @@ pub(crate) async fn city_page(State(app): State<App>, reader: Reader) -> Respons
     document.page(&reader, move || {
         let empty = lots.is_empty();
         view! {
+            {mine::running_view(&running, &app, lang)}
             <LotFinder lots=lots offers=offers.to_vec() events=events lang=lang>
                 <form class="bay-code" action="/b" method="get">
                     <label for="code">{lang.t("Đã đỗ? Mã trên biển chỗ đỗ", "Parked already? The code on the sign")}</label>
@@ -122,6 +129,7 @@ fn lot_view<O: IntoView>(
         .filter(|bay| bay.state == Occupancy::Free)
         .cloned()
         .collect();
+    let none_free = free.is_empty();
     // What the codes of its bays have in common.
     let prefix = format!("{}-", lot.code);
     view! {
@@ -136,29 +144,36 @@ fn lot_view<O: IntoView>(
             </div>
         </section>
         <div class="two">
-            <section class="card">
-                <h2>{lang.t("Sơ đồ", "Plan")}</h2>
-                <svg class="bays" viewBox=view_box role="group" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>{drawn}</svg>
-                <p class="note">{lang.t("Chọn một chỗ để trả tiền cho chỗ đó.", "Choose a bay to pay for it.")}</p>
-            </section>
-            {outlook}
-            <section class="card">
-                <h2>{lang.t("Giá", "Prices")}</h2>
-                {tariffs.into_iter().map(|tariff| price_board(tariff, lang)).collect_view()}
-                <h2>{lang.t("Chỗ trống", "Free bays")}</h2>
-                <ul class="codes">
-                    {free.into_iter().take(24).map(|bay| view! {
-                        <li><a href=format!("/b/{}", bay.code)>{bay.code.clone()} <small>{lang.class(bay.class)}</small></a></li>
-                    }).collect_view()}
-                </ul>
-                <form class="inline plate-search" method="get" action="/b">
-                    <label class="field">
-                        <span>{lang.t("Đã đỗ? Nhập mã trên biển", "Parked here? The code on the sign")}</span>
-                        <input name="code" value=prefix required maxlength="40" autocomplete="off" autocapitalize="characters" spellcheck="false" />
-                    </label>
-                    <button class="primary">{lang.t("Trả tiền", "Pay")}</button>
-                </form>
-            </section>
+            <div>
+                <section class="card">
+                    <h2>{lang.t("Chỗ trống", "Free bays")}</h2>
+                    {none_free.then(|| view! { <p class="empty">{lang.t("Không còn chỗ trống nào.", "No bay is free.")}</p> })}
+                    <ul class="codes">
+                        {free.into_iter().take(24).map(|bay| view! {
+                            <li><a href=format!("/b/{}", bay.code)>{bay.code.clone()} <small>{lang.class(bay.class)}</small></a></li>
+                        }).collect_view()}
+                    </ul>
+                    <form class="inline plate-search" method="get" action="/b">
+                        <label class="field">
+                            <span>{lang.t("Đã đỗ? Nhập mã trên biển", "Parked here? The code on the sign")}</span>
+                            <input name="code" value=prefix required maxlength="40" autocomplete="off" autocapitalize="characters" spellcheck="false" />
+                        </label>
+                        <button class="primary">{lang.t("Trả tiền", "Pay")}</button>
+                    </form>
+                </section>
+                <section class="card">
+                    <h2>{lang.t("Sơ đồ", "Plan")}</h2>
+                    <svg class="bays" viewBox=view_box role="group" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>{drawn}</svg>
+                    <p class="note">{lang.t("Chọn một chỗ để trả tiền cho chỗ đó.", "Choose a bay to pay for it.")}</p>
+                </section>
+            </div>
+            <div>
+                {outlook}
+                <section class="card">
+                    <h2>{lang.t("Giá", "Prices")}</h2>
+                    {tariffs.into_iter().map(|tariff| price_board(tariff, lang)).collect_view()}
+                </section>
+            </div>
         </div>
     }
 }
@@ -196,7 +211,11 @@ fn price_rows(pricing: &Pricing, lang: Lang) -> Vec<(String, String)> {
             .flat_map(|window| {
                 let name = lang.t(&window.name_vi, &window.name_en);
                 if window.blocks.is_empty() {
-                    let rate = format!("{} / {}", window.rate_vnd, lang.t("lượt", "stay"));
+                    let rate = format!(
+                        "{} / {}",
+                        lang.money(window.rate_vnd),
+                        lang.t("lượt", "stay")
+                    );
                     return vec![(name.to_owned(), rate)];
                 }
                 let rows = block_rows(&window.blocks, lang).into_iter();
@@ -220,7 +239,7 @@ fn block_rows(blocks: &[Block], lang: Lang) -> Vec<(String, String)> {
             };
             Some((
                 span,
-                format!("{} / {}", block.rate_vnd, unit(block.per_min)),
+                format!("{} / {}", lang.money(block.rate_vnd), unit(block.per_min)),
             ))
         })
         .collect()
@@ -244,10 +263,10 @@ fn price_board(tariff: Tariff, lang: Lang) -> impl IntoView {
         }),
         tariff
             .cap_24h_vnd
-            .map(|cap| format!("{} {cap} / 24 h", lang.t("Tối đa", "At most"))),
+            .map(|cap| format!("{} {} / 24 h", lang.t("Tối đa", "At most"), lang.money(cap))),
         tariff.cap_day_vnd.map(|cap| {
             let (most, day) = (lang.t("Tối đa", "At most"), lang.t("ngày", "day"));
-            format!("{most} {cap} / {day}")
+            format!("{most} {} / {day}", lang.money(cap))
         }),
     ];
     let notes: Vec<String> = notes.into_iter().flatten().collect();

@@ -20,6 +20,7 @@ mod city;
 mod document;
 mod exemptions;
 mod find;
+mod mine;
 mod notice;
 mod offline;
 mod outlook;
@@ -35,6 +36,7 @@ mod staff_devices;
 mod staff_first;
 mod staff_money;
 mod staff_notices;
+mod staff_people;
 mod staff_plate;
 mod staff_shift;
 
@@ -65,6 +67,7 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/s/{id}/bay", post(session::bay))
         .route("/r/{id}", get(receipt::page))
         .route("/r/{id}/dispute", post(receipt::dispute))
+        .route("/my", get(mine::page))
         .route("/n", get(notice::look_up))
         .route("/n/{code}", get(notice::page).post(notice::pay))
         .route("/n/{code}/withdraw", post(notice::withdraw))
@@ -75,6 +78,11 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/staff/sessions/{id}/bay", post(staff_plate::move_session))
         .route("/staff/sessions/{id}/plate", post(staff_plate::correct))
         .route("/staff/shift", get(staff_shift::page))
+        .route(
+            "/staff/people",
+            get(staff_people::page).post(staff_people::add),
+        )
+        .route("/staff/people/{login}", post(staff_people::change))
         .route(
             "/staff/plates",
             get(staff_plate::page).post(staff_plate::look_up),

@@ -4,7 +4,7 @@ use api::service::parking_notice::{self, Explained};
 use api::service::{session_cookie, staff};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, Query, State};
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::notice::NoticeCode;
 use leptos::prelude::*;
@@ -22,12 +22,43 @@ pub(crate) struct CodeQuery {
     code: Option<String>,
 }
 
-/// `/n?code=`: from a number that was typed to its page.
+/// `/n`: where a number is typed; `/n?code=`: from there to its page.
 pub(crate) async fn look_up(reader: Reader, Query(query): Query<CodeQuery>) -> Response {
-    match query.code.unwrap_or_default().parse::<NoticeCode>() {
-        Ok(code) => Redirect::to(&format!("/n/{code}")).into_response(),
-        Err(_) => problem(&reader, &ApiError::NotFound("notice")),
+    let typed = query.code.unwrap_or_default();
+    if let Ok(code) = typed.parse::<NoticeCode>() {
+        return Redirect::to(&format!("/n/{code}")).into_response();
     }
+    let lang = reader.lang;
+    let wrong = !typed.is_empty();
+    let status = if wrong {
+        StatusCode::UNPROCESSABLE_ENTITY
+    } else {
+        StatusCode::OK
+    };
+    let title = lang.t("Phiếu báo chưa trả tiền đỗ xe", "Notice of unpaid parking");
+    Document {
+        title,
+        active: "",
+        live: None,
+    }
+    .respond(&reader, status, move || {
+        view! {
+            <section class="card narrow">
+                <h1>{title}</h1>
+                {wrong.then(|| view! { <p class="error" role="alert">{lang.t(
+                    "Số phiếu có mười chữ và số, ví dụ K7QM2-XPD4R.",
+                    "A notice's number has ten letters and digits, such as K7QM2-XPD4R.",
+                )}</p> })}
+                <form class="inline plate-search" method="get" action="/n">
+                    <label class="field">
+                        <span>{lang.t("Số trên phiếu", "The number on the notice")}</span>
+                        <input name="code" value=typed required maxlength="20" autocomplete="off" autocapitalize="characters" spellcheck="false" placeholder="K7QM2-XPD4R" />
+                    </label>
+                    <button class="primary">{lang.t("Xem", "Show")}</button>
+                </form>
+            </section>
+        }
+    })
 }
 
 /// `/n/{code}`.
@@ -131,7 +162,7 @@ fn view(
         priced,
     } = known;
     let tz = place.timezone;
-    let total = priced.quote.amount_vnd.to_string();
+    let total = lang.money(priced.quote.amount_vnd);
     let open = notice.is_open();
     let state = if notice.paid.is_some() {
         "paid"

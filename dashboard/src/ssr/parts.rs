@@ -27,7 +27,7 @@ pub(crate) fn price_lines(lines: &[QuoteLine], total: String, lang: Lang) -> imp
                 Lang::Vi => line.text.clone(),
                 Lang::En => line.text_en.clone(),
             };
-            view! { <tr><td>{text}</td><td class="amount">{line.amount_vnd.to_string()}</td></tr> }
+            view! { <tr><td>{text}</td><td class="amount">{lang.money(line.amount_vnd)}</td></tr> }
         })
         .collect_view();
     view! {

@@ -165,7 +165,7 @@ fn form_view(
                     <input type="radio" name="kind" value=offer.kind.code() checked=checked />
                     <span class="choice-head">
                         <b>{kind_words(offer, lang)}</b>
-                        <b class="amount">{offer.price_vnd.to_string()}</b>
+                        <b class="amount">{lang.money(offer.price_vnd)}</b>
                     </span>
                 </label>
             }
@@ -250,7 +250,7 @@ pub(super) async fn payment_page(app: &App, reader: &Reader, payment: Payment) -
         live: Some(format!("/api/v1/live/payments/{}", payment.id)),
     }
     .page(reader, move || {
-        let amount = payment.amount_vnd.to_string();
+        let amount = lang.money(payment.amount_vnd);
         let lines = price_lines(&pass.pass.quote().lines, amount.clone(), lang);
         let summary = facts(&pass, &bay, lang);
         pending_view(

@@ -230,6 +230,7 @@ async fn form(
     let lang = reader.lang;
     let bay = match app.store.bay_place(code).await {
         Ok(bay) => bay,
+        Err(store::StoreError::NotFound(_)) => return no_such_bay(reader, code),
         Err(error) => return problem(reader, &error.into()),
     };
     let now = App::now();
@@ -272,6 +273,36 @@ async fn form(
     })
 }
 
+/// Nobody mistypes on purpose: what was typed stands there to be put right.
+fn no_such_bay(reader: &Reader, code: &str) -> Response {
+    let (lang, code) = (reader.lang, code.to_owned());
+    let title = lang.t("Không có chỗ này", "There is no such bay");
+    Document {
+        title,
+        active: "",
+        live: None,
+    }
+    .respond(reader, StatusCode::NOT_FOUND, move || {
+        view! {
+            <section class="card narrow">
+                <h1>{title}</h1>
+                <p>{lang.t(
+                    "Xin xem lại mã trên biển chỗ đỗ, ví dụ HK-01-001.",
+                    "Please check the code on the bay's sign, such as HK-01-001.",
+                )}</p>
+                <form class="inline plate-search" method="get" action="/b">
+                    <label class="field">
+                        <span>{lang.t("Mã trên biển", "The code on the sign")}</span>
+                        <input name="code" value=code required maxlength="40" autocomplete="off" autocapitalize="characters" spellcheck="false" />
+                    </label>
+                    <button class="primary">{lang.t("Tiếp", "Go on")}</button>
+                </form>
+                <p><a href="/">{lang.t("Về trang tìm chỗ", "Back to find parking")}</a></p>
+            </section>
+        }
+    })
+}
+
 /// The gateways that a driver may choose, by code and name: bank transfer first.
 pub(crate) fn gateways(app: &App) -> Vec<(&'static str, &'static str)> {
     let mut offered: Vec<_> = app
@@ -309,9 +340,11 @@ fn form_view(
     gateways: &[(&'static str, &'static str)],
     lang: Lang,
 ) -> impl IntoView + use<> {
-    let (filled, error) = match failed {
-        Some((filled, error)) => (filled, Some(reason(&error, lang))),
-        None => (PayForm::default(), None),
+    // What is wrong stands beside what it is about.
+    let (filled, error, wrong_plate) = match failed {
+        Some((filled, _)) if Plate::parse(&filled.plate).is_err() => (filled, None, true),
+        Some((filled, error)) => (filled, Some(reason(&error, lang)), false),
+        None => (PayForm::default(), None, false),
     };
     let chosen = if filled.minutes == 0 {
         60
@@ -334,7 +367,6 @@ fn form_view(
             choice(minutes, label, &priced, checked, day, lang)
         })
         .collect_view();
-    let invalid = error.is_some();
     let has_passes = session::tariff_of(bay, bay.class, App::now())
         .is_ok_and(|(_, rules)| !rules.passes.is_empty());
     let seen_free = occupancy == Some(Occupancy::Free);
@@ -368,8 +400,16 @@ fn form_view(
                     spellcheck="false"
                     placeholder="30A-123.45"
                     data-remember="plate"
-                    aria-invalid=invalid.then_some("true")
+                    aria-invalid=wrong_plate.then_some("true")
+                    aria-describedby=wrong_plate.then_some("plate-error")
+                    autofocus=wrong_plate
                 />
+                {wrong_plate.then(|| view! {
+                    <small id="plate-error" class="error" role="alert">{lang.t(
+                        "Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45.",
+                        "A licence plate has 4 to 12 letters and digits, such as 30A-123.45.",
+                    )}</small>
+                })}
             </label>
             <fieldset>
                 <legend>{lang.t("Đỗ bao lâu?", "For how long?")}</legend>
@@ -398,7 +438,7 @@ pub(super) fn choice(
     (tz, now): (Tz, Timestamp),
     lang: Lang,
 ) -> impl IntoView + use<> {
-    let amount = priced.quote.amount_vnd.to_string();
+    let amount = lang.money(priced.quote.amount_vnd);
     let until = clock(priced.ends_at, tz, now);
     let lines = price_lines(&priced.quote.lines, amount.clone(), lang);
     view! {

@@ -139,7 +139,7 @@ fn payment_view(
 ) -> impl IntoView + use<> {
     let now = App::now();
     let tz = bay.timezone;
-    let amount = payment.amount_vnd.to_string();
+    let amount = lang.money(payment.amount_vnd);
     let summary = view! {
         <dl class="facts">
             <div><dt>{lang.t("Chỗ", "Bay")}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
@@ -210,7 +210,7 @@ pub(super) fn pending_view(
     let again = format!("/b/{}", bay.code);
     let address = payment.redirect_url.clone().filter(|_| !late);
     let has_code = payment.qr.is_some() && !late;
-    let by_bank = payment.redirect_url.is_none() && payment.gateway == "vietqr";
+    let by_bank = payment.gateway == "vietqr";
     let name = gateway_name(&payment.gateway);
     // The provider has not answered yet: look again soon.
     let asking = payment.qr.is_none() && payment.redirect_url.is_none() && !late;
@@ -227,7 +227,9 @@ pub(super) fn pending_view(
                 </p>
             })}
             {address.map(|href| view! {
-                <p><a class="button primary" rel="noreferrer" href=href>{lang.t("Trả qua ", "Pay through ")} {name}</a></p>
+                <p><a class="button primary" rel="noreferrer" href=href>
+                    {if by_bank { lang.t("Mở ứng dụng ngân hàng", "Open a banking app").to_owned() } else { format!("{} {name}", lang.t("Trả qua", "Pay through")) }}
+                </a></p>
             })}
             {has_code.then(|| view! {
                 <div class="qr" role="img" aria-label=spoken inner_html=picture></div>

@@ -91,7 +91,7 @@ fn view(loaded: Loaded, address: &str, lang: Lang) -> impl IntoView + use<> {
         disputes,
     } = loaded;
     let tz: Tz = receipt.timezone.parse().unwrap_or(Tz::UTC);
-    let amount = receipt.amount_vnd.to_string();
+    let amount = lang.money(receipt.amount_vnd);
     let vat = Shares::of(receipt.amount_vnd, receipt.vat_bp, 0).vat_vnd;
     let refunded = receipt.refunded_vnd;
     let id = receipt.id;
@@ -107,7 +107,7 @@ fn view(loaded: Loaded, address: &str, lang: Lang) -> impl IntoView + use<> {
                 <p class="big">{amount.clone()}</p>
                 <p class="ok">"✓ " {lang.t("Đã trả lúc ", "Paid at ")} {full_time(receipt.issued_at, tz)}</p>
                 {(refunded > Vnd::ZERO).then(|| view! {
-                    <p class="hint">{lang.t("Trả lại ", "Given back: ")} <b>{refunded.to_string()}</b></p>
+                    <p class="hint">{lang.t("Trả lại ", "Given back: ")} <b>{lang.money(refunded)}</b></p>
                 })}
             </header>
             {price_lines(&receipt.lines, amount, lang)}
@@ -118,7 +118,7 @@ fn view(loaded: Loaded, address: &str, lang: Lang) -> impl IntoView + use<> {
                 <div><dt>{lang.t("Từ", "From")}</dt><dd>{full_time(receipt.starts_at, tz)}</dd></div>
                 <div><dt>{lang.t("Đến", "Until")}</dt><dd>{full_time(receipt.ends_at, tz)}</dd></div>
                 <div><dt>{lang.t("Đơn vị thu", "Collected by")}</dt><dd>{receipt.operator_name}</dd></div>
-                <div><dt>{lang.t("Thuế GTGT", "VAT")}</dt><dd>{vat.to_string()} {lang.t(" (đã gồm)", " (included)")}</dd></div>
+                <div><dt>{lang.t("Thuế GTGT", "VAT")}</dt><dd>{lang.money(vat)} {lang.t(" (đã gồm)", " (included)")}</dd></div>
                 <div><dt>{lang.t("Cách trả", "Paid by")}</dt><dd>{gateway_name(&receipt.gateway)} " · " <code>{receipt.reference}</code></dd></div>
                 <div><dt>{lang.t("Số", "Number")}</dt><dd><code class="id">{receipt.id.to_string()}</code></dd></div>
             </dl>
@@ -149,7 +149,7 @@ fn refunds_view(refunds: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
         };
         view! {
             <li>
-                {full_time(refund.created_at, tz)} ": " <b>{refund.amount_vnd.to_string()}</b> " · " {status} " · "
+                {full_time(refund.created_at, tz)} ": " <b>{lang.money(refund.amount_vnd)}</b> " · " {status} " · "
                 <a href=format!("/api/v1/refunds/{}/invoice.xml", refund.id)>{lang.t("hóa đơn điều chỉnh", "adjusting invoice")}</a>
             </li>
         }

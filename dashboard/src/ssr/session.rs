@@ -273,7 +273,7 @@ fn view(
             </dl>
             <details>
                 <summary>{lang.t("Vì sao giá này?", "Why this price?")}</summary>
-                {price_lines(&session.quote.lines, session.quote.amount_vnd.to_string(), lang)}
+                {price_lines(&session.quote.lines, lang.money(session.quote.amount_vnd), lang)}
             </details>
             {refund_list(&refunds, lang)}
             {(!more.is_empty()).then(|| more_view(&home, more, gateways, tz, now, lang))}
@@ -335,7 +335,7 @@ fn refund_list(refunds: &[Refund], lang: Lang) -> impl IntoView + use<> {
             RefundStatus::Pending => lang.t("đang trả lại", "on its way back"),
             RefundStatus::Manual => lang.t("nhân viên sẽ trả lại", "staff will give it back"),
         };
-        view! { <li><b>{refund.amount_vnd.to_string()}</b> " " {text}</li> }
+        view! { <li><b>{lang.money(refund.amount_vnd)}</b> " " {text}</li> }
     };
     let rows = refunds.iter().map(row).collect_view();
     (!refunds.is_empty()).then(|| view! { <ul class="refunds">{rows}</ul> })
@@ -401,11 +401,12 @@ fn stop_view(home: &str, back: Vnd, metered: bool, lang: Lang) -> impl IntoView 
             )
             .to_owned(),
         (false, true) => format!(
-            "{} {back}.",
+            "{} {}.",
             lang.t(
                 "Kết thúc bây giờ thì được trả lại",
                 "Ending now gives you back"
             ),
+            lang.money(back),
         ),
         (false, false) => lang
             .t(

@@ -9,6 +9,7 @@ use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::board::{BayStatus, LotSummary, StaffBay};
+use domain::staff::Role;
 use leptos::prelude::*;
 use serde::Deserialize;
 use store::staff::Staff;
@@ -172,31 +173,18 @@ pub(crate) async fn lots_page(
     let lang = reader.lang;
     let title = lang.t("Các điểm đỗ", "Lots");
     let live = Some(format!("/api/v1/live?city={}", app.city.code));
-    let is_city = who.operator.is_none();
     Document { title, active: "/staff", live }.page(&reader, move || {
         let sums = (0..5).map(|i| rows.iter().map(|row| row.counts[i]).sum::<usize>());
         let sums: Vec<usize> = sums.collect();
         view! {
-            {staff_bar(&who, lang)}
+            {staff_bar(&who, "/staff", lang)}
             <h1>{title}</h1>
             {staff_plate::plate_form(String::new(), lang)}
             {staff_first::view(first, now, lang)}
-            <p class="actions"><a class="button" href="/staff/notices">
-                {lang.t("Phiếu báo", "Notices")}
-                {(unpaid_notices > 0).then(|| format!(" ({unpaid_notices})"))}
-            </a>
-            <a class="button" href="/staff/money">
-                {lang.t("Khiếu nại và hoàn tiền", "Disputes and refunds")}
-                {(disputes > 0).then(|| format!(" ({disputes})"))}
-            </a>
-            <a class="button" href="/staff/devices">
-                {lang.t("Cảm biến cần sửa", "Sensors to repair")}
-                {(faulty > 0).then(|| format!(" ({faulty})"))}
-            </a>
-            <a class="button" href="/staff/shift">{lang.t("Ca của tôi", "My shift")}</a>
-            {is_city.then(|| view! {
-                <a class="button" href="/staff/exemptions">{lang.t("Miễn phí theo đối tượng", "Exemptions")}</a>
-            })}
+            <p class="actions">
+                {waits("/staff/notices", lang.t("Phiếu chưa trả", "Unpaid notices"), unpaid_notices)}
+                {waits("/staff/money", lang.t("Khiếu nại", "Disputes"), disputes)}
+                {waits("/staff/devices", lang.t("Cảm biến cần sửa", "Sensors to repair"), usize::try_from(faulty).unwrap_or_default())}
             </p>
             <div class="counts">
                 {STATUSES.iter().zip(sums).map(|(status, sum)| view! {
@@ -204,12 +192,12 @@ pub(crate) async fn lots_page(
                 }).collect_view()}
             </div>
             <div class="scroll card">
-                <table class="grid">
+                <table class="grid labelled">
                     <thead>
                         <tr>
-                            <th>{lang.t("Điểm đỗ", "Lot")}</th>
-                            {STATUSES.map(|status| view! { <th class="amount">{status_words(status, lang)}</th> }).collect_view()}
-                            <th class="amount">{lang.t("Tổng", "Bays")}</th>
+                            <th scope="col">{lang.t("Điểm đỗ", "Lot")}</th>
+                            {STATUSES.map(|status| view! { <th scope="col" class="amount">{status_words(status, lang)}</th> }).collect_view()}
+                            <th scope="col" class="amount">{lang.t("Tổng", "Bays")}</th>
                         </tr>
                     </thead>
                     <tbody>
@@ -220,9 +208,9 @@ pub(crate) async fn lots_page(
                                     <small>{row.lot.code.clone()} " · " {row.lot.ward.clone()}</small>
                                 </th>
                                 {STATUSES.iter().zip(row.counts).map(|(status, count)| view! {
-                                    <td class=format!("amount {}", if count == 0 { "none".to_owned() } else { status.to_string() })>{count}</td>
+                                    <td data-label=status_words(*status, lang) class=format!("amount {}", if count == 0 { "none".to_owned() } else { status.to_string() })>{count}</td>
                                 }).collect_view()}
-                                <td class="amount">{row.lot.capacity}</td>
+                                <td class="amount" data-label=lang.t("Tổng", "Bays")>{row.lot.capacity}</td>
                             </tr>
                         }).collect_view()}
                     </tbody>
@@ -230,6 +218,11 @@ pub(crate) async fn lots_page(
             </div>
         }
     })
+}
+
+/// What waits for somebody, where anything does.
+fn waits(href: &'static str, what: &'static str, count: usize) -> impl IntoView {
+    (count > 0).then(|| view! { <a class="button" href=href>{what} " " <b>{count}</b></a> })
 }
 
 pub(super) const fn status_words(status: BayStatus, lang: Lang) -> &'static str {
@@ -242,16 +235,31 @@ pub(super) const fn status_words(status: BayStatus, lang: Lang) -> &'static str 
     }
 }
 
-pub(super) fn staff_bar(who: &Staff, lang: Lang) -> impl IntoView + use<> {
+/// Who is signed in, and staff's pages beside each other; `active` is the address of the one at hand.
+pub(super) fn staff_bar(who: &Staff, active: &str, lang: Lang) -> impl IntoView + use<> {
     let scope = who
         .operator
         .clone()
         .unwrap_or_else(|| lang.t("toàn thành phố", "whole city").to_owned());
+    let city = who.operator.is_none();
+    let tab = |href: &'static str, text: &'static str| {
+        view! { <a href=href aria-current=(href == active).then_some("page")>{text}</a> }
+    };
     view! {
         <form class="staff-bar" method="post" action="/staff/logout">
             <span>{who.name.clone()} " · " {scope}</span>
             <button class="quiet">{lang.t("Đăng xuất", "Sign out")}</button>
         </form>
+        <nav class="tabs no-print" aria-label=lang.t("Nhân viên", "Staff")>
+            {tab("/staff", lang.t("Điểm đỗ", "Lots"))}
+            {tab("/staff/plates", lang.t("Biển số", "Plates"))}
+            {tab("/staff/notices", lang.t("Phiếu báo", "Notices"))}
+            {tab("/staff/money", lang.t("Khiếu nại, tiền", "Disputes, money"))}
+            {tab("/staff/devices", lang.t("Cảm biến", "Sensors"))}
+            {city.then(|| tab("/staff/exemptions", lang.t("Miễn phí", "Exemptions")))}
+            {tab("/staff/shift", lang.t("Ca của tôi", "My shift"))}
+            {(who.role == Role::Administrator).then(|| tab("/staff/people", lang.t("Nhân viên", "People")))}
+        </nav>
     }
 }
 
@@ -282,8 +290,7 @@ pub(crate) async fn lot_page(
     }
     .page(&reader, move || {
         view! {
-            {staff_bar(&who, lang)}
-            <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
+            {staff_bar(&who, "/staff", lang)}
             <h1>{lot.name.clone()} " " <small>{lot.code.clone()}</small></h1>
             <p class="actions"><a class="button" href=format!("/staff/devices?lot={}", lot.code)>
                 {lang.t("Cảm biến cần sửa", "Sensors to repair")}

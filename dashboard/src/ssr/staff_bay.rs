@@ -124,7 +124,7 @@ fn view(
         _ => lang.t("Xe này không nợ gì.", "This vehicle owes nothing."),
     };
     view! {
-        {staff_bar(who, lang)}
+        {staff_bar(who, "/staff", lang)}
         <nav class="crumbs">
             <a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a> " › "
             <a href=format!("/staff/lots/{}", lot.code)>{lot.name.clone()}</a>
@@ -159,7 +159,7 @@ fn owed_view(
     failed: Option<(String, ApiError)>,
     lang: Lang,
 ) -> impl IntoView + use<> {
-    let total = owed.quote.amount_vnd.to_string();
+    let total = lang.money(owed.quote.amount_vnd);
     let fresh = App::now() - owed.starts_at < GRACE;
     let (plate, error) = match failed {
         Some((plate, error)) => (plate, Some(reason(&error, lang))),

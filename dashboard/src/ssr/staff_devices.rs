@@ -52,16 +52,9 @@ pub(crate) async fn page(
         live: None,
     }
     .page(&reader, move || {
-        let back = match &lot {
-            Some(code) => view! {
-                <nav class="crumbs"><a href=format!("/staff/lots/{code}")>{code.clone()}</a></nav>
-            }
-            .into_any(),
-            None => view! {
-                <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
-            }
-            .into_any(),
-        };
+        let back = lot.as_ref().map(|code| {
+            view! { <nav class="crumbs"><a href=format!("/staff/lots/{code}")>{code.clone()}</a></nav> }
+        });
         let all = lot.is_some().then(|| {
             view! {
                 <p class="actions"><a class="button" href="/staff/devices">
@@ -70,7 +63,7 @@ pub(crate) async fn page(
             }
         });
         view! {
-            {staff_bar(&who, lang)}
+            {staff_bar(&who, "/staff/devices", lang)}
             {back}
             <h1>{title} " " <small>{lot}</small></h1>
             {all}

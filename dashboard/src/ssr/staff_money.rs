@@ -55,8 +55,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     .page(&reader, move || {
         let city = who.operator.is_none();
         view! {
-            {staff_bar(&who, lang)}
-            <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
+            {staff_bar(&who, "/staff/money", lang)}
             <h1>{title}</h1>
             {disputes_view(work.disputes, tz, lang)}
             {city.then(|| refunds_view(work.refunds, tz, lang))}
@@ -195,7 +194,7 @@ fn disputes_view(rows: Vec<Dispute>, tz: Tz, lang: Lang) -> impl IntoView {
                 <p>
                     <b>{reason_words(dispute.reason, lang)}</b> " · " {dispute.bay} " · "
                     {clock(dispute.opened_at, tz, now)} " · "
-                    <a href=format!("/r/{}", dispute.receipt)>{lang.t("biên lai", "receipt")} " " {dispute.amount_vnd.to_string()}</a>
+                    <a href=format!("/r/{}", dispute.receipt)>{lang.t("biên lai", "receipt")} " " {lang.money(dispute.amount_vnd)}</a>
                 </p>
                 {(!dispute.text.is_empty()).then(|| view! { <blockquote>{dispute.text}</blockquote> })}
                 <form method="post" action=format!("/staff/money/disputes/{}", dispute.id)>
@@ -205,7 +204,7 @@ fn disputes_view(rows: Vec<Dispute>, tz: Tz, lang: Lang) -> impl IntoView {
                     </label>
                     <div class="pay-buttons">
                         {(left > Vnd::ZERO).then(|| view! {
-                            <button class="primary" name="decision" value="refund">{lang.t("Hoàn ", "Refund ")} {left.to_string()}</button>
+                            <button class="primary" name="decision" value="refund">{lang.t("Hoàn ", "Refund ")} {lang.money(left)}</button>
                         })}
                         <button name="decision" value="refuse">{lang.t("Từ chối", "Refuse")}</button>
                     </div>
@@ -231,7 +230,7 @@ fn refunds_view(rows: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
                 <td>{clock(refund.created_at, tz, now)}</td>
                 <td>{gateway_name(&refund.gateway)} " " <code>{refund.bank_ref}</code></td>
                 <td>{refund.note.unwrap_or_default()}</td>
-                <td class="amount">{refund.amount_vnd.to_string()}</td>
+                <td class="amount">{lang.money(refund.amount_vnd)}</td>
                 <td>
                     <form class="inline" method="post" action=format!("/staff/money/refunds/{}", refund.id)>
                         <input name="gateway_ref" required maxlength="100" aria-label=lang.t("Số giao dịch", "Bank's number") placeholder=lang.t("Số giao dịch", "Bank's number") />
@@ -327,7 +326,7 @@ fn suspense_row(row: SuspendedNotice, tz: Tz, lang: Lang) -> impl IntoView {
     }
     };
     let amount = match row.currency.as_str() {
-        "VND" => Vnd::new(row.amount_vnd).to_string(),
+        "VND" => lang.money(Vnd::new(row.amount_vnd)),
         other => format!("{} {other}", row.amount_vnd),
     };
     let action = action(&row);

@@ -41,7 +41,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
                 <td>{notice.plate.reveal().to_owned()}</td>
                 <td>{state}</td>
                 <td>{notice.issued_by}</td>
-                <td class="amount">{notice.amount_vnd.to_string()}</td>
+                <td class="amount">{lang.money(notice.amount_vnd)}</td>
             </tr>
         }
     };
@@ -52,8 +52,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     }
     .page(&reader, move || {
         view! {
-            {staff_bar(&who, lang)}
-            <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
+            {staff_bar(&who, "/staff/notices", lang)}
             <h1>{title}</h1>
             {empty.then(|| view! { <p class="empty">{lang.t("Chưa có phiếu nào.", "None so far.")}</p> })}
             {(!empty).then(|| view! {

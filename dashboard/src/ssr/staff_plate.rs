@@ -140,8 +140,7 @@ async fn answer(
     }
     .respond(reader, status, move || {
         view! {
-            {staff_bar(&who, lang)}
-            <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
+            {staff_bar(&who, "/staff/plates", lang)}
             <h1>{title}</h1>
             {plate_form(asked.clone().unwrap_or_default(), lang)}
             {done.map(|done| done_view(&done, lang))}
@@ -243,7 +242,7 @@ fn known_view(known: Known, plate: String, tz: Tz, lang: Lang) -> impl IntoView 
                 <th scope="row"><a href=format!("/staff/bays/{}", session.bay)>{session.bay.clone()}</a></th>
                 <td>{clock(session.starts_at, tz, now)} "–" {clock(session.ends_at, tz, now)}</td>
                 <td>{status} {right}</td>
-                <td class="amount">{session.amount_vnd.to_string()}</td>
+                <td class="amount">{lang.money(session.amount_vnd)}</td>
             </tr>
         }
     };
@@ -274,7 +273,7 @@ fn known_view(known: Known, plate: String, tz: Tz, lang: Lang) -> impl IntoView 
                 <th scope="row"><a href=format!("/n/{}", notice.code)>{notice.code.to_string()}</a></th>
                 <td>{notice.bay} " · " {clock(notice.issued_at, tz, now)}</td>
                 <td>{state}</td>
-                <td class="amount">{notice.amount_vnd.to_string()}</td>
+                <td class="amount">{lang.money(notice.amount_vnd)}</td>
             </tr>
         }
     };

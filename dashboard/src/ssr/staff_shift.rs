@@ -70,12 +70,11 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     }
     .page(&reader, move || {
         view! {
-            {staff_bar(&who, lang)}
-            <nav class="crumbs"><a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a></nav>
+            {staff_bar(&who, "/staff/shift", lang)}
             <h1>{title} " " <small>{who.name.clone()} " · " {clock(shift.from, tz, now)} " – " {clock(now, tz, now)}</small></h1>
             <div class="stats">
                 {stat(written.to_string(), lang.t("Phiếu đã lập", "Notices written"), String::new())}
-                {stat(paid.to_string(), lang.t("Phiếu đã trả", "Of those paid"), sum.to_string())}
+                {stat(paid.to_string(), lang.t("Phiếu đã trả", "Of those paid"), lang.money(sum))}
             </div>
             <p>{counts.into_iter().map(|(what, count)| view! { <span class="chip">{what} ": " <b>{count}</b></span> " " }).collect_view()}</p>
             {empty.then(|| view! { <p class="empty">{lang.t("Chưa làm gì trong ca này.", "Nothing done in this shift yet.")}</p> })}

@@ -43,8 +43,8 @@ pub(super) fn charge(subject: &Subject<'_>, clock: Clock, rate: Vnd, units: i64)
         .blocks
         .and_then(|(blocks, index)| Some((blocks, index, blocks.get(index)?)));
     let Some((blocks, index, block)) = block else {
-        money(&mut vi, rate);
-        money(&mut en, rate);
+        money(&mut vi, rate, VI);
+        money(&mut en, rate, EN);
         vi.push_str(" mỗi lượt");
         en.push_str(" flat");
         return (vi, en);
@@ -75,10 +75,10 @@ pub(super) fn charge(subject: &Subject<'_>, clock: Clock, rate: Vnd, units: i64)
             en.push_str(if first == 60 { " hour: " } else { " hours: " });
         }
     }
-    for text in [&mut vi, &mut en] {
+    for (text, separator) in [(&mut vi, VI), (&mut en, EN)] {
         number(text, units);
         text.push_str(" × ");
-        money(text, rate);
+        money(text, rate, separator);
     }
     vi.push_str(" mỗi ");
     en.push_str(" per ");
@@ -108,7 +108,7 @@ pub(super) fn free_minutes(minutes: u32) -> Texts {
     around(
         ("Miễn phí ", " phút đầu"),
         ("First ", " minutes free"),
-        |text| {
+        |text, _| {
             number(text, i64::from(minutes));
         },
     )
@@ -132,9 +132,11 @@ pub(super) fn pass(kind: PassKind) -> Texts {
 
 /// What was paid for the stay before.
 pub(super) fn paid(amount: Vnd) -> Texts {
-    around(("Đã trả ", ""), ("Already paid ", ""), |text| {
-        money(text, amount)
-    })
+    around(
+        ("Đã trả ", ""),
+        ("Already paid ", ""),
+        |text, separator| money(text, amount, separator),
+    )
 }
 
 /// The least of a block.
@@ -142,7 +144,7 @@ pub(super) fn at_least(amount: Vnd) -> Texts {
     around(
         ("Tối thiểu ", " cho phần này"),
         ("At least ", " for this part"),
-        |text| money(text, amount),
+        |text, separator| money(text, amount, separator),
     )
 }
 
@@ -151,7 +153,7 @@ pub(super) fn at_most(amount: Vnd) -> Texts {
     around(
         ("Tối đa ", " cho phần này"),
         ("At most ", " for this part"),
-        |text| money(text, amount),
+        |text, separator| money(text, amount, separator),
     )
 }
 
@@ -160,7 +162,7 @@ pub(super) fn cap_24h(cap: Vnd) -> Texts {
     around(
         ("Không quá ", " cho 24 giờ"),
         ("No more than ", " in 24 hours"),
-        |text| money(text, cap),
+        |text, separator| money(text, cap, separator),
     )
 }
 
@@ -169,7 +171,7 @@ pub(super) fn cap_day(cap: Vnd, at: i64, clock: Clock) -> Texts {
     let (mut vi, mut en) = around(
         ("Không quá ", " trong ngày "),
         ("No more than ", " on "),
-        |text| money(text, cap),
+        |text, separator| money(text, cap, separator),
     );
     let date = day(at, clock);
     vi.push_str(&date);
@@ -177,15 +179,15 @@ pub(super) fn cap_day(cap: Vnd, at: i64, clock: Clock) -> Texts {
     (vi, en)
 }
 
-fn around(vi: (&str, &str), en: (&str, &str), middle: impl Fn(&mut String)) -> Texts {
-    let fill = |(before, after): (&str, &str)| {
+fn around(vi: (&str, &str), en: (&str, &str), middle: impl Fn(&mut String, char)) -> Texts {
+    let fill = |(before, after): (&str, &str), separator| {
         let mut text = String::with_capacity(before.len() + after.len() + 24);
         text.push_str(before);
-        middle(&mut text);
+        middle(&mut text, separator);
         text.push_str(after);
         text
     };
-    (fill(vi), fill(en))
+    (fill(vi, VI), fill(en, EN))
 }
 
 /// The local date as 23/11/2026, which reads the same in both languages.
@@ -211,8 +213,12 @@ fn hours(text: &mut String, minutes: u32) {
     }
 }
 
-fn money(text: &mut String, amount: Vnd) {
-    amount.push_grouped('.', text);
+/// Between groups of three digits, as each language writes numbers.
+const VI: char = '.';
+const EN: char = ',';
+
+fn money(text: &mut String, amount: Vnd, separator: char) {
+    amount.push_grouped(separator, text);
     text.push_str(" ₫");
 }
 

@@ -40,6 +40,16 @@ async fn main() -> anyhow::Result<()> {
     })
     .await;
     city.staff("city", None).await;
+    city.database
+        .store
+        .member_set_role(
+            "city",
+            domain::staff::Role::Administrator,
+            "test",
+            chrono::Utc::now(),
+        )
+        .await
+        .unwrap();
     let scenes = scenes(&city).await;
     let night = View {
         dark: true,
@@ -74,10 +84,11 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-const STAFF: [(&str, &str); 8] = [
+const STAFF: [(&str, &str); 9] = [
     ("staff", "/staff"),
     ("staff-lot", "/staff/lots/HK-01"),
     ("staff-shift", "/staff/shift"),
+    ("staff-people", "/staff/people"),
     ("staff-notices", "/staff/notices"),
     ("staff-plates", "/staff/plates"),
     ("staff-devices", "/staff/devices"),
@@ -125,6 +136,7 @@ async fn scenes(city: &Serving) -> Vec<(String, String)> {
         ("pay-form", "/b/HK-01-001"),
         ("pass-form", "/b/CN-01-001/pass"),
         ("offline", "/offline"),
+        ("no-such-bay", "/b/ZZZ"),
         ("city", "/city"),
         ("not-found", "/nowhere"),
         ("staff-sign-in", "/staff"),
@@ -209,6 +221,7 @@ impl Camera<'_> {
         self.keep("paid").await?;
         let receipt = self.phone.find("a[href^='/r/']").await.attr("href").await?;
         let session = self.phone.find("a[href^='/s/']").await.attr("href").await?;
+        self.take("my", "/my").await?;
         self.take("session", &session.unwrap_or_default()).await?;
         self.take("receipt", &receipt.unwrap_or_default()).await
     }

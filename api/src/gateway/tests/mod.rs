@@ -65,6 +65,10 @@ fn vietqr() -> VietQr {
     VietQr {
         key: b"bank-key".to_vec(),
         payout_url: Some("https://bank.example/payouts".to_owned()),
+        app_url: Some(
+            "https://app.example/pay?ba={account}@{bank}&am={amount}&tn={text}&url={back}"
+                .to_owned(),
+        ),
     }
 }
 
@@ -389,4 +393,19 @@ fn a_gateway_that_is_half_configured_is_named() {
     assert!(missing.contains("CLEARBAY_MOMO_SECRET_KEY"), "{missing}");
     assert!(!missing.contains("VNPAY"), "{missing}");
     assert_eq!(Gateways::from_env(|_| None).unwrap().iter().count(), 1);
+}
+
+#[test]
+fn a_banking_app_opens_with_everything_filled_in() {
+    let Ok(Ask::Ready(checkout)) = vietqr().ask(&order()) else {
+        panic!("VietQR asks nobody");
+    };
+    let (bank, account) = order().bank;
+    assert_eq!(
+        checkout.redirect_url.unwrap(),
+        format!(
+            "https://app.example/pay?ba={account}@{bank}&am=25000&tn=CB0123456789AB\
+             &url=https%3A%2F%2Fcity.example%2Fpay%2F7"
+        )
+    );
 }

@@ -117,10 +117,6 @@ pub(super) fn view(
     .into_any()
 }
 
-fn money(amount: i64) -> String {
-    Vnd::new(amount).to_string()
-}
-
 /// What came, each reason why it differs, and what was due.
 fn sums(total: &Collection, lang: Lang) -> impl IntoView + use<> {
     let rows = reasons(total, lang).map(|(amount, adds, name, why)| {
@@ -128,33 +124,31 @@ fn sums(total: &Collection, lang: Lang) -> impl IntoView + use<> {
         view! {
             <tr>
                 <th scope="row">{name} <small>{why}</small></th>
-                <td class="amount">{sign} " " {money(amount)}</td>
+                <td class="amount">{sign} " " {lang.money(Vnd::new(amount))}</td>
             </tr>
         }
     });
-    let stays = match lang {
-        Lang::Vi => format!(
-            "{} lượt cảm biến thấy, theo bảng giá",
-            Vnd::new(total.stays).grouped('.')
-        ),
-        Lang::En => format!(
-            "{} stays that sensors saw, by the price board",
-            Vnd::new(total.stays).grouped(',')
-        ),
-    };
+    let stays = format!(
+        "{} {}",
+        lang.number(total.stays),
+        lang.t(
+            "lượt cảm biến thấy, theo bảng giá",
+            "stays that sensors saw, by the price board"
+        )
+    );
     view! {
         <table class="grid sums">
             <tbody>
                 <tr>
                     <th scope="row">{lang.t("Thu được", "Collected")} <small>{lang.t("của các lượt đỗ này", "from these stays")}</small></th>
-                    <td class="amount"><b>{money(total.collected_vnd)}</b></td>
+                    <td class="amount"><b>{lang.money(Vnd::new(total.collected_vnd))}</b></td>
                 </tr>
                 {rows.into_iter().collect_view()}
             </tbody>
             <tfoot>
                 <tr>
                     <th scope="row">{lang.t("Lẽ ra phải thu", "Should have been collected")} <small>{stays}</small></th>
-                    <td class="amount"><b>{money(total.due_vnd)}</b></td>
+                    <td class="amount"><b>{lang.money(Vnd::new(total.due_vnd))}</b></td>
                 </tr>
             </tfoot>
         </table>
@@ -168,9 +162,9 @@ fn most_owed(lots: Vec<CollectedRow>, lang: Lang) -> impl IntoView {
         view! {
             <tr>
                 <th scope="row">{row.name} <small>{row.key}</small></th>
-                <td class="amount">{money(due)}</td>
-                <td class="amount">{money(row.sum.collected_vnd)}</td>
-                <td class="amount">{money(owed)}</td>
+                <td class="amount">{lang.money(Vnd::new(due))}</td>
+                <td class="amount">{lang.money(Vnd::new(row.sum.collected_vnd))}</td>
+                <td class="amount">{lang.money(Vnd::new(owed))}</td>
                 <td class="amount">{percent(owed, due)} " %"</td>
             </tr>
         }

@@ -191,7 +191,7 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
         None => ("?".to_owned(), lang.t("không rõ", "not known").to_owned()),
     };
     let total = by_day.total_vnd;
-    let total_text = Vnd::new(total).to_string();
+    let total_text = lang.money(Vnd::new(total));
     let change = change.map(|change| change_text(&change, lang));
     let parts = BY
         .into_iter()
@@ -226,8 +226,8 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
                 <span>{range.from.format("%d/%m").to_string()} " – " {range.to.format("%d/%m/%Y").to_string()}</span>
                 <span class="change">{change}</span>
             </div>
-            {stat(Vnd::new(receipts).grouped('.'), lang.t("Biên lai", "Receipts"), average(total, receipts, lang))}
-            {stat(format!("{} %", percent(paid, sensed)), lang.t("Giờ đỗ đã trả tiền", "Parked time that was paid"), format!("{} {}", Vnd::new(stays).grouped('.'), lang.t("lượt đỗ cảm biến thấy", "stays sensed")))}
+            {stat(lang.number(receipts), lang.t("Biên lai", "Receipts"), average(total, receipts, lang))}
+            {stat(format!("{} %", percent(paid, sensed)), lang.t("Giờ đỗ đã trả tiền", "Parked time that was paid"), format!("{} {}", lang.number(stays), lang.t("lượt đỗ cảm biến thấy", "stays sensed")))}
             {stat(fullest, lang.t("Lúc đông nhất", "At its fullest"), when)}
         </div>
         <section class="card">

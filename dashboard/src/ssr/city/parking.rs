@@ -1,7 +1,6 @@
 //! How full the city was, and whether parking and payments agree.
 
 use api::service::demand::WeekHour;
-use domain::money::Vnd;
 use leptos::prelude::*;
 use store::report::SensedPaid;
 
@@ -35,7 +34,7 @@ pub(super) fn occupancy(hours: &[WeekHour], lang: Lang) -> impl IntoView + use<>
         {bars(&drawn, &Axis {
             about: lang.t("Độ kín chỗ theo giờ", "Occupancy by hour"),
             unit: lang.t("% chỗ có xe, theo giờ", "% of bays occupied, by hour"),
-            write: |bp| (bp / 100).to_string(),
+            write: Box::new(|bp| (bp / 100).to_string()),
         })}
         <details>
             <summary>{lang.t("Bảng số", "Table")}</summary>
@@ -61,7 +60,7 @@ pub(super) fn sensed_and_paid(days: &[SensedPaid], lang: Lang) -> impl IntoView 
             title: format!("{}: {} %", day.day, percent(day.paid_s, day.sensed_s)),
         })
         .collect();
-    let hours = |seconds: i64| Vnd::new(seconds / 3600).grouped('.');
+    let hours = |seconds: i64| lang.number(seconds / 3600);
     let rows = days
         .iter()
         .map(|day| {
@@ -79,7 +78,7 @@ pub(super) fn sensed_and_paid(days: &[SensedPaid], lang: Lang) -> impl IntoView 
         {bars(&drawn, &Axis {
             about: lang.t("Giờ đỗ và giờ đã trả", "Hours parked and paid"),
             unit: lang.t("giờ", "hours"),
-            write: |hours| Vnd::new(hours).grouped('.'),
+            write: Box::new(move |hours| lang.number(hours)),
         })}
         <p class="legend">
             <span class="dot sensed"></span>{lang.t("cảm biến thấy", "sensed")}

@@ -104,8 +104,8 @@ pub(super) fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
             view! {
                 <tr>
                     <th scope="row">{weekday(&row.key, lang)}</th>
-                    <td class="amount">{Vnd::new(row.receipts).grouped('.')}</td>
-                    <td class="amount">{Vnd::new(row.amount_vnd).to_string()}</td>
+                    <td class="amount">{lang.number(row.receipts)}</td>
+                    <td class="amount">{lang.money(Vnd::new(row.amount_vnd))}</td>
                 </tr>
             }
         })
@@ -124,7 +124,7 @@ pub(super) fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
                     <tfoot><tr>
                         <th scope="row">{lang.t("Tổng", "Total")}</th>
                         <td></td>
-                        <td class="amount">{Vnd::new(revenue.total_vnd).to_string()}</td>
+                        <td class="amount">{lang.money(Vnd::new(revenue.total_vnd))}</td>
                     </tr></tfoot>
                 </table>
             </div>
@@ -139,13 +139,13 @@ fn money_axis(bars: &[Bar], lang: Lang) -> Axis {
         return Axis {
             about,
             unit: lang.t("triệu đồng", "million đồng"),
-            write: |vnd| (vnd / 1_000_000).to_string(),
+            write: Box::new(|vnd| (vnd / 1_000_000).to_string()),
         };
     }
     Axis {
         about,
         unit: lang.t("nghìn đồng", "thousand đồng"),
-        write: |vnd| Vnd::new(vnd / 1_000).grouped('.'),
+        write: Box::new(move |vnd| lang.number(vnd / 1_000)),
     }
 }
 
@@ -168,7 +168,7 @@ pub(super) fn ranking(
                     {row.name}
                     {meter("", share)}
                 </th>
-                <td class="amount" title=Vnd::new(row.amount_vnd).to_string()>{millions(row.amount_vnd, lang)}</td>
+                <td class="amount" title=lang.money(Vnd::new(row.amount_vnd))>{millions(row.amount_vnd, lang)}</td>
             </tr>
         }
     };

@@ -191,7 +191,7 @@ fn advice_row(row: LotAdvice, lang: Lang) -> impl IntoView {
             <th scope="row"><a href=format!("/lots/{}", row.lot)>{row.name}</a> <small>{lang.class(row.class)}</small></th>
             <td>{when(row.band, lang)}</td>
             <td class="amount">{row.used.occupied_bp / 100} " %"</td>
-            <td class="amount">{row.price_vnd.to_string()}</td>
+            <td class="amount">{lang.money(row.price_vnd)}</td>
             <td class=class>{text}</td>
         </tr>
     }

@@ -28,9 +28,9 @@ fn lines_are_in_vietnamese_and_english() {
     assert_eq!(
         lines(&quote),
         [
-            ("Hours 0 to 2: 2 × 25.000 ₫ per hour", 50_000),
-            ("Hours 2 to 4: 2 × 35.000 ₫ per hour", 70_000),
-            ("After 4 hours: 5 × 45.000 ₫ per hour", 225_000),
+            ("Hours 0 to 2: 2 × 25,000 ₫ per hour", 50_000),
+            ("Hours 2 to 4: 2 × 35,000 ₫ per hour", 70_000),
+            ("After 4 hours: 5 × 45,000 ₫ per hour", 225_000),
         ]
     );
     let texts: Vec<_> = quote.lines.iter().map(|line| line.text.as_str()).collect();
@@ -49,8 +49,8 @@ fn lines_are_in_vietnamese_and_english() {
     assert_eq!(
         lines(&quoted(&half_hours, MONDAY, 91)),
         [
-            ("Hours 0 to 1:30: 3 × 7.000 ₫ per 30 minutes", 21_000),
-            ("After 1:30 hours: 1 × 9.000 ₫ per 3 hours", 9_000),
+            ("Hours 0 to 1:30: 3 × 7,000 ₫ per 30 minutes", 21_000),
+            ("After 1:30 hours: 1 × 9,000 ₫ per 3 hours", 9_000),
         ]
     );
 }
@@ -98,13 +98,13 @@ fn a_block_has_a_minimum_and_a_maximum() {
     assert_eq!(
         lines(&quoted(&bounded, MONDAY, 60)),
         [
-            ("Hours 0 to 5: 1 × 10.000 ₫ per hour", 10_000),
-            ("At least 15.000 ₫ for this part", 5_000)
+            ("Hours 0 to 5: 1 × 10,000 ₫ per hour", 10_000),
+            ("At least 15,000 ₫ for this part", 5_000)
         ]
     );
     assert_eq!(
         lines(&quoted(&bounded, MONDAY, 300))[1],
-        ("At most 35.000 ₫ for this part", -15_000)
+        ("At most 35,000 ₫ for this part", -15_000)
     );
 }
 
@@ -119,7 +119,7 @@ fn caps_hold_by_the_calendar_day_and_by_24_hours() {
     assert_eq!(quote.amount_vnd.get(), 190_000);
     assert_eq!(
         lines(&quote)[2],
-        ("No more than 100.000 ₫ on 23/11/2026", -20_000)
+        ("No more than 100,000 ₫ on 23/11/2026", -20_000)
     );
     assert_eq!(
         quote.lines[2].text,
@@ -133,7 +133,7 @@ fn caps_hold_by_the_calendar_day_and_by_24_hours() {
     assert_eq!(quote.amount_vnd.get(), 150_000);
     assert_eq!(
         lines(&quote).last(),
-        Some(&("No more than 150.000 ₫ in 24 hours", -40_000))
+        Some(&("No more than 150,000 ₫ in 24 hours", -40_000))
     );
 }
 
@@ -163,8 +163,8 @@ fn weekends_and_holidays_have_prices_of_their_own() {
     assert_eq!(
         lines(&night),
         [
-            ("Weekend: 2 × 40.000 ₫ per hour", 80_000),
-            ("1 × 30.000 ₫ per hour", 30_000)
+            ("Weekend: 2 × 40,000 ₫ per hour", 80_000),
+            ("1 × 30,000 ₫ per hour", 30_000)
         ]
     );
 }
@@ -182,10 +182,10 @@ fn hours_by_day_and_a_flat_price_by_night() {
     assert_eq!(
         lines(&quote),
         [
-            ("06:00:00: Hours 0 to 1: 1 × 20.000 ₫ per hour", 20_000),
-            ("06:00:00: After 1 hour: 1 × 30.000 ₫ per hour", 30_000),
-            ("22:00:00: 50.000 ₫ flat", 50_000),
-            ("06:00:00: After 1 hour: 1 × 30.000 ₫ per hour", 30_000),
+            ("06:00:00: Hours 0 to 1: 1 × 20,000 ₫ per hour", 20_000),
+            ("06:00:00: After 1 hour: 1 × 30,000 ₫ per hour", 30_000),
+            ("22:00:00: 50,000 ₫ flat", 50_000),
+            ("06:00:00: After 1 hour: 1 × 30,000 ₫ per hour", 30_000),
         ]
     );
 }
@@ -205,8 +205,8 @@ fn a_new_tariff_begins_during_a_stay() {
     assert_eq!(
         lines(&quote),
         [
-            ("2 × 10.000 ₫ per hour", 20_000),
-            ("New price from 24/11/2026: 1 × 20.000 ₫ per hour", 20_000)
+            ("2 × 10,000 ₫ per hour", 20_000),
+            ("New price from 24/11/2026: 1 × 20,000 ₫ per hour", 20_000)
         ]
     );
     assert_eq!(quote.lines[0].to, at("2026-11-24T00:30:00+07:00"));
@@ -263,7 +263,7 @@ fn a_day_pass_frees_the_day_and_the_rest_is_priced() {
         lines(&evening),
         [
             ("Monthly pass by day", 0),
-            ("2 × 60.000 ₫ per 2 hours", 120_000)
+            ("2 × 60,000 ₫ per 2 hours", 120_000)
         ]
     );
     let all = quote(1, "2026-11-23T16:00:00+07:00", "2026-11-24T21:00:00+07:00");
@@ -335,7 +335,7 @@ fn an_extension_costs_the_difference() {
     assert_eq!(more.amount_vnd.get(), 35_000);
     assert_eq!(
         lines(&more).last(),
-        Some(&("Already paid 50.000 ₫", -50_000))
+        Some(&("Already paid 50,000 ₫", -50_000))
     );
     assert_eq!(more.lines.last().unwrap().text, "Đã trả 50.000 ₫");
     let less = book
@@ -405,7 +405,7 @@ fn a_line_keeps_its_public_shape() {
     let json = serde_json::to_value(&quote.lines[0]).unwrap();
     let expected = serde_json::json!({
         "from": "2026-11-23T01:00:00Z", "to": "2026-11-23T02:00:00Z", "rate_vnd": 5000, "units": 1,
-        "amount_vnd": 5000, "text": "06:00:00: 5.000 ₫ mỗi lượt", "text_en": "06:00:00: 5.000 ₫ flat",
+        "amount_vnd": 5000, "text": "06:00:00: 5.000 ₫ mỗi lượt", "text_en": "06:00:00: 5,000 ₫ flat",
     });
     assert_eq!(json, expected);
 }

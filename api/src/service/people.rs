@@ -1,0 +1,194 @@
+//! Who may work behind the counter: an administrator of an operator says so for its staff, one of the city
+//! for everybody.
+
+use domain::Timestamp;
+use domain::staff::Role;
+use rand::seq::IndexedRandom;
+use store::Store;
+use store::people::Member;
+use store::staff::Staff;
+
+use super::staff::hash_password;
+use crate::{ApiError, App};
+
+/// The longest login and name, in characters.
+const LENGTH_MAX: usize = 60;
+/// Letters and digits that nobody takes for others.
+const LETTERS: &[u8] = b"abcdefghjkmnpqrstuvwxyz23456789";
+/// Seventy bits and more.
+const PASSWORD_LENGTH: usize = 15;
+
+/// A member of staff to be added.
+#[derive(Clone, Debug)]
+pub struct NewMember {
+    /// The login.
+    pub login: String,
+    /// The name.
+    pub name: String,
+    /// The operator's code; `None` is the city.
+    pub operator: Option<String>,
+    /// What they may do.
+    pub role: Role,
+}
+
+/// The staff whom an administrator looks after.
+///
+/// # Errors
+/// [`ApiError::Forbidden`] for others than administrators.
+pub async fn list(app: &App, admin: &Staff) -> Result<Vec<Member>, ApiError> {
+    administrators_only(admin)?;
+    Ok(app.store.members(admin.operator.as_deref()).await?)
+}
+
+/// Adds a member of staff; the result is the password, told once.
+///
+/// # Errors
+/// [`ApiError::Forbidden`] for others than administrators, and for another operator's;
+/// [`ApiError::Conflict`] where there is such a login; [`ApiError::Unprocessable`] for a login or a name
+/// that cannot be.
+pub async fn add(
+    app: &App,
+    admin: &Staff,
+    new: &NewMember,
+    now: Timestamp,
+) -> Result<String, ApiError> {
+    administrators_only(admin)?;
+    if admin.operator.is_some() && new.operator != admin.operator {
+        return Err(ApiError::Forbidden);
+    }
+    put(app.store.clone(), new, &admin.actor(), now).await
+}
+
+/// Adds a member of staff on whosever word that is; the result is the password.
+///
+/// # Errors
+/// As [`add`].
+pub async fn put(
+    store: Store,
+    new: &NewMember,
+    by: &str,
+    now: Timestamp,
+) -> Result<String, ApiError> {
+    let login = new.login.trim();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-@".contains(c);
+    if login.is_empty() || login.len() > LENGTH_MAX || !login.chars().all(plain) {
+        return Err(ApiError::Unprocessable(
+            "a login has letters, digits and . _ - @ only, at most 60 of them".to_owned(),
+        ));
+    }
+    let name = new.name.trim();
+    if name.is_empty() || name.chars().count() > LENGTH_MAX || name.contains('\0') {
+        return Err(ApiError::Unprocessable(
+            "a name is needed, of at most 60 characters".to_owned(),
+        ));
+    }
+    if store.member(login).await.is_ok() {
+        return Err(ApiError::Conflict("there is such a login already"));
+    }
+    let password = new_password();
+    let hash = hashed(password.clone()).await?;
+    let operator = new.operator.as_deref();
+    store.staff_put(login, name, &hash, operator).await?;
+    store.member_set_role(login, new.role, by, now).await?;
+    store.member_recorded(login, by, now).await?;
+    Ok(password)
+}
+
+/// Gives a member of staff a new password, told once; wherever they are signed in, they are no longer.
+///
+/// # Errors
+/// As [`change`].
+pub async fn new_password_for(
+    app: &App,
+    admin: &Staff,
+    login: &str,
+    now: Timestamp,
+) -> Result<String, ApiError> {
+    let member = of_administrator(app, admin, login).await?;
+    let password = new_password();
+    let hash = hashed(password.clone()).await?;
+    let operator = member.operator.as_deref();
+    app.store
+        .staff_put(&member.login, &member.name, &hash, operator)
+        .await?;
+    app.store
+        .member_recorded(login, &admin.actor(), now)
+        .await?;
+    Ok(password)
+}
+
+/// What an administrator changes of a member of staff.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Another role.
+    Role(Role),
+    /// Out: signed in nowhere, and never again until let in.
+    ShutOut,
+    /// In again.
+    LetIn,
+}
+
+/// Changes what a member of staff may do.
+///
+/// # Errors
+/// [`ApiError::Forbidden`] for others than administrators, and for another operator's staff;
+/// [`ApiError::Conflict`] where administrators would shut themselves out; [`ApiError::NotFound`].
+pub async fn change(
+    app: &App,
+    admin: &Staff,
+    login: &str,
+    change: Change,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    of_administrator(app, admin, login).await?;
+    if login == admin.login {
+        return Err(ApiError::Conflict(
+            "nobody changes what they may do themselves",
+        ));
+    }
+    let store = &app.store;
+    match change {
+        Change::Role(role) => {
+            let by = admin.actor();
+            store.member_set_role(login, role, &by, now).await?;
+        }
+        Change::ShutOut => store.member_shut_out(login, true, admin, now).await?,
+        Change::LetIn => store.member_shut_out(login, false, admin, now).await?,
+    }
+    Ok(())
+}
+
+async fn of_administrator(app: &App, admin: &Staff, login: &str) -> Result<Member, ApiError> {
+    administrators_only(admin)?;
+    let member = app.store.member(login).await?;
+    if admin.operator.is_some() && member.operator != admin.operator {
+        return Err(ApiError::Forbidden);
+    }
+    Ok(member)
+}
+
+fn administrators_only(staff: &Staff) -> Result<(), ApiError> {
+    match staff.role {
+        Role::Administrator => Ok(()),
+        Role::Staff => Err(ApiError::Forbidden),
+    }
+}
+
+/// Three groups of letters and digits, to be read aloud and typed once.
+fn new_password() -> String {
+    let mut random = rand::rng();
+    let mut password = String::with_capacity(PASSWORD_LENGTH + 2);
+    for index in 0..PASSWORD_LENGTH {
+        if index > 0 && index % 5 == 0 {
+            password.push('-');
+        }
+        password.push(char::from(*LETTERS.choose(&mut random).unwrap_or(&b'x')));
+    }
+    password
+}
+
+async fn hashed(password: String) -> Result<String, ApiError> {
+    tokio::task::spawn_blocking(move || hash_password(&password))
+        .await
+        .map_err(|_| ApiError::Internal)?
+}

@@ -1,0 +1,107 @@
+//! `clearbay staff`: the first administrators; these say who else works here, on `/staff/people`.
+
+use anyhow::Context;
+use api::App;
+use api::service::people::{self, NewMember};
+use domain::staff::Role;
+
+use super::Database;
+use crate::out::out;
+
+/// Let staff in, and list them. Administrators do the rest on the page /staff/people.
+#[derive(Debug, clap::Subcommand)]
+pub enum People {
+    /// Add a member of staff, and print the password, once.
+    Add(Add),
+    /// List who may sign in.
+    List(List),
+}
+
+impl People {
+    /// Runs the command.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Add(command) => command.run().await,
+            Self::List(command) => command.run().await,
+        }
+    }
+}
+
+/// Add a member of staff, and print the password, once.
+#[derive(Debug, clap::Args)]
+pub struct Add {
+    #[command(flatten)]
+    database: Database,
+    /// The login: letters, digits and . _ - @
+    login: String,
+    /// The name, as colleagues see it.
+    #[arg(long)]
+    name: String,
+    /// The code of the operator whose lots they see; the city, which sees all, where none is named.
+    #[arg(long)]
+    operator: Option<String>,
+    /// Whether they say who else may work here.
+    #[arg(long)]
+    administrator: bool,
+}
+
+impl Add {
+    async fn run(self) -> anyhow::Result<()> {
+        let store = self.database.open().await?;
+        let role = if self.administrator {
+            Role::Administrator
+        } else {
+            Role::Staff
+        };
+        let new = NewMember {
+            login: self.login,
+            name: self.name,
+            operator: self.operator,
+            role,
+        };
+        let password = people::put(store, &new, "operator of this system", App::now()).await;
+        let password = password.with_context(|| format!("{:?} was not added", new.login))?;
+        out!("{password}");
+        eprintln!(
+            "{} may sign in at /staff with this password. It is shown this once.",
+            new.login
+        );
+        Ok(())
+    }
+}
+
+/// List who may sign in.
+#[derive(Debug, clap::Args)]
+pub struct List {
+    #[command(flatten)]
+    database: Database,
+    /// Only this operator's, by its code.
+    #[arg(long)]
+    operator: Option<String>,
+}
+
+impl List {
+    async fn run(self) -> anyhow::Result<()> {
+        let store = self.database.open().await?;
+        let members = store.members(self.operator.as_deref()).await?;
+        store.close().await;
+        for member in &members {
+            let out = if member.disabled_at.is_some() {
+                "  shut out"
+            } else {
+                ""
+            };
+            out!(
+                "{:<20} {:<14} {:<10} {}{out}",
+                member.login,
+                member.role.code(),
+                member.operator.as_deref().unwrap_or("(city)"),
+                member.name,
+            );
+        }
+        if members.is_empty() {
+            eprintln!("Nobody may sign in yet; `clearbay staff add --help` shows how.");
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,144 @@
+//! `/my`: the sessions and passes of this browser, which holds their keys. There is no account: another
+//! phone sees none of them.
+
+use api::service::session_cookie;
+use api::{ApiError, App};
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use domain::id::SessionId;
+use domain::purchase::PurchaseStatus;
+use domain::session::SessionStatus;
+use leptos::prelude::*;
+use store::pass::BoughtPass;
+use store::session::Session;
+
+use super::document::Document;
+use super::parts::clock;
+use super::{Reader, problem};
+use crate::lang::Lang;
+
+/// The sessions whose keys this browser holds, newest first.
+async fn sessions(app: &App, headers: &HeaderMap) -> Result<Vec<Session>, ApiError> {
+    let held: Vec<SessionId> = session_cookie::held(headers)
+        .into_iter()
+        .filter(|(id, token)| app.secrets.session_token_matches(*id, token))
+        .map(|(id, _)| id)
+        .collect();
+    if held.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut found: Vec<Session> = app.store.sessions(&held).await?.into_values().collect();
+    found.sort_by_key(|session| std::cmp::Reverse(session.starts_at));
+    Ok(found)
+}
+
+async fn passes(app: &App, headers: &HeaderMap) -> Result<Vec<BoughtPass>, ApiError> {
+    let mut found = Vec::new();
+    for (id, token) in session_cookie::held_passes(headers) {
+        if app.secrets.pass_token_matches(id, &token) {
+            found.push(app.store.pass(id).await?);
+        }
+    }
+    Ok(found)
+}
+
+/// The sessions of this browser that are in force: what a driver who comes back looks for. That they
+/// cannot be read is no reason to show no page.
+pub(super) async fn running(app: &App, headers: &HeaderMap) -> Vec<Session> {
+    let now = App::now();
+    let mut found = sessions(app, headers).await.unwrap_or_default();
+    found.retain(|session| session.status == SessionStatus::Paid && now < session.ends_at);
+    found
+}
+
+/// A way to each of them.
+pub(super) fn running_view(running: &[Session], app: &App, lang: Lang) -> impl IntoView + use<> {
+    let (now, tz) = (App::now(), app.city.timezone);
+    let row = |session: &Session| {
+        view! {
+            <a class="running" href=format!("/s/{}", session.id)>
+                <b>{lang.t("Đang đỗ ở ", "Parked at ")} {session.bay_code.clone()}</b>
+                <span>{lang.t("đến ", "until ")} {clock(session.ends_at, tz, now)} " ›"</span>
+            </a>
+        }
+    };
+    running.iter().map(row).collect_view()
+}
+
+/// `/my`.
+pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
+    let loaded = async {
+        Ok((
+            sessions(&app, &headers).await?,
+            passes(&app, &headers).await?,
+        ))
+    };
+    let (sessions, passes) = match loaded.await {
+        Ok(loaded) => loaded,
+        Err(error) => return problem(&reader, &error),
+    };
+    let (lang, tz) = (reader.lang, app.city.timezone);
+    let title = lang.t("Lượt đỗ của tôi", "My parking");
+    Document {
+        title,
+        active: "/my",
+        live: None,
+    }
+    .page(&reader, move || {
+        let now = App::now();
+        let empty = sessions.is_empty() && passes.is_empty();
+        let session = move |session: Session| {
+            let status = match session.status {
+                SessionStatus::Paid if now < session.ends_at => lang.t("đang đỗ", "in force"),
+                SessionStatus::Paid => lang.t("đã kết thúc", "ended"),
+                SessionStatus::Pending => lang.t("chờ trả tiền", "waits for its money"),
+                SessionStatus::Lapsed => lang.t("không trả", "never paid"),
+            };
+            view! {
+                <tr>
+                    <th scope="row"><a href=format!("/s/{}", session.id)>{session.bay_code.clone()}</a></th>
+                    <td>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</td>
+                    <td>{status}</td>
+                    <td class="amount">{lang.money(session.quote.amount_vnd)}</td>
+                </tr>
+            }
+        };
+        let pass = move |pass: BoughtPass| {
+            let status = match pass.status {
+                PurchaseStatus::Paid => lang.t("đã trả", "paid"),
+                _ => lang.t("chưa trả", "not paid"),
+            };
+            view! {
+                <tr>
+                    <th scope="row"><a href=format!("/passes/{}", pass.id)>{lang.t("Vé tháng", "Monthly pass")}</a></th>
+                    <td>{lang.t("đến ", "until ")} {clock(pass.pass.to, tz, now)}</td>
+                    <td>{status}</td>
+                    <td class="amount">{lang.money(pass.pass.offer.price_vnd)}</td>
+                </tr>
+            }
+        };
+        view! {
+            <h1>{title}</h1>
+            <p class="note">{lang.t(
+                "Những gì trình duyệt này đã trả trong hai ngày qua, và vé tháng còn hạn. Không có tài khoản: máy khác không thấy.",
+                "What this browser has paid for in the last two days, and passes until they end. There is no account: other phones see none of it.",
+            )}</p>
+            {empty.then(|| view! { <p class="empty">{lang.t("Chưa có lượt đỗ nào trên máy này.", "Nothing has been paid for on this phone yet.")}</p> })}
+            {(!empty).then(|| view! {
+                <div class="card scroll"><table class="grid rows">
+                    <thead><tr>
+                        <th scope="col">{lang.t("Chỗ", "Bay")}</th>
+                        <th scope="col">{lang.t("Thời gian", "Time")}</th>
+                        <th scope="col">{lang.t("Tình trạng", "State")}</th>
+                        <th scope="col" class="amount">{lang.t("Số tiền", "Amount")}</th>
+                    </tr></thead>
+                    <tbody>
+                        {sessions.into_iter().map(session).collect_view()}
+                        {passes.into_iter().map(pass).collect_view()}
+                    </tbody>
+                </table></div>
+            })}
+        }
+    })
+}

@@ -1,0 +1,259 @@
+//! `/staff/people`: who may work here, for administrators.
+
+use api::service::people::{self, Change, NewMember};
+use api::service::staff;
+use api::{ApiError, App};
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use chrono_tz::Tz;
+use domain::staff::Role;
+use leptos::prelude::*;
+use serde::Deserialize;
+use store::people::Member;
+use store::staff::Staff;
+
+use super::document::Document;
+use super::parts::clock;
+use super::staff::{refused, staff_bar};
+use super::{Reader, problem};
+use crate::lang::Lang;
+
+/// What the page says of the deed before it.
+enum Told {
+    /// A login's new password, never shown again.
+    Password(String, String),
+    Done,
+    Failed(ApiError),
+}
+
+/// `/staff/people`.
+pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
+    show(&app, &reader, &headers, None).await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct AddForm {
+    login: String,
+    name: String,
+    #[serde(default)]
+    operator: String,
+    #[serde(default)]
+    administrator: bool,
+}
+
+/// `POST /staff/people`: adds somebody; the page shows the password once.
+pub(crate) async fn add(
+    State(app): State<App>,
+    reader: Reader,
+    headers: HeaderMap,
+    Form(form): Form<AddForm>,
+) -> Response {
+    let done = async {
+        let now = App::now();
+        let who = staff::signed_in(&app, &headers, now).await?;
+        let operator = match form.operator.trim() {
+            "" => who.operator.clone(),
+            code => Some(code.to_owned()),
+        };
+        let role = if form.administrator {
+            Role::Administrator
+        } else {
+            Role::Staff
+        };
+        let new = NewMember {
+            login: form.login.trim().to_owned(),
+            name: form.name,
+            operator,
+            role,
+        };
+        let password = people::add(&app, &who, &new, now).await?;
+        Ok(Told::Password(new.login, password))
+    };
+    answer(&app, &reader, &headers, done.await).await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct ChangeForm {
+    deed: String,
+}
+
+/// `POST /staff/people/{login}`: another role, a new password, out or in again.
+pub(crate) async fn change(
+    State(app): State<App>,
+    reader: Reader,
+    Path(login): Path<String>,
+    headers: HeaderMap,
+    Form(form): Form<ChangeForm>,
+) -> Response {
+    let done = async {
+        let now = App::now();
+        let who = staff::signed_in(&app, &headers, now).await?;
+        let change = match form.deed.as_str() {
+            "password" => {
+                let password = people::new_password_for(&app, &who, &login, now).await?;
+                return Ok(Told::Password(login, password));
+            }
+            "administrator" => Change::Role(Role::Administrator),
+            "staff" => Change::Role(Role::Staff),
+            "out" => Change::ShutOut,
+            "in" => Change::LetIn,
+            _ => return Err(ApiError::Unprocessable("no such deed".to_owned())),
+        };
+        people::change(&app, &who, &login, change, now).await?;
+        Ok(Told::Done)
+    };
+    answer(&app, &reader, &headers, done.await).await
+}
+
+async fn answer(
+    app: &App,
+    reader: &Reader,
+    headers: &HeaderMap,
+    done: Result<Told, ApiError>,
+) -> Response {
+    match done {
+        Ok(told) => show(app, reader, headers, Some(told)).await,
+        Err(
+            error @ (ApiError::Conflict(_) | ApiError::Unprocessable(_) | ApiError::NotFound(_)),
+        ) => show(app, reader, headers, Some(Told::Failed(error))).await,
+        Err(error) => refused(reader, &error),
+    }
+}
+
+async fn show(app: &App, reader: &Reader, headers: &HeaderMap, told: Option<Told>) -> Response {
+    let loaded = async {
+        let who = staff::signed_in(app, headers, App::now()).await?;
+        let members = people::list(app, &who).await?;
+        Ok((who, members))
+    };
+    let (who, members) = match loaded.await {
+        Ok(loaded) => loaded,
+        Err(error @ ApiError::Unauthorized) => return refused(reader, &error),
+        Err(error) => return problem(reader, &error),
+    };
+    let lang = reader.lang;
+    let title = lang.t("Nhân viên", "People");
+    let tz = app.city.timezone;
+    let status = match &told {
+        Some(Told::Failed(error)) => error.status(),
+        _ => StatusCode::OK,
+    };
+    Document {
+        title,
+        active: "/staff",
+        live: None,
+    }
+    .respond(reader, status, move || {
+        let rows = members
+            .into_iter()
+            .map(|member| row(member, &who.login, tz, lang));
+        let rows = rows.collect_view();
+        view! {
+            {staff_bar(&who, "/staff/people", lang)}
+            <h1>{title}</h1>
+            {told.map(|told| told_view(told, lang))}
+            <div class="scroll card"><table class="grid rows">
+                <thead><tr>
+                    <th scope="col">{lang.t("Đăng nhập", "Login")}</th>
+                    <th scope="col">{lang.t("Tên", "Name")}</th>
+                    <th scope="col">{lang.t("Đơn vị", "Operator")}</th>
+                    <th scope="col">{lang.t("Vai trò", "Role")}</th>
+                    <th scope="col">{lang.t("Đăng nhập lần cuối", "Signed in")}</th>
+                    <th scope="col">{lang.t("Việc", "Change")}</th>
+                </tr></thead>
+                <tbody>{rows}</tbody>
+            </table></div>
+            {add_view(&who, lang)}
+        }
+    })
+}
+
+fn told_view(told: Told, lang: Lang) -> impl IntoView {
+    match told {
+        Told::Done => view! { <p class="ok" role="status">"✓ " {lang.t("Đã ghi.", "Done.")}</p> }.into_any(),
+        Told::Password(login, password) => view! {
+            <p class="hint" role="status">
+                {lang.t("Mật khẩu của ", "The password of ")} <b>{login}</b> ": " <code data-password>{password}</code> ". "
+                {lang.t("Chỉ hiện một lần này: hãy đưa tận tay.", "It is shown this once: hand it over yourself.")}
+            </p>
+        }
+        .into_any(),
+        Told::Failed(error) => {
+            let text = match (&error, lang) {
+                (ApiError::Conflict(_), Lang::Vi) => {
+                    "Tên đăng nhập đã có, hoặc bạn đang tự đổi quyền của mình.".to_owned()
+                }
+                (_, Lang::Vi) => "Xin xem lại tên đăng nhập, tên và mã đơn vị.".to_owned(),
+                (error, Lang::En) => error.to_string(),
+            };
+            view! { <p class="error" role="alert">{text}</p> }.into_any()
+        }
+    }
+}
+
+fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
+    let now = App::now();
+    let is_own = member.login == own;
+    let out = member.disabled_at.is_some();
+    let role = match member.role {
+        Role::Administrator => lang.t("quản trị", "administrator"),
+        Role::Staff => lang.t("nhân viên", "staff"),
+    };
+    let deed = |value: &'static str, text: &'static str| {
+        view! { <button name="deed" value=value>{text}</button> }
+    };
+    let (other_role, other_text) = match member.role {
+        Role::Administrator => ("staff", lang.t("Thôi quản trị", "No administrator")),
+        Role::Staff => (
+            "administrator",
+            lang.t("Cho quản trị", "Make administrator"),
+        ),
+    };
+    let changes = (!is_own).then(|| {
+        view! {
+            {deed(other_role, other_text)}
+            {if out { deed("in", lang.t("Cho vào lại", "Let in again")) } else { deed("out", lang.t("Khóa", "Shut out")) }}
+        }
+    });
+    view! {
+        <tr>
+            <th scope="row">{member.login.clone()}</th>
+            <td>{member.name}</td>
+            <td>{member.operator.unwrap_or_else(|| lang.t("thành phố", "the city").to_owned())}</td>
+            <td>{role} {out.then(|| format!(" · {}", lang.t("đã khóa", "shut out")))}</td>
+            <td>{member.signed_in_at.map(|at| clock(at, tz, now))}</td>
+            <td>
+                <form class="inline" method="post" action=format!("/staff/people/{}", member.login)>
+                    {deed("password", lang.t("Mật khẩu mới", "New password"))}
+                    {changes}
+                </form>
+            </td>
+        </tr>
+    }
+}
+
+fn add_view(who: &Staff, lang: Lang) -> impl IntoView + use<> {
+    let city = who.operator.is_none();
+    view! {
+        <form class="card narrow" method="post" action="/staff/people">
+            <h2>{lang.t("Thêm người", "Add somebody")}</h2>
+            <label class="field">
+                <span>{lang.t("Tên đăng nhập", "Login")}</span>
+                <input name="login" required maxlength="60" pattern="[A-Za-z0-9._@\\-]+" autocomplete="off" autocapitalize="none" />
+            </label>
+            <label class="field">
+                <span>{lang.t("Họ tên", "Name")}</span>
+                <input name="name" required maxlength="60" autocomplete="off" />
+            </label>
+            {city.then(|| view! {
+                <label class="field">
+                    <span>{lang.t("Mã đơn vị (để trống: thành phố)", "Operator's code (none: the city)")}</span>
+                    <input name="operator" maxlength="60" autocomplete="off" autocapitalize="characters" />
+                </label>
+            })}
+            <label><input type="checkbox" name="administrator" value="true" /> " " {lang.t("Là quản trị", "Is an administrator")}</label>
+            <button class="primary">{lang.t("Thêm", "Add")}</button>
+        </form>
+    }
+}

@@ -1,0 +1,153 @@
+//! Who may work behind the counter: added, given another role, shut out.
+
+use domain::Timestamp;
+use domain::staff::Role;
+use serde_json::json;
+use sqlx::FromRow;
+
+use crate::audit::{Audit, audit_insert};
+use crate::staff::Staff;
+use crate::{Store, StoreError, storable};
+
+/// A member of staff, as an administrator sees them.
+#[derive(Clone, Debug, FromRow)]
+pub struct Member {
+    /// Their login.
+    pub login: String,
+    /// Their name.
+    pub name: String,
+    /// The code of their operator; `None` is the city.
+    pub operator: Option<String>,
+    /// What they may do.
+    #[sqlx(try_from = "String")]
+    pub role: Role,
+    /// When they were shut out.
+    pub disabled_at: Option<Timestamp>,
+    /// When they signed in last, as far as a browser of theirs is still signed in.
+    pub signed_in_at: Option<Timestamp>,
+}
+
+const MEMBER: &str = "SELECT login, staff.name, operator.code AS operator, role, disabled_at,
+        (SELECT max(created_at) FROM staff_login
+         WHERE staff_login.staff_id = staff.staff_id) AS signed_in_at
+    FROM staff LEFT JOIN operator USING (operator_id)";
+
+impl Store {
+    /// The staff of an operator, or of all and the city, by login.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn members(&self, operator: Option<&str>) -> Result<Vec<Member>, StoreError> {
+        let statement =
+            format!("{MEMBER} WHERE $1::text IS NULL OR operator.code = $1 ORDER BY login");
+        Ok(sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(operator)
+            .fetch_all(&self.pool)
+            .await?)
+    }
+
+    /// The member of that login, shut out or not.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none.
+    pub async fn member(&self, login: &str) -> Result<Member, StoreError> {
+        if !storable(login) {
+            return Err(StoreError::NotFound("member of staff"));
+        }
+        let statement = format!("{MEMBER} WHERE login = $1");
+        let found: Option<Member> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(login)
+            .fetch_optional(&self.pool)
+            .await?;
+        found.ok_or(StoreError::NotFound("member of staff"))
+    }
+
+    /// Gives a member of staff another role.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is no such member.
+    pub async fn member_set_role(
+        &self,
+        login: &str,
+        role: Role,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let done = sqlx::query("UPDATE staff SET role = $2 WHERE login = $1")
+            .bind(login)
+            .bind(role.code())
+            .execute(&mut *tx)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::NotFound("member of staff"));
+        }
+        let audit = Audit {
+            detail: json!({ "login": login, "role": role.code() }),
+            ..Audit::new(by, "staff.role")
+        };
+        audit_insert(&mut tx, &audit, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Shuts a member of staff out, wherever they are signed in, or lets them in again.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is no such member.
+    pub async fn member_shut_out(
+        &self,
+        login: &str,
+        out: bool,
+        by: &Staff,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let id: Option<i32> = sqlx::query_scalar(
+            "UPDATE staff SET disabled_at = CASE WHEN $2 THEN coalesce(disabled_at, $3) END
+             WHERE login = $1 RETURNING staff_id",
+        )
+        .bind(login)
+        .bind(out)
+        .bind(now)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let id = id.ok_or(StoreError::NotFound("member of staff"))?;
+        if out {
+            sqlx::query("DELETE FROM staff_login WHERE staff_id = $1")
+                .bind(id)
+                .execute(&mut *tx)
+                .await?;
+        }
+        let action = if out {
+            "staff.shut_out"
+        } else {
+            "staff.let_in"
+        };
+        let audit = Audit {
+            detail: json!({ "login": login }),
+            ..Audit::new(by.actor(), action)
+        };
+        audit_insert(&mut tx, &audit, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Records that somebody was given a password.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn member_recorded(
+        &self,
+        login: &str,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let audit = Audit {
+            detail: json!({ "login": login }),
+            ..Audit::new(by, "staff.password")
+        };
+        let mut connection = self.pool.acquire().await?;
+        audit_insert(&mut connection, &audit, now).await
+    }
+}
