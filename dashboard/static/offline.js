@@ -3,6 +3,8 @@
 // vehicle come.
 const STARTS = "starts";
 const RETRY_MS = 15000;
+// An older start is not believed any more.
+const WINDOW_MS = 12 * 3600 * 1000;
 const panel = document.getElementById("waiting");
 const copy = document.documentElement.dataset.copy;
 
@@ -27,9 +29,10 @@ const timedKey = (at) => {
 
 const note = (wish) => {
   const at = Date.now();
-  const again = read().find((known) => known.bay === wish.bay && known.plate === wish.plate);
-  if (again) return;
-  write([...read(), { ...wish, at: new Date(at).toISOString(), key: timedKey(at) }]);
+  const same = (known) => known.bay === wish.bay && known.plate === wish.plate;
+  const waits = (known) => !known.why && at - Date.parse(known.at) < WINDOW_MS;
+  if (read().some((known) => same(known) && waits(known))) return;
+  write([...read().filter((known) => !same(known)), { ...wish, at: new Date(at).toISOString(), key: timedKey(at) }]);
 };
 
 const clock = (at) => new Date(at).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
@@ -62,7 +65,8 @@ const send = async () => {
     const { bay, plate, minutes, gateway, at, key } = start;
     const body = new URLSearchParams({ plate, minutes, gateway, at, key, confirm: "true" });
     const reply = await fetch(`/b/${encodeURIComponent(bay)}`, { method: "POST", body });
-    if (reply.status >= 500) return;
+    // What may pass: a body that came too slowly, too many at once, a server that is ill.
+    if (reply.status >= 500 || [408, 429].includes(reply.status)) return;
     if (reply.redirected && reply.ok) {
       write(read().filter((known) => known.key !== key));
       location.href = reply.url;

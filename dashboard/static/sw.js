@@ -7,7 +7,7 @@ const PATIENCE_MS = 6000;
 const KEPT = 60;
 
 // The pages that a driver may want to see again. Staff's and the payment's are true only now.
-const isKept = (path) => path === "/" || /^\/(b|s|r|n|lots)\/[^/]+$/.test(path);
+const isKept = (path) => path === "/" || /^\/(b|s|r|lots)\/[^/]+$/.test(path);
 const isAsset = (path) => path.startsWith("/static/") || path.startsWith("/pkg/");
 
 const assetsOf = (html) => [...html.matchAll(/(?:src|href)="(\/static\/[^"]+)"/g)].map((found) => found[1].replaceAll("&amp;", "&"));
@@ -23,7 +23,6 @@ const renewOffline = async () => {
 
 const keep = async (request, reply) => {
   const cache = await caches.open(CACHE);
-  await cache.delete(request);
   await cache.put(request, reply);
   const known = await cache.keys();
   await Promise.all(known.slice(0, Math.max(0, known.length - KEPT)).map((old) => cache.delete(old)));
@@ -39,16 +38,25 @@ const marked = async (copy) => {
 const page = async (event) => {
   const { request } = event;
   const path = new URL(request.url).pathname;
+  // A phone whose storage is full still has its network.
+  const cache = await caches.open(CACHE).catch(() => null);
+  const copy = cache && isKept(path) && (await cache.match(request));
+  // Without a copy to fall back on there is nothing better than to wait; a page that has begun to come
+  // is let come.
+  const patience = new AbortController();
+  const timer = copy && setTimeout(() => patience.abort(), PATIENCE_MS);
   try {
-    const reply = await fetch(request, { signal: AbortSignal.timeout(PATIENCE_MS) });
-    if (reply.ok && !reply.redirected && isKept(path)) event.waitUntil(keep(request, reply.clone()));
+    const reply = await fetch(request, { signal: patience.signal });
+    clearTimeout(timer);
+    if (cache && isKept(path) && !reply.redirected) {
+      if (reply.ok) event.waitUntil(keep(request, reply.clone()).catch(() => {}));
+      else if ([401, 403, 404].includes(reply.status)) event.waitUntil(cache.delete(request));
+    }
     if (path === "/" || path.startsWith("/b/")) event.waitUntil(renewOffline().catch(() => {}));
     return reply;
   } catch (error) {
-    const cache = await caches.open(CACHE);
-    const copy = isKept(path) && (await cache.match(request));
     if (copy) return marked(copy);
-    const offline = await cache.match(OFFLINE);
+    const offline = await cache?.match(OFFLINE);
     if (!offline) throw error;
     return marked(offline);
   }
@@ -67,12 +75,12 @@ const start = async (request) => {
   }
 };
 
-const asset = async (request) => {
-  const cache = await caches.open(CACHE);
-  const known = await cache.match(request);
+const asset = async (event) => {
+  const { request } = event;
+  const known = await caches.match(request).catch(() => null);
   if (known) return known;
   const reply = await fetch(request);
-  if (reply.ok) await keep(request, reply.clone());
+  if (reply.ok) event.waitUntil(keep(request, reply.clone()).catch(() => {}));
   return reply;
 };
 
@@ -84,5 +92,5 @@ addEventListener("fetch", (event) => {
   if (url.origin !== location.origin) return;
   if (request.mode === "navigate" && request.method === "GET" && !url.pathname.startsWith("/staff")) event.respondWith(page(event));
   else if (request.mode === "navigate" && request.method === "POST" && url.pathname.startsWith("/b/")) event.respondWith(start(request));
-  else if (request.method === "GET" && isAsset(url.pathname)) event.respondWith(asset(request));
+  else if (request.method === "GET" && isAsset(url.pathname)) event.respondWith(asset(event));
 });

@@ -54,7 +54,7 @@ pub struct Collection {
     pub due_vnd: i64,
     /// What sessions brought.
     pub collected_vnd: i64,
-    /// Due for stays, or ends of stays, within the grace that everybody has.
+    /// Due for stays of which no more was unpaid than the grace that everybody has.
     pub grace_vnd: i64,
     /// Due from vehicles with a pass.
     pub pass_vnd: i64,
@@ -62,7 +62,7 @@ pub struct Collection {
     pub exempt_vnd: i64,
     /// Due from vehicles without any session.
     pub unpaid_vnd: i64,
-    /// Due from vehicles that stayed longer than they paid.
+    /// Due from vehicles that paid for a part of their stay.
     pub short_vnd: i64,
     /// Paid for time that was not used.
     pub beyond_vnd: i64,
@@ -122,21 +122,38 @@ pub fn collect(
     for session in sessions {
         match stay_of(stays, session) {
             Some(stay) => of_stay[stay].push(session),
-            None => found.push((
-                session.from,
-                Collection {
-                    collected_vnd: session.collected_vnd,
-                    unseen_vnd: session.collected_vnd,
-                    ..Collection::default()
-                },
-            )),
+            None => found.push(unseen(session)),
         }
     }
     for (stay, sessions) in stays.iter().zip(of_stay) {
-        let due = price(stay.from, stay.to).unwrap_or_default();
-        found.push((stay.from, of_one(stay, &sessions, due)));
+        match price(stay.from, stay.to) {
+            Some(due) => found.push((stay.from, of_one(stay, &sessions, due))),
+            // What no board prices is nobody's to pay, nor is it a stay to compare with.
+            None => found.extend(sessions.into_iter().map(unseen)),
+        }
     }
     found
+}
+
+/// Money where no vehicle was seen.
+fn unseen(session: &PaidSession) -> (Timestamp, Collection) {
+    let sum = Collection {
+        collected_vnd: session.collected_vnd,
+        unseen_vnd: session.collected_vnd,
+        ..Collection::default()
+    };
+    (session.from, sum)
+}
+
+/// For how much of a stay nobody had paid. Sessions are in order of time.
+fn uncovered(stay: &SeenStay, sessions: &[&PaidSession]) -> TimeDelta {
+    let mut until = stay.from;
+    let mut open = TimeDelta::zero();
+    for session in sessions {
+        open += (session.from.min(stay.to) - until).max(TimeDelta::zero());
+        until = until.max(session.to);
+    }
+    open + (stay.to - until).max(TimeDelta::zero())
 }
 
 /// The position of the stay with which a session shares most time.
@@ -173,13 +190,11 @@ fn of_one(stay: &SeenStay, sessions: &[&PaidSession], due: i64) -> Collection {
             Waiver::Exemption => sum.exempt_vnd += waived,
         }
     }
-    let paid_until = sessions.iter().map(|session| session.to).max();
-    match paid_until {
+    match sessions {
         _ if rest < 0 => sum.beyond_vnd = -rest,
-        None if stay.to - stay.from <= GRACE => sum.grace_vnd = rest,
-        None => sum.unpaid_vnd = rest,
-        Some(until) if stay.to - until <= GRACE => sum.grace_vnd = rest,
-        Some(_) => sum.short_vnd = rest,
+        _ if uncovered(stay, sessions) <= GRACE => sum.grace_vnd = rest,
+        [] => sum.unpaid_vnd = rest,
+        _ => sum.short_vnd = rest,
     }
     sum
 }
@@ -243,6 +258,15 @@ mod tests {
             ..session(0, 90, 0)
         };
         assert_eq!(of(stay(0, 60), &[exempt]).exempt_vnd, 6_000);
+    }
+
+    #[test]
+    fn who_pays_only_for_the_end_owes_the_rest() {
+        let late = sum(&[stay(0, 300)], &[session(240, 300, 6_000)]);
+        assert_eq!((late.short_vnd, late.grace_vnd), (24_000, 0));
+        let in_parts = [session(0, 100, 10_000), session(103, 300, 19_700)];
+        let gap = sum(&[stay(0, 300)], &in_parts);
+        assert_eq!((gap.short_vnd, gap.grace_vnd), (0, 300));
     }
 
     #[test]

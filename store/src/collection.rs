@@ -25,8 +25,6 @@ pub struct SoldTime {
     pub from: Timestamp,
     /// Until when.
     pub to: Timestamp,
-    /// What it was sold for, extensions included, in đồng.
-    pub price_vnd: i64,
     /// What it brought, less what went back, in đồng.
     pub collected_vnd: i64,
     /// Why it was sold below the board's price, where it was.
@@ -125,7 +123,9 @@ impl Store {
                   AND coalesce(until, 'infinity') > $2)
              SELECT bay_id, started_at, least(coalesce(ended_at, $4), $4)
              FROM stay
-             WHERE bay_id = ANY($1) AND started_at >= $2 AND started_at < least($3, $4)
+             -- Longer ones have no price.
+             WHERE bay_id = ANY($1) AND started_at >= $2 - interval '31 days' AND started_at < least($3, $4)
+               AND coalesce(ended_at, $4) > $2
                AND NOT EXISTS (
                     SELECT FROM unsure WHERE unsure.bay_id = stay.bay_id
                         AND unsure.during && tstzrange(started_at, coalesce(ended_at, $4)))
@@ -139,12 +139,11 @@ impl Store {
         .await?;
         let sold: Vec<SoldRow> = sqlx::query_as(
             "SELECT bay_id, session.starts_at, session.ends_at, pass_id IS NOT NULL AS by_pass,
-                    exemption_id IS NOT NULL AS exempt, money.price_vnd, money.collected_vnd
+                    exemption_id IS NOT NULL AS exempt, money.collected_vnd
              FROM session, LATERAL (
-                SELECT coalesce(sum(purchase.amount_vnd), 0)::bigint AS price_vnd,
-                       coalesce(sum(receipt.amount_vnd - refunded_vnd(receipt.payment_id)), 0)::bigint
+                SELECT coalesce(sum(receipt.amount_vnd - refunded_vnd(receipt.payment_id)), 0)::bigint
                             AS collected_vnd
-                FROM purchase LEFT JOIN payment USING (purchase_id) LEFT JOIN receipt USING (payment_id)
+                FROM purchase JOIN payment USING (purchase_id) JOIN receipt USING (payment_id)
                 WHERE purchase.session_id = session.session_id AND purchase.status = 'paid') AS money
              WHERE bay_id = ANY($1) AND session.status = 'paid' AND session.starts_at >= $2
                AND session.starts_at < $3 AND session.ends_at > session.starts_at
@@ -197,7 +196,6 @@ struct SoldRow {
     ends_at: Timestamp,
     by_pass: bool,
     exempt: bool,
-    price_vnd: i64,
     collected_vnd: i64,
 }
 
@@ -211,7 +209,6 @@ impl SoldRow {
         SoldTime {
             from: self.starts_at,
             to: self.ends_at,
-            price_vnd: self.price_vnd,
             collected_vnd: self.collected_vnd,
             waiver,
         }

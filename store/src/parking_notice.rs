@@ -108,11 +108,18 @@ impl Store {
         now: Timestamp,
     ) -> Result<NoticeCode, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let code: Option<String> = sqlx::query_scalar(
-            "INSERT INTO parking_notice (code, bay_id, plate, class, starts_at, ends_at, amount_vnd,
-                                         issued_by, issued_at)
+        // One that waits for its money grows with the time; one that is being paid stays as it is.
+        let written: Option<(String, bool)> = sqlx::query_as(
+            "INSERT INTO parking_notice AS known (code, bay_id, plate, class, starts_at, ends_at,
+                                                  amount_vnd, issued_by, issued_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-             ON CONFLICT ON CONSTRAINT parking_notice_once DO NOTHING RETURNING code",
+             ON CONFLICT (bay_id, plate, starts_at) WHERE withdrawn_at IS NULL
+                DO UPDATE SET ends_at = excluded.ends_at, amount_vnd = excluded.amount_vnd
+                WHERE excluded.ends_at > known.ends_at AND NOT EXISTS (
+                    SELECT FROM parking_notice_session JOIN session USING (session_id)
+                    WHERE parking_notice_session.parking_notice_id = known.parking_notice_id
+                        AND status IN ('pending', 'paid'))
+             RETURNING code, xmax = 0",
         )
         .bind(new.code.plain())
         .bind(new.bay.0)
@@ -125,26 +132,30 @@ impl Store {
         .bind(now)
         .fetch_optional(&mut *tx)
         .await?;
-        if code.is_some() {
+        if let Some((_, true)) = written {
             let audit = Audit {
                 parking_notice: Some(new.code.clone()),
                 detail: json!({ "plate": new.plate.masked(), "amount_vnd": new.amount_vnd.get() }),
                 ..Audit::new(staff.actor(), "parking_notice.issue")
             };
             audit_insert(&mut tx, &audit, now).await?;
-            tx.commit().await?;
-            return Ok(new.code.clone());
         }
-        let there: String = sqlx::query_scalar(
-            "SELECT code FROM parking_notice WHERE bay_id = $1 AND plate = $2 AND starts_at = $3",
-        )
-        .bind(new.bay.0)
-        .bind(new.plate.reveal())
-        .bind(new.starts_at)
-        .fetch_one(&mut *tx)
-        .await?;
+        let code = match written {
+            Some((code, _)) => code,
+            None => {
+                sqlx::query_scalar(
+                    "SELECT code FROM parking_notice
+                     WHERE bay_id = $1 AND plate = $2 AND starts_at = $3 AND withdrawn_at IS NULL",
+                )
+                .bind(new.bay.0)
+                .bind(new.plate.reveal())
+                .bind(new.starts_at)
+                .fetch_one(&mut *tx)
+                .await?
+            }
+        };
         tx.commit().await?;
-        there.parse().map_err(|_| corrupt("parking notice", &there))
+        code.parse().map_err(|_| corrupt("parking notice", &code))
     }
 
     /// The notice of that number.
@@ -160,7 +171,8 @@ impl Store {
         row.ok_or(StoreError::NotFound("notice"))?.notice()
     }
 
-    /// Notices of an operator's lots, or of all, newest first; of one plate where one is named.
+    /// Notices of an operator's lots, or of all, newest first; of one plate where one is named, and only
+    /// those that one login has written since an instant.
     ///
     /// # Errors
     /// Database errors.
@@ -168,23 +180,28 @@ impl Store {
         &self,
         operator: Option<&str>,
         plate: Option<&Plate>,
+        written: Option<(&str, Timestamp)>,
         limit: i64,
     ) -> Result<Vec<ParkingNotice>, StoreError> {
         let statement = format!(
             "{SELECT} WHERE ($1::text IS NULL OR operator.code = $1)
                 AND ($2::text IS NULL OR plate = $2)
-             ORDER BY issued_at DESC, parking_notice.parking_notice_id DESC LIMIT $3"
+                AND ($3::text IS NULL OR staff.login = $3 AND issued_at >= $4)
+             ORDER BY issued_at DESC, parking_notice.parking_notice_id DESC LIMIT $5"
         );
         let rows: Vec<NoticeRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
             .bind(operator)
             .bind(plate.map(Plate::reveal))
+            .bind(written.map(|(login, _)| login))
+            .bind(written.map(|(_, since)| since))
             .bind(limit)
             .fetch_all(&self.pool)
             .await?;
         rows.into_iter().map(NoticeRow::notice).collect()
     }
 
-    /// Notes that a session pays for a notice. Again it changes nothing.
+    /// Notes that a session pays for a notice, unless that was withdrawn; whether it was noted. Again it
+    /// changes nothing.
     ///
     /// # Errors
     /// Database errors.
@@ -192,20 +209,36 @@ impl Store {
         &self,
         code: &NoticeCode,
         session: SessionId,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
+    ) -> Result<bool, StoreError> {
+        let done = sqlx::query(
             "INSERT INTO parking_notice_session (session_id, parking_notice_id)
-             SELECT $2, parking_notice_id FROM parking_notice WHERE code = $1
-             ON CONFLICT DO NOTHING",
+             SELECT $2, parking_notice_id FROM parking_notice
+             WHERE code = $1 AND withdrawn_at IS NULL FOR SHARE
+             ON CONFLICT (session_id) DO UPDATE SET parking_notice_id = excluded.parking_notice_id",
         )
         .bind(code.plain())
         .bind(session.0)
         .execute(&self.pool)
         .await?;
-        Ok(())
+        Ok(done.rows_affected() == 1)
     }
 
-    /// Withdraws a notice, with the reason. Again it changes nothing.
+    /// Whether a session pays for a notice: who has its key need not be the driver.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn session_is_of_notice(&self, session: SessionId) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM parking_notice_session WHERE session_id = $1)",
+        )
+        .bind(session.0)
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Withdraws a notice, with the reason, and gives up what waits for its money: that goes back where it
+    /// comes after all. The result is whether it is withdrawn; one that is paid is not. Again it changes
+    /// nothing.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is none.
@@ -215,20 +248,49 @@ impl Store {
         why: &str,
         staff: &Staff,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
-        let done = sqlx::query(
-            "UPDATE parking_notice SET withdrawn_at = coalesce(withdrawn_at, $2),
-                    withdrawn_why = coalesce(withdrawn_why, $3) WHERE code = $1",
+        let found: Option<(i32, Option<Timestamp>)> = sqlx::query_as(
+            "SELECT parking_notice_id, withdrawn_at FROM parking_notice WHERE code = $1 FOR UPDATE",
         )
         .bind(code.plain())
+        .fetch_optional(&mut *tx)
+        .await?;
+        let (id, withdrawn_at) = found.ok_or(StoreError::NotFound("notice"))?;
+        if withdrawn_at.is_some() {
+            return Ok(true);
+        }
+        // A session's first purchase goes by its own number.
+        let purchases: Vec<(Uuid, String)> = sqlx::query_as(
+            "SELECT purchase_id, status FROM purchase
+             WHERE purchase_id IN (SELECT session_id FROM parking_notice_session WHERE parking_notice_id = $1)
+             ORDER BY purchase_id FOR UPDATE",
+        )
+        .bind(id)
+        .fetch_all(&mut *tx)
+        .await?;
+        if purchases.iter().any(|(_, status)| status == "paid") {
+            return Ok(false);
+        }
+        let waiting: Vec<Uuid> = purchases.into_iter().map(|(id, _)| id).collect();
+        for statement in [
+            "UPDATE purchase SET status = 'lapsed' WHERE purchase_id = ANY($1) AND status = 'pending'",
+            "UPDATE session SET status = 'lapsed' WHERE session_id = ANY($1) AND status = 'pending'",
+        ] {
+            sqlx::query(statement)
+                .bind(&waiting)
+                .execute(&mut *tx)
+                .await?;
+        }
+        sqlx::query(
+            "UPDATE parking_notice SET withdrawn_at = $2, withdrawn_why = $3
+             WHERE parking_notice_id = $1",
+        )
+        .bind(id)
         .bind(now)
         .bind(without_nul(why))
         .execute(&mut *tx)
         .await?;
-        if done.rows_affected() == 0 {
-            return Err(StoreError::NotFound("notice"));
-        }
         let audit = Audit {
             parking_notice: Some(code.clone()),
             detail: json!({ "why": without_nul(why) }),
@@ -236,7 +298,7 @@ impl Store {
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(true)
     }
 }
 

@@ -62,6 +62,53 @@ impl Store {
         found.ok_or(StoreError::NotFound("member of staff"))
     }
 
+    /// Adds a member of staff; `false` where there is such a login already.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is no such operator.
+    pub async fn member_add(
+        &self,
+        login: &str,
+        name: &str,
+        password_hash: &str,
+        (operator, role): (Option<&str>, Role),
+        by: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let there: bool = sqlx::query_scalar(
+            "SELECT $1::text IS NULL OR EXISTS (SELECT FROM operator WHERE code = $1)",
+        )
+        .bind(operator)
+        .fetch_one(&mut *tx)
+        .await?;
+        if !there {
+            return Err(StoreError::NotFound("operator"));
+        }
+        let done = sqlx::query(
+            "INSERT INTO staff (login, name, password_hash, operator_id, role)
+             SELECT $1, $2, $3, (SELECT operator_id FROM operator WHERE code = $4), $5
+             ON CONFLICT (login) DO NOTHING",
+        )
+        .bind(login)
+        .bind(name)
+        .bind(password_hash)
+        .bind(operator)
+        .bind(role.code())
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        let audit = Audit {
+            detail: json!({ "login": login, "role": role.code() }),
+            ..Audit::new(by, "staff.add")
+        };
+        audit_insert(&mut tx, &audit, now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+
     /// Gives a member of staff another role.
     ///
     /// # Errors

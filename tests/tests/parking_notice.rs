@@ -164,6 +164,7 @@ async fn a_withdrawn_notice_is_not_to_be_paid_and_others_may_not_touch_it() {
     );
     let (_, notice) = write(&city, &guard, PLATE).await;
     let code = text(&notice["code"]);
+    let (_, transfer) = ask(&city, &code).await;
     let path = format!("/api/v1/staff/notices/{code}/withdrawal");
     for (who, why, expected) in [
         (&String::new(), "a mistake", StatusCode::UNAUTHORIZED),
@@ -176,6 +177,15 @@ async fn a_withdrawn_notice_is_not_to_be_paid_and_others_may_not_touch_it() {
         assert_eq!(status, expected, "{reply}");
     }
     assert_eq!(ask(&city, &code).await.0, StatusCode::CONFLICT);
+    // What had been asked for before is given up: money that comes all the same goes back.
+    assert_eq!(city.outcomes(&[transfer]).await, ["late"]);
+    let after = city.json(&format!("/api/v1/notices/{code}")).await;
+    assert_eq!(after["status"], "withdrawn");
+    // The vehicle that still owes can have another.
+    let (status, again) = write(&city, &guard, PLATE).await;
+    assert_eq!(status, StatusCode::CREATED);
+    assert_ne!(text(&again["code"]), code);
+    city.assert_books_are_right().await;
     // The other operator's staff learn nothing of who parks here.
     let (_, known) = as_staff(
         &city,

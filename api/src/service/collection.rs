@@ -156,7 +156,7 @@ fn of_bay(bay: &BayPast, book: &TariffBook<'_>) -> Vec<(Timestamp, Collection)> 
         .map(|sold| {
             let below = |waiver| {
                 let board = price(sold.from, sold.to).unwrap_or_default();
-                (waiver, board.saturating_sub(sold.price_vnd).max(0))
+                (waiver, board.saturating_sub(sold.collected_vnd).max(0))
             };
             PaidSession {
                 from: sold.from,

@@ -19,6 +19,9 @@ use crate::{ApiError, App};
 /// How many notices are listed.
 pub const LIST_MAX: i64 = 200;
 
+/// What is paid is a matter of a refund.
+const PAID: ApiError = ApiError::Conflict("this notice is paid; its receipt can be refunded");
+
 /// The longest reason of a withdrawal, in characters.
 const WHY_MAX: usize = 500;
 
@@ -59,10 +62,10 @@ pub async fn bay(
         .into_iter()
         .find(|bay| bay.code == place.code)
         .ok_or(ApiError::NotFound("bay"))?;
-    let owed = match bay.owing_from() {
-        Some(since) => Some(price_of(&place, since, now)?),
-        None => None,
-    };
+    // What has no price is not owed; the bay is seen all the same.
+    let owed = bay
+        .owing_from()
+        .and_then(|since| price_of(&place, since, now).ok());
     Ok(BayAtHand {
         place,
         lot,
@@ -182,9 +185,13 @@ pub async fn pay(
         key: key.clone(),
     };
     let opened = open_at(app, &place, &wish, notice.starts_at, now).await?;
-    app.store
+    let noted = app
+        .store
         .parking_notice_session(code, opened.session.id)
         .await?;
+    if !noted {
+        return Err(ApiError::Conflict("this notice was withdrawn"));
+    }
     if opened.session.quote.amount_vnd == Vnd::ZERO {
         return Ok((opened, None));
     }
@@ -219,15 +226,11 @@ pub async fn withdraw(
     {
         return Err(ApiError::Forbidden);
     }
-    if notice.paid.is_some() {
-        return Err(ApiError::Conflict(
-            "this notice is paid; its receipt can be refunded",
-        ));
-    }
-    Ok(app
+    let withdrawn = app
         .store
         .parking_notice_withdraw(code, why, staff, now)
-        .await?)
+        .await?;
+    if withdrawn { Ok(()) } else { Err(PAID) }
 }
 
 /// The notices of one's lots, newest first.
@@ -236,5 +239,8 @@ pub async fn withdraw(
 /// Where the database fails.
 pub async fn list(app: &App, staff: &Staff) -> Result<Vec<ParkingNotice>, ApiError> {
     let operator = staff.operator.as_deref();
-    Ok(app.store.parking_notices(operator, None, LIST_MAX).await?)
+    Ok(app
+        .store
+        .parking_notices(operator, None, None, LIST_MAX)
+        .await?)
 }

@@ -82,15 +82,13 @@ pub async fn put(
             "a name is needed, of at most 60 characters".to_owned(),
         ));
     }
-    if store.member(login).await.is_ok() {
-        return Err(ApiError::Conflict("there is such a login already"));
-    }
     let password = new_password();
     let hash = hashed(password.clone()).await?;
-    let operator = new.operator.as_deref();
-    store.staff_put(login, name, &hash, operator).await?;
-    store.member_set_role(login, new.role, by, now).await?;
-    store.member_recorded(login, by, now).await?;
+    let place = (new.operator.as_deref(), new.role);
+    let added = store.member_add(login, name, &hash, place, by, now).await?;
+    if !added {
+        return Err(ApiError::Conflict("there is such a login already"));
+    }
     Ok(password)
 }
 

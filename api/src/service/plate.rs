@@ -45,7 +45,7 @@ pub async fn look_up(
         rights: app.store.plate_rights(plate, now).await?,
         notices: app
             .store
-            .parking_notices(operator, Some(plate), NOTICES_MAX)
+            .parking_notices(operator, Some(plate), None, NOTICES_MAX)
             .await?,
     })
 }

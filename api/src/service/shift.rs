@@ -7,7 +7,6 @@ use store::audit::Deed;
 use store::parking_notice::ParkingNotice;
 use store::staff::Staff;
 
-use super::parking_notice;
 use super::staff::LOGIN_TIME;
 use crate::{ApiError, App};
 
@@ -57,8 +56,11 @@ pub async fn shift(app: &App, staff: &Staff, now: Timestamp) -> Result<Shift, Ap
     let length: TimeDelta = LOGIN_TIME;
     let from = now - length;
     let deeds = app.store.staff_deeds(staff, from, DEEDS_MAX).await?;
-    let mut notices = parking_notice::list(app, staff).await?;
-    notices.retain(|notice| notice.issued_by == staff.login && notice.issued_at >= from);
+    let own = Some((staff.login.as_str(), from));
+    let notices = app
+        .store
+        .parking_notices(None, None, own, DEEDS_MAX)
+        .await?;
     Ok(Shift {
         from,
         deeds,

@@ -45,6 +45,7 @@ pub(crate) async fn page(
             payment,
             session,
             quote,
+            plate,
             bought,
             bay,
         }) => {
@@ -64,7 +65,7 @@ pub(crate) async fn page(
                 live,
             }
             .page(&reader, move || {
-                payment_view(payment, session, &quote, &bay, lang)
+                payment_view(payment, session, plate, &quote, &bay, lang)
             })
         }
         Err(error) => problem(&reader, &error),
@@ -76,6 +77,8 @@ struct Loaded {
     session: Session,
     /// What the payment is for, which may be more time.
     quote: Quote,
+    /// The vehicle's plate, masked for who has a notice, which anybody may who finds it.
+    plate: String,
     /// Whether that has been paid for, by this payment or another.
     bought: bool,
     bay: BayPlace,
@@ -93,7 +96,13 @@ async fn load(app: &App, payment: Payment) -> Result<Loaded, ApiError> {
         .is_some_and(|purchase| purchase.status == PurchaseStatus::Paid);
     let quote = purchase.map_or_else(|| session.quote.clone(), |purchase| purchase.quote);
     let bay = app.store.bay_place(&session.bay_code).await?;
+    let plate = if app.store.session_is_of_notice(session.id).await? {
+        session.plate.masked()
+    } else {
+        session.plate.reveal().to_owned()
+    };
     Ok(Loaded {
+        plate,
         payment,
         session,
         quote,
@@ -133,6 +142,7 @@ fn paid_otherwise(reader: &Reader, payment: &Payment, session: &Session) -> Resp
 fn payment_view(
     payment: Payment,
     session: Session,
+    plate: String,
     quote: &Quote,
     bay: &BayPlace,
     lang: Lang,
@@ -143,7 +153,7 @@ fn payment_view(
     let summary = view! {
         <dl class="facts">
             <div><dt>{lang.t("Chỗ", "Bay")}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
-            <div><dt>{lang.t("Biển số", "Plate")}</dt><dd>{session.plate.reveal().to_owned()}</dd></div>
+            <div><dt>{lang.t("Biển số", "Plate")}</dt><dd>{plate}</dd></div>
             <div><dt>{lang.t("Thời gian", "Time")}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</dd></div>
         </dl>
     };

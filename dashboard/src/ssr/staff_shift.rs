@@ -27,6 +27,11 @@ fn words(action: &str, lang: Lang) -> String {
         "exemption.withdraw" => lang.t("Thu hồi miễn phí", "Exemption withdrawn"),
         "session.plate" => lang.t("Sửa biển số", "Plate corrected"),
         "session.move" => lang.t("Chuyển chỗ", "Session moved"),
+        "staff.add" => lang.t("Thêm nhân viên", "Member of staff added"),
+        "staff.role" => lang.t("Đổi vai trò", "Role changed"),
+        "staff.password" => lang.t("Cấp mật khẩu", "Password given"),
+        "staff.shut_out" => lang.t("Khóa nhân viên", "Member shut out"),
+        "staff.let_in" => lang.t("Cho vào lại", "Member let in again"),
         "session.stop" => lang.t("Kết thúc lượt đỗ", "Session ended"),
         other => other,
     };
