@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::place::codes;
+
 /// Crockford's base 32: no letter that could be read as a digit, nor U.
 /// <https://www.crockford.com/base32.html>
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -15,6 +17,21 @@ const LENGTH: usize = 10;
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct NoticeCode(String);
+
+/// Where a notice stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum NoticeState {
+    /// Waits for its money.
+    Open,
+    /// Paid.
+    Paid,
+    /// Taken back by staff: nothing is to be paid.
+    Withdrawn,
+}
+
+codes!(NoticeState { Open = "open", Paid = "paid", Withdrawn = "withdrawn" });
 
 /// A text is no number of a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

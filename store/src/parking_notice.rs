@@ -3,7 +3,7 @@
 use domain::Timestamp;
 use domain::id::{BayId, ReceiptId, SessionId};
 use domain::money::Vnd;
-use domain::notice::NoticeCode;
+use domain::notice::{NoticeCode, NoticeState};
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use serde_json::json;
@@ -70,9 +70,18 @@ pub struct ParkingNotice {
 }
 
 impl ParkingNotice {
+    /// Where it stands.
+    pub fn state(&self) -> NoticeState {
+        match (self.paid, self.withdrawn_at) {
+            (Some(_), _) => NoticeState::Paid,
+            (None, Some(_)) => NoticeState::Withdrawn,
+            (None, None) => NoticeState::Open,
+        }
+    }
+
     /// Whether it waits for its money.
     pub fn is_open(&self) -> bool {
-        self.paid.is_none() && self.withdrawn_at.is_none()
+        self.state() == NoticeState::Open
     }
 }
 

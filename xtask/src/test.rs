@@ -20,15 +20,7 @@ impl Test {
     pub fn run(&self, workspace: &Workspace) -> anyhow::Result<ExitCode> {
         let _lock = workspace.lock("test")?;
         let mut env = Environment::new();
-        let browser = browser::chromium()?;
-        env.set(
-            "CLEARBAY_TEST_CHROMIUM",
-            &browser.chromium.display().to_string(),
-        );
-        env.set(
-            "CLEARBAY_TEST_CHROMEDRIVER",
-            &browser.driver.display().to_string(),
-        );
+        env.provide_browser()?;
         match axe::script(workspace) {
             Some(script) => env.set("CLEARBAY_TEST_AXE", &script.display().to_string()),
             None => println!(
@@ -39,13 +31,7 @@ impl Test {
         // All of it at once, as the test runner will ask for it: what it shares is built once.
         let all = ["--workspace", "--exclude", "clearbay-bundler"];
         say::show(workspace.cargo(["build", "--bins", "--tests"]).args(all))?;
-        let program = workspace.built("debug", "clearbay");
-        env.set("CLEARBAY_TEST_BIN", &program.display().to_string());
-        let bundle = workspace.in_turn("web", || web::build(workspace))?;
-        println!("web: {bundle}");
-        if let Some(folder) = bundle.folder() {
-            env.set("CLEARBAY_TEST_WEB_DIR", &folder.display().to_string());
-        }
+        env.provide_program(workspace)?;
         let database = env.provide(workspace, Purpose::Test)?;
         let nextest = Command::new("cargo-nextest")
             .args(["nextest", "--version"])
@@ -83,6 +69,32 @@ impl Environment {
     /// Adds one.
     pub fn set(&mut self, name: &'static str, value: &str) {
         self.0.push((name, value.to_owned()));
+    }
+
+    /// Finds a browser and what drives it.
+    pub fn provide_browser(&mut self) -> anyhow::Result<()> {
+        let browser = browser::chromium()?;
+        self.set(
+            "CLEARBAY_TEST_CHROMIUM",
+            &browser.chromium.display().to_string(),
+        );
+        self.set(
+            "CLEARBAY_TEST_CHROMEDRIVER",
+            &browser.driver.display().to_string(),
+        );
+        Ok(())
+    }
+
+    /// Names the program as it was built, and builds the browser's bundle.
+    pub fn provide_program(&mut self, workspace: &Workspace) -> anyhow::Result<()> {
+        let program = workspace.built("debug", "clearbay");
+        self.set("CLEARBAY_TEST_BIN", &program.display().to_string());
+        let bundle = workspace.in_turn("web", || web::build(workspace))?;
+        println!("web: {bundle}");
+        if let Some(folder) = bundle.folder() {
+            self.set("CLEARBAY_TEST_WEB_DIR", &folder.display().to_string());
+        }
+        Ok(())
     }
 
     /// Starts a database and finds a broker.

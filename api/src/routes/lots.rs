@@ -81,13 +81,6 @@ pub(super) async fn get_staff_lot(
 ) -> Result<Reply<StaffLot>, ApiError> {
     let now = App::now();
     let who = staff::signed_in(&app, &headers, now).await?;
-    let (lot, bays) = app
-        .live
-        .staff_lot(&code, now)
-        .await
-        .ok_or(ApiError::NotFound("lot"))?;
-    if !staff::may_see(&who, &lot) {
-        return Err(ApiError::Forbidden);
-    }
+    let (lot, bays) = staff::own_lot(&app, &who, &code, now).await?;
     Ok(Reply(StaffLot { lot, bays }))
 }

@@ -4,7 +4,7 @@ use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
 use domain::id::{PaymentId, ReceiptId};
 use domain::money::Vnd;
-use domain::notice::NoticeCode;
+use domain::notice::{NoticeCode, NoticeState};
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use domain::tariff::QuoteLine;
@@ -17,28 +17,6 @@ use crate::error::{ApiError, Problem};
 use crate::extract::{IdempotencyKey, Json, Path};
 use crate::service::parking_notice::{self, Explained};
 use crate::service::{plate, staff};
-
-/// Where a notice stands.
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum NoticeState {
-    /// Waits for its money.
-    Open,
-    /// Paid.
-    Paid,
-    /// Taken back by staff: nothing is to be paid.
-    Withdrawn,
-}
-
-impl NoticeState {
-    fn of(notice: &ParkingNotice) -> Self {
-        match (notice.paid, notice.withdrawn_at) {
-            (Some(_), _) => Self::Paid,
-            (None, Some(_)) => Self::Withdrawn,
-            (None, None) => Self::Open,
-        }
-    }
-}
 
 /// A notice of unpaid parking, for whoever has its number.
 #[derive(Serialize, ToSchema)]
@@ -77,7 +55,7 @@ impl From<Explained> for NoticeView {
     fn from(known: Explained) -> Self {
         let notice = known.notice;
         Self {
-            status: NoticeState::of(&notice),
+            status: notice.state(),
             plate: notice.plate.masked(),
             code: notice.code,
             bay: notice.bay,

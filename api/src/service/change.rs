@@ -23,7 +23,7 @@ use uuid::Uuid;
 use super::payment::pay_from_wallet;
 use super::session::{self, Priced, tariff_of};
 use super::settlement::show;
-use super::staff::may_see;
+use super::staff::own_lot;
 use crate::secret::sha256;
 use crate::{ApiError, App};
 
@@ -306,13 +306,8 @@ pub async fn of_staff(
 ) -> Result<Session, ApiError> {
     let session = app.store.session(id).await?;
     let place = app.store.bay_place(&session.bay_code).await?;
-    let lot = app.live.staff_lot(&place.lot_code, now).await;
-    let (lot, _) = lot.ok_or(ApiError::NotFound("lot"))?;
-    if may_see(staff, &lot) {
-        Ok(session)
-    } else {
-        Err(ApiError::Forbidden)
-    }
+    own_lot(app, staff, &place.lot_code, now).await?;
+    Ok(session)
 }
 
 /// Corrects a session's plate: its driver within [`PLATE_WINDOW`] of its beginning, staff, who see the

@@ -13,7 +13,7 @@ use store::staff::Staff;
 
 use super::payment::{Due, Means, request};
 use super::session::{Opened, Priced, SessionRequest, open_at, price, quote_for, tariff_of};
-use super::staff::may_see;
+use super::staff::own_lot;
 use crate::{ApiError, App};
 
 /// How many notices are listed.
@@ -50,14 +50,7 @@ pub async fn bay(
     now: Timestamp,
 ) -> Result<BayAtHand, ApiError> {
     let place = app.store.bay_place(code).await?;
-    let (lot, bays) = app
-        .live
-        .staff_lot(&place.lot_code, now)
-        .await
-        .ok_or(ApiError::NotFound("lot"))?;
-    if !may_see(staff, &lot) {
-        return Err(ApiError::Forbidden);
-    }
+    let (lot, bays) = own_lot(app, staff, &place.lot_code, now).await?;
     let bay = bays
         .into_iter()
         .find(|bay| bay.code == place.code)

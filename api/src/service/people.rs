@@ -9,6 +9,7 @@ use store::people::Member;
 use store::staff::Staff;
 
 use super::staff::hash_password;
+use crate::hashing::Hashing;
 use crate::{ApiError, App};
 
 /// The longest login and name, in characters.
@@ -56,7 +57,7 @@ pub async fn add(
     if admin.operator.is_some() && new.operator != admin.operator {
         return Err(ApiError::Forbidden);
     }
-    put(app.store.clone(), new, &admin.actor(), now).await
+    put(&app.store, &app.limits.hashing, new, &admin.actor(), now).await
 }
 
 /// Adds a member of staff on whosever word that is; the result is the password.
@@ -64,7 +65,8 @@ pub async fn add(
 /// # Errors
 /// As [`add`].
 pub async fn put(
-    store: Store,
+    store: &Store,
+    hashing: &Hashing,
     new: &NewMember,
     by: &str,
     now: Timestamp,
@@ -82,8 +84,7 @@ pub async fn put(
             "a name is needed, of at most 60 characters".to_owned(),
         ));
     }
-    let password = new_password();
-    let hash = hashed(password.clone()).await?;
+    let (password, hash) = new_password(hashing).await?;
     let place = (new.operator.as_deref(), new.role);
     let added = store.member_add(login, name, &hash, place, by, now).await?;
     if !added {
@@ -103,8 +104,7 @@ pub async fn new_password_for(
     now: Timestamp,
 ) -> Result<String, ApiError> {
     let member = of_administrator(app, admin, login).await?;
-    let password = new_password();
-    let hash = hashed(password.clone()).await?;
+    let (password, hash) = new_password(&app.limits.hashing).await?;
     let operator = member.operator.as_deref();
     app.store
         .staff_put(&member.login, &member.name, &hash, operator)
@@ -172,21 +172,17 @@ fn administrators_only(staff: &Staff) -> Result<(), ApiError> {
     }
 }
 
-/// Three groups of letters and digits, to be read aloud and typed once.
-fn new_password() -> String {
-    let mut random = rand::rng();
+/// Three groups of letters and digits, to be read aloud and typed once; with its hash.
+async fn new_password(hashing: &Hashing) -> Result<(String, String), ApiError> {
+    let letter = || char::from(*LETTERS.choose(&mut rand::rng()).unwrap_or(&b'x'));
     let mut password = String::with_capacity(PASSWORD_LENGTH + 2);
     for index in 0..PASSWORD_LENGTH {
         if index > 0 && index % 5 == 0 {
             password.push('-');
         }
-        password.push(char::from(*LETTERS.choose(&mut random).unwrap_or(&b'x')));
+        password.push(letter());
     }
-    password
-}
-
-async fn hashed(password: String) -> Result<String, ApiError> {
-    tokio::task::spawn_blocking(move || hash_password(&password))
-        .await
-        .map_err(|_| ApiError::Internal)?
+    let told = password.clone();
+    let hash = hashing.run(move || hash_password(&told)).await??;
+    Ok((password, hash))
 }

@@ -5,7 +5,7 @@ use argon2::{Algorithm, Argon2, Params, Version};
 use axum::http::HeaderMap;
 use chrono::TimeDelta;
 use domain::Timestamp;
-use domain::board::LotSummary;
+use domain::board::{LotSummary, StaffBay};
 use store::staff::Staff;
 
 use crate::extract::cookie;
@@ -126,6 +126,23 @@ pub fn city_only(staff: &Staff) -> Result<(), ApiError> {
     match staff.operator {
         Some(_) => Err(ApiError::Forbidden),
         None => Ok(()),
+    }
+}
+
+/// A lot of one's own with its bays.
+///
+/// # Errors
+/// [`ApiError::NotFound`] where there is none; [`ApiError::Forbidden`] where it is another operator's.
+pub async fn own_lot(
+    app: &App,
+    staff: &Staff,
+    code: &str,
+    now: Timestamp,
+) -> Result<(LotSummary, Vec<StaffBay>), ApiError> {
+    match app.live.staff_lot(code, now).await {
+        Some((lot, bays)) if may_see(staff, &lot) => Ok((lot, bays)),
+        Some(_) => Err(ApiError::Forbidden),
+        None => Err(ApiError::NotFound("lot")),
     }
 }
 

@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 use api::App;
+use api::hashing::Hashing;
 use api::service::people::{self, NewMember};
 use domain::staff::Role;
 
@@ -59,7 +60,8 @@ impl Add {
             operator: self.operator,
             role,
         };
-        let password = people::put(store, &new, "operator of this system", App::now()).await;
+        let (hashing, by) = (Hashing::start(), "operator of this system");
+        let password = people::put(&store, &hashing, &new, by, App::now()).await;
         let password = password.with_context(|| format!("{:?} was not added", new.login))?;
         out!("{password}");
         eprintln!(

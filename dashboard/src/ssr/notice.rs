@@ -6,7 +6,7 @@ use api::{ApiError, App};
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
-use domain::notice::NoticeCode;
+use domain::notice::{NoticeCode, NoticeState};
 use leptos::prelude::*;
 use serde::Deserialize;
 
@@ -16,6 +16,15 @@ use super::pay::{gateways, pay_buttons};
 use super::staff::refused;
 use super::{Reader, problem};
 use crate::lang::Lang;
+
+/// Where a notice stands, in a word of a list.
+pub(super) const fn state_words(state: NoticeState, lang: Lang) -> &'static str {
+    match state {
+        NoticeState::Paid => lang.t("đã trả", "paid"),
+        NoticeState::Withdrawn => lang.t("đã hủy", "withdrawn"),
+        NoticeState::Open => lang.t("chưa trả", "open"),
+    }
+}
 
 #[derive(Deserialize)]
 pub(crate) struct CodeQuery {
@@ -164,13 +173,7 @@ fn view(
     let tz = place.timezone;
     let total = lang.money(priced.quote.amount_vnd);
     let open = notice.is_open();
-    let state = if notice.paid.is_some() {
-        "paid"
-    } else if notice.withdrawn_at.is_some() {
-        "withdrawn"
-    } else {
-        "open"
-    };
+    let state = notice.state().code();
     let plate = if is_staff {
         notice.plate.reveal().to_owned()
     } else {

@@ -275,10 +275,9 @@ pub(crate) async fn lot_page(
         Ok(who) => who,
         Err(error) => return refused(&reader, &error),
     };
-    let (lot, bays) = match app.live.staff_lot(&code, now).await {
-        Some((lot, bays)) if may_see(&who, &lot) => (lot, bays),
-        Some(_) => return problem(&reader, &ApiError::Forbidden),
-        None => return problem(&reader, &ApiError::NotFound("lot")),
+    let (lot, bays) = match staff::own_lot(&app, &who, &code, now).await {
+        Ok(found) => found,
+        Err(error) => return problem(&reader, &error),
     };
     let lang = reader.lang;
     let events = format!("/api/v1/live?lot={}", lot.code);

@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use store::parking_notice::ParkingNotice;
 
 use super::document::Document;
+use super::notice::state_words;
 use super::parts::clock;
 use super::staff::{refused, staff_bar};
 use super::{Reader, problem};
@@ -28,11 +29,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     let title = lang.t("Phiếu báo chưa trả", "Notices of unpaid parking");
     let empty = notices.is_empty();
     let row = move |notice: ParkingNotice| {
-        let state = match (notice.paid, notice.withdrawn_at) {
-            (Some(_), _) => lang.t("đã trả", "paid"),
-            (None, Some(_)) => lang.t("đã hủy", "withdrawn"),
-            (None, None) => lang.t("chưa trả", "open"),
-        };
+        let state = state_words(notice.state(), lang);
         view! {
             <tr>
                 <th scope="row"><a href=format!("/n/{}", notice.code)>{notice.code.to_string()}</a></th>

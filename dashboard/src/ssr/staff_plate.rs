@@ -16,6 +16,7 @@ use store::parking_notice::ParkingNotice;
 use store::plate::{PlateRight, PlateSession};
 
 use super::document::Document;
+use super::notice::state_words;
 use super::parts::clock;
 use super::staff::{refused, staff_bar};
 use super::{Reader, problem};
@@ -263,11 +264,7 @@ fn known_view(known: Known, plate: String, tz: Tz, lang: Lang) -> impl IntoView 
     };
     let rights = rights.into_iter().map(right).collect_view();
     let notice = move |notice: ParkingNotice| {
-        let state = match (notice.paid, notice.withdrawn_at) {
-            (Some(_), _) => lang.t("đã trả", "paid"),
-            (None, Some(_)) => lang.t("đã hủy", "withdrawn"),
-            (None, None) => lang.t("chưa trả", "open"),
-        };
+        let state = state_words(notice.state(), lang);
         view! {
             <tr>
                 <th scope="row"><a href=format!("/n/{}", notice.code)>{notice.code.to_string()}</a></th>
