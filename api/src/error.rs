@@ -5,6 +5,7 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use domain::phone::PhoneError;
 use domain::plate::PlateError;
 use domain::session::DurationError;
 use domain::tariff::QuoteError;
@@ -27,6 +28,9 @@ pub enum ApiError {
     /// Nobody may do this without saying who they are.
     #[error("a valid token is needed")]
     Unauthorized,
+    /// The one-time code is another, has run out, or was tried too often.
+    #[error("the code is wrong or no longer good")]
+    WrongCode,
     /// A gateway's message is not signed as it should be.
     #[error("{0}")]
     BadSignature(String),
@@ -47,6 +51,9 @@ pub enum ApiError {
     /// The thing is in a state that does not allow it.
     #[error("{0}")]
     Conflict(&'static str),
+    /// The wallet's money does not suffice.
+    #[error("there is not enough in the wallet")]
+    NotCovered,
     /// The method is not one of this path's.
     #[error("this path does not know that method")]
     MethodNotAllowed,
@@ -111,6 +118,7 @@ impl ApiError {
                 "Idempotency key reused",
             ),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized"),
+            Self::WrongCode => (StatusCode::UNAUTHORIZED, "wrong-code", "Wrong code"),
             Self::BadSignature(_) => (
                 StatusCode::UNAUTHORIZED,
                 "bad-signature",
@@ -120,6 +128,7 @@ impl ApiError {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::WrongBay { .. } => (StatusCode::CONFLICT, "wrong-bay", "Perhaps another bay"),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
+            Self::NotCovered => (StatusCode::CONFLICT, "not-covered", "Not enough money"),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method-not-allowed",
@@ -194,6 +203,12 @@ impl From<StoreError> for ApiError {
                 Self::Internal
             }
         }
+    }
+}
+
+impl From<PhoneError> for ApiError {
+    fn from(error: PhoneError) -> Self {
+        Self::Unprocessable(error.to_string())
     }
 }
 

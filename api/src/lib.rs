@@ -20,12 +20,14 @@ pub mod remembered;
 pub mod routes;
 pub mod secret;
 pub mod service;
+pub mod sms;
 pub mod throttle;
 
 pub use error::ApiError;
 pub use gateway::config::Gateways;
 pub use live::LiveBoard;
 pub use secret::Secrets;
+pub use sms::Sms;
 
 /// What every request may use. Cheap to clone.
 #[derive(Clone)]
@@ -38,6 +40,8 @@ pub struct App {
     pub secrets: Arc<Secrets>,
     /// The gateways that drivers may pay by.
     pub gateways: Arc<Gateways>,
+    /// Delivers codes to drivers' phones, where the city has somebody who does.
+    pub sms: Option<Arc<Sms>>,
     /// Calls gateways.
     pub http: reqwest::Client,
     /// Where drivers and gateways reach us, without a slash at the end.

@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context;
 
 /// Names of the secrets a demo makes, as they are called in the environment.
-pub const NAMES: [&str; 10] = [
+pub const NAMES: [&str; 12] = [
     "CLEARBAY_SESSION_KEY",
     "CLEARBAY_WEBHOOK_KEY",
     "CLEARBAY_IMPORT_TOKEN",
@@ -17,6 +17,8 @@ pub const NAMES: [&str; 10] = [
     "CLEARBAY_MOMO_SECRET_KEY",
     "CLEARBAY_ZALOPAY_KEY1",
     "CLEARBAY_ZALOPAY_KEY2",
+    "CLEARBAY_ESMS_API_KEY",
+    "CLEARBAY_ESMS_SECRET_KEY",
     "CLEARBAY_CITY_PASSWORD",
     "CLEARBAY_STAFF_PASSWORD",
 ];

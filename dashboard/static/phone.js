@@ -1,7 +1,6 @@
 // What a phone adds to pages that work without it: the plate is remembered on this phone and nowhere
-// else, codes are copied and pictures kept by a touch, and time is counted down to the second.
-const PLATE = "plate";
-
+// else, a length of time is chosen by sliding, codes are copied and pictures kept by a touch, and time
+// is counted down to the second.
 // Storage may be switched off; then nothing is remembered.
 const stored = (work) => {
   try {
@@ -11,13 +10,36 @@ const stored = (work) => {
   }
 };
 
-const plates = (root) => {
+// What is typed each time: the plate, the phone number.
+const remembers = (root) => {
   for (const input of root.querySelectorAll("input[data-remember]")) {
     if (input.remembered) continue;
     input.remembered = true;
-    if (!input.value) input.value = stored((storage) => storage.getItem(PLATE)) ?? "";
+    const { remember } = input.dataset;
+    if (!input.value) input.value = stored((storage) => storage.getItem(remember)) ?? "";
     input.form?.addEventListener("submit", () => {
-      stored((storage) => storage.setItem(PLATE, input.value.trim()));
+      stored((storage) => storage.setItem(remember, input.value.trim()));
+    });
+  }
+};
+
+// A slider over the choices of a list: it has more of them, and shows one at a time.
+const slides = (root) => {
+  for (const list of root.querySelectorAll("[data-slides]")) {
+    const slider = list.querySelector("input[type=range]");
+    const choices = [...list.querySelectorAll("input[type=radio]")];
+    if (list.slides || choices.length < 2) continue;
+    list.slides = true;
+    list.classList.add("slides");
+    const say = () => {
+      const head = choices[slider.value].closest("label").querySelector(".choice-head");
+      slider.setAttribute("aria-valuetext", [...head.children].map((part) => part.textContent).join(", "));
+    };
+    slider.value = choices.findIndex((choice) => choice.checked);
+    say();
+    slider.addEventListener("input", () => {
+      choices[slider.value].checked = true;
+      say();
     });
   }
 };
@@ -102,7 +124,8 @@ const count = () => {
 
 const add = () => {
   const root = document.getElementById("content");
-  plates(root);
+  remembers(root);
+  slides(root);
   copies(root);
   pictures(root);
   shares(root);

@@ -69,6 +69,8 @@ uuid_id! {
     RefundId,
     /// A driver's money with us (UUIDv4).
     WalletId,
+    /// A driver who gave a phone number (UUIDv4).
+    DriverId,
     /// A driver's objection to a receipt (UUIDv4).
     DisputeId,
     /// A monthly pass, by the number of its purchase (UUIDv7).

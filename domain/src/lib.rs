@@ -21,6 +21,7 @@ pub mod notice;
 pub mod occupancy;
 pub mod offer;
 pub mod payment;
+pub mod phone;
 pub mod place;
 pub mod plate;
 pub mod purchase;

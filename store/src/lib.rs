@@ -16,6 +16,7 @@ pub mod collection;
 mod copy;
 pub mod device;
 pub mod dispute;
+pub mod driver;
 pub mod entitlement;
 pub mod event;
 pub mod exemption;

@@ -7,7 +7,7 @@ use domain::notice::{NoticeCode, NoticeState};
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use serde_json::json;
-use sqlx::FromRow;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::audit::{Audit, audit_insert};
@@ -83,6 +83,19 @@ impl ParkingNotice {
     pub fn is_open(&self) -> bool {
         self.state() == NoticeState::Open
     }
+}
+
+/// What became of a session that was opened to pay for a notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoticeSession {
+    /// It pays for the notice.
+    Noted,
+    /// Another one waits for its money already.
+    Waiting(SessionId),
+    /// Another one has paid.
+    Paid,
+    /// There is nothing to pay any more.
+    Withdrawn,
 }
 
 /// With what a notice is paid, where it is: the first session of it that is.
@@ -209,27 +222,58 @@ impl Store {
         rows.into_iter().map(NoticeRow::notice).collect()
     }
 
-    /// Notes that a session pays for a notice, unless that was withdrawn; whether it was noted. Again it
-    /// changes nothing.
+    /// Notes that a session has been opened to pay for a notice. One that finds another waiting for its
+    /// money, opened since `waiting_since`, or the notice settled, is given up: nobody pays twice for
+    /// having pressed twice.
     ///
     /// # Errors
-    /// Database errors.
+    /// [`StoreError::NotFound`] where there is no such notice.
     pub async fn parking_notice_session(
         &self,
         code: &NoticeCode,
         session: SessionId,
-    ) -> Result<bool, StoreError> {
-        let done = sqlx::query(
-            "INSERT INTO parking_notice_session (session_id, parking_notice_id)
-             SELECT $2, parking_notice_id FROM parking_notice
-             WHERE code = $1 AND withdrawn_at IS NULL FOR SHARE
-             ON CONFLICT (session_id) DO UPDATE SET parking_notice_id = excluded.parking_notice_id",
+        waiting_since: Timestamp,
+    ) -> Result<NoticeSession, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let found: Option<(i32, Option<Timestamp>)> = sqlx::query_as(
+            "SELECT parking_notice_id, withdrawn_at FROM parking_notice WHERE code = $1 FOR UPDATE",
         )
         .bind(code.plain())
-        .bind(session.0)
-        .execute(&self.pool)
+        .fetch_optional(&mut *tx)
         .await?;
-        Ok(done.rows_affected() == 1)
+        let (notice, withdrawn_at) = found.ok_or(StoreError::NotFound("notice"))?;
+        let known: Vec<(Uuid, String, Timestamp)> = sqlx::query_as(
+            "SELECT session_id, status, created_at FROM parking_notice_session JOIN session USING (session_id)
+             WHERE parking_notice_id = $1 ORDER BY created_at, session_id",
+        )
+        .bind(notice)
+        .fetch_all(&mut *tx)
+        .await?;
+        if known.iter().any(|(id, ..)| *id == session.0) {
+            return Ok(NoticeSession::Noted);
+        }
+        let waiting = known
+            .iter()
+            .find(|(_, status, opened)| status == "pending" && *opened > waiting_since);
+        let in_the_way = match waiting {
+            _ if withdrawn_at.is_some() => Some(NoticeSession::Withdrawn),
+            _ if known.iter().any(|(_, status, _)| status == "paid") => Some(NoticeSession::Paid),
+            Some((id, ..)) => Some(NoticeSession::Waiting(SessionId(*id))),
+            None => None,
+        };
+        if in_the_way.is_some() {
+            lapse(&mut tx, &[session.0]).await?;
+        } else {
+            sqlx::query(
+                "INSERT INTO parking_notice_session (session_id, parking_notice_id) VALUES ($1, $2)",
+            )
+            .bind(session.0)
+            .bind(notice)
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(in_the_way.unwrap_or(NoticeSession::Noted))
     }
 
     /// Whether a session pays for a notice: who has its key need not be the driver.
@@ -282,15 +326,7 @@ impl Store {
             return Ok(false);
         }
         let waiting: Vec<Uuid> = purchases.into_iter().map(|(id, _)| id).collect();
-        for statement in [
-            "UPDATE purchase SET status = 'lapsed' WHERE purchase_id = ANY($1) AND status = 'pending'",
-            "UPDATE session SET status = 'lapsed' WHERE session_id = ANY($1) AND status = 'pending'",
-        ] {
-            sqlx::query(statement)
-                .bind(&waiting)
-                .execute(&mut *tx)
-                .await?;
-        }
+        lapse(&mut tx, &waiting).await?;
         sqlx::query(
             "UPDATE parking_notice SET withdrawn_at = $2, withdrawn_why = $3
              WHERE parking_notice_id = $1",
@@ -309,6 +345,21 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Gives up sessions that wait for their money.
+async fn lapse(connection: &mut PgConnection, sessions: &[Uuid]) -> Result<(), StoreError> {
+    for statement in [
+        // A session's first purchase goes by its own number.
+        "UPDATE purchase SET status = 'lapsed' WHERE purchase_id = ANY($1) AND status = 'pending'",
+        "UPDATE session SET status = 'lapsed' WHERE session_id = ANY($1) AND status = 'pending'",
+    ] {
+        sqlx::query(statement)
+            .bind(sessions)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
 }
 
 #[derive(FromRow)]

@@ -1,10 +1,13 @@
 //! A browser as people have it: Chromium at the size of a phone or a desk, driven from outside.
 
 use std::process::Stdio;
+use std::str::FromStr;
 use std::time::Duration;
 
 use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
+use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
@@ -37,6 +40,25 @@ impl View {
         height: 900,
         dark: false,
     };
+}
+
+/// A command of Chromium's own protocol, through its driver.
+#[derive(Debug)]
+struct DevTools {
+    method: &'static str,
+    params: Value,
+}
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, <Url as FromStr>::Err> {
+        let session = session.unwrap_or_default();
+        base.join(&format!("session/{session}/goog/cdp/execute"))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        let body = json!({"cmd": self.method, "params": self.params});
+        (Method::POST, Some(body.to_string()))
+    }
 }
 
 /// Chromium and its driver; both end with this value.
@@ -160,6 +182,45 @@ impl Phone {
     pub async fn script(&self, code: &str) -> Value {
         let code = format!("return (async () => {{ {code} }})()");
         self.page.execute(&code, Vec::new()).await.unwrap()
+    }
+
+    /// Makes it as slow as a phone in the street, and without what it has seen before: Lighthouse's
+    /// mobile profile, 150 ms there and back, 1.6 Mbit/s, a processor four times slower than this one.
+    ///
+    /// # Panics
+    /// Where the browser refuses.
+    pub async fn slow_down(&self) {
+        let network = json!({"offline": false, "latency": 150,
+            "downloadThroughput": 1_600_000 / 8, "uploadThroughput": 750_000 / 8});
+        for (method, params) in [
+            ("Network.enable", json!({})),
+            ("Network.setCacheDisabled", json!({"cacheDisabled": true})),
+            ("Network.emulateNetworkConditions", network),
+            ("Emulation.setCPUThrottlingRate", json!({"rate": 4})),
+        ] {
+            let command = DevTools { method, params };
+            self.page.issue_cmd(command).await.unwrap();
+        }
+    }
+
+    /// When the largest part of the page was painted, in milliseconds after it was asked for: Largest
+    /// Contentful Paint.
+    ///
+    /// # Panics
+    /// Where the browser does not tell.
+    pub async fn largest_paint_ms(&self) -> f64 {
+        let told = self
+            .script(
+                "return new Promise((tell) => {
+                    let last = 0;
+                    new PerformanceObserver((list) => {
+                        for (const entry of list.getEntries()) last = entry.startTime;
+                    }).observe({ type: 'largest-contentful-paint', buffered: true });
+                    setTimeout(() => tell(last), 1000);
+                })",
+            )
+            .await;
+        told.as_f64().unwrap()
     }
 
     /// Signs in at the counter.

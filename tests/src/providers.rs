@@ -12,12 +12,14 @@ use crate::broker::Broker;
 use crate::serving::{Serving, WEBHOOK_KEY, text};
 use crate::tls::TlsDoor;
 
-const SECRETS: [(&str, &str); 5] = [
+const SECRETS: [(&str, &str); 7] = [
     ("CLEARBAY_VNPAY_HASH_SECRET", "a-vnpay-secret-of-tests"),
     ("CLEARBAY_MOMO_ACCESS_KEY", "a-momo-access-key-of-tests"),
     ("CLEARBAY_MOMO_SECRET_KEY", "a-momo-secret-of-tests"),
     ("CLEARBAY_ZALOPAY_KEY1", "a-zalopay-key-1-of-tests"),
     ("CLEARBAY_ZALOPAY_KEY2", "a-zalopay-key-2-of-tests"),
+    ("CLEARBAY_ESMS_API_KEY", "an-esms-api-key-of-tests"),
+    ("CLEARBAY_ESMS_SECRET_KEY", "an-esms-secret-of-tests"),
 ];
 
 /// A running city with its providers. Everything ends with it.
@@ -49,7 +51,29 @@ impl Paying {
     /// # Panics
     /// Where anything it needs is missing.
     pub async fn start() -> Self {
-        Self::behind(None).await
+        Self::behind(80, None, None).await
+    }
+
+    /// The same with that many bays, and the browser's bundle or without.
+    ///
+    /// # Panics
+    /// Where anything it needs is missing.
+    pub async fn with_pages(bays: u32, bundle: bool) -> Self {
+        let folder = std::env::var("CLEARBAY_TEST_WEB_DIR").ok();
+        Self::behind(bays, None, folder.filter(|_| bundle)).await
+    }
+
+    /// The code in the latest message that a phone was sent.
+    ///
+    /// # Panics
+    /// Where none has come.
+    pub async fn code(&self, phone: &str) -> String {
+        let request = self.city.client.get(format!("{}/phone/messages", self.url));
+        let messages: Value = request.send().await.unwrap().json().await.unwrap();
+        let mut messages = messages.as_array().unwrap().iter();
+        let message = messages.find(|message| message["phone"] == phone).unwrap();
+        let (_, code) = message["text"].as_str().unwrap().rsplit_once('#').unwrap();
+        code.to_owned()
     }
 
     /// The same, but the city calls the providers over TLS. Whether it trusts their certificate is
@@ -58,10 +82,10 @@ impl Paying {
     /// # Panics
     /// Where anything it needs is missing.
     pub async fn over_tls(trusted: bool) -> Self {
-        Self::behind(Some(trusted)).await
+        Self::behind(80, Some(trusted), None).await
     }
 
-    async fn behind(tls: Option<bool>) -> Self {
+    async fn behind(bays: u32, tls: Option<bool>, web_dir: Option<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let own_url = format!("http://{address}");
@@ -82,6 +106,8 @@ impl Paying {
             ("CLEARBAY_MOMO_URL", format!("{url}/momo")),
             ("CLEARBAY_ZALOPAY_APP_ID", "2553".to_owned()),
             ("CLEARBAY_ZALOPAY_URL", format!("{url}/zalopay")),
+            ("CLEARBAY_ESMS_URL", format!("{url}/esms")),
+            ("CLEARBAY_ESMS_BRANDNAME", "Clearbay".to_owned()),
             ("CLEARBAY_VIETQR_PAYOUT_URL", format!("{url}/bank/payouts")),
             (
                 "CLEARBAY_VIETQR_APP_URL",
@@ -91,7 +117,8 @@ impl Paying {
         if let (Some(door), Some(true)) = (&door, tls) {
             env.push(("SSL_CERT_FILE", door.authority.display().to_string()));
         }
-        let place = simulator::city::hanoi(80).unwrap();
+        env.extend(web_dir.map(|folder| ("CLEARBAY_WEB_DIR", folder)));
+        let place = simulator::city::hanoi(bays).unwrap();
         let city = Serving::with(&place, Broker::rumqttd(), env, None).await;
         let keys = Keys::from_env(|name| {
             let secret = SECRETS.iter().find(|(known, _)| *known == name);

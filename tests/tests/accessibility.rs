@@ -7,6 +7,7 @@ use chrono::{SubsecRound, TimeDelta, Utc};
 use serde_json::{Value, json};
 use tests::eventually;
 use tests::phone::{Phone, View};
+use tests::providers::Paying;
 use tests::sensors::told;
 use tests::serving::{Serving, text};
 
@@ -73,8 +74,9 @@ async fn no_page_keeps_anybody_out() {
         return;
     };
     let axe = std::fs::read_to_string(axe).unwrap();
-    let city = Serving::city(400).await;
-    let pages = lively(&city).await;
+    let paying = Paying::with_pages(400, true).await;
+    let city = &paying.city;
+    let pages = lively(city).await;
     city.staff("city", None).await;
     city.database
         .store
@@ -91,7 +93,11 @@ async fn no_page_keeps_anybody_out() {
         dark: true,
         ..View::PHONE
     };
-    for (view, lang) in [(View::PHONE, "vi"), (night, "en"), (View::DESK, "en")] {
+    for (view, lang, number) in [
+        (View::PHONE, "vi", "0912345671"),
+        (night, "en", "0912345672"),
+        (View::DESK, "en", "0912345673"),
+    ] {
         let phone = Phone::with(view).await;
         let look = async |path: &str| -> Vec<String> {
             phone.goto(&format!("{}{path}", city.url)).await;
@@ -115,6 +121,17 @@ async fn no_page_keeps_anybody_out() {
         phone.find("[data-status=pending]").await;
         let address = phone.page.current_url().await.unwrap();
         found.extend(look(address.path()).await);
+        found.extend(look("/wallet").await);
+        phone.fill("input[name=phone]", number).await;
+        phone.click("main button.primary").await;
+        let code = phone.find("input[name=code]").await;
+        let unread = serious(&phone, &axe).await.into_iter();
+        found.extend(unread.map(|what| format!("the code's page ({lang}): {what}")));
+        code.send_keys(&paying.code(number).await).await.unwrap();
+        phone.click("main button.primary").await;
+        phone.find("[data-balance]").await;
+        found.extend(look("/wallet").await);
+        found.extend(look(&format!("/b/{BAY}")).await);
         phone.sign_in(&city.url, "city", PASSWORD).await;
         for page in [
             "/staff",

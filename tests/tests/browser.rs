@@ -43,11 +43,9 @@ impl Deeds for Phone {
             .send_keys("30a 123.45")
             .await
             .unwrap();
-        self.find(".choice:has(input[value='120'])")
-            .await
-            .click()
-            .await
-            .unwrap();
+        // From one hour to two: half an hour at a time.
+        let slider = self.find("[data-slides] input[type=range]").await;
+        slider.send_keys(&"\u{E014}".repeat(2)).await.unwrap();
         let why = self.find(".choice:has(:checked) .why").await;
         assert!(
             why.is_displayed().await.unwrap(),
@@ -258,4 +256,30 @@ async fn the_pay_page_is_light_and_still_and_asks_nobody_else() {
         assert!(std::fs::metadata(packed).unwrap().len() <= 250_000);
     }
     phone.close().await;
+}
+
+/// How often a page is loaded to see how quick it can be: what else the machine does is not the page's.
+const LOADS: usize = 8;
+
+#[tokio::test]
+async fn a_slow_phone_in_the_street_shows_pages_within_a_second() {
+    let city = Serving::city(80).await;
+    for path in ["/", &format!("/b/{BAY}"), "/city"] {
+        let phone = Phone::start().await;
+        phone.slow_down().await;
+        let mut quickest = f64::MAX;
+        for _ in 0..LOADS {
+            phone.goto(&format!("{}{path}", city.url)).await;
+            quickest = quickest.min(phone.largest_paint_ms().await);
+            if quickest < 1_000.0 {
+                break;
+            }
+        }
+        println!("{path}: largest contentful paint {quickest:.0} ms");
+        assert!(
+            (1.0..1_000.0).contains(&quickest),
+            "{path}: {quickest:.0} ms"
+        );
+        phone.close().await;
+    }
 }

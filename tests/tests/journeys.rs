@@ -7,6 +7,7 @@ use chrono::{SubsecRound, TimeDelta, Utc};
 use serde_json::json;
 use tests::eventually;
 use tests::phone::{Phone, View};
+use tests::providers::Paying;
 use tests::sensors::told;
 use tests::serving::Serving;
 
@@ -47,7 +48,9 @@ async fn driver(city: &Serving, phone: &Phone) {
         .script("document.querySelector('form.pay').noValidate = true")
         .await;
     phone.fill("input[name=plate]", "?").await;
-    phone.click(".choice:has(input[value='120'])").await;
+    // From one hour to two: half an hour at a time.
+    let right = "\u{E014}".repeat(2);
+    phone.fill("[data-slides] input[type=range]", &right).await;
     phone.click("button.primary").await;
     phone.find("[role=alert]").await;
     let kept = "return document.querySelector('input[value=\"120\"]').checked";
@@ -80,6 +83,45 @@ async fn driver(city: &Serving, phone: &Phone) {
     phone.fill("textarea[name=text]", "tôi đỗ chỗ khác").await;
     phone.click(".receipt details button").await;
     phone.find("[data-dispute=open]").await;
+}
+
+/// Signs in by a phone number, fills the wallet, and pays from it by one touch.
+async fn wallet_owner(paying: &Paying, phone: &Phone, number: &str) {
+    let city = &paying.city;
+    phone.goto(&format!("{}/b/{BAY}", city.url)).await;
+    phone.click("a[href^='/wallet?to=']").await;
+    phone.fill("input[name=phone]", "12").await;
+    phone.click("form[action='/wallet/code'] button").await;
+    phone.find("#phone-error").await;
+    phone
+        .script("document.querySelector('input[name=phone]').value = ''")
+        .await;
+    phone.fill("input[name=phone]", number).await;
+    phone.click("form[action='/wallet/code'] button").await;
+    let code = phone.find("input[name=code]").await;
+    code.send_keys(&paying.code(number).await).await.unwrap();
+    phone.click("form[action='/wallet/sign-in'] button").await;
+    // Back where the driver came from; there is nothing in the wallet yet.
+    phone.find("form.pay input[name=plate]").await;
+    phone.click("a[href^='/wallet?to=']").await;
+    phone
+        .click("form[action='/wallet/top-up'] button.primary")
+        .await;
+    phone.find("[data-status=pending] .qr svg").await;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    transfer(city, phone).await;
+    phone.find("[data-balance]").await;
+    phone.goto(&format!("{}/b/{BAY}", city.url)).await;
+    phone
+        .script("document.querySelector('input[name=plate]').value = ''")
+        .await;
+    phone.fill("input[name=plate]", "30a 678.90").await;
+    phone.click("button[value=wallet]").await;
+    phone.find("[data-status=paid]").await;
+    phone.goto(&format!("{}/wallet", city.url)).await;
+    phone.find("main table a[href^='/r/']").await;
+    phone.click("form[action='/wallet/sign-out'] button").await;
+    phone.find("input[name=phone]").await;
 }
 
 /// Finds a vehicle that has not paid, writes its notice, which its driver pays; looks up a plate.
@@ -127,19 +169,22 @@ async fn citizen(city: &Serving, phone: &Phone) {
     assert!(csv.starts_with("key,name,"), "{csv}");
 }
 
-async fn everybody(city: Serving, view: View, lang: &str) {
+async fn everybody(bundle: bool, view: View, lang: &str) {
+    let paying = Paying::with_pages(80, bundle).await;
+    let city = &paying.city;
     city.staff("guard", Some("HNP")).await;
-    park(&city, BAY, 2, 1).await;
-    park(&city, NEXT, 40, 1).await;
+    park(city, BAY, 2, 1).await;
+    park(city, NEXT, 40, 1).await;
     eventually("the board to see both", || async {
         city.json("/api/v1/lots/CN-01").await["occupied"] == 2
     })
     .await;
     let phone = Phone::with(view).await;
     phone.goto(&format!("{}/lang/{lang}", city.url)).await;
-    driver(&city, &phone).await;
-    guard(&city, &phone).await;
-    citizen(&city, &phone).await;
+    driver(city, &phone).await;
+    wallet_owner(&paying, &phone, "0912345678").await;
+    guard(city, &phone).await;
+    citizen(city, &phone).await;
     let spoken = phone.script("return document.documentElement.lang").await;
     assert_eq!(spoken, lang);
     let wider = "return document.documentElement.scrollWidth - window.innerWidth";
@@ -150,22 +195,22 @@ async fn everybody(city: Serving, view: View, lang: &str) {
 
 #[tokio::test]
 async fn on_a_phone_in_vietnamese() {
-    everybody(Serving::city(80).await, View::PHONE, "vi").await;
+    everybody(true, View::PHONE, "vi").await;
 }
 
 #[tokio::test]
 async fn on_a_phone_in_english_without_the_bundle() {
-    everybody(Serving::without_bundle(80).await, View::PHONE, "en").await;
+    everybody(false, View::PHONE, "en").await;
 }
 
 #[tokio::test]
 async fn on_a_desk_in_vietnamese_without_the_bundle() {
-    everybody(Serving::without_bundle(80).await, View::DESK, "vi").await;
+    everybody(false, View::DESK, "vi").await;
 }
 
 #[tokio::test]
 async fn on_a_desk_in_english() {
-    everybody(Serving::city(80).await, View::DESK, "en").await;
+    everybody(true, View::DESK, "en").await;
 }
 
 #[tokio::test]

@@ -234,3 +234,24 @@ async fn staff_put_a_session_right_in_their_own_lots() {
     assert_eq!(post(&guard, "plate", right).await, StatusCode::OK);
     assert_eq!(session().await["plate"], "30A99999");
 }
+
+#[tokio::test]
+async fn who_presses_twice_is_asked_for_the_same_money() {
+    let city = Serving::city(80).await;
+    let guard = city.staff("guard", Some("HNP")).await;
+    parked(&city, 90).await;
+    let (_, notice) = write(&city, &guard, PLATE).await;
+    let path = format!("/api/v1/notices/{}/payments", text(&notice["code"]));
+    let body = json!({"gateway": "vietqr"});
+    let pressed = (0..6).map(|_| async {
+        let reply = city.post(&path, &body).send().await.unwrap();
+        assert_eq!(reply.status(), StatusCode::CREATED);
+        let asked: Value = reply.json().await.unwrap();
+        (text(&asked["session_id"]), text(&asked["payment_id"]))
+    });
+    let asked = futures::future::join_all(pressed).await;
+    let again = asked.iter().all(|one| *one == asked[0]);
+    assert!(again, "{asked:?}");
+    let waiting = "purchase WHERE status = 'pending'";
+    assert_eq!(city.database.count(waiting).await, 1);
+}

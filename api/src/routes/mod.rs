@@ -20,6 +20,7 @@ mod collection;
 mod demand;
 mod devices;
 mod disputes;
+mod drivers;
 mod exemptions;
 mod forecast;
 mod gateways;
@@ -74,8 +75,12 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(session_changes::stop_session))
         .routes(routes!(session_changes::correct_plate))
         .routes(routes!(session_changes::move_session))
+        .routes(routes!(drivers::send_code))
+        .routes(routes!(drivers::sign_in))
+        .routes(routes!(drivers::sign_out))
         .routes(routes!(wallets::create_wallet))
         .routes(routes!(wallets::get_wallet))
+        .routes(routes!(wallets::list_wallet_entries))
         .routes(routes!(wallets::top_up_wallet))
         .routes(routes!(passes::create_pass))
         .routes(routes!(passes::get_pass))
@@ -128,7 +133,11 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         )
     };
     components.add_security_scheme("session", bearer("The token that opening the session gave"));
-    components.add_security_scheme("wallet", bearer("The token that opening the wallet gave"));
+    components.add_security_scheme(
+        "wallet",
+        bearer("The token that opening the wallet gave, or its driver's"),
+    );
+    components.add_security_scheme("driver", bearer("The token that signing in gave"));
     components.add_security_scheme("pass", bearer("The token that opening the pass gave"));
     components.add_security_scheme("import", bearer("The terminals' shared token"));
     components.add_security_scheme(

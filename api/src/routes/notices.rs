@@ -16,6 +16,7 @@ use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::{IdempotencyKey, Json, Path};
 use crate::service::parking_notice::{self, Explained};
+use crate::service::payment::Means;
 use crate::service::{plate, staff};
 
 /// A notice of unpaid parking, for whoever has its number.
@@ -149,8 +150,9 @@ pub(super) async fn pay_notice(
     IdempotencyKey(key): IdempotencyKey,
     Json(body): Json<NoticePayment>,
 ) -> Result<(StatusCode, Reply<AskedFor>), ApiError> {
+    let means = Means::gateway(&body.gateway);
     let (opened, payment) =
-        parking_notice::pay(&app, &read(&code)?, &body.gateway, key, App::now()).await?;
+        parking_notice::pay(&app, &read(&code)?, means, key, App::now()).await?;
     let asked = AskedFor {
         payment_id: payment.as_ref().map(|payment| payment.id),
         session_id: opened.session.id,

@@ -1,9 +1,11 @@
 use axum::Json as Reply;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use domain::id::WalletId;
+use chrono::{DateTime, Utc};
+use domain::id::{ReceiptId, WalletId};
 use domain::money::Vnd;
 use serde::{Deserialize, Serialize};
+use store::wallet::{WalletEntry, WalletUse};
 use utoipa::ToSchema;
 
 use super::payments::PaymentView;
@@ -68,6 +70,62 @@ pub(super) async fn get_wallet(
         held_vnd: wallet.held_vnd,
         available_vnd: wallet.available_vnd(),
     }))
+}
+
+/// The movements of a wallet's money.
+#[derive(Serialize, ToSchema)]
+pub(super) struct WalletEntries {
+    /// The latest first, at most 200.
+    entries: Vec<EntryView>,
+}
+
+/// One movement of a wallet's money.
+#[derive(Serialize, ToSchema)]
+pub(super) struct EntryView {
+    /// When.
+    at: DateTime<Utc>,
+    /// What came; below zero what went.
+    amount_vnd: Vnd,
+    /// `top_up`, `start`, `extension`, `pass` or `refund`.
+    kind: &'static str,
+    /// The code of the bay in which it was bought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    bay: Option<String>,
+    /// The proof of what was bought.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt_id: Option<ReceiptId>,
+}
+
+impl From<WalletEntry> for EntryView {
+    fn from(entry: WalletEntry) -> Self {
+        Self {
+            at: entry.at,
+            amount_vnd: entry.amount_vnd,
+            kind: match entry.what {
+                WalletUse::Purchase(kind) => kind.code(),
+                WalletUse::Refund => "refund",
+            },
+            bay: entry.bay,
+            receipt_id: entry.receipt,
+        }
+    }
+}
+
+/// What came into a wallet and what went.
+#[utoipa::path(get, path = "/api/v1/wallets/{id}/entries", tag = "pay",
+    params(("id" = String, Path, description = "The wallet's id")),
+    security(("wallet" = [])),
+    responses((status = 200, body = WalletEntries), (status = 401, body = Problem)))]
+pub(super) async fn list_wallet_entries(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path(id): Path<WalletId>,
+) -> Result<Reply<WalletEntries>, ApiError> {
+    let token = bearer(&headers).ok_or(ApiError::Unauthorized)?;
+    let wallet = wallet::find(&app, id, token).await?;
+    let entries = wallet::entries(&app, &wallet).await?;
+    let entries = entries.into_iter().map(EntryView::from).collect();
+    Ok(Reply(WalletEntries { entries }))
 }
 
 #[derive(Deserialize, ToSchema)]

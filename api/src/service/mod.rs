@@ -5,6 +5,7 @@ pub mod collection;
 pub mod demand;
 pub mod device;
 pub mod dispute;
+pub mod driver;
 pub mod exemption;
 pub mod forecast;
 pub mod invoice;

@@ -6,8 +6,8 @@ use domain::board::{LotSummary, StaffBay};
 use domain::money::Vnd;
 use domain::notice::NoticeCode;
 use domain::plate::Plate;
-use domain::session::MIN_STAY_MIN;
-use store::parking_notice::{NewParkingNotice, ParkingNotice};
+use domain::session::{MIN_STAY_MIN, PAYMENT_WINDOW};
+use store::parking_notice::{NewParkingNotice, NoticeSession, ParkingNotice};
 use store::place::BayPlace;
 use store::staff::Staff;
 
@@ -149,15 +149,16 @@ pub async fn find(app: &App, code: &NoticeCode) -> Result<Explained, ApiError> {
     })
 }
 
-/// Begins to pay for a notice: a session of its time, and the payment of that, once per key. Where
-/// it costs nothing any more, the session is paid at once and there is no payment.
+/// Begins to pay for a notice: a session of its time, and the payment of that, once per key, or
+/// another of the session that waits for its money already. Where it costs nothing any more, the
+/// session is paid at once and there is no payment.
 ///
 /// # Errors
 /// [`ApiError::NotFound`]; [`ApiError::Conflict`] where it is paid or withdrawn.
 pub async fn pay(
     app: &App,
     code: &NoticeCode,
-    gateway: &str,
+    means: Means<'_>,
     key: String,
     now: Timestamp,
 ) -> Result<(Opened, Option<store::payment::Payment>), ApiError> {
@@ -177,19 +178,27 @@ pub async fn pay(
         metered: false,
         key: key.clone(),
     };
-    let opened = open_at(app, &place, &wish, notice.starts_at, now).await?;
+    let mut opened = open_at(app, &place, &wish, notice.starts_at, now).await?;
     let noted = app
         .store
-        .parking_notice_session(code, opened.session.id)
+        .parking_notice_session(code, opened.session.id, now - PAYMENT_WINDOW)
         .await?;
-    if !noted {
-        return Err(ApiError::Conflict("this notice was withdrawn"));
+    match noted {
+        NoticeSession::Noted => {}
+        NoticeSession::Waiting(id) => {
+            opened = Opened {
+                session: app.store.session(id).await?,
+                token: app.secrets.session_token(id),
+            };
+        }
+        NoticeSession::Paid => return Err(ApiError::Conflict("this notice is paid")),
+        NoticeSession::Withdrawn => return Err(ApiError::Conflict("this notice was withdrawn")),
     }
     if opened.session.quote.amount_vnd == Vnd::ZERO {
         return Ok((opened, None));
     }
     let due = Due::start(&place, &opened.session)?;
-    let payment = request(app, &due, Means::gateway(gateway), key, now).await?;
+    let payment = request(app, &due, means, key, now).await?;
     Ok((opened, Some(payment)))
 }
 

@@ -16,10 +16,11 @@ use store::session::Session;
 use store::wallet::Wallet;
 use uuid::Uuid;
 
-use crate::gateway::{Ask, Gateway, Order, vietqr, wallet};
+use crate::gateway::wallet::CODE as WALLET;
+use crate::gateway::{Ask, Gateway, Order, vietqr};
 use crate::secret::sha256;
 use crate::service::settlement::settle;
-use crate::service::{outbox, session_cookie};
+use crate::service::{driver, outbox, session_cookie, wallet};
 use crate::{ApiError, App};
 
 /// What is to be paid for.
@@ -100,7 +101,7 @@ impl<'a> Means<'a> {
 /// does not answer the payment stays pending without a way to pay, and is asked for again.
 ///
 /// # Errors
-/// [`ApiError::Conflict`] where it is paid or lapsed, or the wallet does not cover it;
+/// [`ApiError::Conflict`] where it is paid or lapsed; [`ApiError::NotCovered`] by the wallet;
 /// [`ApiError::Unprocessable`] for an unknown gateway.
 pub async fn request(
     app: &App,
@@ -130,7 +131,7 @@ pub async fn request(
     if means.hold || payment.status != PaymentStatus::Pending {
         return Ok(payment);
     }
-    if means.gateway == wallet::CODE {
+    if means.gateway == WALLET {
         pay_from_wallet(app, &payment, payment.amount_vnd, now).await?;
         return Ok(app.store.payment(id).await?);
     }
@@ -158,7 +159,7 @@ pub async fn pay_from_wallet(
         currency: "VND".to_owned(),
         paid_at: now.min(payment.expires_at),
     };
-    settle(app, wallet::CODE, vec![notice], now).await?;
+    settle(app, WALLET, vec![notice], now).await?;
     Ok(())
 }
 
@@ -171,7 +172,7 @@ fn requested(result: Requested) -> Result<PaymentId, ApiError> {
         Requested::Lapsed => Err(ApiError::Conflict(
             "this was not paid in time; start a new session",
         )),
-        Requested::NotCovered => Err(ApiError::Conflict("there is not enough in the wallet")),
+        Requested::NotCovered => Err(ApiError::NotCovered),
     }
 }
 
@@ -329,7 +330,7 @@ pub async fn find(app: &App, id: PaymentId, token: &str) -> Result<Payment, ApiE
     let secrets = &app.secrets;
     let is_key = match (payment.session, payment.wallet) {
         (Some(session), _) => secrets.session_token_matches(session, token),
-        (None, Some(wallet)) => secrets.wallet_token_matches(wallet, token),
+        (None, Some(id)) => wallet::is_key(app, id, token, App::now()).await?,
         // A pass goes by the number of its purchase.
         (None, None) => secrets.pass_token_matches(PassId(payment.purchase.0), token),
     };
@@ -340,7 +341,8 @@ pub async fn find(app: &App, id: PaymentId, token: &str) -> Result<Payment, ApiE
     }
 }
 
-/// The payment of that identity, for a browser that holds the token of its session or pass.
+/// The payment of that identity, for a browser that holds the token of its session or pass, or whose
+/// driver's wallet it fills.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`] where it does not, whether or not the payment exists.
@@ -351,7 +353,8 @@ pub async fn find_held(app: &App, id: PaymentId, headers: &HeaderMap) -> Result<
     let passes = session_cookie::held_passes(headers)
         .into_iter()
         .map(|(_, token)| token);
-    for token in sessions.chain(passes) {
+    let driver = driver::held_token(headers).map(str::to_owned);
+    for token in sessions.chain(passes).chain(driver) {
         match find(app, id, &token).await {
             Err(ApiError::Unauthorized) => {}
             other => return other,

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::Context;
-use api::App;
 use api::gateway::config::Gateways;
 use api::secret::Secrets;
+use api::{App, Sms};
 use clearbay::{broker, secrets};
 use domain::staff::Role;
 use store::Store;
@@ -94,19 +94,27 @@ impl Demo {
             import_token: secret("CLEARBAY_IMPORT_TOKEN"),
         };
         let providers = free_address()?;
-        let gateways =
-            Gateways::from_env(|name| known.get(name).cloned().or_else(|| at(providers, name)))
-                .map_err(|missing| anyhow::anyhow!(missing))?;
+        let setting = |name: &str| known.get(name).cloned().or_else(|| at(providers, name));
+        let gateways = Gateways::from_env(setting).map_err(|missing| anyhow::anyhow!(missing))?;
+        let sms = Sms::from_env(setting).map_err(|missing| anyhow::anyhow!(missing))?;
         let simulator = self.simulator(address, providers, &mqtt_url, &state_file, &known)?;
         out!(
             "{}",
-            welcome(address, &mqtt_url, &operators, &known, &self.example_bay()?)
+            welcome(
+                address,
+                providers,
+                &mqtt_url,
+                &operators,
+                &known,
+                &self.example_bay()?
+            )
         );
         let watched = tokio::spawn(watch_simulator(simulator, shutdown.clone()));
         let service = Service {
             store,
             secrets,
             gateways,
+            sms,
             listener,
             metrics: recorder()?,
         };
@@ -206,6 +214,8 @@ fn at(providers: SocketAddr, name: &str) -> Option<String> {
         "CLEARBAY_VNPAY_API_URL" => format!("http://{providers}/vnpay/api"),
         "CLEARBAY_MOMO_URL" => format!("http://{providers}/momo"),
         "CLEARBAY_ZALOPAY_URL" => format!("http://{providers}/zalopay"),
+        "CLEARBAY_ESMS_URL" => format!("http://{providers}/esms"),
+        "CLEARBAY_ESMS_BRANDNAME" => "Clearbay".to_owned(),
         "CLEARBAY_VIETQR_PAYOUT_URL" => format!("http://{providers}/bank/payouts"),
         "CLEARBAY_VIETQR_APP_URL" => format!(
             "http://{providers}/bank/app?bank={{bank}}&account={{account}}&amount={{amount}}&text={{text}}&back={{back}}"
@@ -269,6 +279,7 @@ async fn sign_up(
 
 fn welcome(
     address: SocketAddr,
+    providers: SocketAddr,
     mqtt_url: &str,
     operators: &[String],
     known: &BTreeMap<String, String>,
@@ -287,6 +298,7 @@ Clearbay is up.
                       login staff1  password {}   (operator {})
                       login staff2  password {}   (operator {})
   City and citizens http://{address}/city
+  A driver's phone  http://{providers}/phone   (the messages sent to it)
   API               http://{address}/api/docs/
   Broker            {mqtt_url}
 

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::App;
 use api::gateway::config::Gateways;
 use api::limit::Limits;
 use api::live::LiveBoard;
 use api::secret::Secrets;
 use api::service::session::MAX_UPLOAD_AGE;
+use api::{App, Sms};
 use chrono::TimeDelta;
 use domain::Timestamp;
 use ingest::decoder::battery_limit_mv;
@@ -112,11 +112,14 @@ impl Serve {
         };
         let gateways = Gateways::from_env(|name| std::env::var(name).ok())
             .map_err(|missing| anyhow::anyhow!(missing))?;
+        let sms = Sms::from_env(|name| std::env::var(name).ok())
+            .map_err(|missing| anyhow::anyhow!(missing))?;
         let (_stop, shutdown) = shutdown::on_signal()?;
         let service = Service {
             store,
             secrets,
             gateways,
+            sms,
             listener,
             metrics: recorder()?,
         };
@@ -142,6 +145,8 @@ pub struct Service {
     pub secrets: Secrets,
     /// The gateways that drivers may pay by.
     pub gateways: Gateways,
+    /// Who delivers codes to drivers' phones.
+    pub sms: Option<Sms>,
     /// Where requests come in.
     pub listener: TcpListener,
     /// What is measured.
@@ -159,6 +164,7 @@ pub async fn serve(
         store,
         secrets,
         gateways,
+        sms,
         listener,
         metrics,
     } = service;
@@ -193,6 +199,7 @@ pub async fn serve(
         live,
         secrets: Arc::new(secrets),
         gateways: Arc::new(gateways),
+        sms: sms.map(Arc::new),
         http: api::gateway::client()?,
         public_url: public_url.into(),
         city: Arc::new(city),

@@ -113,6 +113,7 @@ impl Document<'_> {
                             )}
                             " "
                             <a href="/my">{lang.t("Lượt đỗ của tôi", "My parking")}</a> " · "
+                            <a href="/wallet">{lang.t("Ví", "Wallet")}</a> " · "
                             <a href="/n">{lang.t("Có phiếu báo?", "Got a notice?")}</a> " · "
                             <a href="/api/docs/">"API"</a>
                         </p>

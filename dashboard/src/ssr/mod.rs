@@ -27,6 +27,7 @@ mod outlook;
 mod parts;
 mod passes;
 mod pay;
+mod pay_form;
 mod payment;
 mod receipt;
 mod session;
@@ -39,6 +40,8 @@ mod staff_notices;
 mod staff_people;
 mod staff_plate;
 mod staff_shift;
+mod wallet;
+mod ways;
 
 use assets::Bundle;
 use document::Document;
@@ -68,6 +71,11 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/r/{id}", get(receipt::page))
         .route("/r/{id}/dispute", post(receipt::dispute))
         .route("/my", get(mine::page))
+        .route("/wallet", get(wallet::page))
+        .route("/wallet/code", post(wallet::send_code))
+        .route("/wallet/sign-in", post(wallet::sign_in))
+        .route("/wallet/top-up", post(wallet::top_up))
+        .route("/wallet/sign-out", post(wallet::sign_out))
         .route("/n", get(notice::look_up))
         .route("/n/{code}", get(notice::page).post(notice::pay))
         .route("/n/{code}/withdraw", post(notice::withdraw))

@@ -12,8 +12,8 @@ use serde::Deserialize;
 
 use super::document::Document;
 use super::parts::{full_time, price_lines, qr_svg};
-use super::pay::{gateways, pay_buttons};
 use super::staff::refused;
+use super::ways::{self, Ways};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -91,14 +91,15 @@ pub(crate) async fn page(
             .is_none_or(|operator| operator == known.notice.operator)
     });
     let lang = reader.lang;
-    let (gateways, address) = (gateways(&app), format!("{}/n/{code}", app.public_url));
+    let ways = Ways::of(&app, &headers).await;
+    let address = format!("{}/n/{code}", app.public_url);
     Document {
         title: lang.t("Phiếu báo chưa trả tiền đỗ xe", "Notice of unpaid parking"),
         active: "",
         live: None,
     }
     .page(&reader, move || {
-        view(known, &gateways, &address, is_staff, lang)
+        view(known, &ways, &address, is_staff, lang)
     })
 }
 
@@ -113,11 +114,13 @@ pub(crate) async fn pay(
     State(app): State<App>,
     reader: Reader,
     Path(code): Path<NoticeCode>,
+    headers: HeaderMap,
     Form(form): Form<PayForm>,
 ) -> Response {
     let paid = async {
         api::extract::check_key(&form.key)?;
-        parking_notice::pay(&app, &code, &form.gateway, form.key.clone(), App::now()).await
+        let means = ways::chosen(&app, &headers, &form.gateway).await?;
+        parking_notice::pay(&app, &code, means, form.key.clone(), App::now()).await
     };
     match paid.await {
         Ok((opened, payment)) => {
@@ -160,7 +163,7 @@ pub(crate) async fn withdraw(
 
 fn view(
     known: Explained,
-    gateways: &[(&'static str, &'static str)],
+    ways: &Ways,
     address: &str,
     is_staff: bool,
     lang: Lang,
@@ -209,7 +212,7 @@ fn view(
             {open.then(|| view! {
                 <form method="post" action=format!("/n/{code}") class="no-print">
                     <input type="hidden" name="key" value=api::secret::random_token() />
-                    {pay_buttons(gateways, lang)}
+                    {ways.buttons(lang)}
                 </form>
                 <div class="only-print notice-qr" aria-hidden="true" inner_html=qr_svg(address)></div>
             })}

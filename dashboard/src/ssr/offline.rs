@@ -8,7 +8,7 @@ use leptos::prelude::*;
 
 use super::Reader;
 use super::document::Document;
-use super::pay::CHOICES;
+use super::pay_form::CHOICES;
 use crate::lang::Lang;
 
 const WORKER: &str = include_str!("../../static/sw.js");

@@ -21,8 +21,8 @@ use store::place::BayPlace;
 
 use super::document::Document;
 use super::parts::{message, price_lines};
-use super::pay::{gateways, pay_buttons};
-use super::payment::pending_view;
+use super::payment::{Pending, pending_view};
+use super::ways::{self, Ways};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -42,8 +42,9 @@ pub(crate) async fn form_page(
     State(app): State<App>,
     reader: Reader,
     Path(code): Path<String>,
+    headers: HeaderMap,
 ) -> Response {
-    form(&app, &reader, &code, None).await
+    form(&app, &reader, &code, &headers, None).await
 }
 
 /// `POST /b/{code}/pass`: opens the pass and goes to its payment.
@@ -51,17 +52,18 @@ pub(crate) async fn submit(
     State(app): State<App>,
     reader: Reader,
     Path(code): Path<String>,
+    headers: HeaderMap,
     Form(filled): Form<PassForm>,
 ) -> Response {
-    match buy(&app, &code, &filled).await {
+    match buy(&app, &code, &filled, &headers).await {
         Ok((pass, token, payment)) => {
             let cookie = session_cookie::set_pass_cookie(&app, pass.id, &token, pass.pass.to);
             let to = format!("/pay/{}", payment.id);
             ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
         }
-        Err(error @ (ApiError::Unprocessable(_) | ApiError::Conflict(_))) => {
-            form(&app, &reader, &code, Some((filled, error))).await
-        }
+        Err(
+            error @ (ApiError::Unprocessable(_) | ApiError::Conflict(_) | ApiError::NotCovered),
+        ) => form(&app, &reader, &code, &headers, Some((filled, error))).await,
         Err(error) => problem(&reader, &error),
     }
 }
@@ -70,9 +72,11 @@ async fn buy(
     app: &App,
     code: &str,
     filled: &PassForm,
+    headers: &HeaderMap,
 ) -> Result<(BoughtPass, String, Payment), ApiError> {
     api::extract::check_key(&filled.key)?;
     let now = App::now();
+    let means = ways::chosen(app, headers, &filled.gateway).await?;
     let bay = app.store.bay_place(code).await?;
     let kind = PassKind::from_code(&filled.kind)
         .ok_or_else(|| ApiError::Unprocessable("choose one of the passes".to_owned()))?;
@@ -93,11 +97,6 @@ async fn buy(
         opened.pass.pass.offer.price_vnd,
         opened.pass.created_at,
     )?;
-    let gateway = match filled.gateway.as_str() {
-        "" => api::gateway::vietqr::CODE,
-        named => named,
-    };
-    let means = payment::Means::gateway(gateway);
     let payment = payment::request(app, &due, means, filled.key.clone(), now).await?;
     Ok((opened.pass, opened.token, payment))
 }
@@ -106,6 +105,7 @@ async fn form(
     app: &App,
     reader: &Reader,
     code: &str,
+    headers: &HeaderMap,
     failed: Option<(PassForm, ApiError)>,
 ) -> Response {
     let lang = reader.lang;
@@ -121,7 +121,7 @@ async fn form(
         .as_ref()
         .map_or(StatusCode::OK, |(_, error)| error.status());
     let title = lang.t("Mua vé tháng", "Buy a monthly pass");
-    let gateways = gateways(app);
+    let ways = Ways::of(app, headers).await;
     Document {
         title,
         active: "",
@@ -135,7 +135,7 @@ async fn form(
             );
             return message(title, text.to_owned(), lang).into_any();
         }
-        form_view(&bay, &offers, today, failed, &gateways, lang).into_any()
+        form_view(&bay, &offers, today, failed, &ways, lang).into_any()
     })
 }
 
@@ -144,7 +144,7 @@ fn form_view(
     offers: &[PassOffer],
     today: NaiveDate,
     failed: Option<(PassForm, ApiError)>,
-    gateways: &[(&'static str, &'static str)],
+    ways: &Ways,
     lang: Lang,
 ) -> impl IntoView + use<> {
     let (filled, error) = match failed {
@@ -194,7 +194,7 @@ fn form_view(
                 <input type="date" name="first" value=first.to_string() min=today.to_string()
                     max=(today + TimeDelta::days(62)).to_string() required />
             </label>
-            {pay_buttons(gateways, lang)}
+            {ways.buttons(lang)}
             <p class="note">{lang.t(
                 "Vé gắn với biển số: khi đỗ chỉ cần nhập biển số, giá tự về 0. Vé hết hạn thì thôi, không tự gia hạn.",
                 "The pass goes by the plate: when you park, enter the plate and the price is 0. It ends by itself and is not renewed.",
@@ -205,6 +205,12 @@ fn form_view(
 
 fn reason(error: &ApiError, lang: Lang) -> String {
     match (error, lang) {
+        (ApiError::NotCovered, _) => lang
+            .t(
+                "Trong ví không đủ tiền. Xin chọn cách trả khác.",
+                "There is not enough in the wallet. Please pay another way.",
+            )
+            .to_owned(),
         (ApiError::Conflict(_), Lang::Vi) => "Xe này đã có vé cho thời gian đó.".to_owned(),
         (_, Lang::Vi) => {
             "Xin xem lại: biển số có 4 đến 12 chữ và số; vé bắt đầu từ hôm nay đến 62 ngày nữa."
@@ -251,13 +257,17 @@ pub(super) async fn payment_page(app: &App, reader: &Reader, payment: Payment) -
     }
     .page(reader, move || {
         let amount = lang.money(payment.amount_vnd);
-        let lines = price_lines(&pass.pass.quote().lines, amount.clone(), lang);
+        let lines = price_lines(&pass.pass.quote().lines, amount, lang);
         let summary = facts(&pass, &bay, lang);
         pending_view(
-            payment,
-            amount,
-            &bay,
-            (summary.into_any(), lines.into_any()),
+            Pending {
+                payment,
+                payee: bay.operator_name.clone(),
+                again: format!("/b/{}/pass", bay.code),
+                timezone: bay.timezone,
+                summary: summary.into_any(),
+                lines: Some(lines.into_any()),
+            },
             lang,
         )
     })

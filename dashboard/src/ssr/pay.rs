@@ -6,25 +6,19 @@ use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
-use chrono_tz::Tz;
 use domain::Timestamp;
-use domain::board::Occupancy;
 use domain::id::SessionId;
 use domain::money::Vnd;
 use domain::plate::Plate;
 use domain::session::{PAYMENT_WINDOW, SessionStatus};
 use leptos::prelude::*;
 use serde::Deserialize;
-use store::place::BayPlace;
 use store::session::Session;
 
 use super::document::Document;
-use super::parts::{clock, message, price_lines};
-use super::{Reader, problem};
-use crate::lang::Lang;
-
-/// The lengths of time that are offered, in minutes.
-pub(super) const CHOICES: [u32; 8] = [30, 60, 120, 180, 240, 480, 720, 1440];
+use super::parts::message;
+use super::ways::{self, Ways};
+use super::{Reader, pay_form, problem};
 
 #[derive(Deserialize)]
 pub(crate) struct BayQuery {
@@ -51,10 +45,12 @@ pub(crate) async fn find_bay(reader: Reader, Query(query): Query<BayQuery>) -> R
 /// What a driver fills in.
 #[derive(Clone, Default, Deserialize)]
 pub(crate) struct PayForm {
-    plate: String,
-    minutes: u32,
+    pub(super) plate: String,
+    pub(super) minutes: u32,
+    /// How long whoever pays when leaving may stay, as the page told it.
+    longest: Option<u32>,
     key: String,
-    /// The gateway whose button was pressed.
+    /// The button that was pressed.
     #[serde(default)]
     gateway: String,
     /// When the phone noted the start, where there was no signal then; `key` was made with it.
@@ -69,6 +65,7 @@ pub(crate) async fn form_page(
     State(app): State<App>,
     reader: Reader,
     Path(code): Path<String>,
+    headers: HeaderMap,
 ) -> Response {
     // Somebody typed it: codes are written in capitals.
     let capitals = code.to_ascii_uppercase();
@@ -78,7 +75,7 @@ pub(crate) async fn form_page(
     {
         return Redirect::to(&format!("/b/{}", bay.code)).into_response();
     }
-    form(&app, &reader, &code, None).await
+    form(&app, &reader, &code, &headers, None).await
 }
 
 /// `POST /b/{code}`: opens the session and goes to its payment. A second click carries the same
@@ -98,8 +95,12 @@ pub(crate) async fn submit(
         Err(ApiError::WrongBay { meant, likelier }) => {
             which_bay(&reader, &filled, &meant, &likelier)
         }
-        Err(error) if error.status() == StatusCode::UNPROCESSABLE_ENTITY => {
-            form(&app, &reader, &code, Some((filled, error))).await
+        Err(error @ (ApiError::Unprocessable(_) | ApiError::KeyReused | ApiError::NotCovered)) => {
+            form(&app, &reader, &code, &headers, Some((filled, error))).await
+        }
+        // Whoever chose the wallet is not signed in any more.
+        Err(ApiError::Unauthorized) => {
+            Redirect::to(&format!("/wallet?to=/b/{code}")).into_response()
         }
         Err(error) => problem(&reader, &error),
     }
@@ -117,17 +118,15 @@ async fn open(
     let now = App::now();
     let bay = app.store.bay_place(code).await?;
     let plate = Plate::parse(&filled.plate)?;
-    let gateway = match filled.gateway.as_str() {
-        "" => api::gateway::vietqr::CODE,
-        named => named,
-    };
+    let means = ways::chosen(app, headers, &filled.gateway).await?;
+    let longest = filled.longest.filter(|_| means.hold);
     let request = session::SessionRequest {
         bay: code.to_owned(),
         plate,
         class: bay.class,
-        minutes: filled.minutes,
+        minutes: longest.unwrap_or(filled.minutes),
         at: filled.at,
-        metered: false,
+        metered: means.hold,
         key: filled.key.clone(),
     };
     let there = match session::is_known(app, &request).await? {
@@ -144,8 +143,11 @@ async fn open(
     if session.status == SessionStatus::Paid || session.quote.amount_vnd == Vnd::ZERO {
         return Ok((session.id, token, format!("/s/{}", session.id)));
     }
+    if let Some(wallet) = means.wallet.filter(|_| means.hold) {
+        session::hold(app, &bay, &session, wallet, filled.key.clone(), now).await?;
+        return Ok((session.id, token, format!("/s/{}", session.id)));
+    }
     let due = payment::Due::start(&bay, &session)?;
-    let means = payment::Means::gateway(gateway);
     let payment = payment::request(app, &due, means, filled.key.clone(), now).await?;
     Ok((session.id, token, format!("/pay/{}", payment.id)))
 }
@@ -167,7 +169,9 @@ async fn there_already(
             Err(store::StoreError::NotFound(_)) => continue,
             Err(error) => return Err(error.into()),
         };
-        let same = session.bay_code == request.bay && session.plate == request.plate;
+        let same = session.bay_code == request.bay
+            && session.plate == request.plate
+            && session.metered == request.metered;
         let waits = session.status == SessionStatus::Pending
             && now < session.created_at + PAYMENT_WINDOW
             && session.ends_at - session.starts_at
@@ -225,6 +229,7 @@ async fn form(
     app: &App,
     reader: &Reader,
     code: &str,
+    headers: &HeaderMap,
     failed: Option<(PayForm, ApiError)>,
 ) -> Response {
     let lang = reader.lang;
@@ -234,23 +239,18 @@ async fn form(
         Err(error) => return problem(reader, &error.into()),
     };
     let now = App::now();
-    let options: Vec<(u32, session::Priced)> = CHOICES
-        .into_iter()
-        .filter_map(|minutes| Some((minutes, session::price(&bay, bay.class, minutes, now).ok()?)))
-        .collect();
+    let options = pay_form::options(&bay, now);
     let occupancy = app
         .live
         .lot(&bay.lot_code, now)
         .await
         .and_then(|(_, bays)| bays.into_iter().find(|seen| seen.code == bay.code))
         .map(|seen| seen.state);
-    let status = if failed.is_some() {
-        StatusCode::UNPROCESSABLE_ENTITY
-    } else {
-        StatusCode::OK
-    };
+    let status = failed
+        .as_ref()
+        .map_or(StatusCode::OK, |(_, error)| error.status());
     let title = format!("{} {}", lang.t("Đỗ xe ở", "Park at"), bay.code);
-    let gateways = gateways(app);
+    let ways = Ways::of(app, headers).await;
     Document {
         title: &title,
         active: "",
@@ -269,7 +269,7 @@ async fn form(
             )
             .into_any();
         }
-        form_view(&bay, options, occupancy, failed, &gateways, lang).into_any()
+        pay_form::view(&bay, options, occupancy, failed, &ways, lang).into_any()
     })
 }
 
@@ -301,172 +301,4 @@ fn no_such_bay(reader: &Reader, code: &str) -> Response {
             </section>
         }
     })
-}
-
-/// The gateways that a driver may choose, by code and name: bank transfer first.
-pub(crate) fn gateways(app: &App) -> Vec<(&'static str, &'static str)> {
-    let mut offered: Vec<_> = app
-        .gateways
-        .iter()
-        .filter(|gateway| gateway.code() != api::gateway::wallet::CODE)
-        .map(|gateway| (gateway.code(), gateway.name()))
-        .collect();
-    offered.sort_by_key(|(code, _)| *code != api::gateway::vietqr::CODE);
-    offered
-}
-
-/// A button for each gateway; the first is the one that is recommended.
-pub(crate) fn pay_buttons(
-    gateways: &[(&'static str, &'static str)],
-    lang: Lang,
-) -> impl IntoView + use<> {
-    let buttons = gateways.iter().enumerate().map(|(index, (code, name))| {
-        let class = if index == 0 { "primary" } else { "" };
-        let text = match *code {
-            api::gateway::vietqr::CODE => lang.t("Trả bằng mã VietQR", "Pay by VietQR").to_owned(),
-            _ => (*name).to_owned(),
-        };
-        view! { <button class=class name="gateway" value=*code>{text}</button> }
-    });
-    let buttons = buttons.collect_view();
-    view! { <div class="pay-buttons">{buttons}</div> }
-}
-
-fn form_view(
-    bay: &BayPlace,
-    options: Vec<(u32, session::Priced)>,
-    occupancy: Option<Occupancy>,
-    failed: Option<(PayForm, ApiError)>,
-    gateways: &[(&'static str, &'static str)],
-    lang: Lang,
-) -> impl IntoView + use<> {
-    // What is wrong stands beside what it is about.
-    let (filled, error, wrong_plate) = match failed {
-        Some((filled, _)) if Plate::parse(&filled.plate).is_err() => (filled, None, true),
-        Some((filled, error)) => (filled, Some(reason(&error, lang)), false),
-        None => (PayForm::default(), None, false),
-    };
-    let chosen = if filled.minutes == 0 {
-        60
-    } else {
-        filled.minutes
-    };
-    let has_chosen = options.iter().any(|(minutes, _)| *minutes == chosen);
-    let tz = bay.timezone;
-    let choices = options
-        .into_iter()
-        .enumerate()
-        .map(|(index, (minutes, priced))| {
-            let checked = if has_chosen {
-                minutes == chosen
-            } else {
-                index == 0
-            };
-            let label = lang.duration(TimeDelta::minutes(i64::from(minutes)));
-            let day = (tz, priced.starts_at);
-            choice(minutes, label, &priced, checked, day, lang)
-        })
-        .collect_view();
-    let has_passes = session::tariff_of(bay, bay.class, App::now())
-        .is_ok_and(|(_, rules)| !rules.passes.is_empty());
-    let seen_free = occupancy == Some(Occupancy::Free);
-    view! {
-        <form class="pay narrow" method="post" action=format!("/b/{}", bay.code)>
-            <input type="hidden" name="key" value=api::secret::random_token() />
-            <header class="bay-sign">
-                <span class="bay-code-sign" aria-hidden="true">{bay.code.clone()}</span>
-                <div>
-                    <h1><span class="spoken">{bay.code.clone()} ", "</span>{bay.lot_name.clone()}</h1>
-                    <small>{lang.class(bay.class)} " · " {bay.zone_name.clone()}</small>
-                </div>
-            </header>
-            {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
-            {seen_free.then(|| view! {
-                <p class="hint">{lang.t(
-                    "Cảm biến chưa thấy xe ở chỗ này. Xin xem lại mã trên biển.",
-                    "The sensor sees no vehicle here yet. Please check the code on the sign.",
-                )}</p>
-            })}
-            <label class="field">
-                <span>{lang.t("Biển số xe", "Licence plate")}</span>
-                <input
-                    name="plate"
-                    value=filled.plate
-                    required
-                    minlength="4"
-                    maxlength="20"
-                    autocomplete="off"
-                    autocapitalize="characters"
-                    spellcheck="false"
-                    placeholder="30A-123.45"
-                    data-remember="plate"
-                    aria-invalid=wrong_plate.then_some("true")
-                    aria-describedby=wrong_plate.then_some("plate-error")
-                    autofocus=wrong_plate
-                />
-                {wrong_plate.then(|| view! {
-                    <small id="plate-error" class="error" role="alert">{lang.t(
-                        "Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45.",
-                        "A licence plate has 4 to 12 letters and digits, such as 30A-123.45.",
-                    )}</small>
-                })}
-            </label>
-            <fieldset>
-                <legend>{lang.t("Đỗ bao lâu?", "For how long?")}</legend>
-                <div class="choices">{choices}</div>
-            </fieldset>
-            {pay_buttons(gateways, lang)}
-            {has_passes.then(|| view! {
-                <p><a href=format!("/b/{}/pass", bay.code)>{lang.t("Đỗ thường xuyên? Mua vé tháng", "Park here often? Buy a monthly pass")}</a></p>
-            })}
-            <p class="note">
-                {lang.t(
-                    "Không cần tài khoản hay ứng dụng. Không trả thêm tiền mặt cho ai.",
-                    "No account, no app. Do not pay anybody in cash on top.",
-                )}
-            </p>
-        </form>
-    }
-}
-
-/// A length of time to choose, with its price and why. Its end is shown as on the day of `now`.
-pub(super) fn choice(
-    minutes: u32,
-    label: String,
-    priced: &session::Priced,
-    checked: bool,
-    (tz, now): (Tz, Timestamp),
-    lang: Lang,
-) -> impl IntoView + use<> {
-    let amount = lang.money(priced.quote.amount_vnd);
-    let until = clock(priced.ends_at, tz, now);
-    let lines = price_lines(&priced.quote.lines, amount.clone(), lang);
-    view! {
-        <label class="choice">
-            <input type="radio" name="minutes" value=minutes.to_string() checked=checked />
-            <span class="choice-head">
-                <b>{label}</b>
-                <small>{lang.t("đến ", "until ")} {until}</small>
-                <b class="amount">{amount}</b>
-            </span>
-            <span class="why">{lines}</span>
-        </label>
-    }
-}
-
-/// Why a form was refused, in the reader's language.
-fn reason(error: &ApiError, lang: Lang) -> String {
-    match (error, lang) {
-        (ApiError::KeyReused, _) => lang
-            .t(
-                "Thông tin đã đổi sau lần gửi trước. Xin kiểm tra rồi gửi lại.",
-                "The details have changed since they were first sent. Please check and send again.",
-            )
-            .to_owned(),
-        (_, Lang::Vi) => {
-            "Biển số hoặc thời gian chưa đúng. Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45."
-                .to_owned()
-        }
-        (error, Lang::En) => format!("Please check: {error}."),
-    }
 }

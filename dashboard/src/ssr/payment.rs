@@ -5,6 +5,7 @@ use api::{ApiError, App};
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
+use chrono_tz::Tz;
 use domain::id::PaymentId;
 use domain::payment::PaymentStatus;
 use domain::purchase::PurchaseStatus;
@@ -17,7 +18,7 @@ use store::session::Session;
 
 use super::document::Document;
 use super::parts::{clock, message, price_lines, qr_svg};
-use super::{Reader, passes, problem};
+use super::{Reader, passes, problem, wallet};
 use crate::island::PaymentWatch;
 use crate::lang::Lang;
 
@@ -33,8 +34,10 @@ pub(crate) async fn page(
         payment::find_held(&app, id, &headers).await
     };
     let payment = match payment.await {
-        // A pass goes by itself; what a wallet is filled up with has no page.
-        Ok(payment) if payment.session.is_none() && payment.wallet.is_none() => {
+        Ok(payment) if payment.wallet.is_some() => {
+            return wallet::payment_page(&app, &reader, payment).await;
+        }
+        Ok(payment) if payment.session.is_none() => {
             return passes::payment_page(&app, &reader, payment).await;
         }
         Ok(payment) => payment,
@@ -193,31 +196,52 @@ fn payment_view(
         )
         .into_any(),
         PaymentStatus::Pending => pending_view(
-            payment,
-            amount,
-            bay,
-            (summary.into_any(), lines.into_any()),
+            Pending {
+                payment,
+                payee: bay.operator_name.clone(),
+                again: format!("/b/{}", bay.code),
+                timezone: tz,
+                summary: summary.into_any(),
+                lines: Some(lines.into_any()),
+            },
             lang,
         )
         .into_any(),
     }
 }
 
-pub(super) fn pending_view(
-    payment: Payment,
-    amount: String,
-    bay: &BayPlace,
-    (summary, lines): (AnyView, AnyView),
-    lang: Lang,
-) -> impl IntoView + use<> {
+/// What waits for its money.
+pub(super) struct Pending {
+    pub(super) payment: Payment,
+    /// Who is paid.
+    pub(super) payee: String,
+    /// The page on which one begins again, when this has expired.
+    pub(super) again: String,
+    pub(super) timezone: Tz,
+    /// What is bought.
+    pub(super) summary: AnyView,
+    /// Why it costs what it costs.
+    pub(super) lines: Option<AnyView>,
+}
+
+/// How to pay, and the wait for it.
+pub(super) fn pending_view(pending: Pending, lang: Lang) -> impl IntoView + use<> {
+    let Pending {
+        payment,
+        payee,
+        again,
+        timezone,
+        summary,
+        lines,
+    } = pending;
     let now = App::now();
+    let amount = lang.money(payment.amount_vnd);
     let late = now >= payment.expires_at;
     let amount_shown = amount.clone();
     let code = payment.qr.as_deref().and_then(|qr| VietQr::parse(qr).ok());
-    let spoken = format!("QR: {amount}, {}", bay.operator_name);
+    let spoken = format!("QR: {amount}, {payee}");
     let picture = payment.qr.as_deref().map(qr_svg).unwrap_or_default();
     let events = format!("/api/v1/live/payments/{}", payment.id);
-    let again = format!("/b/{}", bay.code);
     let address = payment.redirect_url.clone().filter(|_| !late);
     let has_code = payment.qr.is_some() && !late;
     let by_bank = payment.gateway == "vietqr";
@@ -272,14 +296,16 @@ pub(super) fn pending_view(
                 <div><dt>{if by_bank { lang.t("Nội dung chuyển", "Transfer text") } else { lang.t("Mã giao dịch", "Reference") }}</dt><dd><code>{payment.reference.clone()}</code> {copy(payment.reference, lang)}</dd></div>
                 {by_bank.then(|| view! { <div><dt>{lang.t("Số tiền", "Amount")}</dt><dd>{amount_shown} " " {copy(payment.amount_vnd.get().to_string(), lang)}</dd></div> })}
                 {code.map(|code| view! { <div><dt>{lang.t("Tài khoản", "Account")}</dt><dd><code>{code.account.clone()}</code> {copy(code.account, lang)}</dd></div> })}
-                <div><dt>{lang.t("Người nhận", "To")}</dt><dd>{bay.operator_name.clone()}</dd></div>
-                <div><dt>{lang.t("Trả trước", "Pay before")}</dt><dd>{clock(payment.expires_at, bay.timezone, now)}</dd></div>
+                <div><dt>{lang.t("Người nhận", "To")}</dt><dd>{payee}</dd></div>
+                <div><dt>{lang.t("Trả trước", "Pay before")}</dt><dd>{clock(payment.expires_at, timezone, now)}</dd></div>
             </dl>
             {summary}
-            <details>
-                <summary>{lang.t("Vì sao giá này?", "Why this price?")}</summary>
-                {lines}
-            </details>
+            {lines.map(|lines| view! {
+                <details>
+                    <summary>{lang.t("Vì sao giá này?", "Why this price?")}</summary>
+                    {lines}
+                </details>
+            })}
         </section>
     }
 }

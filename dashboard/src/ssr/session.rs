@@ -22,7 +22,8 @@ use store::session::Session;
 
 use super::document::Document;
 use super::parts::{clock, price_lines};
-use super::pay::{choice, gateways, pay_buttons};
+use super::pay_form::choice;
+use super::ways::{self, Ways};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -42,6 +43,8 @@ struct Shown {
     /// What would go back if it ended now.
     back: Vnd,
     refunds: Vec<Refund>,
+    /// Whether it pays for a notice, which anybody may who finds it: the vehicle is another's.
+    of_notice: bool,
 }
 
 /// `/s/{id}`.
@@ -75,14 +78,14 @@ async fn show(
     let title = lang.t("Phiên đỗ xe", "Your parking");
     let live = (shown.session.ends_at + GRACE > App::now())
         .then(|| format!("/api/v1/live?lot={}", shown.bay.lot_code));
-    let gateways = gateways(app);
+    let ways = Ways::of(app, headers).await;
     Document {
         title,
         active: "",
         live,
     }
     .respond(reader, status, move || {
-        view(shown, failed, &gateways, App::now(), lang)
+        view(shown, failed, &ways, App::now(), lang)
     })
 }
 
@@ -106,6 +109,7 @@ async fn look(app: &App, session: Session) -> Result<Shown, ApiError> {
     Ok(Shown {
         back: change::refund_if_stopped(&bay, &session, paid, now)?,
         refunds: app.store.session_refunds(session.id).await?,
+        of_notice: app.store.session_is_of_notice(session.id).await?,
         session,
         bay,
         paid,
@@ -132,6 +136,7 @@ pub(crate) async fn extend(
         api::extract::check_key(&filled.key)?;
         let now = App::now();
         let session = load(&app, &id, &headers).await?;
+        let means = ways::chosen(&app, &headers, &filled.gateway).await?;
         let bay = app.store.bay_place(&session.bay_code).await?;
         let more = change::extend(&app, &session, filled.minutes, filled.key.clone(), now).await?;
         if more.quote.amount_vnd == Vnd::ZERO {
@@ -139,7 +144,6 @@ pub(crate) async fn extend(
         }
         let (purchase, amount) = (more.purchase, more.quote.amount_vnd);
         let due = payment::Due::of_bay(&bay, purchase, amount, more.created_at)?;
-        let means = payment::Means::gateway(&filled.gateway);
         let payment = payment::request(&app, &due, means, filled.key.clone(), now).await?;
         Ok(format!("/pay/{}", payment.id))
     };
@@ -225,6 +229,12 @@ async fn answer(
 
 fn reason(error: &ApiError, lang: Lang) -> String {
     match (error, lang) {
+        (ApiError::NotCovered, _) => lang
+            .t(
+                "Trong ví không đủ tiền. Xin chọn cách trả khác.",
+                "There is not enough in the wallet. Please pay another way.",
+            )
+            .to_owned(),
         (ApiError::NotFound(_), _) => lang
             .t("Không có chỗ với mã này.", "There is no bay of that code.")
             .to_owned(),
@@ -242,7 +252,7 @@ fn reason(error: &ApiError, lang: Lang) -> String {
 fn view(
     shown: Shown,
     failed: Option<String>,
-    gateways: &[(&'static str, &'static str)],
+    ways: &Ways,
     now: Timestamp,
     lang: Lang,
 ) -> impl IntoView + use<> {
@@ -253,6 +263,7 @@ fn view(
         more,
         back,
         refunds,
+        of_notice,
     } = shown;
     let tz = bay.timezone;
     let status = session::driver_status(&session, now);
@@ -261,24 +272,29 @@ fn view(
         status == "ended" && session.stopped_at.is_none() && now < session.ends_at + GRACE;
     let home = format!("/s/{}", session.id);
     let left = session.ends_at - now;
+    let plate = if of_notice {
+        session.plate.masked()
+    } else {
+        session.plate.reveal().to_owned()
+    };
     view! {
         <section class="card narrow session" data-status=status data-tick="20">
             {failed.map(|text| view! { <p class="error" role="alert">{text}</p> })}
             {headline(&session, status, left, in_grace, tz, now, lang)}
             <dl class="facts">
                 <div><dt>{lang.t("Chỗ", "Bay")}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
-                <div><dt>{lang.t("Biển số", "Plate")}</dt><dd>{session.plate.reveal().to_owned()}</dd></div>
+                <div><dt>{lang.t("Biển số", "Plate")}</dt><dd>{plate}</dd></div>
                 <div><dt>{lang.t("Thời gian", "Time")}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</dd></div>
-                <div><dt>{lang.t("Đã trả", "Paid")}</dt><dd>{paid.to_string()}</dd></div>
+                <div><dt>{lang.t("Đã trả", "Paid")}</dt><dd>{lang.money(paid)}</dd></div>
             </dl>
             <details>
                 <summary>{lang.t("Vì sao giá này?", "Why this price?")}</summary>
                 {price_lines(&session.quote.lines, lang.money(session.quote.amount_vnd), lang)}
             </details>
             {refund_list(&refunds, lang)}
-            {(!more.is_empty()).then(|| more_view(&home, more, gateways, tz, now, lang))}
+            {(!more.is_empty()).then(|| more_view(&home, more, ways, tz, now, lang))}
             {running.then(|| stop_view(&home, back, session.metered, lang))}
-            {running.then(|| corrections(&home, &session, now, lang))}
+            {(running && !of_notice).then(|| corrections(&home, &session, now, lang))}
         </section>
     }
 }
@@ -344,7 +360,7 @@ fn refund_list(refunds: &[Refund], lang: Lang) -> impl IntoView + use<> {
 fn more_view(
     home: &str,
     more: Vec<(u32, Priced)>,
-    gateways: &[(&'static str, &'static str)],
+    ways: &Ways,
     tz: Tz,
     now: Timestamp,
     lang: Lang,
@@ -366,7 +382,7 @@ fn more_view(
                 minutes,
                 format!("+ {length}"),
                 &priced,
-                index == usual,
+                (index == usual, false),
                 (tz, now),
                 lang,
             )
@@ -374,11 +390,10 @@ fn more_view(
     let choices = choices.collect_view();
     let buttons = if is_free {
         // The form names a gateway, which has nothing to do.
-        let gateway = gateways.first().map_or("", |(code, _)| code);
-        view! { <button class="primary" name="gateway" value=gateway>{lang.t("Thêm giờ", "Add the time")}</button> }
+        view! { <button class="primary" name="gateway" value=ways.first()>{lang.t("Thêm giờ", "Add the time")}</button> }
             .into_any()
     } else {
-        pay_buttons(gateways, lang).into_any()
+        ways.buttons(lang).into_any()
     };
     view! {
         <details class="more" open>

@@ -1,11 +1,12 @@
-//! Payment providers as a city meets them: VNPAY, MoMo, ZaloPay and a bank that pays out.
+//! Providers as a city meets them: VNPAY, MoMo, ZaloPay, a bank that pays out, and eSMS, which
+//! delivers messages to phones.
 //!
 //! Each speaks its published protocol from the provider's side, with signatures of its own making:
 //! nothing here is shared with the connectors, so that each checks the other. They keep orders in
 //! memory, show a driver a page to pay or to give up, tell the city until it hears, and misbehave
 //! as they are told to.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,6 +26,7 @@ use tokio::sync::watch;
 use crate::http;
 
 mod bank;
+mod esms;
 mod momo;
 mod vnpay;
 mod zalopay;
@@ -46,6 +48,8 @@ pub struct Keys {
     zalopay_key1: String,
     zalopay_key2: String,
     bank: String,
+    esms_api_key: String,
+    esms_secret_key: String,
 }
 
 impl Keys {
@@ -59,6 +63,8 @@ impl Keys {
             zalopay_key1: env("CLEARBAY_ZALOPAY_KEY1"),
             zalopay_key2: env("CLEARBAY_ZALOPAY_KEY2"),
             bank: env("CLEARBAY_WEBHOOK_KEY"),
+            esms_api_key: env("CLEARBAY_ESMS_API_KEY"),
+            esms_secret_key: env("CLEARBAY_ESMS_SECRET_KEY"),
         }
     }
 }
@@ -150,6 +156,7 @@ struct Inner {
     client: reqwest::Client,
     orders: Mutex<HashMap<(Provider, String), Order>>,
     payouts: Mutex<HashMap<String, String>>,
+    messages: Mutex<VecDeque<esms::Message>>,
     faults: Mutex<Faults>,
     random: Mutex<StdRng>,
 }
@@ -175,6 +182,7 @@ impl Providers {
             client: http::local().timeout(Duration::from_secs(15)).build()?,
             orders: Mutex::default(),
             payouts: Mutex::default(),
+            messages: Mutex::default(),
             faults: Mutex::default(),
             random: Mutex::new(StdRng::seed_from_u64(seed)),
         })))
@@ -199,6 +207,7 @@ impl Providers {
             .merge(momo::routes())
             .merge(zalopay::routes())
             .merge(bank::routes())
+            .merge(esms::routes())
             .route("/checkout/{provider}/{name}", get(checkout))
             .route("/checkout/{provider}/{name}/{decision}", post(decide))
             .route("/faults", post(set_faults))

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use serde_json::{Value, json};
 use tests::phone::{Phone, View};
+use tests::providers::Paying;
 use tests::serving::{IMPORT_TOKEN, Serving, WEBHOOK_KEY, text};
 use tests::{eventually, provided};
 use tokio::process::{Child, Command};
@@ -25,9 +26,10 @@ async fn main() -> anyhow::Result<()> {
         .into();
     std::fs::create_dir_all(&folder)?;
     println!("city: giving it two days of past");
-    let city = Serving::city(BAYS.parse()?).await;
+    let paying = Paying::with_pages(BAYS.parse()?, true).await;
+    let city = &paying.city;
     let state = tempfile::tempdir()?;
-    let _simulator = simulate(&city, state.path());
+    let _simulator = simulate(city, state.path());
     eventually("a past and a present", || async {
         let lots = city.json("/api/v1/lots").await;
         let lots = lots["lots"].as_array().unwrap().clone();
@@ -50,21 +52,21 @@ async fn main() -> anyhow::Result<()> {
         )
         .await
         .unwrap();
-    let scenes = scenes(&city).await;
+    let scenes = scenes(city).await;
     let night = View {
         dark: true,
         ..View::PHONE
     };
-    for (name, view, lang) in [
-        ("phone", View::PHONE, "vi"),
-        ("phone-night", night, "en"),
-        ("desk", View::DESK, "en"),
+    for (name, view, lang, number) in [
+        ("phone", View::PHONE, "vi", "0912345671"),
+        ("phone-night", night, "en", "0912345672"),
+        ("desk", View::DESK, "en", "0912345673"),
     ] {
         let phone = Phone::with(view).await;
         phone.goto(&format!("{}/lang/{lang}", city.url)).await;
         let camera = Camera {
             phone: &phone,
-            city: &city,
+            city,
             folder: &folder,
             name,
             view,
@@ -73,6 +75,7 @@ async fn main() -> anyhow::Result<()> {
             camera.take(scene, path).await?;
         }
         camera.pay_and_stay().await?;
+        camera.fill_wallet(&paying, number).await?;
         phone.sign_in(&city.url, "city", PASSWORD).await;
         for (scene, path) in STAFF {
             camera.take(scene, path).await?;
@@ -224,6 +227,28 @@ impl Camera<'_> {
         self.take("my", "/my").await?;
         self.take("session", &session.unwrap_or_default()).await?;
         self.take("receipt", &receipt.unwrap_or_default()).await
+    }
+
+    /// A driver's way to a wallet with money in it, and what it pays.
+    async fn fill_wallet(&self, paying: &Paying, number: &str) -> anyhow::Result<()> {
+        self.take("wallet-sign-in", "/wallet").await?;
+        self.phone.fill("input[name=phone]", number).await;
+        self.phone.click("main button.primary").await;
+        let code = self.phone.find("input[name=code]").await;
+        self.keep("wallet-code").await?;
+        code.send_keys(&paying.code(number).await).await?;
+        self.phone.click("main button.primary").await;
+        self.phone.find("[data-balance]").await;
+        self.phone.click("main button.primary").await;
+        self.phone.find("[data-status=pending] .qr svg").await;
+        self.keep("wallet-fill").await?;
+        let reference = self.phone.find(".facts code").await.text().await?;
+        let transfer = json!({"bank_ref": format!("FT{reference}"), "description": reference,
+            "amount_vnd": 200_000, "currency": "VND", "paid_at": chrono::Utc::now()});
+        self.city.outcomes(&[transfer]).await;
+        self.phone.find("[data-balance]").await;
+        self.take("pay-form-wallet", "/b/HK-01-001").await?;
+        self.take("wallet", "/wallet").await
     }
 
     /// What staff do.

@@ -1,0 +1,211 @@
+//! The form by which a driver pays: the bay, the plate, how long, what it costs and why, and how to pay.
+
+use api::service::session::{self, tariff_of};
+use api::{ApiError, App};
+use chrono::TimeDelta;
+use chrono_tz::Tz;
+use domain::Timestamp;
+use domain::board::Occupancy;
+use domain::money::Vnd;
+use domain::plate::Plate;
+use leptos::prelude::*;
+use store::place::BayPlace;
+
+use super::parts::{clock, price_lines};
+use super::pay::PayForm;
+use super::ways::{METERED, Ways};
+use crate::lang::Lang;
+
+/// The lengths of time that are listed, in minutes.
+pub(super) const CHOICES: [u32; 8] = [30, 60, 120, 180, 240, 480, 720, 1440];
+
+/// Those that the slider has, in minutes.
+const STEPS: [u32; 17] = [
+    30, 60, 90, 120, 150, 180, 210, 240, 300, 360, 420, 480, 540, 600, 660, 720, 1440,
+];
+
+/// The lengths of time that can be bought in a bay from `now` on, with their prices.
+pub(super) fn options(bay: &BayPlace, now: Timestamp) -> Vec<(u32, session::Priced)> {
+    STEPS
+        .into_iter()
+        .filter_map(|minutes| Some((minutes, session::price(bay, bay.class, minutes, now).ok()?)))
+        .collect()
+}
+
+/// The longest of them that a wallet can hold the price of, and that price: how long whoever pays when
+/// leaving may stay.
+pub(super) fn longest_held(options: &[(u32, session::Priced)], wallet: Vnd) -> Option<(u32, Vnd)> {
+    options
+        .iter()
+        .rev()
+        .map(|(minutes, priced)| (*minutes, priced.quote.amount_vnd))
+        .find(|(_, price)| *price <= wallet)
+        .filter(|(_, price)| *price > Vnd::ZERO)
+}
+
+/// The form.
+pub(super) fn view(
+    bay: &BayPlace,
+    options: Vec<(u32, session::Priced)>,
+    occupancy: Option<Occupancy>,
+    failed: Option<(PayForm, ApiError)>,
+    ways: &Ways,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    // What is wrong stands beside what it is about.
+    let (filled, error, wrong_plate) = match failed {
+        Some((filled, _)) if Plate::parse(&filled.plate).is_err() => (filled, None, true),
+        Some((filled, error)) => (filled, Some(reason(&error, lang)), false),
+        None => (PayForm::default(), None, false),
+    };
+    let chosen = if filled.minutes == 0 {
+        60
+    } else {
+        filled.minutes
+    };
+    let held = ways
+        .wallet()
+        .and_then(|wallet| longest_held(&options, wallet));
+    let at = options.iter().position(|(minutes, _)| *minutes == chosen);
+    let (at, last) = (at.unwrap_or(0), options.len().saturating_sub(1));
+    let tz = bay.timezone;
+    let choices = options
+        .into_iter()
+        .enumerate()
+        .map(|(index, (minutes, priced))| {
+            let label = lang.duration(TimeDelta::minutes(i64::from(minutes)));
+            let day = (tz, priced.starts_at);
+            let is_fine = !CHOICES.contains(&minutes);
+            choice(minutes, label, &priced, (index == at, is_fine), day, lang)
+        })
+        .collect_view();
+    let has_passes =
+        tariff_of(bay, bay.class, App::now()).is_ok_and(|(_, rules)| !rules.passes.is_empty());
+    let seen_free = occupancy == Some(Occupancy::Free);
+    view! {
+        <form class="pay narrow" method="post" action=format!("/b/{}", bay.code)>
+            <input type="hidden" name="key" value=api::secret::random_token() />
+            <header class="bay-sign">
+                <span class="bay-code-sign" aria-hidden="true">{bay.code.clone()}</span>
+                <div>
+                    <h1><span class="spoken">{bay.code.clone()} ", "</span>{bay.lot_name.clone()}</h1>
+                    <small>{lang.class(bay.class)} " · " {bay.zone_name.clone()}</small>
+                </div>
+            </header>
+            {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
+            {seen_free.then(|| view! {
+                <p class="hint">{lang.t(
+                    "Cảm biến chưa thấy xe ở chỗ này. Xin xem lại mã trên biển.",
+                    "The sensor sees no vehicle here yet. Please check the code on the sign.",
+                )}</p>
+            })}
+            <label class="field">
+                <span>{lang.t("Biển số xe", "Licence plate")}</span>
+                <input
+                    name="plate"
+                    value=filled.plate
+                    required
+                    minlength="4"
+                    maxlength="20"
+                    autocomplete="off"
+                    autocapitalize="characters"
+                    spellcheck="false"
+                    placeholder="30A-123.45"
+                    data-remember="plate"
+                    aria-invalid=wrong_plate.then_some("true")
+                    aria-describedby=wrong_plate.then_some("plate-error")
+                    autofocus=wrong_plate
+                />
+                {wrong_plate.then(|| view! {
+                    <small id="plate-error" class="error" role="alert">{lang.t(
+                        "Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45.",
+                        "A licence plate has 4 to 12 letters and digits, such as 30A-123.45.",
+                    )}</small>
+                })}
+            </label>
+            <fieldset data-slides>
+                <legend>{lang.t("Đỗ bao lâu?", "For how long?")}</legend>
+                <input type="range" min="0" max=last.to_string() value=at.to_string() autocomplete="off" aria-label=lang.t("Đỗ bao lâu?", "For how long?") />
+                <div class="choices">{choices}</div>
+            </fieldset>
+            {ways.buttons(lang)}
+            {metered_button(held, lang)}
+            {ways.to_wallet(&format!("/b/{}", bay.code), lang)}
+            {has_passes.then(|| view! {
+                <p><a href=format!("/b/{}/pass", bay.code)>{lang.t("Đỗ thường xuyên? Mua vé tháng", "Park here often? Buy a monthly pass")}</a></p>
+            })}
+            <p class="note">
+                {lang.t(
+                    "Không cần tài khoản hay ứng dụng. Không trả thêm tiền mặt cho ai.",
+                    "No account, no app. Do not pay anybody in cash on top.",
+                )}
+            </p>
+        </form>
+    }
+}
+
+/// The button for who pays when leaving: how long that may be, in minutes, and what is held meanwhile.
+fn metered_button(held: Option<(u32, Vnd)>, lang: Lang) -> impl IntoView + use<> {
+    let (minutes, price) = held?;
+    let (longest, price) = (
+        lang.duration(TimeDelta::minutes(minutes.into())),
+        lang.money(price),
+    );
+    Some(view! {
+        <div class="pay-buttons">
+            <input type="hidden" name="longest" value=minutes.to_string() />
+            <button name="gateway" value=METERED>{lang.t("Trả khi rời đi", "Pay when I leave")}</button>
+            <p class="note">{lang.t("Trả khi rời đi: tối đa ", "Pay when you leave: at most ")} {longest}
+                {lang.t("; ví giữ ", "; the wallet holds ")} {price} {lang.t(" và chỉ trừ thời gian đã đỗ.", " and gives only for what you parked.")}</p>
+        </div>
+    })
+}
+
+/// A length of time to choose, with its price and why. Its end is shown as on the day of `now`. What
+/// is fine is for the slider: too much for a list.
+pub(super) fn choice(
+    minutes: u32,
+    label: String,
+    priced: &session::Priced,
+    (checked, is_fine): (bool, bool),
+    (tz, now): (Tz, Timestamp),
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let amount = lang.money(priced.quote.amount_vnd);
+    let until = clock(priced.ends_at, tz, now);
+    let lines = price_lines(&priced.quote.lines, amount.clone(), lang);
+    view! {
+        <label class="choice" class:fine=is_fine>
+            <input type="radio" name="minutes" value=minutes.to_string() checked=checked />
+            <span class="choice-head">
+                <b>{label}</b>
+                <small>{lang.t("đến ", "until ")} {until}</small>
+                <b class="amount">{amount}</b>
+            </span>
+            <span class="why">{lines}</span>
+        </label>
+    }
+}
+
+/// Why a form was refused, in the reader's language.
+fn reason(error: &ApiError, lang: Lang) -> String {
+    match (error, lang) {
+        (ApiError::NotCovered, _) => lang
+            .t(
+                "Trong ví không đủ tiền. Xin nạp thêm, hoặc chọn cách trả khác. Chưa thu khoản nào.",
+                "There is not enough in the wallet. Put more in, or pay another way. Nothing has been charged.",
+            )
+            .to_owned(),
+        (ApiError::KeyReused, _) => lang
+            .t(
+                "Thông tin đã đổi sau lần gửi trước. Xin kiểm tra rồi gửi lại.",
+                "The details have changed since they were first sent. Please check and send again.",
+            )
+            .to_owned(),
+        (_, Lang::Vi) => {
+            "Biển số hoặc thời gian chưa đúng. Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45."
+                .to_owned()
+        }
+        (error, Lang::En) => format!("Please check: {error}."),
+    }
+}
