@@ -8,6 +8,7 @@ pub mod dispute;
 pub mod exemption;
 pub mod forecast;
 pub mod invoice;
+pub mod map;
 pub mod occupancy;
 pub mod offer;
 pub mod outbox;
