@@ -11,6 +11,7 @@ use domain::Timestamp;
 use domain::board::Occupancy;
 use domain::id::SessionId;
 use domain::money::Vnd;
+use domain::place::Amenities;
 use domain::plate::Plate;
 use domain::session::{PAYMENT_WINDOW, SessionStatus};
 use leptos::prelude::*;
@@ -21,6 +22,7 @@ use store::session::Session;
 use super::document::Document;
 use super::parts::{clock, message, price_lines};
 use super::{Reader, problem};
+use crate::icon;
 use crate::lang::Lang;
 
 /// The lengths of time that are offered, in minutes.
@@ -33,19 +35,19 @@ pub(crate) struct BayQuery {
 
 /// `/b?code=`: from a code that was typed to its page.
 pub(crate) async fn find_bay(reader: Reader, Query(query): Query<BayQuery>) -> Response {
-    let code: String = query
-        .code
-        .unwrap_or_default()
-        .trim()
-        .replace(' ', "-")
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-        .take(40)
-        .collect();
+    let code = typed_code(&query.code.unwrap_or_default());
     if code.is_empty() {
         return problem(&reader, &ApiError::NotFound("bay"));
     }
-    Redirect::to(&format!("/b/{}", code.to_uppercase())).into_response()
+    Redirect::to(&format!("/b/{code}")).into_response()
+}
+
+/// A bay's code as it was typed: codes are written in capitals, and a phone likes to add a space.
+pub(super) fn typed_code(text: &str) -> String {
+    let joined = text.trim().replace(' ', "-");
+    let plain = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '-';
+    let code: String = joined.chars().filter(plain).take(40).collect();
+    code.to_uppercase()
 }
 
 /// What a driver fills in.
@@ -380,6 +382,7 @@ fn form_view(
                     <small>{lang.class(bay.class)} " · " {bay.zone_name.clone()}</small>
                 </div>
             </header>
+            {amenities(bay.amenities, lang)}
             {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
             {seen_free.then(|| view! {
                 <p class="hint">{lang.t(
@@ -427,6 +430,22 @@ fn form_view(
             </p>
         </form>
     }
+}
+
+/// What the bay has, and for whom it is kept, before anybody pays for it.
+fn amenities(amenities: Amenities, lang: Lang) -> impl IntoView {
+    let kept = amenities.accessible.then(|| {
+        lang.t(
+            "Ai không cần xin nhường chỗ này.",
+            "Please leave it to those who need it.",
+        )
+    });
+    (!amenities.is_none()).then(|| {
+        view! {
+            {icon::symbols()}
+            <p class="amenities">{icon::labels(amenities, lang)} <small>{kept}</small></p>
+        }
+    })
 }
 
 /// A length of time to choose, with its price and why. Its end is shown as on the day of `now`.
