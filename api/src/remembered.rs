@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::TimeDelta;
 use domain::Timestamp;
+use domain::map::MapFeature;
 use domain::offer::LotOffer;
 use store::report::{LotWeek, SensedPaid};
 
@@ -13,8 +14,8 @@ use crate::ApiError;
 use crate::limit::Limits;
 use crate::service::collection::Collected;
 use crate::service::forecast::{LEARNT_FOR, Learnt};
-use crate::service::offer;
 use crate::service::report::Range;
+use crate::service::{map, offer};
 
 /// How long a report that sums over a whole range may be given again.
 const REPORT_FOR: TimeDelta = TimeDelta::seconds(30);
@@ -34,6 +35,8 @@ pub struct Answers {
     pub parking: Remembered<Range, Vec<SensedPaid>>,
     /// What lots offer, by their city's code.
     pub offers: Remembered<String, Arc<Vec<LotOffer>>>,
+    /// What cities' maps show, by their codes.
+    pub maps: Remembered<String, Arc<Vec<MapFeature>>>,
     /// What lots' pasts have taught, by their codes.
     pub forecasters: Remembered<String, Learnt>,
 }
@@ -45,6 +48,7 @@ impl Default for Answers {
             collected: Remembered::new(REPORT_FOR, RANGES),
             parking: Remembered::new(REPORT_FOR, RANGES),
             offers: Remembered::new(offer::FRESH_FOR, RANGES),
+            maps: Remembered::new(map::FRESH_FOR, RANGES),
             forecasters: Remembered::new(LEARNT_FOR, LOTS),
         }
     }

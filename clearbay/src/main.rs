@@ -56,6 +56,9 @@ enum Command {
     /// Send recorded occupancy through the broker and account for every row.
     #[command(subcommand)]
     Replay(command::replay::Replay),
+    /// Install a city from a file: operators, lots, bays, sensors, map.
+    #[command(subcommand)]
+    Place(command::place::Place),
     /// Import tariffs from a file, and explain prices.
     #[command(subcommand)]
     Tariff(command::tariff::Tariff),
@@ -100,6 +103,7 @@ fn main() -> ExitCode {
             Command::Ledger(command) => command.run().await,
             Command::Simulate(command) => command.run().await,
             Command::Replay(command) => command.run().await,
+            Command::Place(command) => command.run().await,
             Command::Tariff(command) => command.run().await,
             Command::Device(command) => command.run().await,
             Command::Demo(command) => command.run().await,

@@ -5,8 +5,10 @@
 //! WebAssembly in the browser. Without the bundle the same pages work by forms and a few lines of
 //! script that fetch the page anew when an event arrives.
 
+mod icon;
 pub mod island;
 pub mod lang;
+pub mod wish;
 
 #[cfg(feature = "ssr")]
 mod ssr;

@@ -8,8 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::Timestamp;
 use crate::device::is_silent;
 use crate::id::{BayId, LotId, SessionId};
-use crate::place::{LotKind, Position, VehicleClass, codes};
+use crate::place::{Amenities, LotKind, Position, VehicleClass, codes};
 use crate::session::GRACE;
+
+mod count;
+
+pub use count::{BayCount, ClassCount};
 
 /// How long before a vehicle arrives its session may begin and still be counted as its own:
 /// somebody pays while backing in, or a sensor takes its time.
@@ -102,6 +106,8 @@ pub struct BoardBay {
     pub code: String,
     /// What it is made for.
     pub class: VehicleClass,
+    /// What it has beside its room.
+    pub amenities: Amenities,
     /// Its corners in metres east and north of the lot's position.
     pub outline: [[f32; 2]; 4],
     /// The device's limit of silence in seconds.
@@ -249,22 +255,6 @@ pub struct LotSummary {
     pub updated_at: Option<DateTime<Utc>>,
 }
 
-/// A lot's bays for one class of vehicle.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct ClassCount {
-    /// The class.
-    pub class: VehicleClass,
-    /// How many bays are made for it.
-    pub capacity: u32,
-    /// How many of them hold a vehicle.
-    pub occupied: u32,
-    /// How many of them are free.
-    pub free: u32,
-    /// How many of them nobody knows about.
-    pub unknown: u32,
-}
-
 /// What anybody may know of a bay. Serialised as the API's `bay`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
@@ -273,6 +263,9 @@ pub struct BaySummary {
     pub code: String,
     /// What it is made for.
     pub class: VehicleClass,
+    /// Whether it is kept for disabled people, and whether it has a charger.
+    #[serde(flatten)]
+    pub amenities: Amenities,
     /// Free, occupied or unknown.
     pub state: Occupancy,
     /// Since when; for an unknown bay the last time its sensor was heard.
@@ -289,6 +282,9 @@ pub struct StaffBay {
     pub code: String,
     /// What it is made for.
     pub class: VehicleClass,
+    /// Whether it is kept for disabled people, and whether it has a charger.
+    #[serde(flatten)]
+    pub amenities: Amenities,
     /// Free, paid, unpaid, overstayed or unknown.
     pub status: BayStatus,
     /// Since when; for an unknown bay the last time its sensor was heard.
@@ -318,28 +314,7 @@ impl StaffBay {
 impl BoardLot {
     /// The lot as anybody may see it.
     pub fn summary(&self, now: Timestamp) -> LotSummary {
-        let mut classes: Vec<ClassCount> = Vec::new();
-        for bay in self.bays.values() {
-            let known = classes.iter().position(|count| count.class == bay.class);
-            let index = known.unwrap_or_else(|| {
-                classes.push(ClassCount {
-                    class: bay.class,
-                    capacity: 0,
-                    occupied: 0,
-                    free: 0,
-                    unknown: 0,
-                });
-                classes.len() - 1
-            });
-            let count = &mut classes[index];
-            count.capacity += 1;
-            *match bay.occupancy(now).0 {
-                Occupancy::Occupied => &mut count.occupied,
-                Occupancy::Free => &mut count.free,
-                Occupancy::Unknown => &mut count.unknown,
-            } += 1;
-        }
-        classes.sort_by_key(|count| count.class.code());
+        let classes = count::by_class(self.bays.values(), now);
         let sum = |of: fn(&ClassCount) -> u32| classes.iter().map(of).sum();
         LotSummary {
             code: self.code.clone(),
@@ -370,6 +345,7 @@ impl BoardLot {
             BaySummary {
                 code: bay.code.clone(),
                 class: bay.class,
+                amenities: bay.amenities,
                 state,
                 since,
                 outline: bay.outline,
@@ -433,6 +409,7 @@ pub fn staff_bay(bay: &BoardBay, now: Timestamp) -> StaffBay {
     StaffBay {
         code: bay.code.clone(),
         class: bay.class,
+        amenities: bay.amenities,
         status,
         since,
         paid_until: since

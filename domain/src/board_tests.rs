@@ -19,6 +19,7 @@ fn bay(told: Option<(bool, i64)>, paid: Option<(i64, i64)>) -> BoardBay {
         id: BayId(1),
         code: "B1".into(),
         class: VehicleClass::Car,
+        amenities: Amenities::default(),
         outline: [[0.0; 2]; 4],
         silence_after_s: Some(3 * 3600),
         believed_from: Some(Timestamp::MIN_UTC),
@@ -127,4 +128,74 @@ fn only_the_present_device_is_believed() {
         Occupancy::Unknown
     );
     assert_eq!(seen(None), Occupancy::Unknown);
+}
+
+/// Counts by what bays have follow each change, and never count a bay twice.
+#[test]
+fn bays_are_counted_by_what_they_have() {
+    let amenities = |accessible, charging| Amenities {
+        accessible,
+        charging,
+    };
+    let (disabled, charger) = (amenities(true, false), amenities(false, true));
+    let kinds = [
+        (VehicleClass::Car, Amenities::default()),
+        (VehicleClass::Car, disabled),
+        (VehicleClass::Car, charger),
+        (VehicleClass::Car, amenities(true, true)),
+        (VehicleClass::Motorbike, charger),
+    ];
+    let bays = (1..).zip(kinds).map(|(id, (class, amenities))| BoardBay {
+        id: BayId(id),
+        class,
+        amenities,
+        ..bay(None, None)
+    });
+    let mut lot = BoardLot {
+        id: LotId(1),
+        city: "hn".into(),
+        code: "lot".into(),
+        name: "Lot".into(),
+        kind: LotKind::OffStreet,
+        ward: "Ward".into(),
+        operator: "operator".into(),
+        position: [105.85, 21.03],
+        bays: bays.map(|bay| (bay.id, bay)).collect(),
+    };
+    let count = |capacity, occupied, free, unknown| {
+        Some(BayCount {
+            capacity,
+            occupied,
+            free,
+            unknown,
+        })
+    };
+    let (car, motorbike) = (Some(VehicleClass::Car), Some(VehicleClass::Motorbike));
+    let summary = lot.summary(at(0));
+    assert_eq!(summary.having(car, disabled), count(2, 0, 0, 2));
+    assert_eq!(summary.having(None, charger), count(3, 0, 0, 3));
+    let tell = |bay, occupied| BayDelta {
+        bay: BayId(bay),
+        occupied,
+        since: at(10),
+        heard_at: at(10),
+    };
+    for (bay, occupied) in [(2, false), (4, true), (5, false)] {
+        assert!(lot.apply(&tell(bay, occupied)));
+    }
+    let summary = lot.summary(at(11));
+    assert_eq!(
+        summary.having(None, Amenities::default()),
+        count(5, 1, 2, 2)
+    );
+    assert_eq!(summary.having(car, disabled), count(2, 1, 1, 0));
+    assert_eq!(summary.having(car, charger), count(2, 1, 0, 1));
+    assert_eq!(
+        summary.having(car, amenities(true, true)),
+        count(1, 1, 0, 0)
+    );
+    assert_eq!(summary.having(motorbike, charger), count(1, 0, 1, 0));
+    assert_eq!(summary.having(motorbike, disabled), None);
+    let bays = lot.public_bays(at(11));
+    assert!(bays[1].amenities.accessible && !bays[1].amenities.charging);
 }

@@ -16,6 +16,7 @@ pub mod health;
 pub mod id;
 pub mod invoice;
 pub mod ledger;
+pub mod map;
 pub mod money;
 pub mod notice;
 pub mod occupancy;

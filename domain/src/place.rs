@@ -4,6 +4,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::device::Device;
+use crate::map::{self, MapError, MapFeature};
 use crate::tariff::{Tariff, TariffError};
 
 /// What a bay is made for.
@@ -57,6 +58,25 @@ codes!(LotKind { OffStreet = "off_street", Street = "street" });
 /// A point on the ground: longitude and latitude in degrees (WGS 84), as in GeoJSON.
 pub type Position = [f64; 2];
 
+/// What a bay has beside its room: whom it is kept for, and what stands beside it. Also what somebody
+/// wants of one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(default)]
+pub struct Amenities {
+    /// It is kept for disabled people.
+    pub accessible: bool,
+    /// It has a charger for electric vehicles.
+    pub charging: bool,
+}
+
+impl Amenities {
+    /// Whether there is nothing of the kind.
+    pub const fn is_none(self) -> bool {
+        !self.accessible && !self.charging
+    }
+}
+
 /// A city and all that is in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Place {
@@ -70,6 +90,9 @@ pub struct Place {
     pub zones: Vec<Zone>,
     /// Its lots with their bays and devices.
     pub lots: Vec<Lot>,
+    /// What its map shows beside the lots: streets, water, parks.
+    #[serde(default)]
+    pub map: Vec<MapFeature>,
 }
 
 /// A city.
@@ -157,6 +180,9 @@ pub struct Bay {
     pub code: String,
     /// What it is made for.
     pub class: VehicleClass,
+    /// Whether it is kept for disabled people, and whether it has a charger.
+    #[serde(flatten)]
+    pub amenities: Amenities,
     /// Its four corners in metres east and north of the lot's position.
     pub outline: [[f32; 2]; 4],
     /// Its sensor, if it has one.
@@ -196,10 +222,13 @@ pub enum PlaceError {
         /// The rule broken.
         reason: TariffError,
     },
+    /// The map cannot be drawn.
+    #[error("map: {0}")]
+    Map(#[from] MapError),
 }
 
 impl Place {
-    /// Checks that codes are unique, references resolve and tariffs are sound.
+    /// Checks that codes are unique, references resolve, tariffs are sound and the map can be drawn.
     ///
     /// # Errors
     /// The first thing found wrong.
@@ -210,6 +239,7 @@ impl Place {
         unique("lot", self.lots.iter().map(|l| &l.code))?;
         let bays = || self.lots.iter().flat_map(|lot| &lot.bays);
         unique("bay", bays().map(|b| &b.code))?;
+        map::check(&self.map)?;
         unique(
             "device",
             bays().filter_map(|b| b.device.as_ref()).map(|d| &d.id),

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use domain::Timestamp;
 use domain::board::{BayDelta, BoardBay, BoardLot, PaidTime};
 use domain::id::{BayId, LotId, SessionId};
-use domain::place::LotKind;
+use domain::place::{Amenities, LotKind};
 use sqlx::FromRow;
 use uuid::Uuid;
 
@@ -34,8 +34,8 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         let bays: Vec<BoardBayRow> = sqlx::query_as(
-            "SELECT bay.bay_id, bay.lot_id, bay.code, bay.class, bay.outline,
-                    silence_after_s, lower(during) AS device_from,
+            "SELECT bay.bay_id, bay.lot_id, bay.code, bay.class, bay.accessible, bay.charging,
+                    bay.outline, silence_after_s, lower(during) AS device_from,
                     device_id IS NOT NULL AND NOT EXISTS (
                         SELECT FROM device_fault AS fault
                         WHERE fault.device_id = standing.device_id AND until IS NULL
@@ -120,6 +120,8 @@ struct BoardBayRow {
     lot_id: i32,
     code: String,
     class: String,
+    accessible: bool,
+    charging: bool,
     outline: Vec<f32>,
     silence_after_s: Option<i32>,
     device_from: Option<Timestamp>,
@@ -147,6 +149,10 @@ impl BoardBayRow {
         Ok(BoardBay {
             id,
             class: class(&self.class)?,
+            amenities: Amenities {
+                accessible: self.accessible,
+                charging: self.charging,
+            },
             code: self.code,
             outline: [[x1, y1], [x2, y2], [x3, y3], [x4, y4]],
             silence_after_s: self.silence_after_s,

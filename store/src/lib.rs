@@ -26,6 +26,7 @@ mod health_record;
 pub mod idempotency;
 pub mod invoice;
 pub mod ledger;
+mod map;
 mod occupancy;
 pub mod outbox;
 pub mod parking_notice;

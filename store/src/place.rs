@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::id::{BayId, LotId, OperatorId, TariffId, ZoneId};
-use domain::place::{Lot, Place, VehicleClass};
+use domain::place::{Amenities, Lot, Place, VehicleClass};
 use domain::tariff::Tariff;
 use sqlx::types::Json;
 use sqlx::{FromRow, PgConnection};
 
 use crate::assignment::{Installation, devices_install};
+use crate::map::import_map;
 use crate::{Store, StoreError, corrupt, storable};
 
 /// A version of a tariff with its key.
@@ -31,6 +32,8 @@ pub struct BayPlace {
     pub code: String,
     /// What it is made for.
     pub class: VehicleClass,
+    /// What it has beside its room.
+    pub amenities: Amenities,
     /// Its lot's key.
     pub lot: LotId,
     /// Its lot's code.
@@ -78,7 +81,8 @@ pub(crate) fn class(code: &str) -> Result<VehicleClass, StoreError> {
 
 impl Store {
     /// Writes a city and all that is in it. What exists under the same code is brought up to date;
-    /// nothing is removed, and a tariff version that exists is left as it is. A device that one of
+    /// nothing is removed but the map, which is drawn anew, and a tariff version that exists is left as it
+    /// is. A device that one of
     /// these bays had and has no longer is taken from it as of `now`, so sensors can be replaced and
     /// exchanged.
     ///
@@ -104,6 +108,7 @@ impl Store {
             import_bays(&mut tx, lot).await?;
         }
         import_devices(&mut tx, &place.lots, now).await?;
+        import_map(&mut tx, city, &place.map).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -162,8 +167,8 @@ impl Store {
             .filter(|code| storable(code))
             .collect();
         let rows: Vec<BayRow> = sqlx::query_as(
-            "SELECT bay_id, bay.code, bay.class, lot_id, lot.code AS lot_code, lot.name AS lot_name,
-                    zone_id, zone.code AS zone_code, zone.name AS zone_name, timezone,
+            "SELECT bay_id, bay.code, bay.class, accessible, charging, lot_id, lot.code AS lot_code,
+                    lot.name AS lot_name, zone_id, zone.code AS zone_code, zone.name AS zone_name, timezone,
                     operator_id, operator.name AS operator_name, bank_bin, bank_account
              FROM bay JOIN lot USING (lot_id) JOIN zone USING (zone_id)
                   JOIN operator USING (operator_id) JOIN city ON city.city_id = lot.city_id
@@ -203,6 +208,8 @@ struct BayRow {
     bay_id: i32,
     code: String,
     class: String,
+    accessible: bool,
+    charging: bool,
     lot_id: i32,
     lot_code: String,
     lot_name: String,
@@ -221,6 +228,10 @@ impl BayRow {
         Ok(BayPlace {
             id: BayId(self.bay_id),
             class: class(&self.class)?,
+            amenities: Amenities {
+                accessible: self.accessible,
+                charging: self.charging,
+            },
             timezone: zone_name(&self.timezone)?,
             tariffs: tariffs
                 .get(&ZoneId(self.zone_id))
@@ -346,23 +357,29 @@ async fn import_lots(tx: &mut PgConnection, city: i32, place: &Place) -> Result<
 async fn import_bays(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreError> {
     let codes: Vec<&str> = lot.bays.iter().map(|bay| bay.code.as_str()).collect();
     let classes: Vec<&str> = lot.bays.iter().map(|bay| bay.class.code()).collect();
+    let accessible: Vec<bool> = lot.bays.iter().map(|b| b.amenities.accessible).collect();
+    let charging: Vec<bool> = lot.bays.iter().map(|b| b.amenities.charging).collect();
     let outlines: Vec<String> = lot
         .bays
         .iter()
         .map(|bay| outline_text(&bay.outline))
         .collect();
     sqlx::query(
-        "INSERT INTO bay (lot_id, code, class, outline)
-         SELECT lot_id, b.code, b.class, b.outline::real[]
-         FROM lot, unnest($2::text[], $3::text[], $4::text[]) AS b (code, class, outline)
+        "INSERT INTO bay (lot_id, code, class, outline, accessible, charging)
+         SELECT lot_id, b.code, b.class, b.outline::real[], b.accessible, b.charging
+         FROM lot, unnest($2::text[], $3::text[], $4::text[], $5::boolean[], $6::boolean[])
+                AS b (code, class, outline, accessible, charging)
          WHERE lot.code = $1
          ON CONFLICT (code) DO UPDATE SET lot_id = excluded.lot_id, class = excluded.class,
-            outline = excluded.outline",
+            outline = excluded.outline, accessible = excluded.accessible,
+            charging = excluded.charging",
     )
     .bind(&lot.code)
     .bind(&codes)
     .bind(&classes)
     .bind(&outlines)
+    .bind(&accessible)
+    .bind(&charging)
     .execute(tx)
     .await?;
     Ok(())

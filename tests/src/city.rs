@@ -3,7 +3,9 @@
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::device::{Device, DeviceModel, Mounting};
 use domain::money::Vnd;
-use domain::place::{Bay, City, Lot, LotKind, Operator, Place, VehicleClass, Ward, Zone};
+use domain::place::{
+    Amenities, Bay, City, Lot, LotKind, Operator, Place, VehicleClass, Ward, Zone,
+};
 use domain::tariff::{Block, Pricing, Tariff};
 
 /// A city with one ward, zone and operator, and lots `lot-0`, `lot-1`, ... of as many bays each.
@@ -41,6 +43,7 @@ pub fn of_devices(lots: usize, bays: usize, device: impl Fn(&str) -> Device) -> 
                 Bay {
                     code,
                     class: VehicleClass::Car,
+                    amenities: Amenities::default(),
                     outline,
                     device,
                 }
@@ -77,6 +80,7 @@ pub fn of_devices(lots: usize, bays: usize, device: impl Fn(&str) -> Device) -> 
             )],
         }],
         lots: (0..lots).map(lot).collect(),
+        map: Vec::new(),
     }
 }
 

@@ -9,6 +9,7 @@ pub mod driver;
 pub mod exemption;
 pub mod forecast;
 pub mod invoice;
+pub mod map;
 pub mod occupancy;
 pub mod offer;
 pub mod outbox;

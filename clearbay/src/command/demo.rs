@@ -141,6 +141,10 @@ impl Demo {
             there == 0 || there == i64::from(self.bays),
             "this demo's city has {there} bays; start with --bays {there}, or with --fresh to build another"
         );
+        // Of a city that was built without a map, or without what bays have.
+        if there > 0 && store.map_features(&place.city.code).await?.is_empty() {
+            store.place_import(&place, chrono::Utc::now()).await?;
+        }
         let bays = place.lots.iter().flat_map(|lot| &lot.bays);
         let devices: Vec<&str> = bays
             .filter_map(|bay| Some(bay.device.as_ref()?.id.as_str()))

@@ -2,6 +2,7 @@ use domain::Timestamp;
 use domain::board::{BayStatus, StaffBay};
 use leptos::prelude::*;
 
+use crate::icon;
 use crate::lang::Lang;
 
 /// A lot's bays as its staff see them: drawn, counted and listed, live.
@@ -141,13 +142,17 @@ fn drawn(bay: &StaffBay, shape: &Shape, lang: Lang) -> impl IntoView + use<> {
         y,
         letter: size,
     } = shape.clone();
-    let title = format!("{}: {}", bay.code, words(bay.status, lang));
+    let had = icon::of(bay.amenities, lang).into_iter();
+    let had: String = had.map(|(_, words)| format!(", {words}")).collect();
+    let title = format!("{}: {}{had}", bay.code, words(bay.status, lang));
+    let marks = icon::marks(bay.amenities, shape, lang);
     view! {
         <g>
             <a href=format!("/staff/bays/{}", bay.code) class=format!("bay {}", bay.status)>
                 <title>{title}</title>
                 <polygon points=points />
                 <text x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.1}")>{letter(bay.status)}</text>
+                {marks}
             </a>
         </g>
     }

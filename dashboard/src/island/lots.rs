@@ -1,156 +1,119 @@
-use domain::board::{ClassCount, LotSummary};
-use domain::offer::{LENGTHS, LotOffer};
+use domain::board::LotSummary;
+use domain::offer::LotOffer;
 use domain::place::{LotKind, VehicleClass};
+use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 
-use super::map::{Map, Water, metres};
+use super::map::{Map, metres};
+use super::markers::{legend, markers};
+use super::row::row;
+use crate::icon::icon;
 use crate::lang::Lang;
+use crate::wish::{ARRIVALS, Wish};
+use domain::offer::LENGTHS;
 
-/// In how many minutes one may arrive.
-const ARRIVALS: [u32; 4] = [0, 15, 30, 60];
-
-/// What a driver looks for.
-#[derive(Clone, Debug, PartialEq)]
-struct Wish {
-    words: String,
-    kind: Option<LotKind>,
-    class: Option<VehicleClass>,
-    minutes: u32,
-    arrives_in: u32,
-    /// Where the driver is, longitude and latitude.
-    here: Option<[f64; 2]>,
-}
-
-impl Wish {
-    fn holds(&self, lot: &LotSummary) -> bool {
-        let text = format!("{} {} {}", lot.code, lot.name, lot.ward).to_lowercase();
-        self.kind.is_none_or(|kind| lot.kind == kind)
-            && self.class.is_none_or(|class| count(lot, class).is_some())
-            && self
-                .words
-                .split_whitespace()
-                .all(|word| text.contains(word))
-    }
-
-    /// The lot with the counts of the bays in question.
-    fn seen(&self, lot: &LotSummary) -> LotSummary {
-        let mut lot = lot.clone();
-        if let Some(count) = self.class.and_then(|class| count(&lot, class).copied()) {
-            lot.capacity = count.capacity;
-            lot.occupied = count.occupied;
-            lot.free = count.free;
-            lot.unknown = count.unknown;
-        }
-        lot
-    }
-}
-
-fn count(lot: &LotSummary, class: VehicleClass) -> Option<&ClassCount> {
-    lot.classes.iter().find(|count| count.class == class)
-}
-
-/// The city's lots on a drawn map and in a list, live.
+/// The city's lots on a drawn map and in a list, live. Every choice is a link; where the bundle runs,
+/// it is taken at once, without asking the server.
 #[island]
 pub fn LotFinder(
     /// The lots as they were when the page was made.
     lots: Vec<LotSummary>,
     /// What they offered then.
     offers: Vec<LotOffer>,
+    /// What is looked for.
+    wish: Wish,
     /// Where their changes come from.
     events: String,
     /// The language of the page.
     lang: Lang,
-    /// What stands between the city's figures and the map.
+    /// What lies under the markers.
     children: Children,
 ) -> impl IntoView {
     let map = Map::around(&lots);
-    let (view_box, background) = (map.view_box(), map.clone());
     let (lots, set_lots) = signal(lots);
-    let (wish, set_wish) = signal(Wish {
-        words: String::new(),
-        kind: None,
-        class: None,
-        minutes: LENGTHS[0],
-        arrives_in: 0,
-        here: None,
-    });
+    let words = wish.words.clone();
+    let (wish, set_wish) = signal(wish);
     let offers = StoredValue::new(offers);
     #[cfg(feature = "hydrate")]
-    Effect::new(move || {
-        super::listen(events.clone(), "lot", move |text| {
-            let Ok(lot) = serde_json::from_str::<LotSummary>(&text) else {
-                return;
-            };
-            set_lots.update(|lots| {
-                if let Some(known) = lots.iter_mut().find(|known| known.code == lot.code) {
-                    *known = lot;
-                }
+    {
+        Effect::new(move || {
+            super::listen(events.clone(), "lot", move |text| {
+                let Ok(lot) = serde_json::from_str::<LotSummary>(&text) else {
+                    return;
+                };
+                set_lots.update(|lots| {
+                    if let Some(known) = lots.iter_mut().find(|known| known.code == lot.code) {
+                        *known = lot;
+                    }
+                });
             });
         });
-    });
+        Effect::new(move |shown: Option<()>| {
+            let wish = wish.get();
+            // The page came as its address says.
+            if shown.is_some() {
+                super::show_address(&wish.href());
+                super::show_section(map.window(wish.section));
+            }
+        });
+    }
     #[cfg(not(feature = "hydrate"))]
     let _ = (events, set_lots);
-    let shown = move || {
+    let shown = Memo::new(move |_| {
+        wish.with(|wish| {
+            let window = map.window(wish.section);
+            let mut shown: Vec<LotSummary> = lots.with(|lots| {
+                let lots = lots.iter().filter(|lot| wish.holds(lot));
+                lots.filter(|lot| window.zoom == 0 || window.shows(map.at(lot.position)))
+                    .map(|lot| wish.seen(lot))
+                    .collect()
+            });
+            match wish.here {
+                Some(here) => shown.sort_by_key(|lot| metres(here, lot.position)),
+                None => shown.sort_by_key(|lot| std::cmp::Reverse(lot.free)),
+            }
+            shown
+        })
+    });
+    let list = move || {
         let wish = wish.get();
-        let mut shown: Vec<LotSummary> = lots.with(|lots| {
-            let lots = lots.iter().filter(|lot| wish.holds(lot));
-            lots.map(|lot| wish.seen(lot)).collect()
+        let lots = shown.get().into_iter().map(|lot| {
+            let offer = offers
+                .with_value(|offers| offers.iter().find(|offer| offer.lot == lot.code).cloned());
+            row(lot, offer.as_ref(), &wish, lang)
         });
-        match wish.here {
-            Some(here) => shown.sort_by_key(|lot| metres(here, lot.position)),
-            None => shown.sort_by_key(|lot| std::cmp::Reverse(lot.free)),
-        }
-        shown
+        lots.collect_view()
     };
-    let class = |label: &'static str, value: Option<VehicleClass>| {
-        let set = move |wish: &mut Wish| wish.class = value;
-        chip(
-            label.to_owned(),
-            wish,
-            set_wish,
-            move |wish| wish.class == value,
-            set,
-        )
-    };
-    let choice = |label: &'static str, value: Option<LotKind>| {
-        let set = move |wish: &mut Wish| wish.kind = value;
-        chip(
-            label.to_owned(),
-            wish,
-            set_wish,
-            move |wish| wish.kind == value,
-            set,
-        )
-    };
-    let hours = |minutes: u32| lang.duration(chrono::TimeDelta::minutes(minutes.into()));
-    let lengths = LENGTHS.map(|minutes| {
-        let set = move |wish: &mut Wish| wish.minutes = minutes;
-        chip(
-            hours(minutes),
-            wish,
-            set_wish,
-            move |wish| wish.minutes == minutes,
-            set,
-        )
-    });
-    let arrivals = ARRIVALS.map(|minutes| {
-        let label = match minutes {
-            0 => lang.t("Bây giờ", "Now").to_owned(),
-            _ => format!("+{}", hours(minutes)),
-        };
-        let set = move |wish: &mut Wish| wish.arrives_in = minutes;
-        chip(
-            label,
-            wish,
-            set_wish,
-            move |wish| wish.arrives_in == minutes,
-            set,
-        )
-    });
-    let lengths = lengths.into_iter().collect_view();
-    let arrivals = arrivals.into_iter().collect_view();
+    view! {
+        {hero(shown, lang).into_any()}
+        <div class="finder">
+            <div class="finder-tools">
+                {search(words, wish, set_wish, lang).into_any()}
+                {first_choices(wish, set_wish, lang).into_any()}
+                {more_choices(wish, set_wish, lang).into_any()}
+            </div>
+            <div class="finder-map">
+                <div class="map-frame">
+                    {children()}
+                    {move || markers(map, &shown.get(), wish, set_wish, lang)}
+                </div>
+                {zoom(map, wish, set_wish, lang).into_any()}
+                {legend(lang)}
+            </div>
+            <div class="finder-list">
+                <ul class="lots">{list}</ul>
+                <p class="empty" hidden=move || shown.with(|shown| !shown.is_empty())>
+                    {lang.t("Không có điểm đỗ nào như vậy.", "No parking matches.")} " "
+                    <a href="/">{lang.t("Xem tất cả", "Show all")}</a>
+                </p>
+            </div>
+        </div>
+    }
+}
+
+fn hero(shown: Memo<Vec<LotSummary>>, lang: Lang) -> impl IntoView {
     let sum = move |of: fn(&LotSummary) -> u32| {
-        lots.with(|lots| lots.iter().map(of).map(i64::from).sum::<i64>())
+        shown.with(|lots| lots.iter().map(of).map(i64::from).sum::<i64>())
     };
     let unknown = move || sum(|lot| lot.unknown);
     view! {
@@ -161,92 +124,216 @@ pub fn LotFinder(
                 {lang.t(" chỗ trống ngay lúc này", " bays are free right now")}
                 <span hidden=move || unknown() == 0>
                     " · " {move || lang.number(unknown())}
-                    {lang.t(" chỗ không rõ", " unknown")}
+                    {lang.t(" không rõ", " unknown")}
                 </span>
             </p>
-            {children()}
         </section>
-        <div class="finder">
-            <div class="finder-map">
-                // Its links are the list's: nobody has to go through them twice.
-                <svg class="map" viewBox=view_box aria-hidden="true">
-                    <Water map=background />
-                    {move || {
-                        let map = map.clone();
-                        shown().into_iter().map(move |lot| marker(&map, &lot, lang)).collect_view()
-                    }}
-                </svg>
-                <p class="legend">
-                    <span class="dot plenty"></span>{lang.t("Còn nhiều chỗ", "Plenty")}
-                    <span class="dot few"></span>{lang.t("Sắp hết", "Few left")}
-                    <span class="dot full"></span>{lang.t("Hết chỗ", "Full")}
-                    <span class="dot unknown"></span>{lang.t("Không rõ", "Unknown")}
-                </p>
-            </div>
-            <div class="finder-list">
-                <div class="finder-tools needs-script">
-                    <input
-                        type="search"
-                        placeholder=lang.t("Tìm phố, phường, bãi xe", "Street, ward or car park")
-                        aria-label=lang.t("Tìm", "Search")
-                        on:input=move |event| set_wish.update(|wish| wish.words = event_target_value(&event).to_lowercase())
-                    />
-                    <div class="chips" role="group" aria-label=lang.t("Loại xe", "Vehicle")>
-                        {class(lang.t("Mọi loại xe", "Any vehicle"), None)}
-                        {class(lang.class(VehicleClass::Car), Some(VehicleClass::Car))}
-                        {class(lang.class(VehicleClass::Motorbike), Some(VehicleClass::Motorbike))}
-                        <button type="button" class="chip" on:click=move |_| locate(set_wish)>{lang.t("Gần tôi", "Near me")}</button>
-                    </div>
-                    <div class="chips" role="group" aria-label=lang.t("Đỗ bao lâu", "For how long")>
-                        <small>{lang.t("Đỗ", "Park for")}</small> {lengths}
-                    </div>
-                    <div class="chips" role="group" aria-label=lang.t("Đến nơi sau", "Arriving in")>
-                        <small>{lang.t("Đến nơi", "Arriving")}</small> {arrivals}
-                    </div>
-                    <div class="chips" role="group" aria-label=lang.t("Loại điểm đỗ", "Kind of parking")>
-                        {choice(lang.t("Tất cả", "All"), None)}
-                        {choice(lang.kind(LotKind::Street), Some(LotKind::Street))}
-                        {choice(lang.kind(LotKind::OffStreet), Some(LotKind::OffStreet))}
-                    </div>
-                </div>
-                <ul class="lots">
-                    {move || {
-                        let wish = wish.get();
-                        let offer = |lot: &LotSummary| offers.with_value(|offers| {
-                            offers.iter().find(|offer| offer.lot == lot.code).cloned()
-                        });
-                        shown().into_iter().map(|lot| {
-                            let offer = offer(&lot);
-                            row(lot, offer.as_ref(), &wish, lang)
-                        }).collect_view()
-                    }}
-                </ul>
-                <p class="empty" hidden=move || !shown().is_empty()>
-                    {lang.t("Không có điểm đỗ nào như vậy.", "No parking matches.")}
-                </p>
-            </div>
+    }
+}
+
+/// Streets and car parks by their names, and bays by the code on their sign: those are the server's to
+/// know.
+fn search(
+    words: String,
+    wish: ReadSignal<Wish>,
+    set_wish: WriteSignal<Wish>,
+    lang: Lang,
+) -> impl IntoView {
+    // Whoever looks for a street elsewhere does not mean the part of the map that is seen.
+    let others = move || {
+        let fields = wish.get().with(|wish| wish.section = None).fields();
+        let others = fields.into_iter().filter(|(name, _)| *name != "q");
+        others
+            .map(|(name, value)| view! { <input type="hidden" name=name value=value /> })
+            .collect_view()
+    };
+    view! {
+        <form class="search" action="/" method="get" role="search">
+            <label for="q">{lang.t(
+                "Phố, phường, bãi xe – hoặc mã trên biển nếu đã đỗ",
+                "Street, ward, car park – or the code on the sign if parked",
+            )}</label>
+            <span>
+                <input
+                    id="q"
+                    type="search"
+                    name="q"
+                    value=words
+                    maxlength="80"
+                    autocomplete="off"
+                    placeholder=lang.t("Bà Triệu, HK-01-001…", "Bà Triệu, HK-01-001…")
+                    on:input=move |event| set_wish.update(|wish| {
+                        wish.words = event_target_value(&event);
+                        wish.section = None;
+                    })
+                />
+                <button>{lang.t("Tìm", "Search")}</button>
+            </span>
+            {others}
+        </form>
+    }
+}
+
+/// For which vehicle, and what the bay must have.
+fn first_choices(wish: ReadSignal<Wish>, set_wish: WriteSignal<Wish>, lang: Lang) -> impl IntoView {
+    let classes = [VehicleClass::Car, VehicleClass::Motorbike].map(|class| {
+        let is = move |wish: &Wish| wish.class == Some(class);
+        // Chosen once more, it is any vehicle again.
+        let set = move |wish: &mut Wish| {
+            wish.class = (wish.class != Some(class)).then_some(class);
+        };
+        chip(lang.class(class), wish, set_wish, is, set)
+    });
+    let accessible = chip(
+        pictured("accessible", lang.t("Người khuyết tật", "Accessible")),
+        wish,
+        set_wish,
+        |wish| wish.amenities.accessible,
+        |wish| wish.amenities.accessible = !wish.amenities.accessible,
+    );
+    let charging = chip(
+        pictured("charging", lang.t("Sạc điện", "EV charging")),
+        wish,
+        set_wish,
+        |wish| wish.amenities.charging,
+        |wish| wish.amenities.charging = !wish.amenities.charging,
+    );
+    view! {
+        <div class="chips" role="group" aria-label=lang.t("Loại chỗ", "Kind of bay")>
+            {classes.into_iter().collect_view()}
+            {accessible}
+            {charging}
+            <button type="button" class="chip needs-script" on:click=move |_| locate(set_wish)>
+                {lang.t("Gần tôi", "Near me")}
+            </button>
         </div>
     }
 }
 
-/// A choice that is made by a touch.
+fn pictured(name: &'static str, words: &'static str) -> impl IntoView {
+    view! { {icon(name)} <span class="chip-words">{words}</span> }
+}
+
+/// How long, from when on, and where off or on the street.
+fn more_choices(wish: ReadSignal<Wish>, set_wish: WriteSignal<Wish>, lang: Lang) -> impl IntoView {
+    let hours = move |minutes: u32| lang.duration(chrono::TimeDelta::minutes(minutes.into()));
+    let lengths = LENGTHS.map(|minutes| {
+        let is = move |wish: &Wish| wish.minutes == minutes;
+        chip(hours(minutes), wish, set_wish, is, move |wish| {
+            wish.minutes = minutes;
+        })
+    });
+    let arrivals = ARRIVALS.map(|minutes| {
+        let label = match minutes {
+            0 => lang.t("Bây giờ", "Now").to_owned(),
+            _ => format!("+{}", hours(minutes)),
+        };
+        let is = move |wish: &Wish| wish.arrives_in == minutes;
+        chip(label, wish, set_wish, is, move |wish| {
+            wish.arrives_in = minutes;
+        })
+    });
+    let kinds = [None, Some(LotKind::Street), Some(LotKind::OffStreet)].map(|kind| {
+        let label = kind.map_or(lang.t("Tất cả", "All"), |kind| lang.kind(kind));
+        let is = move |wish: &Wish| wish.kind == kind;
+        chip(label, wish, set_wish, is, move |wish| wish.kind = kind)
+    });
+    let chosen = move || {
+        wish.with(|wish| {
+            let arrival = match wish.arrives_in {
+                0 => lang.t("đến bây giờ", "arriving now").to_owned(),
+                later => format!("{} {}", lang.t("đến sau", "arriving in"), hours(later)),
+            };
+            let kind = wish.kind.map(|kind| format!(" · {}", lang.kind(kind)));
+            format!(
+                "{} {} · {arrival}{}",
+                lang.t("Đỗ", "Park for"),
+                hours(wish.minutes),
+                kind.unwrap_or_default()
+            )
+        })
+    };
+    let open = wish.with_untracked(Wish::is_particular);
+    view! {
+        <details class="more-choices" open=open>
+            <summary>{chosen}</summary>
+            <div class="chips" role="group" aria-label=lang.t("Đỗ bao lâu", "For how long")>
+                <small>{lang.t("Đỗ", "Park for")}</small> {lengths.into_iter().collect_view()}
+            </div>
+            <div class="chips" role="group" aria-label=lang.t("Đến nơi sau", "Arriving in")>
+                <small>{lang.t("Đến nơi", "Arriving")}</small> {arrivals.into_iter().collect_view()}
+            </div>
+            <div class="chips" role="group" aria-label=lang.t("Loại điểm đỗ", "Kind of parking")>
+                <small>{lang.t("Điểm đỗ", "Where")}</small> {kinds.into_iter().collect_view()}
+            </div>
+        </details>
+    }
+}
+
+/// The map larger, smaller, and whole again.
+fn zoom(
+    map: Map,
+    wish: ReadSignal<Wish>,
+    set_wish: WriteSignal<Wish>,
+    lang: Lang,
+) -> impl IntoView {
+    let step = move |by: i8, sign: &'static str, words: &'static str| {
+        let change = move |wish: &mut Wish| wish.section = map.zoomed(wish.section, by);
+        let is_useless = move || {
+            let after = |wish: &Wish| map.window(map.zoomed(wish.section, by)).zoom;
+            wish.with(|wish| map.window(wish.section).zoom == after(wish))
+        };
+        view! {
+            <a
+                href=move || wish.get().with(change).href()
+                aria-label=words
+                hidden=is_useless
+                on:click=move |event| follow(&event, set_wish, change)
+            >
+                {sign}
+            </a>
+        }
+    };
+    view! {
+        <nav class="zoom" aria-label=lang.t("Bản đồ", "Map")>
+            {step(1, "+", lang.t("Phóng to", "Zoom in"))}
+            {step(-1, "−", lang.t("Thu nhỏ", "Zoom out"))}
+            {step(-8, "⤢", lang.t("Toàn thành phố", "The whole city"))}
+        </nav>
+    }
+}
+
+/// A choice that is made by a touch: a link to the same page with it.
 fn chip(
-    label: String,
+    label: impl IntoView,
     wish: ReadSignal<Wish>,
     set_wish: WriteSignal<Wish>,
     is: impl Fn(&Wish) -> bool + Send + Sync + 'static,
-    set: impl Fn(&mut Wish) + Send + Sync + 'static,
+    set: impl Fn(&mut Wish) + Copy + Send + Sync + 'static,
 ) -> impl IntoView {
     view! {
-        <button
-            type="button"
+        <a
             class="chip"
-            aria-pressed=move || wish.with(&is).to_string()
-            on:click=move |_| set_wish.update(&set)
+            href=move || wish.get().with(set).href()
+            aria-current=move || wish.with(&is).then_some("true")
+            on:click=move |event| follow(&event, set_wish, set)
         >
             {label}
-        </button>
+        </a>
     }
+}
+
+/// Takes a choice here and now, unless it is to be opened elsewhere.
+pub(super) fn follow(
+    event: &MouseEvent,
+    set_wish: WriteSignal<Wish>,
+    change: impl FnOnce(&mut Wish),
+) {
+    if event.ctrl_key() || event.meta_key() || event.shift_key() {
+        return;
+    }
+    event.prevent_default();
+    set_wish.update(change);
 }
 
 /// Asks the browser where the driver is; nobody else is told.
@@ -274,86 +361,4 @@ fn locate(set_wish: WriteSignal<Wish>) {
     }
     #[cfg(not(feature = "hydrate"))]
     let _ = set_wish;
-}
-
-fn row(
-    lot: LotSummary,
-    offer: Option<&LotOffer>,
-    wish: &Wish,
-    lang: Lang,
-) -> impl IntoView + use<> {
-    let level = level(&lot);
-    let known = lot.capacity.saturating_sub(lot.unknown).max(1);
-    let taken = lot.occupied * 100 / known;
-    let class = wish.class.or(lot.classes.first().map(|count| count.class));
-    let price = class.and_then(|class| offer?.price(class, wish.minutes));
-    let hours = lang.duration(chrono::TimeDelta::minutes(wish.minutes.into()));
-    let price = price.map(|price| view! { <span class="offer-price"><b>{lang.money(price)}</b> <small>{hours}</small></span> });
-    let expected = offer.and_then(|offer| offer.free_in(wish.arrives_in, lot.capacity));
-    let expected = expected.map(|(free, least, most)| {
-        let text = match lang {
-            Lang::Vi => format!("lúc đến khoảng {free} chỗ trống ({least}–{most})"),
-            Lang::En => format!("about {free} free on arrival ({least}–{most})"),
-        };
-        view! { <small class="expected">{text}</small> }
-    });
-    let away = wish.here.map(|here| match metres(here, lot.position) {
-        near @ ..1_000 => format!(" · {near} m"),
-        far => format!(" · {}.{} km", far / 1_000, far % 1_000 / 100),
-    });
-    view! {
-        <li>
-            <a class="lot" href=format!("/lots/{}", lot.code)>
-                <span class=format!("free {level}")>
-                    <b>{if level == "unknown" { "?".to_owned() } else { lot.free.to_string() }}</b>
-                    <small>{lang.t("chỗ trống", "free")}</small>
-                </span>
-                <span class="lot-text">
-                    <b>{lot.name}</b>
-                    <small>
-                        {lang.kind(lot.kind)} " · " {lot.ward} {away} " · " {lot.capacity} " "
-                        {lang.t("chỗ", "bays")}
-                        {(lot.unknown > 0 && level != "unknown").then(|| format!(" · {} {}", lot.unknown, lang.t("không rõ", "unknown")))}
-                    </small>
-                    {expected}
-                    <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
-                        <rect class=level width=taken.to_string() height="6" />
-                    </svg>
-                </span>
-                {price}
-            </a>
-        </li>
-    }
-}
-
-/// How easily a place is found: by the share of free bays among those that are known.
-fn level(lot: &LotSummary) -> &'static str {
-    let known = lot.occupied + lot.free;
-    match (known * 2 < lot.capacity, lot.free * 100 / known.max(1)) {
-        (true, _) => "unknown",
-        (_, 20..) => "plenty",
-        (_, _) if lot.free > 0 => "few",
-        _ => "full",
-    }
-}
-
-fn marker(map: &Map, lot: &LotSummary, lang: Lang) -> impl IntoView + use<> {
-    let (x, y) = map.at(lot.position);
-    let level = level(lot);
-    let size = 11.0 + f64::from(lot.capacity).sqrt();
-    let label = if level == "unknown" {
-        "?".to_owned()
-    } else {
-        lot.free.to_string()
-    };
-    let title = format!("{}: {} {}", lot.name, lot.free, lang.t("chỗ trống", "free"));
-    view! {
-        <g>
-            <a href=format!("/lots/{}", lot.code) class=format!("marker {level}") tabindex="-1">
-                <title>{title}</title>
-                <circle cx=x.to_string() cy=y.to_string() r=format!("{size:.0}") />
-                <text x=x.to_string() y=(y + 5.0).to_string()>{label}</text>
-            </a>
-        </g>
-    }
 }

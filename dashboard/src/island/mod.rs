@@ -3,12 +3,17 @@
 mod bays;
 mod lots;
 mod map;
+mod markers;
 mod payment;
+mod row;
 
+pub(crate) use bays::Shape;
 pub use bays::StaffBays;
 #[cfg(feature = "ssr")]
-pub(crate) use bays::{Shape, draw};
+pub(crate) use bays::draw;
 pub use lots::LotFinder;
+#[cfg(feature = "ssr")]
+pub(crate) use map::{FINE, HEIGHT, Map, WIDTH, Window};
 pub use payment::PaymentWatch;
 
 /// The present, in the browser; on the server nothing asks.
@@ -70,5 +75,27 @@ fn say_offline(offline: bool) {
     let notice = document.and_then(|document| document.get_element_by_id("offline"));
     if let Some(notice) = notice.and_then(|notice| notice.dyn_into::<web_sys::HtmlElement>().ok()) {
         notice.set_hidden(!offline);
+    }
+}
+
+/// Shows another address without going there, so that what is seen can be shared and opened again.
+#[cfg(feature = "hydrate")]
+fn show_address(href: &str) {
+    let history = web_sys::window().and_then(|window| window.history().ok());
+    if let Some(history) = history {
+        let state = wasm_bindgen::JsValue::NULL;
+        // Where it is not allowed, the address stays.
+        let _ = history.replace_state_with_url(&state, "", Some(href));
+    }
+}
+
+/// Moves what lies under the markers, which the server has drawn, to where they are.
+#[cfg(feature = "hydrate")]
+fn show_section(window: map::Window) {
+    let document = web_sys::window().and_then(|window| window.document());
+    let base = document.and_then(|document| document.query_selector(".map.base").ok().flatten());
+    if let Some(base) = base {
+        let _ = base.set_attribute("viewBox", &window.view_box());
+        let _ = base.set_attribute("class", &format!("map base zoom-{}", window.zoom));
     }
 }

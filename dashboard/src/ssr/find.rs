@@ -1,31 +1,40 @@
-//! Finding a place: the city's lots, and one lot.
+//! Finding a place: the city's lots, on a map and in a list.
 
-use api::service::{forecast, offer};
-use api::{ApiError, App};
-use axum::extract::{Path, State};
+use std::sync::Arc;
+
+use api::App;
+use api::service::{map, offer};
+use axum::Extension;
+use axum::extract::{Query, State};
 use axum::http::HeaderMap;
-use axum::response::Response;
-use domain::board::{BaySummary, LotSummary, Occupancy};
-use domain::place::VehicleClass;
-use domain::tariff::{Block, Pricing, Tariff, in_force};
+use axum::response::{IntoResponse, Redirect, Response};
 use leptos::prelude::*;
 
+use super::base_map::{BaseMap, base_map};
 use super::document::Document;
-use super::{Reader, mine, problem};
-use crate::island::{LotFinder, Shape, draw};
-use crate::lang::Lang;
+use super::{Reader, mine, pay};
+use crate::icon;
+use crate::island::{LotFinder, Map};
+use crate::wish::Wish;
 
-/// `/`: all lots, on a map and in a list.
+/// `/`: all lots, or those that the address asks for. A bay's code leads to its page instead.
 pub(crate) async fn city_page(
     State(app): State<App>,
+    Extension(base): Extension<Arc<BaseMap>>,
+    Query(query): Query<Vec<(String, String)>>,
     reader: Reader,
     headers: HeaderMap,
 ) -> Response {
+    let wish = Wish::read(&query);
+    if let Some(code) = bay_code(&app, &wish.words).await {
+        return Redirect::to(&format!("/b/{code}")).into_response();
+    }
     let lang = reader.lang;
     let now = App::now();
     let lots = app.live.lots(Some(&app.city.code), now).await;
-    // Without prices one can still see where there is room.
+    // Without prices, or streets, one can still see where there is room.
     let offers = offer::offers(&app, now).await.unwrap_or_default();
+    let features = map::features(&app, now).await.unwrap_or_default();
     let running = mine::running(&app, &headers).await;
     let events = format!("/api/v1/live?city={}", app.city.code);
     let title = lang.t("Tìm chỗ đỗ xe", "Find parking");
@@ -36,247 +45,23 @@ pub(crate) async fn city_page(
     };
     document.page(&reader, move || {
         let empty = lots.is_empty();
+        let map = Map::around(&lots);
+        let streets = base_map(&base.markup(&features, map), map.window(wish.section));
         view! {
+            {icon::symbols()}
             {mine::running_view(&running, &app, lang)}
-            <LotFinder lots=lots offers=offers.to_vec() events=events lang=lang>
-                <form class="bay-code" action="/b" method="get">
-                    <label for="code">{lang.t("Đã đỗ? Mã trên biển chỗ đỗ", "Parked already? The code on the sign")}</label>
-                    <span>
-                        <input id="code" name="code" required placeholder="HK-01-001" autocomplete="off" autocapitalize="characters" maxlength="40" />
-                        <button>{lang.t("Trả tiền", "Pay")}</button>
-                    </span>
-                </form>
-                {empty.then(|| view! { <p class="empty">{lang.t("Chưa có điểm đỗ nào được cài đặt.", "No lots are installed yet.")}</p> })}
-            </LotFinder>
+            <LotFinder lots=lots offers=offers.to_vec() wish=wish events=events lang=lang>{streets}</LotFinder>
+            {empty.then(|| view! { <p class="empty">{lang.t("Chưa có điểm đỗ nào được cài đặt.", "No lots are installed yet.")}</p> })}
         }
     })
 }
 
-/// `/lots/{code}`: one lot's bays and prices.
-pub(crate) async fn lot_page(
-    State(app): State<App>,
-    reader: Reader,
-    Path(code): Path<String>,
-) -> Response {
-    match load(&app, &code).await {
-        Ok((lot, bays, tariffs)) => {
-            let (lang, now, tz) = (reader.lang, App::now(), app.city.timezone);
-            // That nothing can be foretold is no reason to show nothing.
-            let outlook = forecast::outlook(&app, &lot.code, now).await.ok();
-            let outlook =
-                move || outlook.map(|found| super::outlook::outlook(found, tz, now, lang));
-            let live = Some(format!("/api/v1/live?lot={}", lot.code));
-            let title = lot.name.clone();
-            Document {
-                title: &title,
-                active: "/",
-                live,
-            }
-            .page(&reader, move || {
-                lot_view(&lot, &bays, tariffs, outlook(), lang)
-            })
-        }
-        Err(error) => problem(&reader, &error),
+/// The code of the bay whose sign says what was typed, if there is one: every code has a digit, few
+/// streets have.
+async fn bay_code(app: &App, words: &str) -> Option<String> {
+    let code = pay::typed_code(words);
+    if !code.contains(|letter: char| letter.is_ascii_digit()) {
+        return None;
     }
-}
-
-type Lot = (LotSummary, Vec<BaySummary>, Vec<Tariff>);
-
-async fn load(app: &App, code: &str) -> Result<Lot, ApiError> {
-    let now = App::now();
-    let (lot, bays) = app
-        .live
-        .lot(code, now)
-        .await
-        .ok_or(ApiError::NotFound("lot"))?;
-    // All bays of a lot lie in one zone: the first knows its tariffs.
-    let versions: Vec<Tariff> = match bays.first() {
-        Some(bay) => {
-            let place = app.store.bay_place(&bay.code).await?;
-            place
-                .tariffs
-                .into_iter()
-                .map(|version| version.tariff)
-                .collect()
-        }
-        None => Vec::new(),
-    };
-    let classes = [VehicleClass::Car, VehicleClass::Motorbike];
-    let tariffs = classes
-        .into_iter()
-        .filter(|class| bays.iter().any(|bay| bay.class == *class))
-        .filter_map(|class| in_force(&versions, class, now).cloned())
-        .collect();
-    Ok((lot, bays, tariffs))
-}
-
-fn lot_view<O: IntoView>(
-    lot: &LotSummary,
-    bays: &[BaySummary],
-    tariffs: Vec<Tariff>,
-    outlook: Option<O>,
-    lang: Lang,
-) -> impl IntoView + use<O> {
-    let outlines: Vec<_> = bays.iter().map(|bay| bay.outline).collect();
-    let (view_box, shapes) = draw(&outlines);
-    let drawn = bays
-        .iter()
-        .zip(shapes)
-        .map(|(bay, shape)| drawn(bay, shape, lang))
-        .collect_view();
-    let free: Vec<_> = bays
-        .iter()
-        .filter(|bay| bay.state == Occupancy::Free)
-        .cloned()
-        .collect();
-    let none_free = free.is_empty();
-    // What the codes of its bays have in common.
-    let prefix = format!("{}-", lot.code);
-    view! {
-        <nav class="crumbs"><a href="/">{lang.t("Tất cả điểm đỗ", "All parking")}</a></nav>
-        <section class="hero">
-            <h1>{lot.name.clone()}</h1>
-            <p>{lang.kind(lot.kind)} " · " {lot.ward.clone()} " · " {lot.code.clone()}</p>
-            <div class="counts">
-                <span class="count free"><b>{lot.free}</b><small>"○ " {lang.t("trống", "free")}</small></span>
-                <span class="count occupied"><b>{lot.occupied}</b><small>"● " {lang.t("có xe", "taken")}</small></span>
-                <span class="count unknown"><b>{lot.unknown}</b><small>"? " {lang.t("không rõ", "unknown")}</small></span>
-            </div>
-        </section>
-        <div class="two">
-            <div>
-                <section class="card">
-                    <h2>{lang.t("Chỗ trống", "Free bays")}</h2>
-                    {none_free.then(|| view! { <p class="empty">{lang.t("Không còn chỗ trống nào.", "No bay is free.")}</p> })}
-                    <ul class="codes">
-                        {free.into_iter().take(24).map(|bay| view! {
-                            <li><a href=format!("/b/{}", bay.code)>{bay.code.clone()} <small>{lang.class(bay.class)}</small></a></li>
-                        }).collect_view()}
-                    </ul>
-                    <form class="inline plate-search" method="get" action="/b">
-                        <label class="field">
-                            <span>{lang.t("Đã đỗ? Nhập mã trên biển", "Parked here? The code on the sign")}</span>
-                            <input name="code" value=prefix required maxlength="40" autocomplete="off" autocapitalize="characters" spellcheck="false" />
-                        </label>
-                        <button class="primary">{lang.t("Trả tiền", "Pay")}</button>
-                    </form>
-                </section>
-                <section class="card">
-                    <h2>{lang.t("Sơ đồ", "Plan")}</h2>
-                    <svg class="bays" viewBox=view_box role="group" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>{drawn}</svg>
-                    <p class="note">{lang.t("Chọn một chỗ để trả tiền cho chỗ đó.", "Choose a bay to pay for it.")}</p>
-                </section>
-            </div>
-            <div>
-                {outlook}
-                <section class="card">
-                    <h2>{lang.t("Giá", "Prices")}</h2>
-                    {tariffs.into_iter().map(|tariff| price_board(tariff, lang)).collect_view()}
-                </section>
-            </div>
-        </div>
-    }
-}
-
-fn drawn(bay: &BaySummary, shape: Shape, lang: Lang) -> impl IntoView + use<> {
-    let (letter, words) = match bay.state {
-        Occupancy::Free => ("○", lang.t("trống", "free")),
-        Occupancy::Occupied => ("●", lang.t("có xe", "taken")),
-        Occupancy::Unknown => ("?", lang.t("không rõ", "unknown")),
-    };
-    let Shape {
-        points,
-        x,
-        y,
-        letter: size,
-    } = shape;
-    let title = format!("{}: {words}", bay.code);
-    view! {
-        <g>
-            <a href=format!("/b/{}", bay.code) class=format!("bay {}", bay.state)>
-                <title>{title}</title>
-                <polygon points=points />
-                <text x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.1}")>{letter}</text>
-            </a>
-        </g>
-    }
-}
-
-/// What is charged for what, as a price board says it.
-fn price_rows(pricing: &Pricing, lang: Lang) -> Vec<(String, String)> {
-    match pricing {
-        Pricing::Blocks(blocks) => block_rows(blocks, lang),
-        Pricing::Windows(windows) => windows
-            .iter()
-            .flat_map(|window| {
-                let name = lang.t(&window.name_vi, &window.name_en);
-                if window.blocks.is_empty() {
-                    let rate = format!(
-                        "{} / {}",
-                        lang.money(window.rate_vnd),
-                        lang.t("lượt", "stay")
-                    );
-                    return vec![(name.to_owned(), rate)];
-                }
-                let rows = block_rows(&window.blocks, lang).into_iter();
-                rows.map(|(span, rate)| (format!("{name}: {span}"), rate))
-                    .collect()
-            })
-            .collect(),
-    }
-}
-
-fn block_rows(blocks: &[Block], lang: Lang) -> Vec<(String, String)> {
-    let unit = |minutes: u32| lang.duration(chrono::TimeDelta::minutes(i64::from(minutes)));
-    blocks
-        .iter()
-        .scan(0, |from, block| {
-            let start = std::mem::replace(from, block.until_min.unwrap_or(u32::MAX));
-            let span = match block.until_min {
-                _ if blocks.len() == 1 => lang.t("Mọi lúc", "Any time").to_owned(),
-                Some(end) => format!("{}–{}", start / 60, unit(end)),
-                None => format!("{} {}", lang.t("Sau", "After"), unit(start)),
-            };
-            Some((
-                span,
-                format!("{} / {}", lang.money(block.rate_vnd), unit(block.per_min)),
-            ))
-        })
-        .collect()
-}
-
-fn price_board(tariff: Tariff, lang: Lang) -> impl IntoView {
-    let unit = |minutes: u32| lang.duration(chrono::TimeDelta::minutes(i64::from(minutes)));
-    let mut rows = price_rows(&tariff.pricing, lang);
-    for rule in &tariff.days {
-        let name = lang.t(&rule.name_vi, &rule.name_en);
-        let prices = price_rows(&rule.pricing, lang).into_iter();
-        rows.extend(prices.map(|(span, rate)| (format!("{name}: {span}"), rate)));
-    }
-    let notes = [
-        (tariff.free_min > 0).then(|| {
-            format!(
-                "{} {}",
-                lang.t("Miễn phí", "Free for"),
-                unit(tariff.free_min)
-            )
-        }),
-        tariff
-            .cap_24h_vnd
-            .map(|cap| format!("{} {} / 24 h", lang.t("Tối đa", "At most"), lang.money(cap))),
-        tariff.cap_day_vnd.map(|cap| {
-            let (most, day) = (lang.t("Tối đa", "At most"), lang.t("ngày", "day"));
-            format!("{most} {} / {day}", lang.money(cap))
-        }),
-    ];
-    let notes: Vec<String> = notes.into_iter().flatten().collect();
-    view! {
-        <table class="lines">
-            <caption>{lang.class(tariff.class)}</caption>
-            <tbody>
-                {rows.into_iter().map(|(span, rate)| view! { <tr><td>{span}</td><td class="amount">{rate}</td></tr> }).collect_view()}
-            </tbody>
-        </table>
-        {(!notes.is_empty()).then(|| view! { <p class="note">{notes.join(" · ")}</p> })}
-    }
+    app.store.bay_place(&code).await.ok().map(|bay| bay.code)
 }

@@ -11,15 +11,19 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Router};
+use tower_http::compression::CompressionLayer;
 
 use crate::lang::Lang;
 
 mod assets;
+mod base_map;
 mod chart;
 mod city;
 mod document;
 mod exemptions;
 mod find;
+mod lot;
+mod map_labels;
 mod mine;
 mod notice;
 mod offline;
@@ -53,8 +57,10 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         tracing::info!("no browser bundle: pages work by forms and plain events");
     }
     Router::new()
-        .route("/", get(find::city_page))
-        .route("/lots/{code}", get(find::lot_page))
+        // It holds no secret that compressing it could give away (as the pages of sessions do), and
+        // shrinks to a tenth.
+        .route("/", get(find::city_page).layer(CompressionLayer::new()))
+        .route("/lots/{code}", get(lot::lot_page))
         .route("/b", get(pay::find_bay))
         .route("/b/{code}", get(pay::form_page).post(pay::submit))
         .route(
@@ -116,10 +122,14 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/offline", get(offline::page))
         .route("/sw.js", get(offline::worker))
         .route("/manifest.webmanifest", get(offline::manifest))
-        .route("/static/{name}", get(assets::embedded))
+        .route(
+            "/static/{name}",
+            get(assets::embedded).layer(CompressionLayer::new()),
+        )
         .route("/pkg/{name}", get(assets::bundled))
         .fallback(document::not_found)
         .layer(middleware::from_fn(protect))
+        .layer(Extension(Arc::new(base_map::BaseMap::default())))
         .layer(Extension(Arc::new(bundle)))
 }
 

@@ -27,19 +27,19 @@ pub(crate) struct BayQuery {
 
 /// `/b?code=`: from a code that was typed to its page.
 pub(crate) async fn find_bay(reader: Reader, Query(query): Query<BayQuery>) -> Response {
-    let code: String = query
-        .code
-        .unwrap_or_default()
-        .trim()
-        .replace(' ', "-")
-        .chars()
-        .filter(|c| c.is_ascii_alphanumeric() || *c == '-')
-        .take(40)
-        .collect();
+    let code = typed_code(&query.code.unwrap_or_default());
     if code.is_empty() {
         return problem(&reader, &ApiError::NotFound("bay"));
     }
-    Redirect::to(&format!("/b/{}", code.to_uppercase())).into_response()
+    Redirect::to(&format!("/b/{code}")).into_response()
+}
+
+/// A bay's code as it was typed: codes are written in capitals, and a phone likes to add a space.
+pub(super) fn typed_code(text: &str) -> String {
+    let joined = text.trim().replace(' ', "-");
+    let plain = |letter: &char| letter.is_ascii_alphanumeric() || *letter == '-';
+    let code: String = joined.chars().filter(plain).take(40).collect();
+    code.to_uppercase()
 }
 
 /// What a driver fills in.

@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::board::Occupancy;
 use domain::money::Vnd;
+use domain::place::Amenities;
 use domain::plate::Plate;
 use leptos::prelude::*;
 use store::place::BayPlace;
@@ -14,6 +15,7 @@ use store::place::BayPlace;
 use super::parts::{clock, price_lines};
 use super::pay::PayForm;
 use super::ways::{METERED, Ways};
+use crate::icon;
 use crate::lang::Lang;
 
 /// The lengths of time that are listed, in minutes.
@@ -92,6 +94,7 @@ pub(super) fn view(
                     <small>{lang.class(bay.class)} " · " {bay.zone_name.clone()}</small>
                 </div>
             </header>
+            {amenities(bay.amenities, lang)}
             {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
             {seen_free.then(|| view! {
                 <p class="hint">{lang.t(
@@ -158,6 +161,22 @@ fn metered_button(held: Option<(u32, Vnd)>, lang: Lang) -> impl IntoView + use<>
             <p class="note">{lang.t("Trả khi rời đi: tối đa ", "Pay when you leave: at most ")} {longest}
                 {lang.t("; ví giữ ", "; the wallet holds ")} {price} {lang.t(" và chỉ trừ thời gian đã đỗ.", " and gives only for what you parked.")}</p>
         </div>
+    })
+}
+
+/// What the bay has, and for whom it is kept, before anybody pays for it.
+fn amenities(amenities: Amenities, lang: Lang) -> impl IntoView {
+    let kept = amenities.accessible.then(|| {
+        lang.t(
+            "Ai không cần xin nhường chỗ này.",
+            "Please leave it to those who need it.",
+        )
+    });
+    (!amenities.is_none()).then(|| {
+        view! {
+            {icon::symbols()}
+            <p class="amenities">{icon::labels(amenities, lang)} <small>{kept}</small></p>
+        }
     })
 }
 

@@ -16,6 +16,7 @@ use store::staff::Staff;
 
 use super::document::Document;
 use super::{Reader, problem, staff_first, staff_plate};
+use crate::icon;
 use crate::island::StaffBays;
 use crate::lang::Lang;
 
@@ -294,6 +295,7 @@ pub(crate) async fn lot_page(
             <p class="actions"><a class="button" href=format!("/staff/devices?lot={}", lot.code)>
                 {lang.t("Cảm biến cần sửa", "Sensors to repair")}
             </a></p>
+            {icon::symbols()}
             <StaffBays bays=bays events=events now=now lang=lang />
         }
     })

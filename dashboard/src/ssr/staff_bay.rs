@@ -18,6 +18,7 @@ use super::document::Document;
 use super::parts::{clock, price_lines};
 use super::staff::{refused, staff_bar, status_words};
 use super::{Reader, problem};
+use crate::icon;
 use crate::lang::Lang;
 
 /// `/staff/bays/{code}`.
@@ -124,6 +125,7 @@ fn view(
         _ => lang.t("Xe này không nợ gì.", "This vehicle owes nothing."),
     };
     view! {
+        {icon::symbols()}
         {staff_bar(who, "/staff", lang)}
         <nav class="crumbs">
             <a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a> " › "
@@ -138,6 +140,7 @@ fn view(
                     </h1>
                     <small>{since}</small>
                     <small>{paid_until}</small>
+                    <small class="amenities">{icon::labels(bay.amenities, lang)}</small>
                 </div>
             </header>
             {owed.map(|owed| owed_view(&code, owed, failed, lang))}

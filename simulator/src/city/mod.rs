@@ -4,8 +4,10 @@ use domain::device::{Device, DeviceModel, Mounting};
 use domain::place::{Bay, City, Lot, LotKind, Operator, Place, VehicleClass, Ward, Zone};
 use domain::tariff::file::TariffFile;
 
+mod amenity;
 mod lots;
 pub(crate) mod outline;
+mod streets;
 
 pub use lots::Demand;
 use lots::{LOTS, LotSpec, OPERATORS, WARDS};
@@ -71,6 +73,7 @@ pub fn hanoi(bays: u32) -> anyhow::Result<Place> {
             .collect(),
         zones: zones()?,
         lots,
+        map: streets::map(),
     })
 }
 
@@ -149,15 +152,21 @@ fn lot(spec: &LotSpec, bays: u32, devices: &mut u32) -> Lot {
         LotKind::Street => outline::kerb(&classes, spec.bearing_deg),
         LotKind::OffStreet => outline::yard(&classes),
     };
+    let of = |class, bays| amenity::amenities(spec.kind, spec.demand, class, bays);
+    // Cars first, as the classes stand.
+    let mut amenities = of(VehicleClass::Car, bays - motorbikes);
+    amenities.extend(of(VehicleClass::Motorbike, motorbikes));
     let bays = classes
         .into_iter()
+        .zip(amenities)
         .zip(outlines)
         .enumerate()
-        .map(|(index, (class, outline))| {
+        .map(|(index, ((class, amenities), outline))| {
             *devices += 1;
             Bay {
                 code: format!("{}-{:03}", spec.code, index + 1),
                 class,
+                amenities,
                 outline,
                 device: Some(device(*devices)),
             }
@@ -257,6 +266,19 @@ mod tests {
         assert_eq!(share(DeviceModel::CLEARBAY), 1_200);
         assert_eq!(share(BOSCH), 500);
         assert_eq!(share(NWAVE), 300);
+    }
+
+    #[test]
+    fn some_bays_are_for_disabled_people_and_some_have_a_charger() {
+        let place = hanoi(2_000).unwrap();
+        let bays = || place.lots.iter().flat_map(|lot| &lot.bays);
+        let count = |of: fn(&Bay) -> bool| bays().filter(|bay| of(bay)).count();
+        let accessible = count(|bay| bay.amenities.accessible);
+        let charging = count(|bay| bay.amenities.charging);
+        assert!((60..140).contains(&accessible), "{accessible}");
+        assert!((100..260).contains(&charging), "{charging}");
+        assert!(count(|bay| bay.amenities.accessible && bay.amenities.charging) > 0);
+        assert!(count(|bay| bay.class == VehicleClass::Motorbike && !bay.amenities.is_none()) > 0);
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use chrono_tz::Europe::London;
 use domain::device::{Device, DeviceModel, Mounting};
-use domain::place::{Bay, City, Lot, LotKind, Operator, Place, VehicleClass, Ward, Zone};
+use domain::place::{
+    Amenities, Bay, City, Lot, LotKind, Operator, Place, VehicleClass, Ward, Zone,
+};
 
 use super::{CITY, CarPark, Recording, bay_code, device_id};
 use crate::city::outline::yard;
@@ -52,6 +54,7 @@ impl Recording {
             lots: lots
                 .map(|(index, car_park)| lot(index, car_park, &code))
                 .collect(),
+            map: Vec::new(),
         }
     }
 }
@@ -62,6 +65,7 @@ fn lot(index: usize, car_park: &CarPark, code: &str) -> Lot {
     let bays = (0..).zip(yard(&classes)).map(|(bay, outline)| Bay {
         code: bay_code(&car_park.code, bay),
         class: VehicleClass::Car,
+        amenities: Amenities::default(),
         outline,
         device: Some(Device {
             id: device_id(&car_park.code, bay),
