@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod hashing;
 pub mod limit;
 pub mod live;
+pub mod push;
 pub mod remembered;
 pub mod routes;
 pub mod secret;
@@ -25,6 +26,7 @@ pub mod throttle;
 pub use error::ApiError;
 pub use gateway::config::Gateways;
 pub use live::LiveBoard;
+pub use push::Push;
 pub use secret::Secrets;
 
 /// What every request may use. Cheap to clone.
@@ -38,7 +40,9 @@ pub struct App {
     pub secrets: Arc<Secrets>,
     /// The gateways that drivers may pay by.
     pub gateways: Arc<Gateways>,
-    /// Calls gateways.
+    /// How browsers are told something while their page is closed, where they are.
+    pub push: Option<Arc<Push>>,
+    /// Calls gateways and push services.
     pub http: reqwest::Client,
     /// Where drivers and gateways reach us, without a slash at the end.
     pub public_url: Arc<str>,

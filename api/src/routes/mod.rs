@@ -32,6 +32,7 @@ mod occupancy;
 mod offers;
 mod passes;
 mod payments;
+mod push_subscriptions;
 mod quotes;
 mod receipts;
 mod reports;
@@ -74,6 +75,11 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(session_changes::stop_session))
         .routes(routes!(session_changes::correct_plate))
         .routes(routes!(session_changes::move_session))
+        .routes(routes!(push_subscriptions::create_push_subscription))
+        .routes(routes!(
+            push_subscriptions::get_push_subscription,
+            push_subscriptions::delete_push_subscription
+        ))
         .routes(routes!(wallets::create_wallet))
         .routes(routes!(wallets::get_wallet))
         .routes(routes!(wallets::top_up_wallet))

@@ -29,6 +29,7 @@ mod passes;
 mod pay;
 mod payment;
 mod receipt;
+mod reminder;
 mod session;
 mod staff;
 mod staff_bay;

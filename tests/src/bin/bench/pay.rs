@@ -156,6 +156,7 @@ async fn app(database_url: &str, connections: u32) -> anyhow::Result<App> {
             import_token: String::new(),
         }),
         gateways: Arc::new(Gateways::from_env(env).map_err(anyhow::Error::msg)?),
+        push: None,
         http: api::gateway::client()?,
         public_url: "https://parking.example".into(),
         limits: Arc::new(Limits::new(1, 1)),
