@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod hashing;
 pub mod limit;
 pub mod live;
+pub mod push;
 pub mod remembered;
 pub mod routes;
 pub mod secret;
@@ -26,6 +27,7 @@ pub mod throttle;
 pub use error::ApiError;
 pub use gateway::config::Gateways;
 pub use live::LiveBoard;
+pub use push::Push;
 pub use secret::Secrets;
 pub use sms::Sms;
 
@@ -42,7 +44,9 @@ pub struct App {
     pub gateways: Arc<Gateways>,
     /// Delivers codes to drivers' phones, where the city has somebody who does.
     pub sms: Option<Arc<Sms>>,
-    /// Calls gateways.
+    /// How browsers are told something while their page is closed, where they are.
+    pub push: Option<Arc<Push>>,
+    /// Calls gateways and push services.
     pub http: reqwest::Client,
     /// Where drivers and gateways reach us, without a slash at the end.
     pub public_url: Arc<str>,

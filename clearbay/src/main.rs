@@ -70,6 +70,8 @@ enum Command {
     Staff(command::staff::People),
     /// Compare a gateway's statement with what was booked, and show every difference.
     Reconcile(command::reconcile::Reconcile),
+    /// Make a key for push messages to drivers' phones.
+    PushKey(command::push::PushKey),
     /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
     Demo(command::demo::Demo),
 }
@@ -108,6 +110,7 @@ fn main() -> ExitCode {
             Command::Device(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Staff(command) => command.run().await,
+            Command::PushKey(command) => command.run(),
             Command::Reconcile(command) => return command.run().await,
         };
         done.map(|()| ExitCode::SUCCESS)

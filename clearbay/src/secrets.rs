@@ -7,11 +7,15 @@ use std::path::Path;
 
 use anyhow::Context;
 
+/// The key by which push services know us, which is made in its own way.
+const VAPID_KEY: &str = "CLEARBAY_VAPID_KEY";
+
 /// Names of the secrets a demo makes, as they are called in the environment.
-pub const NAMES: [&str; 12] = [
+pub const NAMES: [&str; 13] = [
     "CLEARBAY_SESSION_KEY",
     "CLEARBAY_WEBHOOK_KEY",
     "CLEARBAY_IMPORT_TOKEN",
+    VAPID_KEY,
     "CLEARBAY_VNPAY_HASH_SECRET",
     "CLEARBAY_MOMO_ACCESS_KEY",
     "CLEARBAY_MOMO_SECRET_KEY",
@@ -40,15 +44,9 @@ pub fn demo(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
     };
     let known = secrets.len();
     for name in NAMES {
-        secrets.entry(name.to_owned()).or_insert_with(|| {
-            let token = api::secret::random_token();
-            // Passwords are typed by hand; ten characters of base 64 are sixty bits.
-            if name.ends_with("PASSWORD") {
-                token.chars().take(10).collect()
-            } else {
-                token
-            }
-        });
+        if !secrets.contains_key(name) {
+            secrets.insert(name.to_owned(), new_secret(name)?);
+        }
     }
     if secrets.len() > known {
         let text: String = secrets
@@ -70,4 +68,14 @@ pub fn demo(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
         }
     }
     Ok(secrets)
+}
+
+fn new_secret(name: &str) -> anyhow::Result<String> {
+    let token = api::secret::random_token();
+    Ok(match name {
+        VAPID_KEY => api::push::VapidKey::generate()?,
+        // Passwords are typed by hand; ten characters of base 64 are sixty bits.
+        _ if name.ends_with("PASSWORD") => token.chars().take(10).collect(),
+        _ => token,
+    })
 }

@@ -94,3 +94,29 @@ addEventListener("fetch", (event) => {
   else if (request.mode === "navigate" && request.method === "POST" && url.pathname.startsWith("/b/")) event.respondWith(start(request));
   else if (request.method === "GET" && isAsset(url.pathname)) event.respondWith(asset(event));
 });
+
+// What the server tells a driver whose page is closed. Browsers want each message to be shown.
+addEventListener("push", (event) => {
+  let told = {};
+  try {
+    told = event.data?.json() ?? {};
+  } catch {
+    // A message that cannot be read is shown without its text.
+  }
+  const { title = "Clearbay", body, lang, url = "/my" } = told;
+  // A newer message about the same parking takes the place of an older one.
+  const shown = { body, lang, tag: url, renotify: true, icon: "/static/icon.svg", data: url };
+  event.waitUntil(registration.showNotification(title, shown));
+});
+
+// To the page of that parking: where it is open, to that.
+const open = async (address) => {
+  const { pathname } = new URL(address, location.origin);
+  const pages = await clients.matchAll({ type: "window", includeUncontrolled: true });
+  const page = pages.find(({ url }) => new URL(url).pathname === pathname);
+  return page ? page.focus() : clients.openWindow(pathname);
+};
+addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  event.waitUntil(open(event.notification.data));
+});

@@ -152,6 +152,19 @@ impl BoardBay {
         (status, since)
     }
 
+    /// Whether the vehicle of that paid time, which is over, still stands here and nothing else pays
+    /// for it. `paid` goes before what the board knows of the same session.
+    pub fn outstays(&self, paid: &PaidTime, now: Timestamp) -> bool {
+        let (Occupancy::Occupied, Some(arrived)) = self.occupancy(now) else {
+            return false;
+        };
+        let is_its_vehicle = paid.from + EARLY_PAYMENT >= arrived && paid.until > arrived;
+        let is_paid_now = |other: &PaidTime| {
+            other.session != paid.session && other.from <= now && other.until > now
+        };
+        is_its_vehicle && paid.until <= now && !self.paid.iter().any(is_paid_now)
+    }
+
     /// Until when the vehicle that arrived at `arrived` is paid for. Paid time that began long
     /// before it arrived, or ended before, was another vehicle's.
     fn paid_until(&self, arrived: Timestamp) -> Option<Timestamp> {

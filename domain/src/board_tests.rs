@@ -79,6 +79,21 @@ fn each_vehicle_has_its_own_paid_time() {
 }
 
 #[test]
+fn who_outstays_is_known_only_where_the_sensor_is() {
+    let mine = paid_time(1, 100, 160);
+    let outstays = |told, paid, minute| bay(told, paid).outstays(&mine, at(minute));
+    // The board may know an earlier end of the same session.
+    assert!(outstays(Some((true, 101)), Some((100, 130)), 160));
+    assert!(!outstays(Some((true, 101)), None, 159), "not over yet");
+    assert!(!outstays(Some((false, 150)), None, 160), "it has left");
+    assert!(!outstays(Some((true, 155)), None, 160), "another vehicle");
+    assert!(!outstays(Some((true, 101)), None, 101 + 181), "silent");
+    let mut bay = bay(Some((true, 101)), None);
+    bay.paid.push(paid_time(2, 159, 219));
+    assert!(!bay.outstays(&mine, at(160)), "paid anew");
+}
+
+#[test]
 fn a_driver_is_asked_about_the_bay_next_door() {
     let place = |id: i32, told, paid| {
         let x = id as f32 * 2.5;

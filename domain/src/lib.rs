@@ -28,6 +28,7 @@ pub mod plate;
 pub mod purchase;
 pub mod reconcile;
 pub mod refund;
+pub mod reminder;
 pub mod session;
 pub mod signing;
 pub mod staff;

@@ -18,6 +18,9 @@ pub const PLATE_WINDOW: TimeDelta = TimeDelta::minutes(15);
 /// How long a vehicle may stay after its paid time before it counts as overstayed.
 pub const GRACE: TimeDelta = TimeDelta::minutes(5);
 
+/// How long before its end a driver is warned.
+pub const WARN_BEFORE: TimeDelta = TimeDelta::minutes(10);
+
 /// How long a bay must have been empty before its session is ended for the driver: a sensor may
 /// see a gap while somebody manoeuvres.
 pub const GONE_AFTER: TimeDelta = TimeDelta::minutes(2);

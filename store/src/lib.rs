@@ -37,6 +37,7 @@ pub mod place;
 pub mod plate;
 mod price_rule;
 pub mod purchase;
+pub mod push_subscription;
 pub mod quarantine;
 pub mod receipt;
 mod reconcile;

@@ -224,6 +224,13 @@ impl LiveBoard {
         likelier_bay(bays, code, now).map(|bay| bay.code.clone())
     }
 
+    /// Whether the vehicle of that paid time, which is over, still stands in a bay of `lot`.
+    pub async fn outstays(&self, lot: &str, bay: BayId, paid: &PaidTime, now: Timestamp) -> bool {
+        let state = self.state.read().await;
+        let bay = state.lots.get(lot).and_then(|lot| lot.bays.get(&bay));
+        bay.is_some_and(|bay| bay.outstays(paid, now))
+    }
+
     /// Tells watchers of a payment. Nobody watching is no failure.
     pub fn payment(&self, change: PaymentChange) {
         let _ = self.payments.send(change);

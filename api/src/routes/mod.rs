@@ -33,6 +33,7 @@ mod occupancy;
 mod offers;
 mod passes;
 mod payments;
+mod push_subscriptions;
 mod quotes;
 mod receipts;
 mod reports;
@@ -78,6 +79,11 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(drivers::send_code))
         .routes(routes!(drivers::sign_in))
         .routes(routes!(drivers::sign_out))
+        .routes(routes!(push_subscriptions::create_push_subscription))
+        .routes(routes!(
+            push_subscriptions::get_push_subscription,
+            push_subscriptions::delete_push_subscription
+        ))
         .routes(routes!(wallets::create_wallet))
         .routes(routes!(wallets::get_wallet))
         .routes(routes!(wallets::list_wallet_entries))

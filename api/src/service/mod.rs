@@ -18,6 +18,7 @@ pub mod pass;
 pub mod payment;
 pub mod people;
 pub mod plate;
+pub mod reminder;
 pub mod report;
 pub mod session;
 pub mod session_cookie;

@@ -93,6 +93,11 @@ impl Demo {
             webhook_key: secret("CLEARBAY_WEBHOOK_KEY").into_bytes(),
             import_token: secret("CLEARBAY_IMPORT_TOKEN"),
         };
+        let public_url = self.options.public_url.as_deref();
+        let push = self
+            .options
+            .push
+            .push(&secret("CLEARBAY_VAPID_KEY"), public_url)?;
         let providers = free_address()?;
         let setting = |name: &str| known.get(name).cloned().or_else(|| at(providers, name));
         let gateways = Gateways::from_env(setting).map_err(|missing| anyhow::anyhow!(missing))?;
@@ -115,6 +120,7 @@ impl Demo {
             secrets,
             gateways,
             sms,
+            push,
             listener,
             metrics: recorder()?,
         };
@@ -178,6 +184,7 @@ impl Demo {
     ) -> anyhow::Result<Child> {
         let own = [
             "CLEARBAY_SESSION_KEY",
+            "CLEARBAY_VAPID_KEY",
             "CLEARBAY_CITY_PASSWORD",
             "CLEARBAY_STAFF_PASSWORD",
         ];

@@ -10,6 +10,7 @@ pub mod ingest;
 pub mod ledger;
 pub mod migrate;
 pub mod place;
+pub mod push;
 pub mod reconcile;
 pub mod replay;
 pub mod serve;

@@ -11,7 +11,7 @@ use api::limit::Limits;
 use api::live::LiveBoard;
 use api::secret::Secrets;
 use api::service::session::MAX_UPLOAD_AGE;
-use api::{App, Sms};
+use api::{App, Push, Sms};
 use chrono::TimeDelta;
 use domain::Timestamp;
 use ingest::decoder::battery_limit_mv;
@@ -22,6 +22,7 @@ use store::health::{Checkup, FaultsRecorded};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::push::PushOptions;
 use super::{Broker, Database};
 use crate::connections::{bounded, listen, live_places};
 use crate::shutdown;
@@ -59,6 +60,15 @@ pub struct Serve {
         default_value = ""
     )]
     import_token: String,
+    /// Signs push messages to drivers' phones; without it none are sent. `clearbay push-key` makes one.
+    /// Processes of one database share it.
+    #[arg(
+        long,
+        env = "CLEARBAY_VAPID_KEY",
+        hide_env_values = true,
+        default_value = ""
+    )]
+    vapid_key: String,
 }
 
 /// What the demo has in common with a served city.
@@ -87,6 +97,9 @@ pub struct ServeOptions {
     #[arg(long, env = "CLEARBAY_STALLED_AFTER_S", default_value_t = 30,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub stalled_after_s: u32,
+    /// How drivers are told something while their page is closed.
+    #[command(flatten)]
+    pub push: PushOptions,
 }
 
 impl Serve {
@@ -100,6 +113,8 @@ impl Serve {
         if let Ok(point) = std::env::var("CLEARBAY_FAILPOINT") {
             store::failpoint::arm(point);
         }
+        let public_url = self.options.public_url.as_deref();
+        let push = self.options.push.push(&self.vapid_key, public_url)?;
         let listener = listen(self.listen)?;
         let store = self
             .database
@@ -120,6 +135,7 @@ impl Serve {
             secrets,
             gateways,
             sms,
+            push,
             listener,
             metrics: recorder()?,
         };
@@ -147,6 +163,8 @@ pub struct Service {
     pub gateways: Gateways,
     /// Who delivers codes to drivers' phones.
     pub sms: Option<Sms>,
+    /// How drivers are told something while their page is closed, where they are.
+    pub push: Option<Push>,
     /// Where requests come in.
     pub listener: TcpListener,
     /// What is measured.
@@ -165,6 +183,7 @@ pub async fn serve(
         secrets,
         gateways,
         sms,
+        push,
         listener,
         metrics,
     } = service;
@@ -200,6 +219,7 @@ pub async fn serve(
         secrets: Arc::new(secrets),
         gateways: Arc::new(gateways),
         sms: sms.map(Arc::new),
+        push: push.map(Arc::new),
         http: api::gateway::client()?,
         public_url: public_url.into(),
         city: Arc::new(city),
@@ -212,6 +232,7 @@ pub async fn serve(
     };
     let outbox = tokio::spawn(api::service::outbox::work(app.clone(), shutdown.clone()));
     let watch = tokio::spawn(api::service::change::watch(app.clone(), shutdown.clone()));
+    let reminders = tokio::spawn(api::service::reminder::work(app.clone(), shutdown.clone()));
     let pages = dashboard::router(options.web_dir.as_deref());
     let router = api::routes::router(app, pages);
     tracing::info!(address = %listener.local_addr()?, "serving");
@@ -235,6 +256,7 @@ pub async fn serve(
     housekeeping.await?;
     outbox.await?;
     watch.await?;
+    reminders.await?;
     store.close().await;
     Ok(())
 }

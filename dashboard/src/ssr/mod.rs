@@ -34,6 +34,7 @@ mod pay;
 mod pay_form;
 mod payment;
 mod receipt;
+mod reminder;
 mod session;
 mod staff;
 mod staff_bay;

@@ -13,7 +13,7 @@ use domain::id::SessionId;
 use domain::money::Vnd;
 use domain::plate::Plate;
 use domain::refund::RefundStatus;
-use domain::session::{GRACE, PLATE_WINDOW, StoppedBy};
+use domain::session::{GRACE, PLATE_WINDOW, StoppedBy, WARN_BEFORE};
 use leptos::prelude::*;
 use serde::Deserialize;
 use store::place::BayPlace;
@@ -24,14 +24,11 @@ use super::document::Document;
 use super::parts::{clock, price_lines};
 use super::pay_form::choice;
 use super::ways::{self, Ways};
-use super::{Reader, problem};
+use super::{Reader, problem, reminder};
 use crate::lang::Lang;
 
 /// How much more time is offered, in minutes.
 const MORE: [u32; 3] = [30, 60, 120];
-
-/// How long before its end the page warns.
-const WARN: TimeDelta = TimeDelta::minutes(10);
 
 /// What the page is made of.
 struct Shown {
@@ -79,13 +76,14 @@ async fn show(
     let live = (shown.session.ends_at + GRACE > App::now())
         .then(|| format!("/api/v1/live?lot={}", shown.bay.lot_code));
     let ways = Ways::of(app, headers).await;
+    let push_key = app.push.as_ref().map(|push| push.key.public().to_owned());
     Document {
         title,
         active: "",
         live,
     }
     .respond(reader, status, move || {
-        view(shown, failed, &ways, App::now(), lang)
+        view(shown, failed, &ways, push_key, App::now(), lang)
     })
 }
 
@@ -253,6 +251,7 @@ fn view(
     shown: Shown,
     failed: Option<String>,
     ways: &Ways,
+    push_key: Option<String>,
     now: Timestamp,
     lang: Lang,
 ) -> impl IntoView + use<> {
@@ -281,6 +280,7 @@ fn view(
         <section class="card narrow session" data-status=status data-tick="20">
             {failed.map(|text| view! { <p class="error" role="alert">{text}</p> })}
             {headline(&session, status, left, in_grace, tz, now, lang)}
+            {push_key.map(|key| reminder::block(key, &session, tz, now, lang).into_any())}
             <dl class="facts">
                 <div><dt>{lang.t("Chỗ", "Bay")}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
                 <div><dt>{lang.t("Biển số", "Plate")}</dt><dd>{plate}</dd></div>
@@ -309,7 +309,7 @@ fn headline(
     lang: Lang,
 ) -> impl IntoView + use<> {
     let until = clock(session.ends_at, tz, now);
-    let warn = status == "paid" && left <= WARN;
+    let warn = status == "paid" && left <= WARN_BEFORE;
     let title = match status {
         "paid" => lang.t("Đang đỗ", "Parked"),
         "pending" => lang.t("Chưa trả tiền", "Not paid yet"),

@@ -157,6 +157,7 @@ async fn app(database_url: &str, connections: u32) -> anyhow::Result<App> {
         }),
         gateways: Arc::new(Gateways::from_env(env).map_err(anyhow::Error::msg)?),
         sms: None,
+        push: None,
         http: api::gateway::client()?,
         public_url: "https://parking.example".into(),
         limits: Arc::new(Limits::new(1, 1)),
