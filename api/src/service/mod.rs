@@ -6,6 +6,8 @@ pub mod demand;
 pub mod device;
 pub mod dispute;
 pub mod exemption;
+pub mod exemption_decision;
+pub mod exemption_request;
 pub mod forecast;
 pub mod invoice;
 pub mod occupancy;

@@ -369,6 +369,8 @@ fn form_view(
         .collect_view();
     let has_passes = session::tariff_of(bay, bay.class, App::now())
         .is_ok_and(|(_, rules)| !rules.passes.is_empty());
+    let has_grounds = session::tariff_of(bay, bay.class, App::now())
+        .is_ok_and(|(_, rules)| !rules.exemptions.is_empty());
     let seen_free = occupancy == Some(Occupancy::Free);
     view! {
         <form class="pay narrow" method="post" action=format!("/b/{}", bay.code)>
@@ -418,6 +420,9 @@ fn form_view(
             {pay_buttons(gateways, lang)}
             {has_passes.then(|| view! {
                 <p><a href=format!("/b/{}/pass", bay.code)>{lang.t("Đỗ thường xuyên? Mua vé tháng", "Park here often? Buy a monthly pass")}</a></p>
+            })}
+            {has_grounds.then(|| view! {
+                <p><a href="/exemptions">{lang.t("Xe thuộc đối tượng miễn phí? Gửi giấy tờ", "Exempt from paying? Send your document")}</a></p>
             })}
             <p class="note">
                 {lang.t(
