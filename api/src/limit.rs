@@ -18,6 +18,9 @@ use crate::{ApiError, App};
 pub const MAX_BODY: usize = 64 * 1024;
 /// The largest body of an upload or a bank's webhook, in bytes.
 pub const MAX_BULK_BODY: usize = 1024 * 1024;
+/// The largest body with the picture of a document in it, in bytes: more than the picture may have, so
+/// that who sends one as large as cameras make them is told so beside its field.
+pub const MAX_SCAN_BODY: usize = 8 * 1024 * 1024;
 /// How many items one upload or webhook may hold.
 pub const MAX_BULK_ITEMS: usize = 1_000;
 /// How long a request may take before it is given up.
@@ -29,10 +32,16 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 /// How long a body may take to arrive. Nobody's work waits for it meanwhile.
 pub const MAX_BODY_TIME: Duration = Duration::from_secs(5);
 
+/// How long a body with a picture may take to arrive, over a phone's slow connection.
+pub const MAX_SCAN_TIME: Duration = Duration::from_secs(60);
+
 /// How many requests of partners to work on at once.
 const PARTNERS: usize = 64;
 /// How many probes to answer at once.
 const PROBES: usize = 16;
+/// How many pictures of documents to take at once, and as many more may be on their way: each may hold a
+/// whole body in memory.
+const SCANS: usize = 16;
 /// How many reports to compute at once: each keeps a connection to the database busy.
 const REPORTS: usize = 4;
 /// For each request that is worked on, so many may still be sending their body.
@@ -44,6 +53,7 @@ pub struct Limits {
     public: Pool,
     partners: Pool,
     probes: Pool,
+    scans: Pool,
     streams: Arc<Semaphore>,
     reports: Arc<Semaphore>,
     /// Where passwords are hashed.
@@ -58,13 +68,20 @@ pub struct Limits {
 struct Pool {
     reading: Arc<Semaphore>,
     working: Arc<Semaphore>,
+    max_body_time: Duration,
 }
 
 impl Pool {
     fn new(requests: usize) -> Self {
+        Self::of(requests, requests.saturating_mul(READERS), MAX_BODY_TIME)
+    }
+
+    /// With that many requests whose body is still on its way, each for so long.
+    fn of(requests: usize, readers: usize, max_body_time: Duration) -> Self {
         Self {
-            reading: Arc::new(Semaphore::new(requests.saturating_mul(READERS))),
+            reading: Arc::new(Semaphore::new(readers)),
             working: Arc::new(Semaphore::new(requests)),
+            max_body_time,
         }
     }
 
@@ -80,7 +97,7 @@ impl Pool {
         } else {
             let _reading = place(&self.reading)?;
             let (parts, body) = request.into_parts();
-            let body = tokio::time::timeout(MAX_BODY_TIME, to_bytes(body, max_body))
+            let body = tokio::time::timeout(self.max_body_time, to_bytes(body, max_body))
                 .await
                 .map_err(|_| ApiError::TooSlow)?
                 .map_err(|_| ApiError::TooLarge { max_body })?;
@@ -104,6 +121,7 @@ impl Limits {
             public: Pool::new(requests),
             partners: Pool::new(PARTNERS),
             probes: Pool::new(PROBES),
+            scans: Pool::of(SCANS, SCANS, MAX_SCAN_TIME),
             streams: Arc::new(Semaphore::new(streams)),
             hashing: Hashing::start(),
             reports: Arc::new(Semaphore::new(REPORTS)),
@@ -112,13 +130,17 @@ impl Limits {
     }
 
     /// Whose places a request takes, and how large its body may be.
-    fn of(&self, path: &str) -> (&Pool, usize) {
+    fn of(&self, method: &Method, path: &str) -> (&Pool, usize) {
         match path {
             "/livez" | "/readyz" | "/metrics" => (&self.probes, MAX_BODY),
             path if path.starts_with("/api/v1/gateways/")
                 || path.starts_with("/api/v1/imports/") =>
             {
                 (&self.partners, MAX_BULK_BODY)
+            }
+            // Large, slow, and of strangers: they have places of their own, and few.
+            "/exemptions" | "/api/v1/exemption-requests" if method == Method::POST => {
+                (&self.scans, MAX_SCAN_BODY)
             }
             _ => (&self.public, MAX_BODY),
         }
@@ -166,7 +188,7 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let started = Instant::now();
-    let (pool, max_body) = app.limits.of(&path);
+    let (pool, max_body) = app.limits.of(request.method(), &path);
     let response = match pool.admit(request, max_body).await {
         Err(error) => error.into_response(),
         Ok((request, _permit)) => match tokio::time::timeout(MAX_TIME, next.run(request)).await {

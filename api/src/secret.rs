@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use domain::id::{PassId, SessionId, WalletId};
+use domain::id::{ExemptionRequestId, PassId, SessionId, WalletId};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -76,6 +76,19 @@ impl Secrets {
     /// Whether `token` is the pass's.
     pub fn pass_token_matches(&self, id: PassId, token: &str) -> bool {
         equal(self.pass_token(id).as_bytes(), token.as_bytes())
+    }
+
+    /// The token of a request for an exemption, for whoever sent it.
+    pub fn exemption_request_token(&self, id: ExemptionRequestId) -> String {
+        self.token(b"exemption_request", id.0)
+    }
+
+    /// Whether `token` is the request's.
+    pub fn exemption_request_token_matches(&self, id: ExemptionRequestId, token: &str) -> bool {
+        equal(
+            self.exemption_request_token(id).as_bytes(),
+            token.as_bytes(),
+        )
     }
 
     /// The kind is signed as well, so that no token opens a thing of another kind.

@@ -6,7 +6,8 @@ const OFFLINE = "/offline";
 const PATIENCE_MS = 6000;
 const KEPT = 60;
 
-// The pages that a driver may want to see again. Staff's and the payment's are true only now.
+// The pages that a driver may want to see again. Staff's and the payment's are true only now; who asks for
+// an exemption, and with which document, is kept nowhere but at the city.
 const isKept = (path) => path === "/" || /^\/(b|s|r|lots)\/[^/]+$/.test(path);
 const isAsset = (path) => path.startsWith("/static/") || path.startsWith("/pkg/");
 

@@ -77,4 +77,6 @@ uuid_id! {
     PassId,
     /// The right to park for nothing on some ground (UUIDv4).
     ExemptionId,
+    /// A driver's request for an exemption (UUIDv4).
+    ExemptionRequestId,
 }

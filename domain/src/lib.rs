@@ -11,6 +11,7 @@ pub mod day;
 pub mod device;
 pub mod dispute;
 pub mod event;
+pub mod exemption;
 pub mod forecast;
 pub mod health;
 pub mod id;

@@ -1,7 +1,7 @@
 //! Who did what to whose money or time.
 
 use domain::Timestamp;
-use domain::id::{DisputeId, ExemptionId, PaymentId, RefundId, SessionId};
+use domain::id::{DisputeId, ExemptionId, ExemptionRequestId, PaymentId, RefundId, SessionId};
 use domain::notice::NoticeCode;
 use sqlx::PgConnection;
 use sqlx::types::{Json, JsonValue};
@@ -26,6 +26,8 @@ pub struct Audit {
     pub dispute: Option<DisputeId>,
     /// To which exemption.
     pub exemption: Option<ExemptionId>,
+    /// To which request for one.
+    pub exemption_request: Option<ExemptionRequestId>,
     /// To which notice of unpaid parking.
     pub parking_notice: Option<NoticeCode>,
     /// What else is worth knowing.
@@ -96,8 +98,8 @@ pub(crate) async fn audit_insert(
 ) -> Result<(), StoreError> {
     sqlx::query(
         "INSERT INTO audit (at, actor, action, session_id, payment_id, refund_id, dispute_id,
-                            exemption_id, parking_notice, detail)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                            exemption_id, parking_notice, detail, exemption_request_id)
+         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(now)
     .bind(&audit.actor)
@@ -109,6 +111,7 @@ pub(crate) async fn audit_insert(
     .bind(audit.exemption.map(|id| id.0))
     .bind(audit.parking_notice.as_ref().map(NoticeCode::plain))
     .bind(Json(&audit.detail))
+    .bind(audit.exemption_request.map(|id| id.0))
     .execute(tx)
     .await?;
     Ok(())

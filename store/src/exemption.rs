@@ -1,11 +1,11 @@
 //! Who parks for nothing: granted and withdrawn by the city, on the record.
 
 use domain::Timestamp;
-use domain::id::ExemptionId;
+use domain::id::{ExemptionId, ExemptionRequestId};
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use serde_json::json;
-use sqlx::FromRow;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::audit::{Audit, audit_insert};
@@ -90,38 +90,8 @@ impl Store {
         staff: &Staff,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        if new.zone.as_deref().is_some_and(|zone| !storable(zone)) {
-            return Err(StoreError::NotFound("zone"));
-        }
         let mut tx = self.pool.begin().await?;
-        let done = sqlx::query(
-            "INSERT INTO exemption (exemption_id, zone_id, plate, class, ground, document, starts_at,
-                                    ends_at, granted_by, granted_at)
-             SELECT $1, zone_id, $3, $4, $5, $6, $7, $8, $9, $10
-             FROM (SELECT 1) AS one LEFT JOIN zone ON zone.code = $2
-             WHERE $2 IS NULL OR zone_id IS NOT NULL",
-        )
-        .bind(new.id.0)
-        .bind(&new.zone)
-        .bind(new.plate.reveal())
-        .bind(new.class.code())
-        .bind(&new.ground)
-        .bind(without_nul(&new.document))
-        .bind(new.starts_at)
-        .bind(new.ends_at)
-        .bind(staff.staff_id)
-        .bind(now)
-        .execute(&mut *tx)
-        .await?;
-        if done.rows_affected() == 0 {
-            return Err(StoreError::NotFound("zone"));
-        }
-        let audit = Audit {
-            exemption: Some(new.id),
-            detail: json!({ "ground": new.ground, "plate": new.plate.masked() }),
-            ..Audit::new(staff.actor(), "exemption.grant")
-        };
-        audit_insert(&mut tx, &audit, now).await?;
+        exemption_insert(&mut tx, new, None, staff, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -172,21 +142,85 @@ impl Store {
         now: Timestamp,
         limit: i64,
     ) -> Result<Vec<GrantedExemption>, StoreError> {
-        let rows: Vec<ExemptionRow> = sqlx::query_as(
-            "SELECT exemption_id, zone.code AS zone, plate, class, ground, document, starts_at,
-                    ends_at, login AS granted_by, withdrawn_at,
-                    (SELECT count(*) FROM session
-                     WHERE session.exemption_id = exemption.exemption_id) AS sessions
-             FROM exemption LEFT JOIN zone USING (zone_id) JOIN staff ON staff_id = granted_by
-             WHERE ends_at > $1 ORDER BY granted_at DESC LIMIT $2",
-        )
+        let rows: Vec<ExemptionRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+            "{EXEMPTION} WHERE ends_at > $1 ORDER BY granted_at DESC LIMIT $2"
+        )))
         .bind(now)
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
         rows.into_iter().map(ExemptionRow::exemption).collect()
     }
+
+    /// The exemptions that a plate has or had, newest first.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn exemptions_of(
+        &self,
+        plate: &Plate,
+        limit: i64,
+    ) -> Result<Vec<GrantedExemption>, StoreError> {
+        let rows: Vec<ExemptionRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+            "{EXEMPTION} WHERE plate = $1 ORDER BY granted_at DESC LIMIT $2"
+        )))
+        .bind(plate.reveal())
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(ExemptionRow::exemption).collect()
+    }
 }
+
+/// Writes an exemption, granted by `staff`, and its line of the record; at a driver's request, where
+/// there is one.
+pub(crate) async fn exemption_insert(
+    tx: &mut PgConnection,
+    new: &Exemption,
+    request: Option<ExemptionRequestId>,
+    staff: &Staff,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    if new.zone.as_deref().is_some_and(|zone| !storable(zone)) {
+        return Err(StoreError::NotFound("zone"));
+    }
+    let done = sqlx::query(
+        "INSERT INTO exemption (exemption_id, zone_id, plate, class, ground, document, starts_at,
+                                ends_at, granted_by, granted_at)
+         SELECT $1, zone_id, $3, $4, $5, $6, $7, $8, $9, $10
+         FROM (SELECT 1) AS one LEFT JOIN zone ON zone.code = $2
+         WHERE $2 IS NULL OR zone_id IS NOT NULL",
+    )
+    .bind(new.id.0)
+    .bind(&new.zone)
+    .bind(new.plate.reveal())
+    .bind(new.class.code())
+    .bind(&new.ground)
+    .bind(without_nul(&new.document))
+    .bind(new.starts_at)
+    .bind(new.ends_at)
+    .bind(staff.staff_id)
+    .bind(now)
+    .execute(&mut *tx)
+    .await?;
+    if done.rows_affected() == 0 {
+        return Err(StoreError::NotFound("zone"));
+    }
+    let audit = Audit {
+        exemption: Some(new.id),
+        exemption_request: request,
+        detail: json!({ "ground": new.ground, "plate": new.plate.masked() }),
+        ..Audit::new(staff.actor(), "exemption.grant")
+    };
+    audit_insert(tx, &audit, now).await
+}
+
+const EXEMPTION: &str =
+    "SELECT exemption_id, zone.code AS zone, plate, class, ground, document, starts_at,
+            ends_at, login AS granted_by, withdrawn_at,
+            (SELECT count(*) FROM session
+             WHERE session.exemption_id = exemption.exemption_id) AS sessions
+     FROM exemption LEFT JOIN zone USING (zone_id) JOIN staff ON staff_id = granted_by";
 
 #[derive(FromRow)]
 struct ExemptionRow {

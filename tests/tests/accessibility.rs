@@ -53,6 +53,7 @@ async fn lively(city: &Serving) -> Vec<String> {
     let paid = city.paid_session("HK-01-002", 60).await;
     let payment = city.payment(&paid).await;
     vec![
+        "/exemptions".to_owned(),
         "/".to_owned(),
         "/lots/HK-01".to_owned(),
         format!("/b/{BAY}"),
@@ -67,6 +68,15 @@ async fn lively(city: &Serving) -> Vec<String> {
     ]
 }
 
+/// A driver's request for an exemption: its id and its key.
+async fn request(city: &Serving) -> (String, String) {
+    let request = json!({"ground": "disabled", "plate": "29A-777.77", "class": "car",
+        "document_kind": "Giấy xác nhận khuyết tật", "document_number": "KT-0123", "scan": "JVBERi0xLjc="});
+    let sent = city.post("/api/v1/exemption-requests", &request);
+    let sent: Value = sent.send().await.unwrap().json().await.unwrap();
+    (text(&sent["id"]), text(&sent["token"]))
+}
+
 #[tokio::test]
 async fn no_page_keeps_anybody_out() {
     let Ok(axe) = std::env::var("CLEARBAY_TEST_AXE") else {
@@ -77,6 +87,7 @@ async fn no_page_keeps_anybody_out() {
     let paying = Paying::with_pages(400, true).await;
     let city = &paying.city;
     let pages = lively(city).await;
+    let (request, key) = request(city).await;
     city.staff("city", None).await;
     city.database
         .store
@@ -132,7 +143,13 @@ async fn no_page_keeps_anybody_out() {
         phone.find("[data-balance]").await;
         found.extend(look("/wallet").await);
         found.extend(look(&format!("/b/{BAY}")).await);
+        let cookie = format!("clearbay_exemption_{}={key}", request.replace('-', ""));
+        phone
+            .script(&format!("document.cookie = '{cookie}; path=/'"))
+            .await;
+        found.extend(look(&format!("/exemptions/{request}")).await);
         phone.sign_in(&city.url, "city", PASSWORD).await;
+        found.extend(look(&format!("/staff/exemptions/requests/{request}")).await);
         for page in [
             "/staff",
             "/staff/lots/HK-01",

@@ -117,6 +117,43 @@ async fn a_log_of_everything_holds_no_secret_and_no_plate() {
         .form(&form);
     let reply = page.send().await.unwrap();
     assert_eq!(reply.status(), 303, "{}", reply.text().await.unwrap());
+    // A request for an exemption by its form, and one whose file is none.
+    for (key, start) in [
+        ("a-request-of-tests", "%PDF-1.7"),
+        ("another-of-tests", "GIF89a"),
+    ] {
+        let fields = [
+            ("key", key),
+            ("ground", "disabled"),
+            ("plate", "88C-246.80"),
+            ("class", "car"),
+            ("document_kind", "a-kind-of-tests"),
+            ("document_number", "a-number-of-tests"),
+        ];
+        let mut body = String::new();
+        for (name, value) in fields {
+            body += &format!(
+                "--limit\r\ncontent-disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+            );
+        }
+        body += &format!(
+            "--limit\r\ncontent-disposition: form-data; name=\"file\"; filename=\"a-file-of-tests\"\r\n\r\n\
+             {start} a-picture-of-tests\r\n--limit--\r\n"
+        );
+        let form = city.client.post(format!("{}/exemptions", city.url));
+        let form = form.header("content-type", "multipart/form-data; boundary=limit");
+        form.body(body).send().await.unwrap();
+    }
+    assert_eq!(city.database.count("exemption_request").await, 1);
+    secrets.extend(
+        [
+            "a-kind-of-tests",
+            "a-number-of-tests",
+            "a-file-of-tests",
+            "a-picture-of-tests",
+        ]
+        .map(str::to_owned),
+    );
     // A terminal with a plate that is none, and one with the wrong token.
     for token in [IMPORT_TOKEN, "a-wrong-token-of-tests"] {
         let sale = json!({"key": "sale-number-1", "bay": BAY, "plate": "30A-123.45.67.89",
@@ -138,6 +175,8 @@ async fn a_log_of_everything_holds_no_secret_and_no_plate() {
         "29B155566",
         "30E-987.65",
         "30E98765",
+        "88C-246.80",
+        "88C24680",
     ];
     secrets.extend(plates.map(str::to_owned));
 

@@ -120,7 +120,7 @@ pub(super) async fn grant_exemption(
 ) -> Result<(StatusCode, Reply<GrantedExemption>), ApiError> {
     let now = App::now();
     let who = staff::signed_in(&app, &headers, now).await?;
-    let request = exemption::ExemptionRequest {
+    let request = exemption::NewGrant {
         zone: new.zone,
         plate: Plate::parse(&new.plate)?,
         class: new.class,

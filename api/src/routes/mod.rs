@@ -1,5 +1,6 @@
 //! The REST interface: one file per resource, its OpenAPI attributes beside each handler.
 
+use axum::extract::DefaultBodyLimit;
 use axum::http::{HeaderName, Request};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
@@ -21,6 +22,7 @@ mod demand;
 mod devices;
 mod disputes;
 mod drivers;
+mod exemption_requests;
 mod exemptions;
 mod forecast;
 mod gateways;
@@ -108,6 +110,11 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
             exemptions::grant_exemption
         ))
         .routes(routes!(exemptions::withdraw_exemption))
+        .routes(routes!(exemption_requests::create_exemption_request))
+        .routes(routes!(
+            exemption_requests::get_exemption_request,
+            exemption_requests::withdraw_exemption_request
+        ))
         .routes(routes!(reports::get_revenue))
         .routes(routes!(reports::get_occupancy))
         .routes(routes!(reports::get_parking))
@@ -145,6 +152,10 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
     );
     components.add_security_scheme("driver", bearer("The token that signing in gave"));
     components.add_security_scheme("pass", bearer("The token that opening the pass gave"));
+    components.add_security_scheme(
+        "exemption_request",
+        bearer("The token that sending the request gave"),
+    );
     components.add_security_scheme("import", bearer("The terminals' shared token"));
     components.add_security_scheme(
         "staff",
@@ -182,6 +193,8 @@ pub fn router(app: App, pages: Router<App>) -> Router {
         )
         .merge(pages)
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed.into_response() })
+        // The guard knows how large each body may be.
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(app.clone(), guard))
         .layer(CatchPanicLayer::custom(
             |_: Box<dyn std::any::Any + Send>| ApiError::Internal.into_response(),

@@ -21,7 +21,7 @@ const DOCUMENT_MAX: usize = 200;
 
 /// What is to be granted.
 #[derive(Clone, Debug)]
-pub struct ExemptionRequest {
+pub struct NewGrant {
     /// The zone's code; `None` is all zones.
     pub zone: Option<String>,
     /// For which vehicle.
@@ -46,11 +46,25 @@ pub struct ExemptionRequest {
 /// backwards or a missing document; [`ApiError::NotFound`] for an unknown zone.
 pub async fn grant(
     app: &App,
-    request: ExemptionRequest,
+    request: NewGrant,
     staff: &Staff,
     now: Timestamp,
 ) -> Result<ExemptionId, ApiError> {
     city_only(staff)?;
+    let new = checked(app, request, now).await?;
+    app.store.exemption_grant(&new, staff, now).await?;
+    Ok(new.id)
+}
+
+/// What is to be written for a grant.
+///
+/// # Errors
+/// [`ApiError::Unprocessable`] as [`grant`].
+pub(super) async fn checked(
+    app: &App,
+    request: NewGrant,
+    now: Timestamp,
+) -> Result<Exemption, ApiError> {
     let document = request.document.trim();
     if document.is_empty() || document.chars().count() > DOCUMENT_MAX {
         return Err(ApiError::Unprocessable(
@@ -79,7 +93,7 @@ pub async fn grant(
             "the last day must not lie before the first, nor in the past".to_owned(),
         ));
     }
-    let new = Exemption {
+    Ok(Exemption {
         id: ExemptionId(Uuid::new_v4()),
         zone: request.zone,
         plate: request.plate,
@@ -88,9 +102,7 @@ pub async fn grant(
         document: document.to_owned(),
         starts_at,
         ends_at,
-    };
-    app.store.exemption_grant(&new, staff, now).await?;
-    Ok(new.id)
+    })
 }
 
 /// Withdraws an exemption: what begins from now on is charged.

@@ -7,6 +7,8 @@ pub mod device;
 pub mod dispute;
 pub mod driver;
 pub mod exemption;
+pub mod exemption_decision;
+pub mod exemption_request;
 pub mod forecast;
 pub mod invoice;
 pub mod map;

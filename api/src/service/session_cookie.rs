@@ -1,8 +1,8 @@
-//! The cookies in which a browser keeps the tokens of its sessions and passes.
+//! The cookies in which a browser keeps the tokens of its sessions, passes and requests for exemptions.
 
 use axum::http::HeaderMap;
 use domain::Timestamp;
-use domain::id::{PassId, SessionId};
+use domain::id::{ExemptionRequestId, PassId, SessionId};
 
 use crate::App;
 use crate::extract::cookies;
@@ -68,6 +68,50 @@ pub fn held_passes(headers: &HeaderMap) -> Vec<(PassId, String)> {
 /// The token of a pass that a browser holds.
 pub fn held_pass_token(headers: &HeaderMap, id: PassId) -> Option<String> {
     held_passes(headers)
+        .into_iter()
+        .find(|(held, _)| *held == id)
+        .map(|(_, token)| token)
+}
+
+/// How the cookies begin in which a browser keeps the tokens of its requests for exemptions. The
+/// request's id follows.
+const REQUEST_COOKIE: &str = "clearbay_exemption_";
+
+/// How long a browser keeps a request's token, in seconds: 400 days, as long as browsers keep any, for
+/// an exemption lasts a year and more.
+const REQUEST_COOKIE_AGE_S: u32 = 34_560_000;
+
+/// The cookie by which a browser keeps a request's token; once it is taken back, for as long as a
+/// session's.
+pub fn set_request_cookie(
+    app: &App,
+    id: ExemptionRequestId,
+    token: &str,
+    is_withdrawn: bool,
+) -> String {
+    let secure = if app.is_secure() { "; Secure" } else { "" };
+    let age_s = if is_withdrawn {
+        COOKIE_AGE_S
+    } else {
+        REQUEST_COOKIE_AGE_S
+    };
+    format!(
+        "{REQUEST_COOKIE}{}={token}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}",
+        id.0.simple()
+    )
+}
+
+/// The requests whose tokens a browser holds, with the tokens, not yet checked.
+pub fn held_requests(headers: &HeaderMap) -> Vec<(ExemptionRequestId, String)> {
+    cookies(headers, REQUEST_COOKIE)
+        .filter_map(|(id, token)| Some((id.parse().ok()?, token.to_owned())))
+        .take(COOKIES_MAX)
+        .collect()
+}
+
+/// The token of a request that a browser holds.
+pub fn held_request_token(headers: &HeaderMap, id: ExemptionRequestId) -> Option<String> {
+    held_requests(headers)
         .into_iter()
         .find(|(held, _)| *held == id)
         .map(|(_, token)| token)

@@ -310,6 +310,11 @@ async fn housekeeping(
                 }
             }
         }
+        match store.exemption_scans_forget(now).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "deleted pictures of documents whose time was over"),
+            Err(error) => tracing::warn!(%error, "pictures of documents could not be deleted"),
+        }
         if let Err(error) = store.idempotency_prune(now - REMEMBER_KEYS).await {
             tracing::warn!(%error, "old idempotency keys could not be forgotten");
         }

@@ -13,13 +13,14 @@ const LIVE: &str = include_str!("../../static/live.js");
 const PHONE: &str = include_str!("../../static/phone.js");
 const OFFLINE: &str = include_str!("../../static/offline.js");
 const REMIND: &str = include_str!("../../static/remind.js");
+const SCAN: &str = include_str!("../../static/scan.js");
 const BOOT: &str = include_str!("../../static/boot.js");
 const ICON: &str = include_str!("../../static/icon.svg");
 
 /// Addresses carry this, so that a browser may keep what it has for a year.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     short_hash(
-        [STYLE, LIVE, PHONE, OFFLINE, REMIND, BOOT, ICON]
+        [STYLE, LIVE, PHONE, OFFLINE, REMIND, SCAN, BOOT, ICON]
             .concat()
             .as_bytes(),
     )
@@ -39,6 +40,7 @@ pub(crate) async fn embedded(axum::extract::Path(name): axum::extract::Path<Stri
         "phone.js" => ("text/javascript; charset=utf-8", PHONE),
         "offline.js" => ("text/javascript; charset=utf-8", OFFLINE),
         "remind.js" => ("text/javascript; charset=utf-8", REMIND),
+        "scan.js" => ("text/javascript; charset=utf-8", SCAN),
         "boot.js" => ("text/javascript; charset=utf-8", BOOT),
         "icon.svg" => ("image/svg+xml", ICON),
         _ => return StatusCode::NOT_FOUND.into_response(),

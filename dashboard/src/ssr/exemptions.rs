@@ -1,12 +1,12 @@
-//! `/staff/exemptions`: who parks for nothing, on what ground, and who said so.
+//! `/staff/exemptions`: who asks to park for nothing; who does, on what ground, and who said so.
 
-use api::service::exemption::{self, ExemptionRequest};
-use api::service::staff;
+use api::service::exemption::{self, NewGrant};
+use api::service::{exemption_decision, staff};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::{Months, NaiveDate, TimeDelta};
+use chrono::{Months, NaiveDate};
 use chrono_tz::Tz;
 use domain::id::ExemptionId;
 use domain::place::VehicleClass;
@@ -15,9 +15,10 @@ use leptos::prelude::*;
 use serde::Deserialize;
 use store::exemption::{GrantedExemption, KnownGround};
 
-use super::Reader;
 use super::document::Document;
+use super::parts::{day, ground_name, last_day};
 use super::staff::{refused, staff_bar};
+use super::{Reader, staff_exemption_list};
 use crate::lang::Lang;
 
 /// `/staff/exemptions`.
@@ -26,10 +27,11 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     let loaded = async {
         let who = staff::signed_in(&app, &headers, now).await?;
         let known = exemption::list(&app, &who, now).await?;
+        let requests = exemption_decision::list(&app, &who, now).await?;
         let grounds = app.store.exemption_grounds(None).await?;
-        Ok((who, known, grounds))
+        Ok((who, known, requests, grounds))
     };
-    let (who, known, grounds) = match loaded.await {
+    let (who, known, requests, grounds) = match loaded.await {
         Ok(loaded) => loaded,
         Err(error) => return refused(&reader, &error),
     };
@@ -46,6 +48,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
         view! {
             {staff_bar(&who, "/staff/exemptions", lang)}
             <h1>{title}</h1>
+            {staff_exemption_list::view(requests, &grounds, tz, lang).into_any()}
             {grant_form(&grounds, today, lang)}
             {list_view(known, grounds, tz, lang)}
         }
@@ -71,7 +74,7 @@ pub(crate) async fn grant(
 ) -> Response {
     let done = async {
         let who = staff::signed_in(&app, &headers, App::now()).await?;
-        let request = ExemptionRequest {
+        let request = NewGrant {
             zone: None,
             plate: Plate::parse(&form.plate)?,
             class: form.class,
@@ -166,17 +169,10 @@ fn list_view(
     lang: Lang,
 ) -> impl IntoView {
     let empty = rows.is_empty();
-    let name = move |code: &str| {
-        let known = grounds.iter().find(|ground| ground.code == code);
-        known.map_or(code.to_owned(), |ground| {
-            lang.t(&ground.name_vi, &ground.name_en).to_owned()
-        })
-    };
-    let day = move |at: domain::Timestamp| at.with_timezone(&tz).format("%d/%m/%Y").to_string();
     let row = move |granted: GrantedExemption| {
         let known = granted.exemption;
         let state = match granted.withdrawn_at {
-            Some(at) => view! { {lang.t("thu hồi ", "withdrawn ")} {day(at)} }.into_any(),
+            Some(at) => view! { {lang.t("thu hồi ", "withdrawn ")} {day(at, tz)} }.into_any(),
             None => view! {
                 <form class="inline" method="post" action=format!("/staff/exemptions/{}/withdraw", known.id)>
                     <button>{lang.t("Thu hồi", "Withdraw")}</button>
@@ -187,13 +183,11 @@ fn list_view(
         let zone = known
             .zone
             .unwrap_or_else(|| lang.t("toàn thành phố", "all the city").to_owned());
-        // The end is the first moment after the last day.
-        let last = known.ends_at - TimeDelta::microseconds(1);
         view! {
             <tr>
                 <td><b>{known.plate.reveal().to_owned()}</b> " " {lang.class(known.class)}</td>
-                <td>{name(&known.ground)} <br/> <small>{known.document}</small></td>
-                <td>{day(known.starts_at)} " – " {day(last)} <br/> <small>{zone}</small></td>
+                <td>{ground_name(&grounds, &known.ground, lang)} <br/> <small>{known.document}</small></td>
+                <td>{day(known.starts_at, tz)} " – " {last_day(known.ends_at, tz)} <br/> <small>{zone}</small></td>
                 <td>{granted.granted_by}</td>
                 <td class="amount">{granted.sessions}</td>
                 <td>{state}</td>

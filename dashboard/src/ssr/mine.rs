@@ -1,4 +1,4 @@
-//! `/my`: the sessions and passes of this browser, which holds their keys. There is no account: another
+//! `/my`: the sessions, passes and requests for exemptions of this browser, which holds their keys. There is no account: another
 //! phone sees none of them.
 
 use api::service::session_cookie;
@@ -6,15 +6,17 @@ use api::{ApiError, App};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use domain::id::SessionId;
+use domain::id::{ExemptionRequestId, SessionId};
 use domain::purchase::PurchaseStatus;
 use domain::session::SessionStatus;
 use leptos::prelude::*;
+use store::exemption_request::ExemptionRequest;
 use store::pass::BoughtPass;
 use store::session::Session;
 
 use super::document::Document;
-use super::parts::clock;
+use super::exemption_request::Now;
+use super::parts::{clock, minute};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -41,6 +43,19 @@ async fn passes(app: &App, headers: &HeaderMap) -> Result<Vec<BoughtPass>, ApiEr
         }
     }
     Ok(found)
+}
+
+/// The requests for exemptions whose keys this browser holds, newest first.
+async fn requests(app: &App, headers: &HeaderMap) -> Result<Vec<ExemptionRequest>, ApiError> {
+    let held: Vec<ExemptionRequestId> = session_cookie::held_requests(headers)
+        .into_iter()
+        .filter(|(id, token)| app.secrets.exemption_request_token_matches(*id, token))
+        .map(|(id, _)| id)
+        .collect();
+    if held.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(app.store.exemption_requests(&held).await?)
 }
 
 /// The sessions of this browser that are in force: what a driver who comes back looks for. That they
@@ -72,9 +87,10 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
         Ok((
             sessions(&app, &headers).await?,
             passes(&app, &headers).await?,
+            requests(&app, &headers).await?,
         ))
     };
-    let (sessions, passes) = match loaded.await {
+    let (sessions, passes, requests) = match loaded.await {
         Ok(loaded) => loaded,
         Err(error) => return problem(&reader, &error),
     };
@@ -87,7 +103,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     }
     .page(&reader, move || {
         let now = App::now();
-        let empty = sessions.is_empty() && passes.is_empty();
+        let empty = sessions.is_empty() && passes.is_empty() && requests.is_empty();
         let session = move |session: Session| {
             let status = match session.status {
                 SessionStatus::Paid if now < session.ends_at => lang.t("đang đỗ", "in force"),
@@ -118,11 +134,21 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
                 </tr>
             }
         };
+        let request = move |request: ExemptionRequest| {
+            view! {
+                <tr>
+                    <th scope="row"><a href=format!("/exemptions/{}", request.id)>{lang.t("Xin miễn phí", "Exemption asked for")}</a></th>
+                    <td>{request.plate.reveal().to_owned()} " · " {minute(request.asked_at, tz)}</td>
+                    <td>{Now::of(&request, now).words(lang)}</td>
+                    <td class="amount"></td>
+                </tr>
+            }
+        };
         view! {
             <h1>{title}</h1>
             <p class="note">{lang.t(
-                "Những gì trình duyệt này đã trả trong hai ngày qua, và vé tháng còn hạn. Không có tài khoản: máy khác không thấy.",
-                "What this browser has paid for in the last two days, and passes until they end. There is no account: other phones see none of it.",
+                "Những gì trình duyệt này đã trả trong hai ngày qua, vé tháng còn hạn, và yêu cầu xin miễn phí. Không có tài khoản: máy khác không thấy.",
+                "What this browser has paid for in the last two days, passes until they end, and requests for exemptions. There is no account: other phones see none of it.",
             )}</p>
             {empty.then(|| view! { <p class="empty">{lang.t("Chưa có lượt đỗ nào trên máy này.", "Nothing has been paid for on this phone yet.")}</p> })}
             {(!empty).then(|| view! {
@@ -136,9 +162,11 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
                     <tbody>
                         {sessions.into_iter().map(session).collect_view()}
                         {passes.into_iter().map(pass).collect_view()}
+                        {requests.into_iter().map(request).collect_view()}
                     </tbody>
                 </table></div>
             })}
+            <p><a href="/exemptions">{lang.t("Xe thuộc đối tượng miễn phí? Gửi giấy tờ cho thành phố", "Exempt from paying? Send your document to the city")}</a></p>
         }
     })
 }

@@ -20,6 +20,8 @@ mod base_map;
 mod chart;
 mod city;
 mod document;
+mod exemption_form;
+mod exemption_request;
 mod exemptions;
 mod find;
 mod lot;
@@ -39,6 +41,8 @@ mod session;
 mod staff;
 mod staff_bay;
 mod staff_devices;
+mod staff_exemption_list;
+mod staff_exemption_request;
 mod staff_first;
 mod staff_money;
 mod staff_notices;
@@ -83,6 +87,15 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/wallet/sign-in", post(wallet::sign_in))
         .route("/wallet/top-up", post(wallet::top_up))
         .route("/wallet/sign-out", post(wallet::sign_out))
+        .route(
+            "/exemptions",
+            get(exemption_form::page).post(exemption_form::submit),
+        )
+        .route("/exemptions/{id}", get(exemption_request::page))
+        .route(
+            "/exemptions/{id}/withdraw",
+            post(exemption_request::withdraw),
+        )
         .route("/n", get(notice::look_up))
         .route("/n/{code}", get(notice::page).post(notice::pay))
         .route("/n/{code}/withdraw", post(notice::withdraw))
@@ -115,6 +128,22 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route(
             "/staff/exemptions/{id}/withdraw",
             post(exemptions::withdraw),
+        )
+        .route(
+            "/staff/exemptions/requests/{id}",
+            get(staff_exemption_request::page),
+        )
+        .route(
+            "/staff/exemptions/requests/{id}/document",
+            get(staff_exemption_request::document),
+        )
+        .route(
+            "/staff/exemptions/requests/{id}/grant",
+            post(staff_exemption_request::grant),
+        )
+        .route(
+            "/staff/exemptions/requests/{id}/refuse",
+            post(staff_exemption_request::refuse),
         )
         .route("/staff/login", post(staff::sign_in))
         .route("/staff/logout", post(staff::sign_out))

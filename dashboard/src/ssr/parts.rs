@@ -1,9 +1,11 @@
 //! Pieces that several pages share.
 
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::tariff::QuoteLine;
 use leptos::prelude::*;
+use store::exemption::KnownGround;
 
 use crate::lang::Lang;
 
@@ -59,6 +61,30 @@ pub(crate) fn clock(at: Timestamp, tz: Tz, now: Timestamp) -> String {
     } else {
         local.format("%H:%M %d/%m").to_string()
     }
+}
+
+/// A day in the city.
+pub(crate) fn day(at: Timestamp, tz: Tz) -> String {
+    at.with_timezone(&tz).format("%d/%m/%Y").to_string()
+}
+
+/// The last day of what ends at an instant: at midnight the one before.
+pub(crate) fn last_day(until: Timestamp, tz: Tz) -> String {
+    day(until - TimeDelta::microseconds(1), tz)
+}
+
+/// A date and time in the city, to the minute.
+pub(crate) fn minute(at: Timestamp, tz: Tz) -> String {
+    at.with_timezone(&tz).format("%H:%M %d/%m/%Y").to_string()
+}
+
+/// The name of a ground for exemptions; its code, where no tariff knows it any more.
+pub(crate) fn ground_name(grounds: &[KnownGround], code: &str, lang: Lang) -> String {
+    let known = grounds.iter().find(|ground| ground.code == code);
+    known.map_or_else(
+        || code.to_owned(),
+        |ground| lang.t(&ground.name_vi, &ground.name_en).to_owned(),
+    )
 }
 
 /// A date and time in the city.

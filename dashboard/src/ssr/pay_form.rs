@@ -70,6 +70,10 @@ pub(super) fn view(
         .and_then(|wallet| longest_held(&options, wallet));
     let at = options.iter().position(|(minutes, _)| *minutes == chosen);
     let (at, last) = (at.unwrap_or(0), options.len().saturating_sub(1));
+    let length = |option: Option<&(u32, session::Priced)>| {
+        option.map(|(minutes, _)| lang.duration(TimeDelta::minutes((*minutes).into())))
+    };
+    let (shortest, longest) = (length(options.first()), length(options.last()));
     let tz = bay.timezone;
     let choices = options
         .into_iter()
@@ -83,6 +87,8 @@ pub(super) fn view(
         .collect_view();
     let has_passes =
         tariff_of(bay, bay.class, App::now()).is_ok_and(|(_, rules)| !rules.passes.is_empty());
+    let has_grounds =
+        tariff_of(bay, bay.class, App::now()).is_ok_and(|(_, rules)| !rules.exemptions.is_empty());
     let seen_free = occupancy == Some(Occupancy::Free);
     view! {
         <form class="pay narrow" method="post" action=format!("/b/{}", bay.code)>
@@ -129,6 +135,7 @@ pub(super) fn view(
             <fieldset data-slides>
                 <legend>{lang.t("Đỗ bao lâu?", "For how long?")}</legend>
                 <input type="range" min="0" max=last.to_string() value=at.to_string() autocomplete="off" aria-label=lang.t("Đỗ bao lâu?", "For how long?") />
+                <p class="ends" aria-hidden="true"><span>{shortest}</span><span>{longest}</span></p>
                 <div class="choices">{choices}</div>
             </fieldset>
             {ways.buttons(lang)}
@@ -136,6 +143,9 @@ pub(super) fn view(
             {ways.to_wallet(&format!("/b/{}", bay.code), lang)}
             {has_passes.then(|| view! {
                 <p><a href=format!("/b/{}/pass", bay.code)>{lang.t("Đỗ thường xuyên? Mua vé tháng", "Park here often? Buy a monthly pass")}</a></p>
+            })}
+            {has_grounds.then(|| view! {
+                <p><a href="/exemptions">{lang.t("Xe thuộc đối tượng miễn phí? Gửi giấy tờ", "Exempt from paying? Send your document")}</a></p>
             })}
             <p class="note">
                 {lang.t(
@@ -155,7 +165,7 @@ fn metered_button(held: Option<(u32, Vnd)>, lang: Lang) -> impl IntoView + use<>
         lang.money(price),
     );
     Some(view! {
-        <div class="pay-buttons">
+        <div class="pay-buttons later">
             <input type="hidden" name="longest" value=minutes.to_string() />
             <button name="gateway" value=METERED>{lang.t("Trả khi rời đi", "Pay when I leave")}</button>
             <p class="note">{lang.t("Trả khi rời đi: tối đa ", "Pay when you leave: at most ")} {longest}

@@ -3,7 +3,7 @@
 use api::extract::strict_cookie;
 use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
-use api::service::{device, parking_notice};
+use api::service::{device, exemption_decision, parking_notice};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -164,6 +164,10 @@ pub(crate) async fn lots_page(
         Ok(faulty) => faulty,
         Err(error) => return problem(&reader, &error),
     };
+    let requests = match exemption_decision::waiting_count(&app, &who).await {
+        Ok(requests) => requests,
+        Err(error) => return problem(&reader, &error),
+    };
     let notices = match parking_notice::list(&app, &who).await {
         Ok(notices) => notices,
         Err(error) => return problem(&reader, &error),
@@ -185,6 +189,7 @@ pub(crate) async fn lots_page(
             <p class="actions">
                 {waits("/staff/notices", lang.t("Phiếu chưa trả", "Unpaid notices"), unpaid_notices)}
                 {waits("/staff/money", lang.t("Khiếu nại", "Disputes"), disputes)}
+                {waits("/staff/exemptions", lang.t("Xin miễn phí", "Exemptions asked for"), requests)}
                 {waits("/staff/devices", lang.t("Cảm biến cần sửa", "Sensors to repair"), usize::try_from(faulty).unwrap_or_default())}
             </p>
             <div class="counts">

@@ -25,6 +25,8 @@ fn words(action: &str, lang: Lang) -> String {
         "refund.done" => lang.t("Ghi đã hoàn tiền", "Refund noted as paid"),
         "exemption.grant" => lang.t("Cho miễn phí", "Exemption granted"),
         "exemption.withdraw" => lang.t("Thu hồi miễn phí", "Exemption withdrawn"),
+        "exemption.refuse" => lang.t("Từ chối miễn phí", "Exemption refused"),
+        "exemption.look" => lang.t("Mở giấy tờ xin miễn phí", "Document of a request opened"),
         "session.plate" => lang.t("Sửa biển số", "Plate corrected"),
         "session.move" => lang.t("Chuyển chỗ", "Session moved"),
         "staff.add" => lang.t("Thêm nhân viên", "Member of staff added"),

@@ -289,7 +289,7 @@ fn ask_code(
                             aria-invalid=invalid.then_some("true") aria-describedby=invalid.then_some("code-error") />
                         {error.map(|text| view! { <small id="code-error" class="error" role="alert">{text}</small> })}
                     </label>
-                    <button class="primary">{lang.t("Mở ví", "Open the wallet")}</button>
+                    <button class="primary wide">{lang.t("Mở ví", "Open the wallet")}</button>
                 </form>
                 <form method="post" action="/wallet/code">
                     {back_field(again)}

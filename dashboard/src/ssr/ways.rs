@@ -79,10 +79,10 @@ impl Ways {
             .iter()
             .enumerate()
             .map(|(index, (code, name))| {
-                let class = if index == 0 && filled.is_none() {
-                    "primary"
-                } else {
-                    ""
+                let class = match (index, filled) {
+                    (0, None) => "primary",
+                    (0, Some(_)) => "second",
+                    _ => "",
                 };
                 let text = match *code {
                     vietqr::CODE => lang.t("Trả bằng mã VietQR", "Pay by VietQR"),

@@ -138,6 +138,7 @@ async fn scenes(city: &Serving) -> Vec<(String, String)> {
         ("lot", "/lots/HK-01"),
         ("pay-form", "/b/HK-01-001"),
         ("pass-form", "/b/CN-01-001/pass"),
+        ("exemption-form", "/exemptions"),
         ("offline", "/offline"),
         ("no-such-bay", "/b/ZZZ"),
         ("city", "/city"),

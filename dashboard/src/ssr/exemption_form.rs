@@ -1,0 +1,406 @@
+//! `/exemptions`: a driver asks the city for an exemption, with a picture of the document.
+
+use api::service::exemption_request::{self, Asked, Asking, NotAsked};
+use api::service::session_cookie;
+use api::{ApiError, App};
+use axum::extract::multipart::{MultipartError, MultipartRejection};
+use axum::extract::{Multipart, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use domain::exemption::{DOCUMENT_KIND_MAX, DOCUMENT_NUMBER_MAX, Flaw};
+use domain::id::ExemptionRequestId;
+use domain::place::VehicleClass;
+use leptos::prelude::*;
+use serde::Deserialize;
+use store::exemption::KnownGround;
+
+use super::document::Document;
+use super::parts::message;
+use super::{Reader, assets, problem};
+use crate::lang::Lang;
+
+/// How many fields the form may have: more than it has.
+const FIELDS_MAX: usize = 16;
+/// The longest text of a field, in bytes: longer than any that is right.
+const TEXT_MAX: usize = 2_000;
+
+#[derive(Deserialize)]
+pub(crate) struct AgainQuery {
+    /// The request that was refused, of which the form is filled.
+    again: Option<ExemptionRequestId>,
+}
+
+/// What a driver types.
+#[derive(Clone, Default)]
+struct Filled {
+    ground: String,
+    plate: String,
+    class: String,
+    document_kind: String,
+    document_number: String,
+    key: String,
+}
+
+/// Why the form is shown again.
+enum Refusal {
+    Flaws(Vec<Flaw>),
+    /// Something that is about no single field, in words.
+    Other(StatusCode, &'static str),
+}
+
+/// `GET /exemptions`.
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    headers: HeaderMap,
+    query: Result<Query<AgainQuery>, axum::extract::rejection::QueryRejection>,
+) -> Response {
+    let again = query.ok().and_then(|Query(query)| query.again);
+    let mut filled = Filled::default();
+    if let Some(id) = again
+        && let Some(token) = session_cookie::held_request_token(&headers, id)
+        && let Ok(request) = exemption_request::find(&app, id, &token).await
+    {
+        filled = Filled {
+            ground: request.ground,
+            plate: request.plate.reveal().to_owned(),
+            class: request.class.code().to_owned(),
+            document_kind: request.document_kind,
+            document_number: request.document_number,
+            key: String::new(),
+        };
+    }
+    form(&app, &reader, filled, None).await
+}
+
+/// `POST /exemptions`: sends the request and goes to its page.
+pub(crate) async fn submit(
+    State(app): State<App>,
+    reader: Reader,
+    multipart: Result<Multipart, MultipartRejection>,
+) -> Response {
+    let (filled, scans) = match read(multipart).await {
+        Ok(read) => read,
+        Err(error) => return problem(&reader, &error),
+    };
+    let lang = reader.lang;
+    let refusal = match ask(&app, &filled, scans).await {
+        Ok(asked) => {
+            let id = asked.request.id;
+            let cookie = session_cookie::set_request_cookie(&app, id, &asked.token, false);
+            let to = format!("/exemptions/{id}");
+            return ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response();
+        }
+        Err(NotAsked::Flawed(flaws)) => Refusal::Flaws(flaws),
+        Err(NotAsked::TooManyOfPlate) => Refusal::Other(
+            StatusCode::CONFLICT,
+            lang.t(
+                "Biển số này đã có ba yêu cầu đang chờ. Xin đợi trả lời, hoặc rút bớt một yêu cầu.",
+                "Three requests for this plate wait already. Please wait for an answer, or withdraw one.",
+            ),
+        ),
+        Err(NotAsked::TooMany) => Refusal::Other(
+            StatusCode::CONFLICT,
+            lang.t(
+                "Thành phố đang có quá nhiều yêu cầu chờ xét nên tạm thời chưa nhận thêm. Xin gửi lại sau vài ngày.",
+                "So many requests wait for the city that it takes no more at present. Please ask again in a few days.",
+            ),
+        ),
+        Err(NotAsked::Failed(ApiError::KeyReused)) => Refusal::Other(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            lang.t(
+                "Thông tin đã đổi sau lần gửi trước. Xin kiểm tra rồi gửi lại.",
+                "The details have changed since they were first sent. Please check and send again.",
+            ),
+        ),
+        Err(NotAsked::Failed(error)) => return problem(&reader, &error),
+    };
+    form(&app, &reader, filled, Some(refusal)).await
+}
+
+async fn ask(app: &App, filled: &Filled, scans: Vec<Vec<u8>>) -> Result<Asked, NotAsked> {
+    api::extract::check_key(&filled.key).map_err(NotAsked::Failed)?;
+    let class = VehicleClass::from_code(&filled.class).ok_or_else(|| {
+        NotAsked::Failed(ApiError::BadRequest("there is no such vehicle".to_owned()))
+    })?;
+    let filled = filled.clone();
+    let asking = Asking {
+        ground: filled.ground,
+        plate: filled.plate,
+        class,
+        document_kind: filled.document_kind,
+        document_number: filled.document_number,
+        scans,
+        key: filled.key,
+    };
+    exemption_request::ask(app, asking, App::now()).await
+}
+
+/// Reads the form: its texts, and the files that were chosen.
+async fn read(
+    multipart: Result<Multipart, MultipartRejection>,
+) -> Result<(Filled, Vec<Vec<u8>>), ApiError> {
+    let unreadable = |error: MultipartError| ApiError::BadRequest(error.body_text());
+    let mut multipart = multipart.map_err(|error| ApiError::BadRequest(error.body_text()))?;
+    let (mut filled, mut scans) = (Filled::default(), Vec::new());
+    for _ in 0..FIELDS_MAX {
+        let Some(field) = multipart.next_field().await.map_err(unreadable)? else {
+            return Ok((filled, scans));
+        };
+        let name = field.name().unwrap_or_default().to_owned();
+        let content = field.bytes().await.map_err(unreadable)?;
+        if matches!(name.as_str(), "photo" | "file") {
+            // An input in which nothing was chosen comes as an empty file.
+            if !content.is_empty() {
+                scans.push(content.into());
+            }
+            continue;
+        }
+        if content.len() > TEXT_MAX {
+            return Err(ApiError::BadRequest("a field is too long".to_owned()));
+        }
+        let text = String::from_utf8_lossy(&content).into_owned();
+        match name.as_str() {
+            "ground" => filled.ground = text,
+            "plate" => filled.plate = text,
+            "class" => filled.class = text,
+            "document_kind" => filled.document_kind = text,
+            "document_number" => filled.document_number = text,
+            "key" => filled.key = text,
+            _ => {}
+        }
+    }
+    Err(ApiError::BadRequest(
+        "the form has too many fields".to_owned(),
+    ))
+}
+
+async fn form(app: &App, reader: &Reader, filled: Filled, refusal: Option<Refusal>) -> Response {
+    let grounds = match app.store.exemption_grounds(None).await {
+        Ok(grounds) => grounds,
+        Err(error) => return problem(reader, &error.into()),
+    };
+    let lang = reader.lang;
+    let title = lang.t("Xin miễn phí đỗ xe", "Ask for an exemption");
+    let status = match &refusal {
+        Some(Refusal::Flaws(_)) => StatusCode::UNPROCESSABLE_ENTITY,
+        Some(Refusal::Other(status, _)) => *status,
+        None => StatusCode::OK,
+    };
+    Document {
+        title,
+        active: "/my",
+        live: None,
+    }
+    .respond(reader, status, move || {
+        if grounds.is_empty() {
+            let text = lang.t(
+                "Biểu giá của thành phố hiện không có đối tượng nào được miễn phí.",
+                "The city's tariffs know no ground on which somebody parks for nothing.",
+            );
+            return message(title, text.to_owned(), lang).into_any();
+        }
+        form_view(title, &grounds, filled, refusal, lang).into_any()
+    })
+}
+
+fn form_view(
+    title: &'static str,
+    grounds: &[KnownGround],
+    filled: Filled,
+    refusal: Option<Refusal>,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let (flaws, other) = match refusal {
+        Some(Refusal::Flaws(flaws)) => (flaws, None),
+        Some(Refusal::Other(_, text)) => (Vec::new(), Some(text)),
+        None => (Vec::new(), None),
+    };
+    let again = !flaws.is_empty() || other.is_some();
+    let wrong = (!flaws.is_empty()).then(|| {
+        lang.t(
+            "Xin xem lại những mục được đánh dấu.",
+            "Please look at what is marked again.",
+        )
+    });
+    let fields = fields_view(grounds, filled, &flaws, lang).into_any();
+    let scan = scan_view(&flaws, again, lang).into_any();
+    view! {
+        <form class="pay narrow" method="post" action="/exemptions" enctype="multipart/form-data">
+            <input type="hidden" name="key" value=api::secret::random_token() />
+            <h1>{title}</h1>
+            <p>{lang.t(
+                "Xe thuộc đối tượng được miễn phí thì gửi giấy tờ một lần. Được duyệt rồi, khi đỗ chỉ cần nhập biển số, giá tự về 0.",
+                "If the city exempts you, send your document once. When it is granted, enter the plate when you park, and the price is 0.",
+            )}</p>
+            {wrong.or(other).map(|text| view! { <p class="error" role="alert">{text}</p> })}
+            {fields}
+            {scan}
+            <button class="primary">{lang.t("Gửi cho thành phố", "Send to the city")}</button>
+            <p class="note">{lang.t(
+                "Chỉ cán bộ của thành phố xem được giấy tờ, và mỗi lần xem đều được ghi lại. Ảnh bị xóa 30 ngày sau khi có trả lời, hoặc ngay khi bạn rút yêu cầu. Không cần tài khoản hay số điện thoại: câu trả lời nằm ở trang này, trên máy này.",
+                "Only the city's staff can see the document, and each time that they do is recorded. Its picture is deleted 30 days after the answer, or at once when you withdraw the request. No account and no telephone number: the answer comes to your page on this device.",
+            )}</p>
+        </form>
+        <script src=assets::url("scan.js") defer></script>
+    }
+}
+
+/// The first of those flaws that there is, in words, under the id by which its field names it.
+fn flaw_view(
+    id: &'static str,
+    flaws: &[Flaw],
+    of: &[Flaw],
+    lang: Lang,
+) -> Option<impl IntoView + use<>> {
+    let flaw = flaws.iter().find(|flaw| of.contains(flaw))?;
+    let text = flaw_words(*flaw, lang);
+    Some(view! { <small id=id class="error" role="alert">{text}</small> })
+}
+
+fn fields_view(
+    grounds: &[KnownGround],
+    filled: Filled,
+    flaws: &[Flaw],
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let has = |flaw: Flaw| flaws.contains(&flaw);
+    // Where something is wrong, the reader is taken to the first of it.
+    let is_first = |flaw: Flaw| flaws.first() == Some(&flaw);
+    let invalid = |flaw: Flaw| has(flaw).then_some("true");
+    let described = |flaw: Flaw, id: &'static str| has(flaw).then_some(id);
+    let ground = |known: &KnownGround| {
+        let name = lang.t(&known.name_vi, &known.name_en).to_owned();
+        let is_chosen = known.code == filled.ground;
+        view! { <option value=known.code.clone() selected=is_chosen>{name}</option> }
+    };
+    let options = grounds.iter().map(ground).collect_view();
+    let classes = [VehicleClass::Car, VehicleClass::Motorbike].map(|class| {
+        let is_chosen = class.code() == filled.class;
+        view! { <option value=class.code() selected=is_chosen>{lang.class(class)}</option> }
+    });
+    let ground_flaw = flaw_view("ground-error", flaws, &[Flaw::Ground], lang);
+    let plate_flaw = flaw_view("plate-error", flaws, &[Flaw::Plate], lang);
+    let kind_flaw = flaw_view("kind-error", flaws, &[Flaw::DocumentKind], lang);
+    let number_flaw = flaw_view("number-error", flaws, &[Flaw::DocumentNumber], lang);
+    let vehicle = view! {
+        <label class="field">
+            <span>{lang.t("Đối tượng", "Ground")}</span>
+            <select name="ground" required aria-invalid=invalid(Flaw::Ground)
+                aria-describedby=described(Flaw::Ground, "ground-error") autofocus=is_first(Flaw::Ground)>
+                <option value="">{lang.t("Chọn…", "Choose…")}</option>
+                {options}
+            </select>
+            {ground_flaw}
+        </label>
+        <label class="field">
+            <span>{lang.t("Biển số xe", "Licence plate")}</span>
+            <input name="plate" value=filled.plate.clone() required minlength="4" maxlength="20" autocomplete="off"
+                autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" data-remember="plate"
+                aria-invalid=invalid(Flaw::Plate) aria-describedby=described(Flaw::Plate, "plate-error")
+                autofocus=is_first(Flaw::Plate) />
+            {plate_flaw}
+        </label>
+        <label class="field">
+            <span>{lang.t("Loại xe", "Vehicle")}</span>
+            <select name="class">{classes.collect_view()}</select>
+        </label>
+    }
+    .into_any();
+    let document = view! {
+        <label class="field">
+            <span>{lang.t("Loại giấy tờ", "Kind of document")}</span>
+            <input name="document_kind" value=filled.document_kind.clone() required maxlength=DOCUMENT_KIND_MAX.to_string()
+                autocomplete="off" placeholder=lang.t("Giấy xác nhận khuyết tật", "Disability certificate")
+                aria-invalid=invalid(Flaw::DocumentKind) aria-describedby=described(Flaw::DocumentKind, "kind-error")
+                autofocus=is_first(Flaw::DocumentKind) />
+            {kind_flaw}
+        </label>
+        <label class="field">
+            <span>{lang.t("Số giấy tờ", "Its number")}</span>
+            <input name="document_number" value=filled.document_number.clone() required
+                maxlength=DOCUMENT_NUMBER_MAX.to_string() autocomplete="off" autocapitalize="characters" spellcheck="false"
+                aria-invalid=invalid(Flaw::DocumentNumber)
+                aria-describedby=described(Flaw::DocumentNumber, "number-error")
+                autofocus=is_first(Flaw::DocumentNumber) />
+            {number_flaw}
+        </label>
+    }
+    .into_any();
+    view! { {vehicle} {document} }
+}
+
+/// Two ways to one picture: where a device has a camera, an input that opens it, for the other would
+/// leave it out or hide it, and would let nobody send a PDF.
+fn scan_view(flaws: &[Flaw], again: bool, lang: Lang) -> impl IntoView + use<> {
+    const OF_SCAN: [Flaw; 4] = [Flaw::NoScan, Flaw::TwoScans, Flaw::ScanKind, Flaw::ScanSize];
+    let flaw = flaw_view("scan-error", flaws, &OF_SCAN, lang);
+    let invalid = flaw.is_some().then_some("true");
+    let described = if flaw.is_some() {
+        "scan-hint scan-error"
+    } else {
+        "scan-hint"
+    };
+    let hint = if again {
+        lang.t(
+            "Trình duyệt không giữ tệp đã chọn: xin chọn lại.",
+            "Browsers do not keep a chosen file: please choose it again.",
+        )
+    } else {
+        lang.t(
+            "Chụp rõ cả tờ, đọc được số và tên. Tệp JPEG, PNG, WebP hoặc PDF, tối đa 4 MB.",
+            "The whole sheet, with number and name readable. JPEG, PNG, WebP or PDF, up to 4 MB.",
+        )
+    };
+    view! {
+        <fieldset class="scan-input" aria-describedby=described>
+            <legend>{lang.t("Ảnh giấy tờ", "Picture of the document")}</legend>
+            <p id="scan-hint" class="note">{hint}</p>
+            <label class="field on-phone">
+                <span>{lang.t("Chụp bằng máy này", "Take it now")}</span>
+                <input type="file" name="photo" accept="image/jpeg,image/png,image/webp" capture="environment"
+                    aria-invalid=invalid aria-describedby=described />
+            </label>
+            <label class="field">
+                <span>{lang.t("Chọn ảnh hoặc PDF có sẵn", "Choose a picture or PDF")}</span>
+                <input type="file" name="file" accept="image/jpeg,image/png,image/webp,application/pdf"
+                    aria-invalid=invalid aria-describedby=described />
+            </label>
+            {flaw}
+        </fieldset>
+    }
+}
+
+const fn flaw_words(flaw: Flaw, lang: Lang) -> &'static str {
+    match flaw {
+        Flaw::Ground => lang.t("Xin chọn một đối tượng.", "Please choose a ground."),
+        Flaw::Plate => lang.t(
+            "Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45.",
+            "A licence plate has 4 to 12 letters and digits, such as 30A-123.45.",
+        ),
+        Flaw::DocumentKind => lang.t(
+            "Xin ghi loại giấy tờ, tối đa 100 ký tự.",
+            "Please say what kind of document it is, in at most 100 characters.",
+        ),
+        Flaw::DocumentNumber => lang.t(
+            "Xin ghi số trên giấy tờ, tối đa 60 ký tự.",
+            "Please give the document's number, in at most 60 characters.",
+        ),
+        Flaw::NoScan => lang.t(
+            "Xin chụp hoặc chọn một ảnh của giấy tờ.",
+            "Please take or choose a picture of the document.",
+        ),
+        Flaw::TwoScans => lang.t(
+            "Chỉ gửi một ảnh hoặc một PDF. Nếu có nhiều mặt, xin ghép vào một tệp PDF.",
+            "Send one picture or one PDF. If there are several pages, put them into one PDF.",
+        ),
+        Flaw::ScanKind => lang.t(
+            "Tệp này không phải ảnh JPEG, PNG, WebP hay PDF.",
+            "That file is no JPEG, PNG or WebP picture and no PDF.",
+        ),
+        Flaw::ScanSize => lang.t(
+            "Tệp lớn hơn 4 MB. Xin chụp lại ở cỡ nhỏ hơn.",
+            "That file is larger than 4 MB. Please take a smaller picture.",
+        ),
+    }
+}

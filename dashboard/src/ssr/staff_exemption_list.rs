@@ -1,0 +1,113 @@
+//! The requests on `/staff/exemptions`: those that wait, oldest first, and those decided lately.
+
+use api::App;
+use api::service::exemption_decision::Requests;
+use chrono_tz::Tz;
+use leptos::prelude::*;
+use store::exemption::KnownGround;
+use store::exemption_request::ExemptionRequest;
+
+use super::exemption_request::Now;
+use super::parts::{ground_name, minute};
+use crate::lang::Lang;
+
+/// Both lists; of the second nothing where there is nothing.
+pub(super) fn view(
+    requests: Requests,
+    grounds: &[KnownGround],
+    tz: Tz,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let Requests { waiting, decided } = requests;
+    let count = waiting.len();
+    let waiting = waiting_view(waiting, grounds, tz, lang).into_any();
+    let decided = decided_view(decided, grounds, tz, lang).into_any();
+    view! {
+        <section class="card" data-waiting=count.to_string()>
+            <h2>{lang.t("Yêu cầu chờ xét", "Requests that wait")} <span class="chip">{count}</span></h2>
+            {waiting}
+            {decided}
+        </section>
+    }
+}
+
+fn link(request: &ExemptionRequest) -> impl IntoView + use<> {
+    let href = format!("/staff/exemptions/requests/{}", request.id);
+    view! { <a href=href>{request.plate.reveal().to_owned()}</a> }
+}
+
+fn waiting_view(
+    waiting: Vec<ExemptionRequest>,
+    grounds: &[KnownGround],
+    tz: Tz,
+    lang: Lang,
+) -> AnyView {
+    if waiting.is_empty() {
+        return view! { <p class="empty">{lang.t(
+            "Không có yêu cầu nào chờ. Người lái xe gửi ở trang /exemptions.",
+            "No request waits. Drivers send them at /exemptions.",
+        )}</p> }
+        .into_any();
+    }
+    let now = App::now();
+    let row = |request: ExemptionRequest| {
+        view! {
+            <tr>
+                <th scope="row">{link(&request)} <small>{lang.class(request.class)}</small></th>
+                <td>{ground_name(grounds, &request.ground, lang)}</td>
+                <td>{request.document_kind} " " {request.document_number}</td>
+                <td>{lang.duration(now - request.asked_at)} <br/> <small>{minute(request.asked_at, tz)}</small></td>
+            </tr>
+        }
+    };
+    view! {
+        <div class="scroll"><table class="grid rows">
+            <thead><tr>
+                <th scope="col">{lang.t("Xe", "Vehicle")}</th>
+                <th scope="col">{lang.t("Đối tượng", "Ground")}</th>
+                <th scope="col">{lang.t("Giấy tờ", "Document")}</th>
+                <th scope="col">{lang.t("Đã chờ", "Has waited")}</th>
+            </tr></thead>
+            <tbody>{waiting.into_iter().map(row).collect_view()}</tbody>
+        </table></div>
+    }
+    .into_any()
+}
+
+fn decided_view(
+    decided: Vec<ExemptionRequest>,
+    grounds: &[KnownGround],
+    tz: Tz,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let now = App::now();
+    let row = |request: ExemptionRequest| {
+        let state = Now::of(&request, now).words(lang);
+        view! {
+            <tr>
+                <th scope="row">{link(&request)} <small>{lang.class(request.class)}</small></th>
+                <td>{ground_name(grounds, &request.ground, lang)}</td>
+                <td>{state} {request.reason.map(|reason| view! { <br/> <small>{reason}</small> })}</td>
+                <td>{request.decided_at.map(|at| minute(at, tz))} " · " {request.decided_by}</td>
+            </tr>
+        }
+    };
+    let some = !decided.is_empty();
+    let rows = decided.into_iter().map(row).collect_view();
+    some.then(|| {
+        view! {
+            <details>
+                <summary>{lang.t("Đã trả lời trong 30 ngày qua", "Answered in the last 30 days")}</summary>
+                <div class="scroll"><table class="grid rows">
+                    <thead><tr>
+                        <th scope="col">{lang.t("Xe", "Vehicle")}</th>
+                        <th scope="col">{lang.t("Đối tượng", "Ground")}</th>
+                        <th scope="col">{lang.t("Trả lời", "Answer")}</th>
+                        <th scope="col">{lang.t("Lúc, người", "When, by whom")}</th>
+                    </tr></thead>
+                    <tbody>{rows}</tbody>
+                </table></div>
+            </details>
+        }
+    })
+}

@@ -1,0 +1,419 @@
+//! `/staff/exemptions/requests/{id}`: a driver's request, its document, and the city's decision.
+
+use api::service::exemption_decision::{self, Case};
+use api::service::staff;
+use api::{ApiError, App};
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{Months, NaiveDate};
+use chrono_tz::Tz;
+use domain::exemption::{REASON_MAX, RequestStatus};
+use domain::id::ExemptionRequestId;
+use leptos::prelude::*;
+use serde::Deserialize;
+use store::exemption::{GrantedExemption, KnownGround};
+use store::exemption_request::ExemptionRequest;
+use store::exemption_scan::Look;
+use store::staff::Staff;
+
+use super::document::Document;
+use super::exemption_request::Now;
+use super::parts::{clock, day, ground_name, last_day, minute};
+use super::staff::{refused, staff_bar};
+use super::{Reader, problem};
+use crate::lang::Lang;
+
+/// What an official typed that could not be done, and why.
+#[derive(Default)]
+struct Tried {
+    days: Option<(String, String)>,
+    reason: String,
+    error: Option<ApiError>,
+}
+
+/// `GET /staff/exemptions/requests/{id}`.
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<ExemptionRequestId>,
+    headers: HeaderMap,
+) -> Response {
+    show(&app, &reader, &headers, id, Tried::default()).await
+}
+
+/// `GET /staff/exemptions/requests/{id}/document`: the picture or PDF itself. It is shown and kept
+/// nowhere, and that it was opened is on the record.
+pub(crate) async fn document(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<ExemptionRequestId>,
+    headers: HeaderMap,
+) -> Response {
+    let now = App::now();
+    let found = async {
+        let who = staff::signed_in(&app, &headers, now).await?;
+        exemption_decision::scan(&app, &who, id, now).await
+    };
+    let scan = match found.await {
+        Ok(scan) => scan,
+        Err(error) => return problem(&reader, &error),
+    };
+    // Its sender's name for the file may say anything; ours says nothing.
+    let name = format!("inline; filename=\"document.{}\"", scan.kind.code());
+    (
+        [
+            (header::CONTENT_TYPE, scan.kind.media_type().to_owned()),
+            (header::CONTENT_DISPOSITION, name),
+            (header::CACHE_CONTROL, "no-store".to_owned()),
+            (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+            (
+                HeaderName::from_static("cross-origin-resource-policy"),
+                "same-origin".to_owned(),
+            ),
+        ],
+        scan.content,
+    )
+        .into_response()
+}
+
+#[derive(Deserialize)]
+pub(crate) struct GrantForm {
+    first: String,
+    last: String,
+}
+
+/// `POST /staff/exemptions/requests/{id}/grant`.
+pub(crate) async fn grant(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<ExemptionRequestId>,
+    headers: HeaderMap,
+    Form(form): Form<GrantForm>,
+) -> Response {
+    let done = async {
+        let now = App::now();
+        let who = staff::signed_in(&app, &headers, now).await?;
+        let day = |text: &str| -> Result<NaiveDate, ApiError> {
+            text.parse()
+                .map_err(|_| ApiError::Unprocessable("a day is missing".to_owned()))
+        };
+        let days = (day(&form.first)?, day(&form.last)?);
+        exemption_decision::grant(&app, &who, id, days, now).await?;
+        Ok(())
+    };
+    let done = done.await;
+    let tried = Tried {
+        days: Some((form.first, form.last)),
+        ..Tried::default()
+    };
+    decided(&app, &reader, &headers, id, done, tried).await
+}
+
+#[derive(Deserialize)]
+pub(crate) struct RefusalForm {
+    reason: String,
+}
+
+/// `POST /staff/exemptions/requests/{id}/refuse`.
+pub(crate) async fn refuse(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<ExemptionRequestId>,
+    headers: HeaderMap,
+    Form(form): Form<RefusalForm>,
+) -> Response {
+    let done = async {
+        let now = App::now();
+        let who = staff::signed_in(&app, &headers, now).await?;
+        exemption_decision::refuse(&app, &who, id, &form.reason, now).await
+    };
+    let done = done.await;
+    let tried = Tried {
+        reason: form.reason,
+        ..Tried::default()
+    };
+    decided(&app, &reader, &headers, id, done, tried).await
+}
+
+/// On to the next that waits, or back to what could not be done.
+async fn decided(
+    app: &App,
+    reader: &Reader,
+    headers: &HeaderMap,
+    id: ExemptionRequestId,
+    done: Result<(), ApiError>,
+    tried: Tried,
+) -> Response {
+    match done {
+        Ok(()) => Redirect::to("/staff/exemptions").into_response(),
+        Err(error @ (ApiError::Conflict(_) | ApiError::Unprocessable(_))) => {
+            let error = Some(error);
+            show(app, reader, headers, id, Tried { error, ..tried }).await
+        }
+        Err(error) => refused(reader, &error),
+    }
+}
+
+async fn show(
+    app: &App,
+    reader: &Reader,
+    headers: &HeaderMap,
+    id: ExemptionRequestId,
+    tried: Tried,
+) -> Response {
+    let now = App::now();
+    let loaded = async {
+        let who = staff::signed_in(app, headers, now).await?;
+        let case = exemption_decision::case(app, &who, id).await?;
+        Ok((who, case, app.store.exemption_grounds(None).await?))
+    };
+    let (who, case, grounds) = match loaded.await {
+        Ok(loaded) => loaded,
+        Err(error) => return refused(reader, &error),
+    };
+    let (lang, tz) = (reader.lang, app.city.timezone);
+    let title = lang.t("Xét miễn phí", "A request for an exemption");
+    let status = tried
+        .error
+        .as_ref()
+        .map_or(StatusCode::OK, ApiError::status);
+    let today = now.with_timezone(&tz).date_naive();
+    Document {
+        title,
+        active: "/staff",
+        live: None,
+    }
+    .respond(reader, status, move || {
+        view(&who, case, &grounds, tried, today, tz, lang)
+    })
+}
+
+fn view(
+    who: &Staff,
+    case: Case,
+    grounds: &[KnownGround],
+    tried: Tried,
+    today: NaiveDate,
+    tz: Tz,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let Case {
+        request,
+        exemptions,
+        others,
+        looks,
+    } = case;
+    let ground = ground_name(grounds, &request.ground, lang);
+    let head = format!("{} · {ground}", lang.class(request.class));
+    let plate = request.plate.reveal().to_owned();
+    let late = matches!(tried.error, Some(ApiError::Conflict(_))).then(|| {
+        view! { <p class="error" role="alert">{lang.t(
+            "Yêu cầu này vừa được quyết định, hoặc người gửi đã rút. Lần bấm này không ghi gì.",
+            "This request has just been decided or withdrawn. Nothing was written this time.",
+        )}</p> }
+    });
+    let document = document_view(&request, looks, tz, lang).into_any();
+    let decision = if request.status == RequestStatus::Waiting {
+        forms_view(request.id, tried, today, lang).into_any()
+    } else {
+        decision_view(&request, tz, lang).into_any()
+    };
+    let past = past_view(exemptions, others, grounds, tz, lang).into_any();
+    view! {
+        {staff_bar(who, "/staff/exemptions", lang)}
+        <p class="crumbs"><a href="/staff/exemptions">{lang.t("Miễn phí", "Exemptions")}</a></p>
+        <h1>{plate} " " <small>{head}</small></h1>
+        {late}
+        <div class="two">
+            {document}
+            <div>{decision} {past}</div>
+        </div>
+    }
+}
+
+fn document_view(
+    request: &ExemptionRequest,
+    looks: Vec<Look>,
+    tz: Tz,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let url = format!("/staff/exemptions/requests/{}/document", request.id);
+    let alt = format!(
+        "{} {}",
+        lang.t("Ảnh của giấy tờ:", "Picture of the document:"),
+        request.document_kind
+    );
+    let scan = match request.scan {
+        Some(kind) if kind.is_picture() => view! {
+            <a href=url.clone() target="_blank" rel="noopener"><img src=url.clone() alt=alt /></a>
+        }
+        .into_any(),
+        Some(_) => view! {
+            <p><a class="button" href=url target="_blank" rel="noopener">{lang.t("Mở tệp PDF", "Open the PDF")}</a></p>
+        }
+        .into_any(),
+        None => view! { <p class="empty">{lang.t("Ảnh không còn được giữ.", "The picture is kept no longer.")}</p> }
+            .into_any(),
+    };
+    let kept = request.scan.and(request.scan_until).map(|at| {
+        view! { <p class="note">{lang.t("Ảnh bị xóa ngày ", "The picture is deleted on ")} {day(at, tz)} "."</p> }
+    });
+    let look = move |look: Look| {
+        let who = look
+            .actor
+            .strip_prefix("staff:")
+            .unwrap_or(&look.actor)
+            .to_owned();
+        view! { <li>{minute(look.at, tz)} " · " {who}</li> }
+    };
+    let looked = !looks.is_empty();
+    view! {
+        <section class="card scan">
+            <h2>{lang.t("Giấy tờ", "Document")}</h2>
+            <dl class="facts">
+                <div><dt>{lang.t("Loại", "Kind")}</dt><dd>{request.document_kind.clone()}</dd></div>
+                <div><dt>{lang.t("Số", "Number")}</dt><dd>{request.document_number.clone()}</dd></div>
+                <div><dt>{lang.t("Gửi lúc", "Sent")}</dt><dd>{minute(request.asked_at, tz)}</dd></div>
+            </dl>
+            {scan}
+            {kept}
+            {looked.then(|| view! {
+                <details>
+                    <summary>{lang.t("Ai đã mở", "Who opened it")}</summary>
+                    <ul>{looks.into_iter().map(look).collect_view()}</ul>
+                </details>
+            })}
+            <p class="note">{lang.t(
+                "Mỗi lần mở giấy tờ đều được ghi lại.",
+                "Each time that a document is opened is recorded.",
+            )}</p>
+        </section>
+    }
+}
+
+fn forms_view(id: ExemptionRequestId, tried: Tried, today: NaiveDate, lang: Lang) -> impl IntoView {
+    let home = format!("/staff/exemptions/requests/{id}");
+    let year = today.checked_add_months(Months::new(12)).unwrap_or(today);
+    let wrong = matches!(tried.error, Some(ApiError::Unprocessable(_)));
+    let (wrong_days, wrong_reason) = (wrong && tried.days.is_some(), wrong && tried.days.is_none());
+    let (first, last) = tried
+        .days
+        .unwrap_or_else(|| (today.to_string(), year.to_string()));
+    let invalid = |wrong: bool| wrong.then_some("true");
+    let grant = view! {
+        <form class="card" method="post" action=format!("{home}/grant")>
+            <h2>{lang.t("Cho miễn phí", "Grant")}</h2>
+            <label class="field">
+                <span>{lang.t("Từ ngày", "First day")}</span>
+                <input type="date" name="first" required value=first />
+            </label>
+            <label class="field">
+                <span>{lang.t("Đến hết ngày", "Last day")}</span>
+                <input type="date" name="last" required value=last min=today.to_string()
+                    aria-invalid=invalid(wrong_days) aria-describedby=wrong_days.then_some("days-error") autofocus=wrong_days />
+                {wrong_days.then(|| view! { <small id="days-error" class="error" role="alert">{lang.t(
+                    "Ngày cuối không được trước ngày đầu, cũng không ở quá khứ; đối tượng phải còn trong biểu giá.",
+                    "The last day must not lie before the first, nor in the past; the tariffs must still know the ground.",
+                )}</small> })}
+            </label>
+            <p class="note">{lang.t("Có hiệu lực ở mọi khu giá của thành phố.", "It counts in every zone of the city.")}</p>
+            <button class="primary">{lang.t("Cho miễn phí", "Grant")}</button>
+        </form>
+    }
+    .into_any();
+    let refuse = view! {
+        <form class="card" method="post" action=format!("{home}/refuse")>
+            <h2>{lang.t("Từ chối", "Refuse")}</h2>
+            <label class="field">
+                <span>{lang.t("Lý do (người gửi sẽ đọc)", "Why? (the driver reads it)")}</span>
+                <textarea name="reason" required maxlength=REASON_MAX.to_string() rows="3"
+                    aria-invalid=invalid(wrong_reason) aria-describedby=wrong_reason.then_some("reason-error")
+                    autofocus=wrong_reason>{tried.reason}</textarea>
+                {wrong_reason.then(|| view! { <small id="reason-error" class="error" role="alert">{lang.t(
+                    "Người gửi cần biết vì sao: xin ghi lý do, tối đa 500 ký tự.",
+                    "The driver needs to know why: please say it, in at most 500 characters.",
+                )}</small> })}
+            </label>
+            <button>{lang.t("Từ chối", "Refuse")}</button>
+        </form>
+    }
+    .into_any();
+    view! { {grant} {refuse} }
+}
+
+/// What was decided, by whom.
+fn decision_view(request: &ExemptionRequest, tz: Tz, lang: Lang) -> impl IntoView + use<> {
+    let state = Now::of(request, App::now());
+    let granted = request.granted.map(|granted| {
+        format!(
+            "{} – {}",
+            day(granted.starts_at, tz),
+            last_day(granted.ends_at, tz)
+        )
+    });
+    view! {
+        <section class="card" data-decision=request.status.code()>
+            <h2>{lang.t("Đã quyết: ", "Decided: ")} {state.words(lang)}</h2>
+            {granted.map(|days| view! { <p>{days}</p> })}
+            {request.reason.clone().map(|reason| view! { <blockquote>{reason}</blockquote> })}
+            <p class="note">{request.decided_at.map(|at| minute(at, tz))}
+                {request.decided_by.clone().map(|login| format!(" · {login}"))}</p>
+        </section>
+    }
+}
+
+/// What else the plate has, had, and was asked for.
+fn past_view(
+    exemptions: Vec<GrantedExemption>,
+    others: Vec<ExemptionRequest>,
+    grounds: &[KnownGround],
+    tz: Tz,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let now = App::now();
+    let empty = exemptions.is_empty() && others.is_empty();
+    let exemption = |granted: GrantedExemption| {
+        let known = granted.exemption;
+        let state = if granted.withdrawn_at.is_some() {
+            lang.t("bị thu hồi", "taken back by the city")
+        } else if known.ends_at <= now {
+            lang.t("đã hết hạn", "ended")
+        } else {
+            lang.t("được miễn phí", "granted")
+        };
+        view! {
+            <tr>
+                <th scope="row">{ground_name(grounds, &known.ground, lang)} <small>{known.document}</small></th>
+                <td>{day(known.starts_at, tz)} " – " {last_day(known.ends_at, tz)}</td>
+                <td>{state}</td>
+            </tr>
+        }
+    };
+    let other = |request: ExemptionRequest| {
+        let state = Now::of(&request, now).words(lang);
+        view! {
+            <tr>
+                <th scope="row"><a href=format!("/staff/exemptions/requests/{}", request.id)>
+                    {lang.t("Yêu cầu ", "Request of ")} {clock(request.asked_at, tz, now)}</a>
+                    <small>{ground_name(grounds, &request.ground, lang)}</small></th>
+                <td>{request.reason}</td>
+                <td>{state}</td>
+            </tr>
+        }
+    };
+    let exemptions = exemptions.into_iter().map(exemption).collect_view();
+    let others = others.into_iter().map(other).collect_view();
+    view! {
+        <section class="card">
+            <h2>{lang.t("Biển số này trước đây", "This plate before")}</h2>
+            {empty.then(|| view! { <p class="empty">{lang.t(
+                "Chưa có miễn phí hay yêu cầu nào khác.",
+                "No other exemption, and no other request.",
+            )}</p> })}
+            {(!empty).then(|| view! {
+                <div class="scroll"><table class="grid rows"><tbody>{exemptions} {others}</tbody></table></div>
+            })}
+        </section>
+    }
+}
