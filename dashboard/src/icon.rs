@@ -28,6 +28,7 @@ pub(crate) fn icon(name: &'static str) -> impl IntoView {
 }
 
 /// What a bay has, in pictures and words.
+#[cfg(feature = "ssr")]
 pub(crate) fn labels(amenities: Amenities, lang: Lang) -> impl IntoView {
     let labels = of(amenities, lang).into_iter();
     labels

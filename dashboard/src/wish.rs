@@ -10,6 +10,7 @@ pub(crate) const ARRIVALS: [u32; 4] = [0, 15, 30, 60];
 /// How often the map is doubled at most.
 pub(crate) const ZOOM_MAX: u8 = 4;
 /// How many characters are searched for at most.
+#[cfg(feature = "ssr")]
 const WORDS_MAX: usize = 80;
 
 /// A part of the map.
@@ -31,7 +32,6 @@ pub struct Wish {
     /// Only bays for this vehicle.
     pub class: Option<VehicleClass>,
     /// Only bays that have all of these.
-    #[serde(flatten)]
     pub amenities: Amenities,
     /// For how long the price is asked for.
     pub minutes: u32,

@@ -295,9 +295,10 @@ pub struct StaffBay {
     pub code: String,
     /// What it is made for.
     pub class: VehicleClass,
-    /// Whether it is kept for disabled people, and whether it has a charger.
-    #[serde(flatten)]
-    pub amenities: Amenities,
+    /// Whether it is kept for disabled people.
+    pub accessible: bool,
+    /// Whether it has a charger.
+    pub charging: bool,
     /// Free, paid, unpaid, overstayed or unknown.
     pub status: BayStatus,
     /// Since when; for an unknown bay the last time its sensor was heard.
@@ -309,6 +310,14 @@ pub struct StaffBay {
 }
 
 impl StaffBay {
+    /// What it has beside its room.
+    pub const fn amenities(&self) -> Amenities {
+        Amenities {
+            accessible: self.accessible,
+            charging: self.charging,
+        }
+    }
+
     /// From when on nobody has paid for its vehicle; nothing where it owes nothing.
     pub fn owing_from(&self) -> Option<Timestamp> {
         match self.status {
@@ -422,7 +431,8 @@ pub fn staff_bay(bay: &BoardBay, now: Timestamp) -> StaffBay {
     StaffBay {
         code: bay.code.clone(),
         class: bay.class,
-        amenities: bay.amenities,
+        accessible: bay.amenities.accessible,
+        charging: bay.amenities.charging,
         status,
         since,
         paid_until: since

@@ -142,10 +142,10 @@ fn drawn(bay: &StaffBay, shape: &Shape, lang: Lang) -> impl IntoView + use<> {
         y,
         letter: size,
     } = shape.clone();
-    let had = icon::of(bay.amenities, lang).into_iter();
+    let had = icon::of(bay.amenities(), lang).into_iter();
     let had: String = had.map(|(_, words)| format!(", {words}")).collect();
     let title = format!("{}: {}{had}", bay.code, words(bay.status, lang));
-    let marks = icon::marks(bay.amenities, shape, lang);
+    let marks = icon::marks(bay.amenities(), shape, lang);
     view! {
         <g>
             <a href=format!("/staff/bays/{}", bay.code) class=format!("bay {}", bay.status)>

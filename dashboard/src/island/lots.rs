@@ -1,5 +1,7 @@
+use std::sync::Arc;
+
 use domain::board::LotSummary;
-use domain::offer::LotOffer;
+use domain::offer::{LENGTHS, LotOffer};
 use domain::place::{LotKind, VehicleClass};
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
@@ -10,7 +12,6 @@ use super::row::row;
 use crate::icon::icon;
 use crate::lang::Lang;
 use crate::wish::{ARRIVALS, Wish};
-use domain::offer::LENGTHS;
 
 /// The city's lots on a drawn map and in a list, live. Every choice is a link; where the bundle runs,
 /// it is taken at once, without asking the server.
@@ -305,22 +306,41 @@ fn zoom(
 
 /// A choice that is made by a touch: a link to the same page with it.
 fn chip(
-    label: impl IntoView,
+    label: impl IntoAny,
     wish: ReadSignal<Wish>,
     set_wish: WriteSignal<Wish>,
     is: impl Fn(&Wish) -> bool + Send + Sync + 'static,
-    set: impl Fn(&mut Wish) + Copy + Send + Sync + 'static,
-) -> impl IntoView {
+    set: impl Fn(&mut Wish) + Send + Sync + 'static,
+) -> AnyView {
+    drawn_chip(
+        label.into_any(),
+        wish,
+        set_wish,
+        Box::new(is),
+        Arc::new(set),
+    )
+}
+
+/// One for all of them: each kind by itself would be code in the bundle.
+fn drawn_chip(
+    label: AnyView,
+    wish: ReadSignal<Wish>,
+    set_wish: WriteSignal<Wish>,
+    is: Box<dyn Fn(&Wish) -> bool + Send + Sync>,
+    set: Arc<dyn Fn(&mut Wish) + Send + Sync>,
+) -> AnyView {
+    let change = set.clone();
     view! {
         <a
             class="chip"
-            href=move || wish.get().with(set).href()
+            href=move || wish.get().with(|wish| set(wish)).href()
             aria-current=move || wish.with(&is).then_some("true")
-            on:click=move |event| follow(&event, set_wish, set)
+            on:click=move |event| follow(&event, set_wish, |wish| change(wish))
         >
             {label}
         </a>
     }
+    .into_any()
 }
 
 /// Takes a choice here and now, unless it is to be opened elsewhere.

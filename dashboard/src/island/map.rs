@@ -189,7 +189,9 @@ pub(crate) fn clusters(places: &[(f64, f64)], apart: f64) -> Vec<Vec<usize>> {
             let mut other = one + 1;
             while other < clusters.len() {
                 let (a, b) = (&clusters[one], &clusters[other]);
-                if (a.x - b.x).hypot(a.y - b.y) >= apart {
+                // Squared: browser and server must agree to the last bit.
+                let (dx, dy) = (a.x - b.x, a.y - b.y);
+                if dx * dx + dy * dy >= apart * apart {
                     other += 1;
                     continue;
                 }

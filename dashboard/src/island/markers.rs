@@ -2,6 +2,7 @@
 //! in all of them; it leads to where they can be told apart.
 
 use domain::board::{BayCount, LotSummary};
+use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 
 use super::lots::follow;
@@ -30,24 +31,17 @@ pub(super) fn markers(
     let for_screen = |(screen, size): (&'static str, f64)| {
         let drawn = clusters(&seen, size * APART).into_iter().map(|members| {
             let (x, y) = middle(members.iter().map(|place| seen[*place]));
-            match members[..] {
-                [only] => single(&lots[only], (x, y), size, lang).into_any(),
-                _ => {
-                    let places: Vec<_> = members.iter().map(|place| fine[*place]).collect();
-                    let section = map.section_of(&places, window);
-                    let change = move |wish: &mut Wish| wish.section = Some(section);
-                    let href = wish.get_untracked().with(change).href();
-                    let free = members.iter().map(|place| count(&lots[*place]));
-                    let sum = free.fold(BayCount::default(), BayCount::plus);
-                    let (class, inside) = several(members.len(), sum, (x, y), size, lang);
-                    view! {
-                        <a class=class href=href tabindex="-1" on:click=move |event| follow(&event, set_wish, change)>
-                            {inside}
-                        </a>
-                    }
-                    .into_any()
-                }
+            if let [only] = members[..] {
+                return single(&lots[only], (x, y), size, lang).into_any();
             }
+            let places: Vec<_> = members.iter().map(|place| fine[*place]).collect();
+            let section = map.section_of(&places, window);
+            let change = move |wish: &mut Wish| wish.section = Some(section);
+            let href = wish.get_untracked().with(change).href();
+            let free = members.iter().map(|place| count(&lots[*place]));
+            let sum = free.fold(BayCount::default(), BayCount::plus);
+            let go = move |event| follow(&event, set_wish, change);
+            several(members.len(), sum, (x, y), size, (href, go), lang).into_any()
         });
         view! { <g class=screen>{drawn.collect_view()}</g> }
     };
@@ -71,6 +65,7 @@ fn label(count: &BayCount, lang: Lang) -> String {
     }
 }
 
+// Around each link stands a group, so that it is known for SVG's and not HTML's.
 fn single(lot: &LotSummary, (x, y): (f64, f64), size: f64, lang: Lang) -> impl IntoView + use<> {
     let count = count(lot);
     let title = format!(
@@ -80,23 +75,26 @@ fn single(lot: &LotSummary, (x, y): (f64, f64), size: f64, lang: Lang) -> impl I
         lang.t("chỗ trống", "free")
     );
     view! {
-        <a href=format!("/lots/{}", lot.code) class=format!("marker {}", level(&count)) tabindex="-1">
-            <title>{title}</title>
-            <circle cx=format!("{x:.0}") cy=format!("{y:.0}") r=size.to_string() />
-            <text x=format!("{x:.0}") y=format!("{y:.0}") dy=".35em">{label(&count, lang)}</text>
-        </a>
+        <g>
+            <a href=format!("/lots/{}", lot.code) class=format!("marker {}", level(&count)) tabindex="-1">
+                <title>{title}</title>
+                <circle cx=format!("{x:.0}") cy=format!("{y:.0}") r=size.to_string() />
+                <text x=format!("{x:.0}") y=format!("{y:.0}") dy=".35em">{label(&count, lang)}</text>
+            </a>
+        </g>
     }
 }
 
-/// The class and the inside of a marker for several lots: a second ring says that it stands for more
-/// than one.
-fn several(
+/// A marker for so many lots with so many bays, and where it leads: a second ring says that it stands for
+/// more than one.
+fn several<F: FnMut(MouseEvent) + Send + 'static>(
     many: usize,
     sum: BayCount,
     (x, y): (f64, f64),
     size: f64,
+    (href, go): (String, F),
     lang: Lang,
-) -> (String, impl IntoView + use<>) {
+) -> impl IntoView + use<F> {
     let (text, points) = (label(&sum, lang), lang.t("điểm đỗ", "places to park"));
     let title = format!(
         "{many} {points}: {} {}",
@@ -118,13 +116,16 @@ fn several(
             />
         }
     };
-    let inside = view! {
-        <title>{title}</title>
-        {ring(size * 0.24, "ring")}
-        {ring(0.0, "body")}
-        <text x=format!("{x:.0}") y=format!("{y:.0}") dy=".35em">{text}</text>
-    };
-    (format!("marker several {}", level(&sum)), inside)
+    view! {
+        <g>
+            <a href=href class=format!("marker several {}", level(&sum)) tabindex="-1" on:click=go>
+                <title>{title}</title>
+                {ring(size * 0.24, "ring")}
+                {ring(0.0, "body")}
+                <text x=format!("{x:.0}") y=format!("{y:.0}") dy=".35em">{text}</text>
+            </a>
+        </g>
+    }
 }
 
 /// What the colours of markers mean.

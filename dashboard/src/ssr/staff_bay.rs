@@ -140,7 +140,7 @@ fn view(
                     </h1>
                     <small>{since}</small>
                     <small>{paid_until}</small>
-                    <small class="amenities">{icon::labels(bay.amenities, lang)}</small>
+                    <small class="amenities">{icon::labels(bay.amenities(), lang)}</small>
                 </div>
             </header>
             {owed.map(|owed| owed_view(&code, owed, failed, lang))}
