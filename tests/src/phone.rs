@@ -1,10 +1,13 @@
 //! A browser as people have it: Chromium at the size of a phone or a desk, driven from outside.
 
 use std::process::Stdio;
+use std::str::FromStr;
 use std::time::Duration;
 
 use fantoccini::elements::Element;
+use fantoccini::wd::WebDriverCompatibleCommand;
 use fantoccini::{Client, ClientBuilder, Locator};
+use reqwest::{Method, Url};
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
@@ -37,6 +40,23 @@ impl View {
         height: 900,
         dark: false,
     };
+}
+
+/// A command that is Chromium's own.
+#[derive(Debug)]
+struct DevTools(Value);
+
+impl WebDriverCompatibleCommand for DevTools {
+    fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, <Url as FromStr>::Err> {
+        base.join(&format!(
+            "session/{}/goog/cdp/execute",
+            session.unwrap_or_default()
+        ))
+    }
+
+    fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
+        (Method::POST, Some(self.0.to_string()))
+    }
 }
 
 /// Chromium and its driver; both end with this value.
@@ -160,6 +180,15 @@ impl Phone {
     pub async fn script(&self, code: &str) -> Value {
         let code = format!("return (async () => {{ {code} }})()");
         self.page.execute(&code, Vec::new()).await.unwrap()
+    }
+
+    /// What Chromium answers to a command of its DevTools protocol.
+    ///
+    /// # Panics
+    /// Where it refuses.
+    pub async fn devtools(&self, command: &str, params: Value) -> Value {
+        let command = DevTools(json!({ "cmd": command, "params": params }));
+        self.page.issue_cmd(command).await.unwrap()
     }
 
     /// Signs in at the counter.
