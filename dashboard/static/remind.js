@@ -1,10 +1,11 @@
 // Tells this phone before the paid time ends, although the page is closed (Push API, through sw.js).
 // Nobody is asked for anything before they touch the button.
 const content = document.getElementById("content");
-// What there is to show: "off", "on", "denied", "failed"; nothing until it is known, or for ever where
+// A browser that does not reach its maker's push service goes on trying without a word.
+const PATIENCE_MS = 20000;
+// What there is to show: "off", "busy", "on", "denied", "failed"; nothing until it is known, or for ever where
 // the browser cannot do it.
 let state;
-let busy = false;
 
 const block = () => content.querySelector("[data-push]");
 
@@ -49,7 +50,8 @@ const on = async () => {
     await subscription.unsubscribe();
     subscription = null;
   }
-  subscription ??= await manager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes(key) });
+  const late = new Promise((_, give) => setTimeout(give, PATIENCE_MS, new Error("the push service does not answer")));
+  subscription ??= await Promise.race([manager.subscribe({ userVisibleOnly: true, applicationServerKey: bytes(key) }), late]);
   const body = JSON.stringify({ ...subscription.toJSON(), lang: document.documentElement.lang });
   const reply = await fetch(push, { method: "POST", headers: { "content-type": "application/json" }, body });
   return reply.ok ? "on" : "failed";
@@ -63,15 +65,15 @@ const off = async () => {
 };
 
 const turn = async (way) => {
-  if (busy) return;
-  busy = true;
+  if (state === "busy") return;
+  state = "busy";
+  show();
   try {
     state = await way();
   } catch (error) {
     console.warn("push:", error);
     state = way === off ? "on" : "failed";
   }
-  busy = false;
   show();
   block()?.querySelector("button:not([hidden])")?.focus();
 };

@@ -18,12 +18,14 @@ pub mod oracle;
 pub mod paying;
 pub mod phone;
 pub mod providers;
+pub mod push_service;
 pub mod sensors;
 pub mod serve_process;
 pub mod serving;
 pub mod signing;
 pub mod small_disk;
 pub mod statements;
+pub mod telling;
 pub mod tls;
 pub mod watching;
 

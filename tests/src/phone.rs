@@ -42,22 +42,20 @@ impl View {
     };
 }
 
-/// A command of Chromium's own protocol, through its driver.
+/// A command that is Chromium's own.
 #[derive(Debug)]
-struct DevTools {
-    method: &'static str,
-    params: Value,
-}
+struct DevTools(Value);
 
 impl WebDriverCompatibleCommand for DevTools {
     fn endpoint(&self, base: &Url, session: Option<&str>) -> Result<Url, <Url as FromStr>::Err> {
-        let session = session.unwrap_or_default();
-        base.join(&format!("session/{session}/goog/cdp/execute"))
+        base.join(&format!(
+            "session/{}/goog/cdp/execute",
+            session.unwrap_or_default()
+        ))
     }
 
     fn method_and_body(&self, _: &Url) -> (Method, Option<String>) {
-        let body = json!({"cmd": self.method, "params": self.params});
-        (Method::POST, Some(body.to_string()))
+        (Method::POST, Some(self.0.to_string()))
     }
 }
 
@@ -198,8 +196,7 @@ impl Phone {
             ("Network.emulateNetworkConditions", network),
             ("Emulation.setCPUThrottlingRate", json!({"rate": 4})),
         ] {
-            let command = DevTools { method, params };
-            self.page.issue_cmd(command).await.unwrap();
+            self.devtools(method, params).await;
         }
     }
 
@@ -221,6 +218,15 @@ impl Phone {
             )
             .await;
         told.as_f64().unwrap()
+    }
+
+    /// What Chromium answers to a command of its DevTools protocol.
+    ///
+    /// # Panics
+    /// Where it refuses.
+    pub async fn devtools(&self, command: &str, params: Value) -> Value {
+        let command = DevTools(json!({ "cmd": command, "params": params }));
+        self.page.issue_cmd(command).await.unwrap()
     }
 
     /// Signs in at the counter.

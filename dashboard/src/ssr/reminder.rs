@@ -52,6 +52,7 @@ pub(super) fn block(
         <div class="remind" data-push=address data-key=key hidden>
             {warns_at.map(|_| view! { <button type="button" data-when="off failed" hidden>{wish}</button> })}
             <div role="status">
+                <p data-when="busy" hidden>{lang.t("Xin chờ một chút…", "One moment…")}</p>
                 <p data-when="on" hidden>{promise}</p>
                 <p data-when="denied" hidden>{lang.t(
                     "Trình duyệt đang chặn thông báo của trang này. Hãy cho phép trong cài đặt của trình duyệt rồi mở lại trang; hoặc cứ để trang này mở.",
