@@ -341,21 +341,20 @@ fn scan_view(flaws: &[Flaw], again: bool, lang: Lang) -> impl IntoView + use<> {
     } else {
         "scan-hint"
     };
-    let hint = if again {
+    let hint = lang.t(
+        "Chụp rõ cả tờ, đọc được số và tên. Tệp JPEG, PNG, WebP hoặc PDF, tối đa 4 MB.",
+        "The whole sheet, with number and name readable. JPEG, PNG, WebP or PDF, up to 4 MB.",
+    );
+    let choose_again = again.then(|| {
         lang.t(
-            "Trình duyệt không giữ tệp đã chọn: xin chọn lại.",
-            "Browsers do not keep a chosen file: please choose it again.",
+            " Trình duyệt không giữ tệp đã chọn: xin chọn lại.",
+            " Browsers do not keep a chosen file: please choose it again.",
         )
-    } else {
-        lang.t(
-            "Chụp rõ cả tờ, đọc được số và tên. Tệp JPEG, PNG, WebP hoặc PDF, tối đa 4 MB.",
-            "The whole sheet, with number and name readable. JPEG, PNG, WebP or PDF, up to 4 MB.",
-        )
-    };
+    });
     view! {
         <fieldset class="scan-input" aria-describedby=described>
             <legend>{lang.t("Ảnh giấy tờ", "Picture of the document")}</legend>
-            <p id="scan-hint" class="note">{hint}</p>
+            <p id="scan-hint" class="note">{hint} {choose_again.map(|text| view! { <b>{text}</b> })}</p>
             <label class="field on-phone">
                 <span>{lang.t("Chụp bằng máy này", "Take it now")}</span>
                 <input type="file" name="photo" accept="image/jpeg,image/png,image/webp" capture="environment"

@@ -182,10 +182,11 @@ fn told_view(state: Now, request: &ExemptionRequest, tz: Tz, lang: Lang) -> impl
                 "Cán bộ của thành phố xem giấy tờ rồi trả lời ngay trên trang này. Trong lúc chờ, đỗ xe vẫn tính tiền như thường.",
                 "The city's staff look at the document and answer on this page. While you wait, parking costs what it always does.",
             )}</p>
-            <p class="hint">{lang.t(
-                "Xin mở lại trang này sau vài ngày: nó nằm trong mục “Của tôi”, chỉ trên máy này.",
-                "Please come back to this page in a few days: it is listed under “Mine”, on this device only.",
-            )}</p>
+            <p class="hint">
+                {lang.t("Xin mở lại trang này sau vài ngày: nó nằm trong ", "Please come back in a few days: this page is listed under ")}
+                <a href="/my">{lang.t("Lượt đỗ của tôi", "My parking")}</a>
+                {lang.t(", chỉ trên máy này.", ", on this device only.")}
+            </p>
         }
         .into_any(),
         Now::Granted => view! {
