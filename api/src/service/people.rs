@@ -105,12 +105,9 @@ pub async fn new_password_for(
 ) -> Result<String, ApiError> {
     let member = of_administrator(app, admin, login).await?;
     let (password, hash) = new_password(&app.limits.hashing).await?;
-    let operator = member.operator.as_deref();
+    let by = admin.actor();
     app.store
-        .staff_put(&member.login, &member.name, &hash, operator)
-        .await?;
-    app.store
-        .member_recorded(login, &admin.actor(), now)
+        .member_set_password(&member.login, &hash, &by, now)
         .await?;
     Ok(password)
 }
