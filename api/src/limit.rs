@@ -7,10 +7,12 @@ use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::hashing::Hashing;
+use crate::plate_reader::PICTURE_MAX;
+use crate::service::staff;
 use crate::throttle::Throttle;
 use crate::{ApiError, App};
 
@@ -18,6 +20,10 @@ use crate::{ApiError, App};
 pub const MAX_BODY: usize = 64 * 1024;
 /// The largest body of an upload or a bank's webhook, in bytes.
 pub const MAX_BULK_BODY: usize = 1024 * 1024;
+/// The largest body with a picture of a plate: the picture, and what a form puts around it.
+pub const MAX_PICTURE_BODY: usize = PICTURE_MAX + 16 * 1024;
+/// Where pictures of plates are sent to.
+pub const PICTURE_PATH: &str = "/staff/plates/picture";
 /// How many items one upload or webhook may hold.
 pub const MAX_BULK_ITEMS: usize = 1_000;
 /// How long a request may take before it is given up.
@@ -28,11 +34,16 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a body may take to arrive. Nobody's work waits for it meanwhile.
 pub const MAX_BODY_TIME: Duration = Duration::from_secs(5);
+/// How long a picture may take to arrive, over a street's signal.
+const MAX_PICTURE_TIME: Duration = Duration::from_secs(30);
 
 /// How many requests of partners to work on at once.
 const PARTNERS: usize = 64;
 /// How many probes to answer at once.
 const PROBES: usize = 16;
+/// How many requests with a picture to work on at once. Four times as many may be arriving, which is the
+/// memory that they may take.
+const PICTURES: usize = 3;
 /// How many reports to compute at once: each keeps a connection to the database busy.
 const REPORTS: usize = 4;
 /// For each request that is worked on, so many may still be sending their body.
@@ -44,6 +55,7 @@ pub struct Limits {
     public: Pool,
     partners: Pool,
     probes: Pool,
+    pictures: Pool,
     streams: Arc<Semaphore>,
     reports: Arc<Semaphore>,
     /// Where passwords are hashed.
@@ -74,13 +86,14 @@ impl Pool {
         &self,
         request: Request,
         max_body: usize,
+        max_time: Duration,
     ) -> Result<(Request, OwnedSemaphorePermit), ApiError> {
         let request = if request.body().is_end_stream() {
             request
         } else {
             let _reading = place(&self.reading)?;
             let (parts, body) = request.into_parts();
-            let body = tokio::time::timeout(MAX_BODY_TIME, to_bytes(body, max_body))
+            let body = tokio::time::timeout(max_time, to_bytes(body, max_body))
                 .await
                 .map_err(|_| ApiError::TooSlow)?
                 .map_err(|_| ApiError::TooLarge { max_body })?;
@@ -104,6 +117,7 @@ impl Limits {
             public: Pool::new(requests),
             partners: Pool::new(PARTNERS),
             probes: Pool::new(PROBES),
+            pictures: Pool::new(PICTURES),
             streams: Arc::new(Semaphore::new(streams)),
             hashing: Hashing::start(),
             reports: Arc::new(Semaphore::new(REPORTS)),
@@ -111,16 +125,17 @@ impl Limits {
         }
     }
 
-    /// Whose places a request takes, and how large its body may be.
-    fn of(&self, path: &str) -> (&Pool, usize) {
+    /// Whose places a request takes, how large its body may be and how long it may take to arrive.
+    fn of(&self, path: &str) -> (&Pool, usize, Duration) {
         match path {
-            "/livez" | "/readyz" | "/metrics" => (&self.probes, MAX_BODY),
+            "/livez" | "/readyz" | "/metrics" => (&self.probes, MAX_BODY, MAX_BODY_TIME),
+            PICTURE_PATH => (&self.pictures, MAX_PICTURE_BODY, MAX_PICTURE_TIME),
             path if path.starts_with("/api/v1/gateways/")
                 || path.starts_with("/api/v1/imports/") =>
             {
-                (&self.partners, MAX_BULK_BODY)
+                (&self.partners, MAX_BULK_BODY, MAX_BODY_TIME)
             }
-            _ => (&self.public, MAX_BODY),
+            _ => (&self.public, MAX_BODY, MAX_BODY_TIME),
         }
     }
 
@@ -166,8 +181,18 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let started = Instant::now();
-    let (pool, max_body) = app.limits.of(&path);
-    let response = match pool.admit(request, max_body).await {
+    // So much is taken in only from those who work here.
+    if path == PICTURE_PATH
+        && let Err(error) = staff::signed_in(&app, request.headers(), App::now()).await
+    {
+        return match error {
+            // It is a page's form: whoever is no longer signed in is asked to.
+            ApiError::Unauthorized => Redirect::to("/staff").into_response(),
+            error => error.into_response(),
+        };
+    }
+    let (pool, max_body, max_time) = app.limits.of(&path);
+    let response = match pool.admit(request, max_body, max_time).await {
         Err(error) => error.into_response(),
         Ok((request, _permit)) => match tokio::time::timeout(MAX_TIME, next.run(request)).await {
             Ok(response) => response,

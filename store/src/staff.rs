@@ -25,7 +25,12 @@ pub struct Staff {
 impl Staff {
     /// What the audit record calls them.
     pub fn actor(&self) -> String {
-        format!("staff:{}", self.login)
+        Self::actor_of(&self.login)
+    }
+
+    /// What it calls whoever has that login.
+    pub fn actor_of(login: &str) -> String {
+        format!("staff:{login}")
     }
 }
 

@@ -10,6 +10,7 @@ use api::App;
 use api::gateway::config::Gateways;
 use api::limit::Limits;
 use api::live::LiveBoard;
+use api::plate_reader::PlateReader;
 use api::secret::Secrets;
 use api::service::session::MAX_UPLOAD_AGE;
 use chrono::TimeDelta;
@@ -87,6 +88,10 @@ pub struct ServeOptions {
     #[arg(long, env = "CLEARBAY_STALLED_AFTER_S", default_value_t = 30,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub stalled_after_s: u32,
+    /// The program that reads plates off pictures for staff: tesseract, by its name or path. Without it
+    /// plates are typed.
+    #[arg(long, env = "CLEARBAY_PLATE_READER")]
+    pub plate_reader: Option<PathBuf>,
 }
 
 impl Serve {
@@ -188,6 +193,16 @@ pub async fn serve(
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => format!("http://{}", listener.local_addr()?),
     };
+    let plate_reader = match &options.plate_reader {
+        Some(program) => {
+            let started = PlateReader::start(program.clone()).await;
+            let reader = started.with_context(|| {
+                format!("the plate reader {} does not start", program.display())
+            })?;
+            Some(Arc::new(reader))
+        }
+        None => None,
+    };
     let app = App {
         store: store.clone(),
         live,
@@ -201,6 +216,7 @@ pub async fn serve(
             live_places(options.max_streams, options.max_requests),
         )),
         answers: Arc::default(),
+        plate_reader,
         metrics: Arc::new(move || metrics.render()),
     };
     let outbox = tokio::spawn(api::service::outbox::work(app.clone(), shutdown.clone()));

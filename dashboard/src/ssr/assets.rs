@@ -13,12 +13,13 @@ const LIVE: &str = include_str!("../../static/live.js");
 const PHONE: &str = include_str!("../../static/phone.js");
 const OFFLINE: &str = include_str!("../../static/offline.js");
 const BOOT: &str = include_str!("../../static/boot.js");
+const PLATE: &str = include_str!("../../static/plate.js");
 const ICON: &str = include_str!("../../static/icon.svg");
 
 /// Addresses carry this, so that a browser may keep what it has for a year.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     short_hash(
-        [STYLE, LIVE, PHONE, OFFLINE, BOOT, ICON]
+        [STYLE, LIVE, PHONE, OFFLINE, BOOT, PLATE, ICON]
             .concat()
             .as_bytes(),
     )
@@ -38,6 +39,7 @@ pub(crate) async fn embedded(axum::extract::Path(name): axum::extract::Path<Stri
         "phone.js" => ("text/javascript; charset=utf-8", PHONE),
         "offline.js" => ("text/javascript; charset=utf-8", OFFLINE),
         "boot.js" => ("text/javascript; charset=utf-8", BOOT),
+        "plate.js" => ("text/javascript; charset=utf-8", PLATE),
         "icon.svg" => ("image/svg+xml", ICON),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use api::App;
-use axum::extract::{FromRequestParts, Request};
+use api::limit::{MAX_PICTURE_BODY, PICTURE_PATH};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -32,6 +33,7 @@ mod receipt;
 mod session;
 mod staff;
 mod staff_bay;
+mod staff_camera;
 mod staff_devices;
 mod staff_first;
 mod staff_money;
@@ -39,6 +41,7 @@ mod staff_notices;
 mod staff_people;
 mod staff_plate;
 mod staff_shift;
+mod staff_shifts;
 
 use assets::Bundle;
 use document::Document;
@@ -79,6 +82,15 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/staff/sessions/{id}/plate", post(staff_plate::correct))
         .route("/staff/shift", get(staff_shift::page))
         .route(
+            "/staff/shifts",
+            get(staff_shifts::page).post(staff_shifts::add),
+        )
+        .route(
+            "/staff/shifts/{id}",
+            get(staff_shifts::edit).post(staff_shifts::change),
+        )
+        .route("/staff/shifts/{id}/cancel", post(staff_shifts::cancel))
+        .route(
             "/staff/people",
             get(staff_people::page).post(staff_people::add),
         )
@@ -86,6 +98,10 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route(
             "/staff/plates",
             get(staff_plate::page).post(staff_plate::look_up),
+        )
+        .route(
+            PICTURE_PATH,
+            post(staff_camera::read).layer(DefaultBodyLimit::max(MAX_PICTURE_BODY)),
         )
         .route("/staff/lots/{code}", get(staff::lot_page))
         .route("/staff/devices", get(staff_devices::page))

@@ -1,9 +1,9 @@
 //! Behind the counter: signing in, the lots of one's operator, one lot's bays.
 
-use api::extract::strict_cookie;
+use api::extract::{Query, strict_cookie};
 use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
-use api::service::{device, parking_notice};
+use api::service::{device, parking_notice, shift};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -15,6 +15,7 @@ use serde::Deserialize;
 use store::staff::Staff;
 
 use super::document::Document;
+use super::staff_shift::own_view;
 use super::{Reader, problem, staff_first, staff_plate};
 use crate::island::StaffBays;
 use crate::lang::Lang;
@@ -121,11 +122,18 @@ const STATUSES: [BayStatus; 5] = [
     BayStatus::Unknown,
 ];
 
+#[derive(Deserialize)]
+pub(crate) struct LotsQuery {
+    /// `mine`: what to see to first in the lots of one's shift alone.
+    lots: Option<String>,
+}
+
 /// `/staff`: the lots of one's operator.
 pub(crate) async fn lots_page(
     State(app): State<App>,
     reader: Reader,
     headers: HeaderMap,
+    Query(query): Query<LotsQuery>,
 ) -> Response {
     let now = App::now();
     let who = match staff::signed_in(&app, &headers, now).await {
@@ -167,10 +175,15 @@ pub(crate) async fn lots_page(
         Ok(notices) => notices,
         Err(error) => return problem(&reader, &error),
     };
+    let own = match shift::own(&app, &who, now).await {
+        Ok(own) => own,
+        Err(error) => return problem(&reader, &error),
+    };
+    let mine = query.lots.as_deref() == Some("mine");
     let owing = rows.iter().map(|row| (&row.lot, row.bays.as_slice()));
     let first = staff_first::of(owing, &notices, now);
     let unpaid_notices = notices.iter().filter(|notice| notice.is_open()).count();
-    let lang = reader.lang;
+    let (lang, tz) = (reader.lang, app.city.timezone);
     let title = lang.t("Các điểm đỗ", "Lots");
     let live = Some(format!("/api/v1/live?city={}", app.city.code));
     Document { title, active: "/staff", live }.page(&reader, move || {
@@ -179,8 +192,9 @@ pub(crate) async fn lots_page(
         view! {
             {staff_bar(&who, "/staff", lang)}
             <h1>{title}</h1>
-            {staff_plate::plate_form(String::new(), lang)}
-            {staff_first::view(first, now, lang)}
+            {staff_plate::plate_form(String::new(), String::new(), lang)}
+            {own_view(&own, now, tz, lang)}
+            {staff_first::view(first, own.now.as_ref(), mine, now, lang)}
             <p class="actions">
                 {waits("/staff/notices", lang.t("Phiếu chưa trả", "Unpaid notices"), unpaid_notices)}
                 {waits("/staff/money", lang.t("Khiếu nại", "Disputes"), disputes)}
@@ -258,6 +272,7 @@ pub(super) fn staff_bar(who: &Staff, active: &str, lang: Lang) -> impl IntoView 
             {tab("/staff/devices", lang.t("Cảm biến", "Sensors"))}
             {city.then(|| tab("/staff/exemptions", lang.t("Miễn phí", "Exemptions")))}
             {tab("/staff/shift", lang.t("Ca của tôi", "My shift"))}
+            {(who.role == Role::Administrator).then(|| tab("/staff/shifts", lang.t("Lịch ca", "Shifts")))}
             {(who.role == Role::Administrator).then(|| tab("/staff/people", lang.t("Nhân viên", "People")))}
         </nav>
     }

@@ -9,6 +9,7 @@ use axum::response::Response;
 use chrono_tz::Tz;
 use domain::id::SessionId;
 use domain::plate::Plate;
+use domain::plate_reading::Begun;
 use domain::session::SessionStatus;
 use leptos::prelude::*;
 use serde::Deserialize;
@@ -19,18 +20,34 @@ use super::document::Document;
 use super::notice::state_words;
 use super::parts::clock;
 use super::staff::{refused, staff_bar};
-use super::{Reader, problem};
+use super::{Reader, problem, staff_camera};
 use crate::lang::Lang;
 
 #[derive(Default, Deserialize)]
 pub(crate) struct PlateForm {
     #[serde(default)]
     plate: String,
+    /// What was read off a picture, if there was one.
+    #[serde(default)]
+    read: String,
+}
+
+/// What the page is to show.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// What is looked up.
+    pub(super) plate: Option<String>,
+    /// What was read off a picture when it was looked up.
+    pub(super) read: String,
+    /// What was read off a picture just now; empty where nothing could be.
+    pub(super) suggested: Option<Vec<Plate>>,
+    /// What was done before.
+    pub(super) done: Option<Result<(), ApiError>>,
 }
 
 /// `GET /staff/plates`: the form alone.
 pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
-    answer(&app, &reader, &headers, None, None).await
+    answer(&app, &reader, &headers, Asked::default()).await
 }
 
 /// `POST /staff/plates`: what is known of a plate. Its address does not name it, as addresses are
@@ -41,7 +58,12 @@ pub(crate) async fn look_up(
     headers: HeaderMap,
     Form(form): Form<PlateForm>,
 ) -> Response {
-    answer(&app, &reader, &headers, Some(form.plate), None).await
+    let asked = Asked {
+        plate: Some(form.plate),
+        read: form.read,
+        ..Asked::default()
+    };
+    answer(&app, &reader, &headers, asked).await
 }
 
 #[derive(Deserialize)]
@@ -66,7 +88,12 @@ pub(crate) async fn move_session(
         change::move_to(&app, &session, &bay, &who.actor(), now).await
     };
     let done = done.await;
-    answer(&app, &reader, &headers, Some(form.plate), Some(done)).await
+    let asked = Asked {
+        plate: Some(form.plate),
+        done: Some(done),
+        ..Asked::default()
+    };
+    answer(&app, &reader, &headers, asked).await
 }
 
 #[derive(Deserialize)]
@@ -92,17 +119,27 @@ pub(crate) async fn correct(
     };
     let done = done.await;
     let plate = if done.is_ok() { form.right } else { form.plate };
-    answer(&app, &reader, &headers, Some(plate), Some(done)).await
+    let asked = Asked {
+        plate: Some(plate),
+        done: Some(done),
+        ..Asked::default()
+    };
+    answer(&app, &reader, &headers, asked).await
 }
 
-async fn answer(
+pub(super) async fn answer(
     app: &App,
     reader: &Reader,
     headers: &HeaderMap,
-    asked: Option<String>,
-    done: Option<Result<(), ApiError>>,
+    asked: Asked,
 ) -> Response {
     let now = App::now();
+    let Asked {
+        plate: asked,
+        read,
+        suggested,
+        done,
+    } = asked;
     let who = match staff::signed_in(app, headers, now).await {
         Ok(who) => who,
         Err(error) => return refused(reader, &error),
@@ -120,10 +157,13 @@ async fn answer(
         Some(Err(_)) => (None, true),
     };
     let known = match &plate {
-        Some(plate) => match plate::look_up(app, &who, plate, now).await {
-            Ok(known) => Some(known),
-            Err(error) => return problem(reader, &error),
-        },
+        Some(plate) => {
+            let begun = Begun::of(Plate::parse(&read).ok().as_ref(), plate);
+            match plate::look_up(app, &who, plate, begun, now).await {
+                Ok(known) => Some(known),
+                Err(error) => return problem(reader, &error),
+            }
+        }
         None => None,
     };
     let lang = reader.lang;
@@ -134,6 +174,12 @@ async fn answer(
         _ => StatusCode::OK,
     };
     let tz = app.city.timezone;
+    let can_read = app.plate_reader.is_some();
+    let best = suggested.as_ref().and_then(|plates| plates.first());
+    let (filled, read) = match best {
+        Some(plate) => (plate.reveal().to_owned(), plate.reveal().to_owned()),
+        None => (asked.clone().unwrap_or_default(), read),
+    };
     Document {
         title,
         active: "/staff",
@@ -143,7 +189,9 @@ async fn answer(
         view! {
             {staff_bar(&who, "/staff/plates", lang)}
             <h1>{title}</h1>
-            {plate_form(asked.clone().unwrap_or_default(), lang)}
+            {plate_form(filled, read, lang)}
+            {suggested.map(|plates| staff_camera::suggested(plates, lang))}
+            {can_read.then(|| staff_camera::form(lang))}
             {done.map(|done| done_view(&done, lang))}
             {wrong.then(|| view! { <p class="error" role="alert">{lang.t(
                 "Biển số chưa đúng: cần 4 đến 12 chữ và số.",
@@ -154,8 +202,8 @@ async fn answer(
     })
 }
 
-/// The field for a plate, with its button.
-pub(super) fn plate_form(plate: String, lang: Lang) -> impl IntoView {
+/// The field for a plate, with its button; `read` is what was read off a picture, if there was one.
+pub(super) fn plate_form(plate: String, read: String, lang: Lang) -> impl IntoView {
     view! {
         <form class="inline plate-search" method="post" action="/staff/plates" role="search">
             <label class="field">
@@ -163,6 +211,7 @@ pub(super) fn plate_form(plate: String, lang: Lang) -> impl IntoView {
                 <input name="plate" value=plate required minlength="4" maxlength="20" autocomplete="off"
                     autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" />
             </label>
+            {(!read.is_empty()).then(|| view! { <input type="hidden" name="read" value=read.clone() /> })}
             <button class="primary">{lang.t("Tra", "Look up")}</button>
         </form>
     }
