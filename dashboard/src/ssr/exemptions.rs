@@ -1,10 +1,8 @@
 //! `/staff/exemptions`: who parks for nothing, on what ground, and who said so.
 
 use api::service::exemption::{self, ExemptionRequest};
-use api::service::staff;
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{Months, NaiveDate, TimeDelta};
 use chrono_tz::Tz;
@@ -15,23 +13,26 @@ use leptos::prelude::*;
 use serde::Deserialize;
 use store::exemption::{GrantedExemption, KnownGround};
 
-use super::Reader;
 use super::document::Document;
-use super::staff::{refused, staff_bar};
+use super::staff::{SignedIn, staff_bar};
+use super::{Reader, problem};
 use crate::lang::Lang;
 
 /// `/staff/exemptions`.
-pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    SignedIn(who): SignedIn,
+) -> Response {
     let now = App::now();
     let loaded = async {
-        let who = staff::signed_in(&app, &headers, now).await?;
         let known = exemption::list(&app, &who, now).await?;
         let grounds = app.store.exemption_grounds(None).await?;
         Ok((who, known, grounds))
     };
     let (who, known, grounds) = match loaded.await {
         Ok(loaded) => loaded,
-        Err(error) => return refused(&reader, &error),
+        Err(error) => return problem(&reader, &error),
     };
     let lang = reader.lang;
     let title = lang.t("Miễn phí theo đối tượng", "Exemptions");
@@ -66,11 +67,10 @@ pub(crate) struct GrantForm {
 pub(crate) async fn grant(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<GrantForm>,
 ) -> Response {
     let done = async {
-        let who = staff::signed_in(&app, &headers, App::now()).await?;
         let request = ExemptionRequest {
             zone: None,
             plate: Plate::parse(&form.plate)?,
@@ -90,19 +90,16 @@ pub(crate) async fn withdraw(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<ExemptionId>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
 ) -> Response {
-    let done = async {
-        let who = staff::signed_in(&app, &headers, App::now()).await?;
-        exemption::withdraw(&app, id, &who, App::now()).await
-    };
+    let done = exemption::withdraw(&app, id, &who, App::now());
     back(&reader, done.await)
 }
 
 fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
     match done {
         Ok(()) => Redirect::to("/staff/exemptions").into_response(),
-        Err(error) => refused(reader, &error),
+        Err(error) => problem(reader, &error),
     }
 }
 

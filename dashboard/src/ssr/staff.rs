@@ -5,7 +5,8 @@ use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
 use api::service::{device, parking_notice, shift};
 use api::{ApiError, App};
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::board::{BayStatus, LotSummary, StaffBay};
@@ -55,6 +56,24 @@ pub(crate) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
     }
     let cookie = strict_cookie(COOKIE, "", 0, app.is_secure());
     ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
+}
+
+/// Whoever is signed in behind the counter; anybody else gets the form to sign in, instead of the page.
+pub(crate) struct SignedIn(pub(crate) Staff);
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let found = staff::signed_in(app, &parts.headers, App::now()).await;
+        match found {
+            Ok(who) => Ok(Self(who)),
+            Err(error) => {
+                let Ok(reader) = Reader::from_request_parts(parts, app).await;
+                Err(refused(&reader, &error))
+            }
+        }
+    }
 }
 
 /// What staff see instead of a page: the form to sign in where nobody is, else what went wrong.
@@ -132,14 +151,10 @@ pub(crate) struct LotsQuery {
 pub(crate) async fn lots_page(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Query(query): Query<LotsQuery>,
 ) -> Response {
     let now = App::now();
-    let who = match staff::signed_in(&app, &headers, now).await {
-        Ok(who) => who,
-        Err(error) => return refused(&reader, &error),
-    };
     let mut rows = Vec::new();
     for lot in app.live.lots(Some(&app.city.code), now).await {
         if let Some((lot, bays)) = app
@@ -283,13 +298,9 @@ pub(crate) async fn lot_page(
     State(app): State<App>,
     reader: Reader,
     Path(code): Path<String>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
 ) -> Response {
     let now = App::now();
-    let who = match staff::signed_in(&app, &headers, now).await {
-        Ok(who) => who,
-        Err(error) => return refused(&reader, &error),
-    };
     let (lot, bays) = match staff::own_lot(&app, &who, &code, now).await {
         Ok(found) => found,
         Err(error) => return problem(&reader, &error),

@@ -2,29 +2,26 @@
 //! suggestion; the picture is read and forgotten.
 
 use api::limit::PICTURE_PATH;
-use api::service::staff;
 use api::{ApiError, App};
 use axum::body::Bytes;
 use axum::extract::{Multipart, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::plate::Plate;
 use leptos::prelude::*;
 
-use super::staff::refused;
+use super::staff::SignedIn;
 use super::staff_plate::{Asked, answer};
-use super::{Reader, assets};
+use super::{Reader, assets, problem};
 use crate::lang::Lang;
 
 /// `POST /staff/plates/picture`: reads a plate off a picture, and shows the form with it.
 pub(crate) async fn read(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     form: Multipart,
 ) -> Response {
     let done = async {
-        staff::signed_in(&app, &headers, App::now()).await?;
         let plate_reader = app.plate_reader.as_ref();
         let plate_reader = plate_reader.ok_or(ApiError::NotFound("plate reader"))?;
         plate_reader.read(picture(form).await?).await
@@ -33,13 +30,13 @@ pub(crate) async fn read(
         Ok(plates) => plates,
         // No picture, or none that can be decoded: nothing is read in it.
         Err(ApiError::Unprocessable(_)) => Vec::new(),
-        Err(error) => return refused(&reader, &error),
+        Err(error) => return problem(&reader, &error),
     };
     let asked = Asked {
         suggested: Some(suggested),
         ..Asked::default()
     };
-    answer(&app, &reader, &headers, asked).await
+    answer(&app, &reader, who, asked).await
 }
 
 /// The form's picture.

@@ -1,10 +1,10 @@
 //! `/staff/plates`: what a vehicle has paid for, for whoever stands before it.
 
+use api::service::change;
 use api::service::plate::{self, Known};
-use api::service::{change, staff};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono_tz::Tz;
 use domain::id::SessionId;
@@ -15,11 +15,12 @@ use leptos::prelude::*;
 use serde::Deserialize;
 use store::parking_notice::ParkingNotice;
 use store::plate::{PlateRight, PlateSession};
+use store::staff::Staff;
 
 use super::document::Document;
 use super::notice::state_words;
 use super::parts::clock;
-use super::staff::{refused, staff_bar};
+use super::staff::{SignedIn, staff_bar};
 use super::{Reader, problem, staff_camera};
 use crate::lang::Lang;
 
@@ -46,8 +47,12 @@ pub(super) struct Asked {
 }
 
 /// `GET /staff/plates`: the form alone.
-pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
-    answer(&app, &reader, &headers, Asked::default()).await
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    SignedIn(who): SignedIn,
+) -> Response {
+    answer(&app, &reader, who, Asked::default()).await
 }
 
 /// `POST /staff/plates`: what is known of a plate. Its address does not name it, as addresses are
@@ -55,7 +60,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
 pub(crate) async fn look_up(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<PlateForm>,
 ) -> Response {
     let asked = Asked {
@@ -63,7 +68,7 @@ pub(crate) async fn look_up(
         read: form.read,
         ..Asked::default()
     };
-    answer(&app, &reader, &headers, asked).await
+    answer(&app, &reader, who, asked).await
 }
 
 #[derive(Deserialize)]
@@ -77,12 +82,11 @@ pub(crate) async fn move_session(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<SessionId>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<MoveForm>,
 ) -> Response {
     let done = async {
         let now = App::now();
-        let who = staff::signed_in(&app, &headers, now).await?;
         let session = change::of_staff(&app, &who, id, now).await?;
         let bay = form.bay.trim().to_ascii_uppercase();
         change::move_to(&app, &session, &bay, &who.actor(), now).await
@@ -93,7 +97,7 @@ pub(crate) async fn move_session(
         done: Some(done),
         ..Asked::default()
     };
-    answer(&app, &reader, &headers, asked).await
+    answer(&app, &reader, who, asked).await
 }
 
 #[derive(Deserialize)]
@@ -107,12 +111,11 @@ pub(crate) async fn correct(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<SessionId>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<CorrectionForm>,
 ) -> Response {
     let done = async {
         let now = App::now();
-        let who = staff::signed_in(&app, &headers, now).await?;
         let session = change::of_staff(&app, &who, id, now).await?;
         let right = Plate::parse(&form.right)?;
         change::correct_plate(&app, &session, &right, Some(&who), now).await
@@ -124,15 +127,10 @@ pub(crate) async fn correct(
         done: Some(done),
         ..Asked::default()
     };
-    answer(&app, &reader, &headers, asked).await
+    answer(&app, &reader, who, asked).await
 }
 
-pub(super) async fn answer(
-    app: &App,
-    reader: &Reader,
-    headers: &HeaderMap,
-    asked: Asked,
-) -> Response {
+pub(super) async fn answer(app: &App, reader: &Reader, who: Staff, asked: Asked) -> Response {
     let now = App::now();
     let Asked {
         plate: asked,
@@ -140,10 +138,6 @@ pub(super) async fn answer(
         suggested,
         done,
     } = asked;
-    let who = match staff::signed_in(app, headers, now).await {
-        Ok(who) => who,
-        Err(error) => return refused(reader, &error),
-    };
     let done = match done {
         Some(Err(error @ (ApiError::Conflict(_) | ApiError::Unprocessable(_)))) => Some(Err(error)),
         Some(Err(error @ ApiError::NotFound("bay"))) => Some(Err(error)),

@@ -2,10 +2,9 @@
 
 use api::App;
 use api::extract::Query;
+use api::service::shift;
 use api::service::shift::OwnShifts;
-use api::service::{shift, staff};
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono_tz::Tz;
 use domain::Timestamp;
@@ -15,11 +14,11 @@ use serde::Deserialize;
 use store::audit::Deed;
 use store::shift::PlannedShift;
 
-use super::Reader;
 use super::document::Document;
 use super::parts::{clock, stat};
-use super::staff::{refused, staff_bar};
+use super::staff::{SignedIn, staff_bar};
 use super::staff_shifts::{day_words, hours};
+use super::{Reader, problem};
 use crate::lang::Lang;
 
 /// What the record calls an action, in words.
@@ -58,12 +57,11 @@ pub(crate) struct ShiftQuery {
 pub(crate) async fn page(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Query(query): Query<ShiftQuery>,
 ) -> Response {
     let now = App::now();
     let loaded = async {
-        let who = staff::signed_in(&app, &headers, now).await?;
         let own = shift::own(&app, &who, now).await?;
         let (planned, shift) = match query.planned {
             Some(id) => {
@@ -76,7 +74,7 @@ pub(crate) async fn page(
     };
     let (who, own, planned, shift) = match loaded.await {
         Ok(loaded) => loaded,
-        Err(error) => return refused(&reader, &error),
+        Err(error) => return problem(&reader, &error),
     };
     let (lang, tz) = (reader.lang, app.city.timezone);
     let title = lang.t("Ca của tôi", "My shift");

@@ -1,10 +1,9 @@
 //! `/staff/shifts`: who is where and when, planned by an administrator.
 
 use api::service::shift_plan::{self, Plan, PlannedDay, Wish};
-use api::service::staff;
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{Datelike, NaiveDate, NaiveTime};
 use chrono_tz::Tz;
@@ -17,9 +16,9 @@ use store::people::Member;
 use store::shift::PlannedShift;
 use store::staff::Staff;
 
-use super::Reader;
 use super::document::Document;
-use super::staff::{refused, staff_bar};
+use super::staff::{SignedIn, staff_bar};
+use super::{Reader, problem};
 use crate::lang::Lang;
 
 /// What of the form is known already.
@@ -82,8 +81,12 @@ impl Typed {
 }
 
 /// `/staff/shifts`.
-pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
-    show(&app, &reader, &headers, None, None).await
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    SignedIn(who): SignedIn,
+) -> Response {
+    show(&app, &reader, who, None, None).await
 }
 
 /// `/staff/shifts/{id}`: the form with a shift in it, to be changed or cancelled.
@@ -91,26 +94,25 @@ pub(crate) async fn edit(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<i32>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
 ) -> Response {
-    show(&app, &reader, &headers, Some(ShiftId(id)), None).await
+    show(&app, &reader, who, Some(ShiftId(id)), None).await
 }
 
 /// `POST /staff/shifts`.
 pub(crate) async fn add(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Response {
     let typed = Typed::of(fields);
     let done = async {
         let now = App::now();
-        let who = staff::signed_in(&app, &headers, now).await?;
         shift_plan::add(&app, &who, typed.wish()?, now).await
     };
     let done = done.await.map(|_| ());
-    answer(&app, &reader, &headers, None, typed, done).await
+    answer(&app, &reader, who, None, typed, done).await
 }
 
 /// `POST /staff/shifts/{id}`: planned otherwise.
@@ -118,17 +120,16 @@ pub(crate) async fn change(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<i32>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(fields): Form<Vec<(String, String)>>,
 ) -> Response {
     let typed = Typed::of(fields);
     let done = async {
         let now = App::now();
-        let who = staff::signed_in(&app, &headers, now).await?;
         shift_plan::change(&app, &who, ShiftId(id), typed.wish()?, now).await
     };
     let done = done.await;
-    answer(&app, &reader, &headers, Some(ShiftId(id)), typed, done).await
+    answer(&app, &reader, who, Some(ShiftId(id)), typed, done).await
 }
 
 /// `POST /staff/shifts/{id}/cancel`.
@@ -136,24 +137,19 @@ pub(crate) async fn cancel(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<i32>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
 ) -> Response {
-    let done = async {
-        let now = App::now();
-        let who = staff::signed_in(&app, &headers, now).await?;
-        shift_plan::cancel(&app, &who, ShiftId(id), now).await
-    };
-    match done.await {
+    match shift_plan::cancel(&app, &who, ShiftId(id), App::now()).await {
         // Cancelled a moment ago by somebody else: the list shows it.
         Ok(()) | Err(ApiError::NotFound(_)) => Redirect::to("/staff/shifts").into_response(),
-        Err(error) => refused(&reader, &error),
+        Err(error) => problem(&reader, &error),
     }
 }
 
 async fn answer(
     app: &App,
     reader: &Reader,
-    headers: &HeaderMap,
+    who: Staff,
     id: Option<ShiftId>,
     typed: Typed,
     done: Result<(), ApiError>,
@@ -162,21 +158,20 @@ async fn answer(
         Ok(()) => Redirect::to("/staff/shifts").into_response(),
         Err(
             error @ (ApiError::Conflict(_) | ApiError::Unprocessable(_) | ApiError::NotFound(_)),
-        ) => show(app, reader, headers, id, Some((typed, error))).await,
-        Err(error) => refused(reader, &error),
+        ) => show(app, reader, who, id, Some((typed, error))).await,
+        Err(error) => problem(reader, &error),
     }
 }
 
 async fn show(
     app: &App,
     reader: &Reader,
-    headers: &HeaderMap,
+    who: Staff,
     id: Option<ShiftId>,
     failed: Option<(Typed, ApiError)>,
 ) -> Response {
     let now = App::now();
     let loaded = async {
-        let who = staff::signed_in(app, headers, now).await?;
         let plan = shift_plan::plan(app, &who, now).await?;
         let shift = match id {
             Some(id) => Some(shift_plan::one(app, &who, id).await?),
@@ -186,7 +181,7 @@ async fn show(
     };
     let (who, plan, shift) = match loaded.await {
         Ok(loaded) => loaded,
-        Err(error) => return refused(reader, &error),
+        Err(error) => return problem(reader, &error),
     };
     let (lang, tz) = (reader.lang, app.city.timezone);
     let title = lang.t("Lịch ca", "Shifts");
