@@ -7,12 +7,15 @@ use super::glyphs::find;
 use super::lines::layouts;
 use super::*;
 
+/// How bright it is around a plate.
+const AROUND: u8 = 90;
+
 /// A plate of blocks in place of letters: where they stand is what matters here.
 fn plate(lines: &[usize], slope: f32, ink: u8, ground: u8) -> Grey {
     let mut grey = Grey {
         width: 640,
         height: 480,
-        shades: vec![90; 640 * 480],
+        shades: vec![AROUND; 640 * 480],
     };
     let mut fill = |x: usize, y: usize, width: usize, height: usize, shade: u8| {
         for column in x..x + width {
@@ -52,8 +55,9 @@ fn letters_in_one_line_or_two_are_a_plate() {
             assert_eq!(counts(&grey, Ink::Dark)[0], lines, "{slope}");
         }
     }
-    // Bright letters on blue, in the shadow.
-    assert_eq!(counts(&plate(&[8], 0.05, 120, 40), Ink::Bright)[0], [8]);
+    // Bright letters on a blue plate of the vehicle's own brightness.
+    let bright = plate(&[8], 0.05, 200, AROUND);
+    assert_eq!(counts(&bright, Ink::Bright)[0], [8]);
     // Six letters beside each other are a sign.
     assert_eq!(
         counts(&plate(&[6], 0.0, 20, 230), Ink::Dark),
