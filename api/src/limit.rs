@@ -7,10 +7,12 @@ use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::hashing::Hashing;
+use crate::plate_reader::PICTURE_MAX;
+use crate::service::staff;
 use crate::throttle::Throttle;
 use crate::{ApiError, App};
 
@@ -21,6 +23,10 @@ pub const MAX_BULK_BODY: usize = 1024 * 1024;
 /// The largest body with the picture of a document in it, in bytes: more than the picture may have, so
 /// that who sends one as large as cameras make them is told so beside its field.
 pub const MAX_SCAN_BODY: usize = 8 * 1024 * 1024;
+/// The largest body with a picture of a plate: the picture, and what a form puts around it.
+pub const MAX_PICTURE_BODY: usize = PICTURE_MAX + 16 * 1024;
+/// Where pictures of plates are sent to.
+pub const PICTURE_PATH: &str = "/staff/plates/picture";
 /// How many items one upload or webhook may hold.
 pub const MAX_BULK_ITEMS: usize = 1_000;
 /// How long a request may take before it is given up.
@@ -31,6 +37,8 @@ const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a body may take to arrive. Nobody's work waits for it meanwhile.
 pub const MAX_BODY_TIME: Duration = Duration::from_secs(5);
+/// How long a picture may take to arrive, over a street's signal.
+const MAX_PICTURE_TIME: Duration = Duration::from_secs(30);
 
 /// How long a body with a picture may take to arrive, over a phone's slow connection.
 pub const MAX_SCAN_TIME: Duration = Duration::from_secs(60);
@@ -42,6 +50,9 @@ const PROBES: usize = 16;
 /// How many pictures of documents to take at once, and as many more may be on their way: each may hold a
 /// whole body in memory.
 const SCANS: usize = 16;
+/// How many requests with a picture to work on at once. Four times as many may be arriving, which is the
+/// memory that they may take.
+const PICTURES: usize = 3;
 /// How many reports to compute at once: each keeps a connection to the database busy.
 const REPORTS: usize = 4;
 /// For each request that is worked on, so many may still be sending their body.
@@ -54,6 +65,7 @@ pub struct Limits {
     partners: Pool,
     probes: Pool,
     scans: Pool,
+    pictures: Pool,
     streams: Arc<Semaphore>,
     reports: Arc<Semaphore>,
     /// Where passwords are hashed.
@@ -122,6 +134,7 @@ impl Limits {
             partners: Pool::new(PARTNERS),
             probes: Pool::new(PROBES),
             scans: Pool::of(SCANS, SCANS, MAX_SCAN_TIME),
+            pictures: Pool::of(PICTURES, PICTURES * READERS, MAX_PICTURE_TIME),
             streams: Arc::new(Semaphore::new(streams)),
             hashing: Hashing::start(),
             reports: Arc::new(Semaphore::new(REPORTS)),
@@ -133,6 +146,7 @@ impl Limits {
     fn of(&self, method: &Method, path: &str) -> (&Pool, usize) {
         match path {
             "/livez" | "/readyz" | "/metrics" => (&self.probes, MAX_BODY),
+            PICTURE_PATH => (&self.pictures, MAX_PICTURE_BODY),
             path if path.starts_with("/api/v1/gateways/")
                 || path.starts_with("/api/v1/imports/") =>
             {
@@ -188,6 +202,16 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let started = Instant::now();
+    // So much is taken in only from those who work here.
+    if path == PICTURE_PATH
+        && let Err(error) = staff::signed_in(&app, request.headers(), App::now()).await
+    {
+        return match error {
+            // It is a page's form: whoever is no longer signed in is asked to.
+            ApiError::Unauthorized => Redirect::to("/staff").into_response(),
+            error => error.into_response(),
+        };
+    }
     let (pool, max_body) = app.limits.of(request.method(), &path);
     let response = match pool.admit(request, max_body).await {
         Err(error) => error.into_response(),

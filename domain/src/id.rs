@@ -50,6 +50,8 @@ key! {
     BayId,
     /// Key of one version of a tariff.
     TariffId,
+    /// Key of a planned shift.
+    ShiftId,
     /// Key of a ledger account.
     AccountId,
 }

@@ -3,6 +3,7 @@
 use domain::Timestamp;
 use domain::id::{DisputeId, ExemptionId, ExemptionRequestId, PaymentId, RefundId, SessionId};
 use domain::notice::NoticeCode;
+use domain::shift::Span;
 use sqlx::PgConnection;
 use sqlx::types::{Json, JsonValue};
 
@@ -53,28 +54,29 @@ pub struct Deed {
     pub at: Timestamp,
     /// What was done, such as `session.stop`.
     pub action: String,
-    /// About what, as far as it can be told in a word: a notice's number, a masked plate.
+    /// About what, as far as it can be told in a word: a notice's number, a masked plate, a login.
     pub about: String,
 }
 
 impl Store {
-    /// What a member of staff has done since an instant, newest first.
+    /// What a member of staff, by their login, has done in a span, newest first.
     ///
     /// # Errors
     /// Database errors.
     pub async fn staff_deeds(
         &self,
-        staff: &Staff,
-        since: Timestamp,
+        login: &str,
+        (from, until): Span,
         limit: i64,
     ) -> Result<Vec<Deed>, StoreError> {
         let rows: Vec<(Timestamp, String, Option<String>, Option<String>)> = sqlx::query_as(
-            "SELECT at, action, parking_notice, detail ->> 'plate' FROM audit
-             WHERE actor = $1 AND actor LIKE 'staff:%' AND at >= $2
-             ORDER BY at DESC, audit_id DESC LIMIT $3",
+            "SELECT at, action, parking_notice, coalesce(detail ->> 'plate', detail ->> 'login') FROM audit
+             WHERE actor = $1 AND actor LIKE 'staff:%' AND at >= $2 AND at < $3
+             ORDER BY at DESC, audit_id DESC LIMIT $4",
         )
-        .bind(staff.actor())
-        .bind(since)
+        .bind(Staff::actor_of(login))
+        .bind(from)
+        .bind(until)
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;

@@ -53,6 +53,7 @@ pub mod session;
 pub mod session_change;
 pub mod session_stop;
 pub mod settlement;
+pub mod shift;
 pub mod signing;
 pub mod staff;
 pub mod standing;

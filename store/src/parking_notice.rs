@@ -6,6 +6,7 @@ use domain::money::Vnd;
 use domain::notice::{NoticeCode, NoticeState};
 use domain::place::VehicleClass;
 use domain::plate::Plate;
+use domain::shift::Span;
 use serde_json::json;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -194,7 +195,7 @@ impl Store {
     }
 
     /// Notices of an operator's lots, or of all, newest first; of one plate where one is named, and only
-    /// those that one login has written since an instant.
+    /// those that one login has written in a span.
     ///
     /// # Errors
     /// Database errors.
@@ -202,20 +203,21 @@ impl Store {
         &self,
         operator: Option<&str>,
         plate: Option<&Plate>,
-        written: Option<(&str, Timestamp)>,
+        written: Option<(&str, Span)>,
         limit: i64,
     ) -> Result<Vec<ParkingNotice>, StoreError> {
         let statement = format!(
             "{SELECT} WHERE ($1::text IS NULL OR operator.code = $1)
                 AND ($2::text IS NULL OR plate = $2)
-                AND ($3::text IS NULL OR staff.login = $3 AND issued_at >= $4)
-             ORDER BY issued_at DESC, parking_notice.parking_notice_id DESC LIMIT $5"
+                AND ($3::text IS NULL OR staff.login = $3 AND issued_at >= $4 AND issued_at < $5)
+             ORDER BY issued_at DESC, parking_notice.parking_notice_id DESC LIMIT $6"
         );
         let rows: Vec<NoticeRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
             .bind(operator)
             .bind(plate.map(Plate::reveal))
             .bind(written.map(|(login, _)| login))
-            .bind(written.map(|(_, since)| since))
+            .bind(written.map(|(_, (from, _))| from))
+            .bind(written.map(|(_, (_, until))| until))
             .bind(limit)
             .fetch_all(&self.pool)
             .await?;

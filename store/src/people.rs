@@ -180,21 +180,38 @@ impl Store {
         Ok(())
     }
 
-    /// Records that somebody was given a password.
+    /// Gives a member of staff a new password, on the record; wherever they were signed in with the old
+    /// one, they are no longer.
     ///
     /// # Errors
-    /// Database errors.
-    pub async fn member_recorded(
+    /// [`StoreError::NotFound`] where there is no such member.
+    pub async fn member_set_password(
         &self,
         login: &str,
+        password_hash: &str,
         by: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        // The row first: a sign-in that still holds it has its session here before the next statement looks.
+        let id: Option<i32> = sqlx::query_scalar(
+            "UPDATE staff SET password_hash = $2 WHERE login = $1 RETURNING staff_id",
+        )
+        .bind(login)
+        .bind(password_hash)
+        .fetch_optional(&mut *tx)
+        .await?;
+        let id = id.ok_or(StoreError::NotFound("member of staff"))?;
+        sqlx::query("DELETE FROM staff_login WHERE staff_id = $1")
+            .bind(id)
+            .execute(&mut *tx)
+            .await?;
         let audit = Audit {
             detail: json!({ "login": login }),
             ..Audit::new(by, "staff.password")
         };
-        let mut connection = self.pool.acquire().await?;
-        audit_insert(&mut connection, &audit, now).await
+        audit_insert(&mut tx, &audit, now).await?;
+        tx.commit().await?;
+        Ok(())
     }
 }

@@ -5,6 +5,7 @@ use domain::id::SessionId;
 use domain::money::Vnd;
 use domain::place::VehicleClass;
 use domain::plate::Plate;
+use domain::plate_reading::Begun;
 use domain::session::SessionStatus;
 use serde_json::json;
 use sqlx::FromRow;
@@ -47,18 +48,19 @@ pub struct PlateRight {
 }
 
 impl Store {
-    /// Records that somebody looked a plate up.
+    /// Records that somebody looked a plate up, and how they came by it.
     ///
     /// # Errors
     /// Database errors.
     pub async fn plate_looked_up(
         &self,
         plate: &Plate,
+        begun: Begun,
         staff: &Staff,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let audit = Audit {
-            detail: json!({ "plate": plate.masked() }),
+            detail: json!({ "plate": plate.masked(), "begun": begun.code() }),
             ..Audit::new(staff.actor(), "plate.look_up")
         };
         let mut connection = self.pool.acquire().await?;

@@ -25,7 +25,12 @@ pub struct Staff {
 impl Staff {
     /// What the audit record calls them.
     pub fn actor(&self) -> String {
-        format!("staff:{}", self.login)
+        Self::actor_of(&self.login)
+    }
+
+    /// What it calls whoever has that login.
+    pub fn actor_of(login: &str) -> String {
+        format!("staff:{login}")
     }
 }
 
@@ -116,34 +121,44 @@ impl Store {
         Ok(row.map(|row| (row.staff, row.password_hash)))
     }
 
-    /// Signs a browser in: the token's SHA-256 is kept until `expires_at`.
+    /// Signs a browser in: the token's SHA-256 is kept until `expires_at`, if the password that was
+    /// checked is still theirs and they may still come in. The result is whether it was.
     ///
     /// # Errors
     /// Database errors.
     pub async fn staff_login_open(
         &self,
         staff_id: i32,
+        checked_hash: &str,
         token_hash: &[u8; 32],
         now: Timestamp,
         expires_at: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
-        sqlx::query("DELETE FROM staff_login WHERE expires_at < $1")
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query(
+        // The lock on the row makes whoever changes the password, or shuts them out, either wait until
+        // this session is there to be ended, or be over before the row is looked at.
+        let opened = sqlx::query(
             "INSERT INTO staff_login (token_hash, staff_id, created_at, expires_at)
-             VALUES ($1, $2, $3, $4)",
+             SELECT $1, staff_id, $4, $5 FROM staff
+             WHERE staff_id = $2 AND password_hash = $3 AND disabled_at IS NULL FOR SHARE",
         )
         .bind(&token_hash[..])
         .bind(staff_id)
+        .bind(checked_hash)
         .bind(now)
         .bind(expires_at)
         .execute(&mut *tx)
         .await?;
+        // Those that somebody else is ending are theirs: no two wait for each other.
+        sqlx::query(
+            "DELETE FROM staff_login WHERE token_hash IN (
+                SELECT token_hash FROM staff_login WHERE expires_at < $1 FOR UPDATE SKIP LOCKED)",
+        )
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
-        Ok(())
+        Ok(opened.rows_affected() == 1)
     }
 
     /// Whose token that is, if it is still good at `now`.

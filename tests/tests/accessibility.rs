@@ -155,6 +155,7 @@ async fn no_page_keeps_anybody_out() {
             "/staff/lots/HK-01",
             "/staff/bays/HK-01-001",
             "/staff/shift",
+            "/staff/shifts",
             "/staff/people",
             "/staff/notices",
             "/staff/plates",

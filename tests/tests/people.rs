@@ -2,10 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+use chrono::{TimeDelta, Utc};
+use domain::staff::Role;
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
-use tests::provided;
+use tests::database::TestDatabase;
 use tests::serving::{Serving, session_cookie};
+use tests::{eventually, provided};
 use tokio::process::Command;
 
 /// The password that the page shows once.
@@ -145,4 +148,95 @@ async fn administrators_say_who_works_for_their_operator() {
     let renewed = password(&page);
     assert_eq!(signs_in(&city, "guard", &secret).await, None);
     assert!(signs_in(&city, "guard", &renewed).await.is_some());
+}
+
+/// A password was given, and that is on the record: both, or neither.
+#[tokio::test]
+async fn a_new_password_and_its_record_are_one() {
+    let city = Serving::city(80).await;
+    let guard = city.staff("guard", Some("HNP")).await;
+    let boss = city.staff("boss", Some("HNP")).await;
+    let store = &city.database.store;
+    let now = Utc::now();
+    let promoted = store.member_set_role("boss", Role::Administrator, "test", now);
+    promoted.await.unwrap();
+    sqlx::query(
+        "ALTER TABLE audit ADD CONSTRAINT unwritable CHECK (action <> 'staff.password') NOT VALID",
+    )
+    .execute(&city.database.pool)
+    .await
+    .unwrap();
+    let renew = [("deed", "password")];
+    let (code, page) = deed(&city, &boss, "/staff/people/guard", &renew).await;
+    assert_eq!(code, StatusCode::INTERNAL_SERVER_ERROR, "{page}");
+    assert_eq!(status(&city, &guard, "/staff").await, StatusCode::OK);
+    assert_eq!(
+        status(&city, &guard, "/api/v1/staff/lots/CN-01").await,
+        StatusCode::OK,
+        "what was not recorded was not done"
+    );
+    assert!(signs_in(&city, "guard", "a password").await.is_some());
+}
+
+/// Somebody's password is found to be right; before their session is there, the password is another, or they
+/// are shut out.
+#[tokio::test]
+async fn no_session_outlives_its_password() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    let (now, token) = (Utc::now(), [7; 32]);
+    let until = now + TimeDelta::hours(12);
+    store
+        .staff_put("guard", "Guard", "old", None)
+        .await
+        .unwrap();
+    let (guard, checked) = store.staff_find("guard").await.unwrap().unwrap();
+    let id = guard.staff_id;
+    let open = async |hash: &str| store.staff_login_open(id, hash, &token, now, until).await;
+
+    // It had been changed a while ago.
+    let renewed = store.member_set_password("guard", "new", "test", now);
+    renewed.await.unwrap();
+    assert!(!open(&checked).await.unwrap());
+    assert_eq!(database.count("staff_login").await, 0);
+    // Or they had been shut out, with the password they still have.
+    store
+        .member_shut_out("guard", true, &guard, now)
+        .await
+        .unwrap();
+    assert!(!open("new").await.unwrap());
+    store
+        .member_shut_out("guard", false, &guard, now)
+        .await
+        .unwrap();
+    assert!(open("new").await.unwrap());
+    assert_eq!(database.count("staff_login").await, 1);
+
+    // It is being changed just now: whoever signs in waits for that, and sees it.
+    let mut change = database.pool.begin().await.unwrap();
+    for statement in [
+        "UPDATE staff SET password_hash = 'newer'",
+        "DELETE FROM staff_login",
+    ] {
+        sqlx::query(statement).execute(&mut *change).await.unwrap();
+    }
+    let waits = || async {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+        waiting > 0
+    };
+    let (opened, ()) = tokio::join!(
+        store.staff_login_open(id, "new", &[8; 32], now, until),
+        async {
+            eventually("the sign-in to wait", waits).await;
+            change.commit().await.unwrap();
+        }
+    );
+    assert!(!opened.unwrap());
+    assert_eq!(database.count("staff_login").await, 0);
 }

@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 use anyhow::Context;
 
 use crate::setup::database::{self, Purpose};
+use crate::setup::plates;
 use crate::workspace::Workspace;
 use crate::{say, supervise, web};
 
@@ -72,6 +73,9 @@ impl Demo {
             .current_dir(&workspace.root);
         if self.fresh {
             command.arg("--fresh");
+        }
+        if let Some(program) = plates::tesseract(workspace) {
+            command.arg("--plate-reader").arg(program);
         }
         if let Some(folder) = bundle.folder() {
             command.arg("--web-dir").arg(folder);

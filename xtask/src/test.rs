@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 
 use crate::setup::database::{self, Database, Purpose};
-use crate::setup::{axe, broker, browser};
+use crate::setup::{axe, broker, browser, plates};
 use crate::workspace::Workspace;
 use crate::{say, supervise, web};
 
@@ -26,6 +26,10 @@ impl Test {
             None => println!(
                 "axe-core: npm or its registry is missing: the test of accessibility skips, and passes"
             ),
+        }
+        match plates::tesseract(workspace) {
+            Some(program) => env.set("CLEARBAY_TEST_PLATE_READER", &program.display().to_string()),
+            None => println!("plates: without tesseract the tests of reading them skip, and pass"),
         }
         println!("program: building (minutes at first, seconds later)");
         // All of it at once, as the test runner will ask for it: what it shares is built once.

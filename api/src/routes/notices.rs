@@ -7,6 +7,7 @@ use domain::money::Vnd;
 use domain::notice::{NoticeCode, NoticeState};
 use domain::place::VehicleClass;
 use domain::plate::Plate;
+use domain::plate_reading::Begun;
 use domain::tariff::QuoteLine;
 use serde::{Deserialize, Serialize};
 use store::parking_notice::ParkingNotice;
@@ -243,7 +244,8 @@ pub(super) async fn look_up_plate(
 ) -> Result<Reply<PlateView>, ApiError> {
     let now = App::now();
     let who = staff::signed_in(&app, &headers, now).await?;
-    let known = plate::look_up(&app, &who, &Plate::parse(&query.plate)?, now).await?;
+    let plate = Plate::parse(&query.plate)?;
+    let known = plate::look_up(&app, &who, &plate, Begun::Typed, now).await?;
     let session = |session: store::plate::PlateSession| PlateSessionView {
         bay: session.bay,
         starts_at: session.starts_at,

@@ -26,5 +26,6 @@ pub mod session;
 pub mod session_cookie;
 pub mod settlement;
 pub mod shift;
+pub mod shift_plan;
 pub mod staff;
 pub mod wallet;

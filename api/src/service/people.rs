@@ -53,10 +53,7 @@ pub async fn add(
     new: &NewMember,
     now: Timestamp,
 ) -> Result<String, ApiError> {
-    administrators_only(admin)?;
-    if admin.operator.is_some() && new.operator != admin.operator {
-        return Err(ApiError::Forbidden);
-    }
+    looks_after(admin, new.operator.as_deref())?;
     put(&app.store, &app.limits.hashing, new, &admin.actor(), now).await
 }
 
@@ -105,12 +102,9 @@ pub async fn new_password_for(
 ) -> Result<String, ApiError> {
     let member = of_administrator(app, admin, login).await?;
     let (password, hash) = new_password(&app.limits.hashing).await?;
-    let operator = member.operator.as_deref();
+    let by = admin.actor();
     app.store
-        .staff_put(&member.login, &member.name, &hash, operator)
-        .await?;
-    app.store
-        .member_recorded(login, &admin.actor(), now)
+        .member_set_password(&member.login, &hash, &by, now)
         .await?;
     Ok(password)
 }
@@ -156,16 +150,30 @@ pub async fn change(
     Ok(())
 }
 
-async fn of_administrator(app: &App, admin: &Staff, login: &str) -> Result<Member, ApiError> {
+pub(super) async fn of_administrator(
+    app: &App,
+    admin: &Staff,
+    login: &str,
+) -> Result<Member, ApiError> {
     administrators_only(admin)?;
     let member = app.store.member(login).await?;
-    if admin.operator.is_some() && member.operator != admin.operator {
-        return Err(ApiError::Forbidden);
-    }
+    looks_after(admin, member.operator.as_deref())?;
     Ok(member)
 }
 
-fn administrators_only(staff: &Staff) -> Result<(), ApiError> {
+/// Refuses who is no administrator of that operator's staff, or of the city.
+///
+/// # Errors
+/// [`ApiError::Forbidden`].
+pub(super) fn looks_after(admin: &Staff, operator: Option<&str>) -> Result<(), ApiError> {
+    administrators_only(admin)?;
+    if admin.operator.is_some() && admin.operator.as_deref() != operator {
+        return Err(ApiError::Forbidden);
+    }
+    Ok(())
+}
+
+pub(super) fn administrators_only(staff: &Staff) -> Result<(), ApiError> {
     match staff.role {
         Role::Administrator => Ok(()),
         Role::Staff => Err(ApiError::Forbidden),

@@ -3,6 +3,7 @@
 use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::plate::Plate;
+use domain::plate_reading::Begun;
 use store::parking_notice::ParkingNotice;
 use store::plate::{PlateRight, PlateSession};
 use store::staff::Staff;
@@ -25,7 +26,7 @@ pub struct Known {
     pub notices: Vec<ParkingNotice>,
 }
 
-/// Looks a plate up. Who asks is recorded, with the plate masked.
+/// Looks a plate up. Who asks is recorded, and how they came by it, with the plate masked.
 ///
 /// # Errors
 /// Where the database fails.
@@ -33,10 +34,11 @@ pub async fn look_up(
     app: &App,
     staff: &Staff,
     plate: &Plate,
+    begun: Begun,
     now: Timestamp,
 ) -> Result<Known, ApiError> {
     let operator = staff.operator.as_deref();
-    app.store.plate_looked_up(plate, staff, now).await?;
+    app.store.plate_looked_up(plate, begun, staff, now).await?;
     Ok(Known {
         sessions: app
             .store

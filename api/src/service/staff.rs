@@ -53,26 +53,36 @@ pub async fn sign_in(
         .map_err(|wait| ApiError::TooOften {
             wait_s: wait.num_seconds() + 1,
         })?;
-    let staff = check(app, login, password)
+    let (staff, checked) = check(app, login, password)
         .await
         // Our own trouble is nobody's failure.
         .inspect_err(|_| sign_ins.withdrawn(login))?
         .ok_or(ApiError::Unauthorized)?;
-    sign_ins.succeeded(login);
     let token = random_token();
     let hash = sha256(token.as_bytes());
-    app.store
-        .staff_login_open(staff.staff_id, &hash, now, now + LOGIN_TIME)
-        .await?;
+    let opened = app
+        .store
+        .staff_login_open(staff.staff_id, &checked, &hash, now, now + LOGIN_TIME)
+        .await
+        .inspect_err(|_| sign_ins.withdrawn(login))?;
+    if !opened {
+        return Err(ApiError::Unauthorized);
+    }
+    sign_ins.succeeded(login);
     Ok(token)
 }
 
-/// Whose login and password these are.
-async fn check(app: &App, login: &str, password: String) -> Result<Option<Staff>, ApiError> {
-    let (staff, hash) = app.store.staff_find(login).await?.unzip();
+/// Whose login and password these are, with the hash by which that was found.
+async fn check(
+    app: &App,
+    login: &str,
+    password: String,
+) -> Result<Option<(Staff, String)>, ApiError> {
+    let found = app.store.staff_find(login).await?;
+    let hash = found.as_ref().map(|(_, hash)| hash.clone());
     let check = move || is_password(hash.as_deref(), &password);
     let right = app.limits.hashing.run(check).await?;
-    Ok(staff.filter(|_| right))
+    Ok(found.filter(|_| right))
 }
 
 /// Whether that is the password, after the same work where there is no hash to compare it with.

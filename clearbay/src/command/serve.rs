@@ -9,6 +9,7 @@ use anyhow::Context;
 use api::gateway::config::Gateways;
 use api::limit::Limits;
 use api::live::LiveBoard;
+use api::plate_reader::PlateReader;
 use api::secret::Secrets;
 use api::service::session::MAX_UPLOAD_AGE;
 use api::{App, Push, Sms};
@@ -100,6 +101,10 @@ pub struct ServeOptions {
     /// How drivers are told something while their page is closed.
     #[command(flatten)]
     pub push: PushOptions,
+    /// The program that reads plates off pictures for staff: tesseract, by its name or path. Without it
+    /// plates are typed.
+    #[arg(long, env = "CLEARBAY_PLATE_READER")]
+    pub plate_reader: Option<PathBuf>,
 }
 
 impl Serve {
@@ -213,6 +218,16 @@ pub async fn serve(
         Some(url) => url.trim_end_matches('/').to_owned(),
         None => format!("http://{}", listener.local_addr()?),
     };
+    let plate_reader = match &options.plate_reader {
+        Some(program) => {
+            let started = PlateReader::start(program.clone()).await;
+            let reader = started.with_context(|| {
+                format!("the plate reader {} does not start", program.display())
+            })?;
+            Some(Arc::new(reader))
+        }
+        None => None,
+    };
     let app = App {
         store: store.clone(),
         live,
@@ -228,6 +243,7 @@ pub async fn serve(
             live_places(options.max_streams, options.max_requests),
         )),
         answers: Arc::default(),
+        plate_reader,
         metrics: Arc::new(move || metrics.render()),
     };
     let outbox = tokio::spawn(api::service::outbox::work(app.clone(), shutdown.clone()));

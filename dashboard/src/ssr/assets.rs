@@ -15,12 +15,13 @@ const OFFLINE: &str = include_str!("../../static/offline.js");
 const REMIND: &str = include_str!("../../static/remind.js");
 const SCAN: &str = include_str!("../../static/scan.js");
 const BOOT: &str = include_str!("../../static/boot.js");
+const PLATE: &str = include_str!("../../static/plate.js");
 const ICON: &str = include_str!("../../static/icon.svg");
 
 /// Addresses carry this, so that a browser may keep what it has for a year.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     short_hash(
-        [STYLE, LIVE, PHONE, OFFLINE, REMIND, SCAN, BOOT, ICON]
+        [STYLE, LIVE, PHONE, OFFLINE, REMIND, SCAN, PLATE, BOOT, ICON]
             .concat()
             .as_bytes(),
     )
@@ -42,6 +43,7 @@ pub(crate) async fn embedded(axum::extract::Path(name): axum::extract::Path<Stri
         "remind.js" => ("text/javascript; charset=utf-8", REMIND),
         "scan.js" => ("text/javascript; charset=utf-8", SCAN),
         "boot.js" => ("text/javascript; charset=utf-8", BOOT),
+        "plate.js" => ("text/javascript; charset=utf-8", PLATE),
         "icon.svg" => ("image/svg+xml", ICON),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };

@@ -1,10 +1,9 @@
 //! `/staff/exemptions`: who asks to park for nothing; who does, on what ground, and who said so.
 
 use api::service::exemption::{self, NewGrant};
-use api::service::{exemption_decision, staff};
+use api::service::exemption_decision;
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{Months, NaiveDate};
 use chrono_tz::Tz;
@@ -17,15 +16,18 @@ use store::exemption::{GrantedExemption, KnownGround};
 
 use super::document::Document;
 use super::parts::{day, ground_name, last_day};
-use super::staff::{refused, staff_bar};
-use super::{Reader, staff_exemption_list};
+use super::staff::{SignedIn, staff_bar};
+use super::{Reader, problem, staff_exemption_list};
 use crate::lang::Lang;
 
 /// `/staff/exemptions`.
-pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    SignedIn(who): SignedIn,
+) -> Response {
     let now = App::now();
     let loaded = async {
-        let who = staff::signed_in(&app, &headers, now).await?;
         let known = exemption::list(&app, &who, now).await?;
         let requests = exemption_decision::list(&app, &who, now).await?;
         let grounds = app.store.exemption_grounds(None).await?;
@@ -33,7 +35,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     };
     let (who, known, requests, grounds) = match loaded.await {
         Ok(loaded) => loaded,
-        Err(error) => return refused(&reader, &error),
+        Err(error) => return problem(&reader, &error),
     };
     let lang = reader.lang;
     let title = lang.t("Miễn phí theo đối tượng", "Exemptions");
@@ -69,11 +71,10 @@ pub(crate) struct GrantForm {
 pub(crate) async fn grant(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<GrantForm>,
 ) -> Response {
     let done = async {
-        let who = staff::signed_in(&app, &headers, App::now()).await?;
         let request = NewGrant {
             zone: None,
             plate: Plate::parse(&form.plate)?,
@@ -93,19 +94,16 @@ pub(crate) async fn withdraw(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<ExemptionId>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
 ) -> Response {
-    let done = async {
-        let who = staff::signed_in(&app, &headers, App::now()).await?;
-        exemption::withdraw(&app, id, &who, App::now()).await
-    };
+    let done = exemption::withdraw(&app, id, &who, App::now());
     back(&reader, done.await)
 }
 
 fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
     match done {
         Ok(()) => Redirect::to("/staff/exemptions").into_response(),
-        Err(error) => refused(reader, &error),
+        Err(error) => problem(reader, &error),
     }
 }
 

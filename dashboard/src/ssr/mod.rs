@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use api::App;
-use axum::extract::{FromRequestParts, Request};
+use api::limit::{MAX_PICTURE_BODY, PICTURE_PATH};
+use axum::extract::{DefaultBodyLimit, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
@@ -40,6 +41,7 @@ mod reminder;
 mod session;
 mod staff;
 mod staff_bay;
+mod staff_camera;
 mod staff_devices;
 mod staff_exemption_list;
 mod staff_exemption_request;
@@ -49,6 +51,7 @@ mod staff_notices;
 mod staff_people;
 mod staff_plate;
 mod staff_shift;
+mod staff_shifts;
 mod wallet;
 mod ways;
 
@@ -107,6 +110,15 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/staff/sessions/{id}/plate", post(staff_plate::correct))
         .route("/staff/shift", get(staff_shift::page))
         .route(
+            "/staff/shifts",
+            get(staff_shifts::page).post(staff_shifts::add),
+        )
+        .route(
+            "/staff/shifts/{id}",
+            get(staff_shifts::edit).post(staff_shifts::change),
+        )
+        .route("/staff/shifts/{id}/cancel", post(staff_shifts::cancel))
+        .route(
             "/staff/people",
             get(staff_people::page).post(staff_people::add),
         )
@@ -114,6 +126,10 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route(
             "/staff/plates",
             get(staff_plate::page).post(staff_plate::look_up),
+        )
+        .route(
+            PICTURE_PATH,
+            post(staff_camera::read).layer(DefaultBodyLimit::max(MAX_PICTURE_BODY)),
         )
         .route("/staff/lots/{code}", get(staff::lot_page))
         .route("/staff/devices", get(staff_devices::page))

@@ -1,11 +1,12 @@
 //! Behind the counter: signing in, the lots of one's operator, one lot's bays.
 
-use api::extract::strict_cookie;
+use api::extract::{Query, strict_cookie};
 use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
-use api::service::{device, exemption_decision, parking_notice};
+use api::service::{device, exemption_decision, parking_notice, shift};
 use api::{ApiError, App};
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, FromRequestParts, Path, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::board::{BayStatus, LotSummary, StaffBay};
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use store::staff::Staff;
 
 use super::document::Document;
+use super::staff_shift::own_view;
 use super::{Reader, problem, staff_first, staff_plate};
 use crate::icon;
 use crate::island::StaffBays;
@@ -55,6 +57,24 @@ pub(crate) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Resp
     }
     let cookie = strict_cookie(COOKIE, "", 0, app.is_secure());
     ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
+}
+
+/// Whoever is signed in behind the counter; anybody else gets the form to sign in, instead of the page.
+pub(crate) struct SignedIn(pub(crate) Staff);
+
+impl FromRequestParts<App> for SignedIn {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let found = staff::signed_in(app, &parts.headers, App::now()).await;
+        match found {
+            Ok(who) => Ok(Self(who)),
+            Err(error) => {
+                let Ok(reader) = Reader::from_request_parts(parts, app).await;
+                Err(refused(&reader, &error))
+            }
+        }
+    }
 }
 
 /// What staff see instead of a page: the form to sign in where nobody is, else what went wrong.
@@ -122,17 +142,20 @@ const STATUSES: [BayStatus; 5] = [
     BayStatus::Unknown,
 ];
 
+#[derive(Deserialize)]
+pub(crate) struct LotsQuery {
+    /// `mine`: what to see to first in the lots of one's shift alone.
+    lots: Option<String>,
+}
+
 /// `/staff`: the lots of one's operator.
 pub(crate) async fn lots_page(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
+    Query(query): Query<LotsQuery>,
 ) -> Response {
     let now = App::now();
-    let who = match staff::signed_in(&app, &headers, now).await {
-        Ok(who) => who,
-        Err(error) => return refused(&reader, &error),
-    };
     let mut rows = Vec::new();
     for lot in app.live.lots(Some(&app.city.code), now).await {
         if let Some((lot, bays)) = app
@@ -172,10 +195,15 @@ pub(crate) async fn lots_page(
         Ok(notices) => notices,
         Err(error) => return problem(&reader, &error),
     };
+    let own = match shift::own(&app, &who, now).await {
+        Ok(own) => own,
+        Err(error) => return problem(&reader, &error),
+    };
+    let mine = query.lots.as_deref() == Some("mine");
     let owing = rows.iter().map(|row| (&row.lot, row.bays.as_slice()));
     let first = staff_first::of(owing, &notices, now);
     let unpaid_notices = notices.iter().filter(|notice| notice.is_open()).count();
-    let lang = reader.lang;
+    let (lang, tz) = (reader.lang, app.city.timezone);
     let title = lang.t("Các điểm đỗ", "Lots");
     let live = Some(format!("/api/v1/live?city={}", app.city.code));
     Document { title, active: "/staff", live }.page(&reader, move || {
@@ -184,8 +212,9 @@ pub(crate) async fn lots_page(
         view! {
             {staff_bar(&who, "/staff", lang)}
             <h1>{title}</h1>
-            {staff_plate::plate_form(String::new(), lang)}
-            {staff_first::view(first, now, lang)}
+            {staff_plate::plate_form(String::new(), String::new(), lang)}
+            {own_view(&own, now, tz, lang)}
+            {staff_first::view(first, own.now.as_ref(), mine, now, lang)}
             <p class="actions">
                 {waits("/staff/notices", lang.t("Phiếu chưa trả", "Unpaid notices"), unpaid_notices)}
                 {waits("/staff/money", lang.t("Khiếu nại", "Disputes"), disputes)}
@@ -264,6 +293,7 @@ pub(super) fn staff_bar(who: &Staff, active: &str, lang: Lang) -> impl IntoView 
             {tab("/staff/devices", lang.t("Cảm biến", "Sensors"))}
             {city.then(|| tab("/staff/exemptions", lang.t("Miễn phí", "Exemptions")))}
             {tab("/staff/shift", lang.t("Ca của tôi", "My shift"))}
+            {(who.role == Role::Administrator).then(|| tab("/staff/shifts", lang.t("Lịch ca", "Shifts")))}
             {(who.role == Role::Administrator).then(|| tab("/staff/people", lang.t("Nhân viên", "People")))}
         </nav>
     }
@@ -274,13 +304,9 @@ pub(crate) async fn lot_page(
     State(app): State<App>,
     reader: Reader,
     Path(code): Path<String>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
 ) -> Response {
     let now = App::now();
-    let who = match staff::signed_in(&app, &headers, now).await {
-        Ok(who) => who,
-        Err(error) => return refused(&reader, &error),
-    };
     let (lot, bays) = match staff::own_lot(&app, &who, &code, now).await {
         Ok(found) => found,
         Err(error) => return problem(&reader, &error),

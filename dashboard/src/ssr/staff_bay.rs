@@ -2,10 +2,9 @@
 
 use api::service::parking_notice::{self, BayAtHand};
 use api::service::session::Priced;
-use api::service::staff;
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::board::BayStatus;
 use domain::plate::Plate;
@@ -16,7 +15,7 @@ use store::staff::Staff;
 
 use super::document::Document;
 use super::parts::{clock, price_lines};
-use super::staff::{refused, staff_bar, status_words};
+use super::staff::{SignedIn, staff_bar, status_words};
 use super::{Reader, problem};
 use crate::icon;
 use crate::lang::Lang;
@@ -26,9 +25,9 @@ pub(crate) async fn page(
     State(app): State<App>,
     reader: Reader,
     Path(code): Path<String>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
 ) -> Response {
-    show(&app, &reader, &code, &headers, None).await
+    show(&app, &reader, &code, who, None).await
 }
 
 #[derive(Deserialize)]
@@ -41,20 +40,19 @@ pub(crate) async fn write_notice(
     State(app): State<App>,
     reader: Reader,
     Path(code): Path<String>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<NoticeForm>,
 ) -> Response {
     let written = async {
-        let who = staff::signed_in(&app, &headers, App::now()).await?;
         let plate = Plate::parse(&form.plate)?;
         parking_notice::issue(&app, &who, &code, plate, App::now()).await
     };
     match written.await {
         Ok(notice) => Redirect::to(&format!("/n/{}", notice.code)).into_response(),
         Err(error @ (ApiError::Unprocessable(_) | ApiError::Conflict(_))) => {
-            show(&app, &reader, &code, &headers, Some((form.plate, error))).await
+            show(&app, &reader, &code, who, Some((form.plate, error))).await
         }
-        Err(error) => refused(&reader, &error),
+        Err(error) => problem(&reader, &error),
     }
 }
 
@@ -62,14 +60,10 @@ async fn show(
     app: &App,
     reader: &Reader,
     code: &str,
-    headers: &HeaderMap,
+    who: Staff,
     failed: Option<(String, ApiError)>,
 ) -> Response {
     let now = App::now();
-    let who = match staff::signed_in(app, headers, now).await {
-        Ok(who) => who,
-        Err(error) => return refused(reader, &error),
-    };
     let at_hand = match parking_notice::bay(app, &who, code, now).await {
         Ok(at_hand) => at_hand,
         Err(error) => return problem(reader, &error),

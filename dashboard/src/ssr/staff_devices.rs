@@ -2,9 +2,8 @@
 
 use api::App;
 use api::extract::Query;
-use api::service::{device, staff};
+use api::service::device;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono::TimeDelta;
 use chrono_tz::Tz;
@@ -14,10 +13,10 @@ use leptos::prelude::*;
 use serde::Deserialize;
 use store::repair::{DeviceHealth, FaultyDevice, OpenFault};
 
-use super::Reader;
 use super::document::Document;
 use super::parts::clock;
-use super::staff::{refused, staff_bar};
+use super::staff::{SignedIn, staff_bar};
+use super::{Reader, problem};
 use crate::lang::Lang;
 
 #[derive(Deserialize)]
@@ -29,19 +28,14 @@ pub(crate) struct DevicesQuery {
 pub(crate) async fn page(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Query(query): Query<DevicesQuery>,
 ) -> Response {
     let now = App::now();
     let lot = query.lot.filter(|code| !code.is_empty());
-    let loaded = async {
-        let who = staff::signed_in(&app, &headers, now).await?;
-        let found = device::health(&app, &who, lot.as_deref(), now).await?;
-        Ok((who, found))
-    };
-    let (who, found) = match loaded.await {
-        Ok(loaded) => loaded,
-        Err(error) => return refused(&reader, &error),
+    let found = match device::health(&app, &who, lot.as_deref(), now).await {
+        Ok(found) => found,
+        Err(error) => return problem(&reader, &error),
     };
     let lang = reader.lang;
     let title = lang.t("Cảm biến cần sửa", "Sensors to repair");

@@ -9,6 +9,7 @@ use domain::board::{BayStatus, LotSummary, StaffBay};
 use domain::notice::NoticeCode;
 use leptos::prelude::*;
 use store::parking_notice::ParkingNotice;
+use store::shift::PlannedShift;
 
 use super::staff::status_words;
 use crate::lang::Lang;
@@ -20,6 +21,7 @@ const SHOWN: usize = 8;
 pub(super) struct Owing {
     bay: String,
     lot: String,
+    lot_code: String,
     status: BayStatus,
     from: Timestamp,
     notice: Option<NoticeCode>,
@@ -43,6 +45,7 @@ pub(super) fn of<'a>(
             Some(Owing {
                 bay: bay.code.clone(),
                 lot: lot.name.clone(),
+                lot_code: lot.code.clone(),
                 status: bay.status,
                 from,
                 notice: notice.map(|code| (*code).clone()),
@@ -53,8 +56,32 @@ pub(super) fn of<'a>(
     owing
 }
 
-/// The first of them, and how many there are.
-pub(super) fn view(owing: Vec<Owing>, now: Timestamp, lang: Lang) -> impl IntoView {
+/// The first of them, and how many there are. Who is on a shift may look at its lots alone: only where they
+/// ask for it, and they are told what is elsewhere.
+pub(super) fn view(
+    mut owing: Vec<Owing>,
+    shift: Option<&PlannedShift>,
+    mine: bool,
+    now: Timestamp,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let all = owing.len();
+    if let Some(shift) = shift.filter(|_| mine) {
+        owing.retain(|owing| shift.lots.contains(&owing.lot_code));
+    }
+    let elsewhere = all - owing.len();
+    let mine = mine && shift.is_some();
+    let filter = shift.map(|_| {
+        let link = |href: &'static str, text: &'static str, current: bool| {
+            view! { <a class="chip" href=href aria-current=current.then_some("true")>{text}</a> }
+        };
+        view! {
+            <p class="chips">
+                {link("/staff", lang.t("Mọi điểm", "All lots"), !mine)} " "
+                {link("/staff?lots=mine", lang.t("Điểm trong ca của tôi", "My lots of this shift"), mine)}
+            </p>
+        }
+    });
     let more = owing.len().saturating_sub(SHOWN);
     let empty = owing.is_empty();
     let entry = move |owing: Owing| {
@@ -73,10 +100,15 @@ pub(super) fn view(owing: Vec<Owing>, now: Timestamp, lang: Lang) -> impl IntoVi
     view! {
         <section class="first">
             <h2>{lang.t("Cần xử lý trước", "To see to first")}</h2>
+            {filter}
             <ul class="attention">{owing.into_iter().take(SHOWN).map(entry).collect_view()}</ul>
             {(more > 0).then(|| view! { <p class="note">{match lang {
                 Lang::Vi => format!("và {more} xe nữa, xem theo điểm đỗ bên dưới"),
                 Lang::En => format!("and {more} more, by lot below"),
+            }}</p> })}
+            {(elsewhere > 0).then(|| view! { <p class="note">{match lang {
+                Lang::Vi => format!("{elsewhere} xe ở các điểm ngoài ca của bạn"),
+                Lang::En => format!("{elsewhere} in lots outside your shift"),
             }}</p> })}
             {empty.then(|| view! { <p class="empty">{lang.t("Không có xe nào chưa trả tiền.", "Nobody is unpaid or overstayed.")}</p> })}
         </section>

@@ -1,10 +1,8 @@
 //! `/staff/money`: disputes to answer, money without an owner, refunds that people must pay.
 
 use api::service::dispute::{self, LIST_MAX};
-use api::service::staff;
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
-use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
 use domain::dispute::DisputeReason;
@@ -19,7 +17,7 @@ use store::staff::{Staff, SuspendedNotice};
 use super::document::Document;
 use super::parts::clock;
 use super::payment::gateway_name;
-use super::staff::{refused, staff_bar};
+use super::staff::{SignedIn, staff_bar};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -35,11 +33,11 @@ struct Work {
 }
 
 /// `/staff/money`.
-pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
-    let who = match staff::signed_in(&app, &headers, App::now()).await {
-        Ok(who) => who,
-        Err(error) => return refused(&reader, &error),
-    };
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    SignedIn(who): SignedIn,
+) -> Response {
     let work = match load(&app, &who).await {
         Ok(work) => work,
         Err(error) => return problem(&reader, &error),
@@ -98,17 +96,14 @@ pub(crate) async fn decide(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<DisputeId>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<DecisionForm>,
 ) -> Response {
     let decision = match form.decision.as_str() {
         "refund" => Decision::Refund(None),
         _ => Decision::Refuse,
     };
-    let done = async {
-        let who = staff::signed_in(&app, &headers, App::now()).await?;
-        dispute::decide(&app, id, &who, &decision, &form.answer, App::now()).await
-    };
+    let done = dispute::decide(&app, id, &who, &decision, &form.answer, App::now());
     back(&reader, done.await.map(|_| ()))
 }
 
@@ -125,11 +120,10 @@ pub(crate) struct GiveBackForm {
 pub(crate) async fn give_back(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<GiveBackForm>,
 ) -> Response {
     let done = async {
-        let who = staff::signed_in(&app, &headers, App::now()).await?;
         let (gateway, bank_ref, now) = (&form.gateway, &form.bank_ref, App::now());
         match &form.note {
             None => dispute::give_back(&app, gateway, bank_ref, &who, now)
@@ -151,13 +145,10 @@ pub(crate) async fn paid_back(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<RefundId>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<PaidBackForm>,
 ) -> Response {
-    let done = async {
-        let who = staff::signed_in(&app, &headers, App::now()).await?;
-        dispute::paid_back(&app, id, &form.gateway_ref, &who, App::now()).await
-    };
+    let done = dispute::paid_back(&app, id, &form.gateway_ref, &who, App::now());
     back(&reader, done.await)
 }
 
@@ -165,7 +156,7 @@ fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
     match done {
         // Somebody else was quicker: the list shows it.
         Ok(()) | Err(ApiError::Conflict(_)) => Redirect::to("/staff/money").into_response(),
-        Err(error) => refused(reader, &error),
+        Err(error) => problem(reader, &error),
     }
 }
 

@@ -1,9 +1,8 @@
 //! `/staff/notices`: the notices of one's lots, newest first.
 
 use api::App;
-use api::service::{parking_notice, staff};
+use api::service::parking_notice;
 use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use leptos::prelude::*;
 use store::parking_notice::ParkingNotice;
@@ -11,16 +10,16 @@ use store::parking_notice::ParkingNotice;
 use super::document::Document;
 use super::notice::state_words;
 use super::parts::clock;
-use super::staff::{refused, staff_bar};
+use super::staff::{SignedIn, staff_bar};
 use super::{Reader, problem};
 
 /// `/staff/notices`.
-pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    SignedIn(who): SignedIn,
+) -> Response {
     let now = App::now();
-    let who = match staff::signed_in(&app, &headers, now).await {
-        Ok(who) => who,
-        Err(error) => return refused(&reader, &error),
-    };
     let notices = match parking_notice::list(&app, &who).await {
         Ok(notices) => notices,
         Err(error) => return problem(&reader, &error),

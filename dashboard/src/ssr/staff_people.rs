@@ -1,10 +1,9 @@
 //! `/staff/people`: who may work here, for administrators.
 
 use api::service::people::{self, Change, NewMember};
-use api::service::staff;
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono_tz::Tz;
 use domain::staff::Role;
@@ -15,7 +14,7 @@ use store::staff::Staff;
 
 use super::document::Document;
 use super::parts::clock;
-use super::staff::{refused, staff_bar};
+use super::staff::{SignedIn, staff_bar};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -28,8 +27,12 @@ enum Told {
 }
 
 /// `/staff/people`.
-pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
-    show(&app, &reader, &headers, None).await
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    SignedIn(who): SignedIn,
+) -> Response {
+    show(&app, &reader, who, None).await
 }
 
 #[derive(Deserialize)]
@@ -46,12 +49,11 @@ pub(crate) struct AddForm {
 pub(crate) async fn add(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<AddForm>,
 ) -> Response {
     let done = async {
         let now = App::now();
-        let who = staff::signed_in(&app, &headers, now).await?;
         let operator = match form.operator.trim() {
             "" => who.operator.clone(),
             code => Some(code.to_owned()),
@@ -70,7 +72,8 @@ pub(crate) async fn add(
         let password = people::add(&app, &who, &new, now).await?;
         Ok(Told::Password(new.login, password))
     };
-    answer(&app, &reader, &headers, done.await).await
+    let done = done.await;
+    answer(&app, &reader, who, done).await
 }
 
 #[derive(Deserialize)]
@@ -83,12 +86,11 @@ pub(crate) async fn change(
     State(app): State<App>,
     reader: Reader,
     Path(login): Path<String>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<ChangeForm>,
 ) -> Response {
     let done = async {
         let now = App::now();
-        let who = staff::signed_in(&app, &headers, now).await?;
         let change = match form.deed.as_str() {
             "password" => {
                 let password = people::new_password_for(&app, &who, &login, now).await?;
@@ -103,33 +105,23 @@ pub(crate) async fn change(
         people::change(&app, &who, &login, change, now).await?;
         Ok(Told::Done)
     };
-    answer(&app, &reader, &headers, done.await).await
+    let done = done.await;
+    answer(&app, &reader, who, done).await
 }
 
-async fn answer(
-    app: &App,
-    reader: &Reader,
-    headers: &HeaderMap,
-    done: Result<Told, ApiError>,
-) -> Response {
+async fn answer(app: &App, reader: &Reader, who: Staff, done: Result<Told, ApiError>) -> Response {
     match done {
-        Ok(told) => show(app, reader, headers, Some(told)).await,
+        Ok(told) => show(app, reader, who, Some(told)).await,
         Err(
             error @ (ApiError::Conflict(_) | ApiError::Unprocessable(_) | ApiError::NotFound(_)),
-        ) => show(app, reader, headers, Some(Told::Failed(error))).await,
-        Err(error) => refused(reader, &error),
+        ) => show(app, reader, who, Some(Told::Failed(error))).await,
+        Err(error) => problem(reader, &error),
     }
 }
 
-async fn show(app: &App, reader: &Reader, headers: &HeaderMap, told: Option<Told>) -> Response {
-    let loaded = async {
-        let who = staff::signed_in(app, headers, App::now()).await?;
-        let members = people::list(app, &who).await?;
-        Ok((who, members))
-    };
-    let (who, members) = match loaded.await {
-        Ok(loaded) => loaded,
-        Err(error @ ApiError::Unauthorized) => return refused(reader, &error),
+async fn show(app: &App, reader: &Reader, who: Staff, told: Option<Told>) -> Response {
+    let members = match people::list(app, &who).await {
+        Ok(members) => members,
         Err(error) => return problem(reader, &error),
     };
     let lang = reader.lang;

@@ -1,36 +1,58 @@
 //! `/staff/plates`: what a vehicle has paid for, for whoever stands before it.
 
+use api::service::change;
 use api::service::plate::{self, Known};
-use api::service::{change, staff};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::Response;
 use chrono_tz::Tz;
 use domain::id::SessionId;
 use domain::plate::Plate;
+use domain::plate_reading::Begun;
 use domain::session::SessionStatus;
 use leptos::prelude::*;
 use serde::Deserialize;
 use store::parking_notice::ParkingNotice;
 use store::plate::{PlateRight, PlateSession};
+use store::staff::Staff;
 
 use super::document::Document;
 use super::notice::state_words;
 use super::parts::clock;
-use super::staff::{refused, staff_bar};
-use super::{Reader, problem};
+use super::staff::{SignedIn, staff_bar};
+use super::{Reader, problem, staff_camera};
 use crate::lang::Lang;
 
 #[derive(Default, Deserialize)]
 pub(crate) struct PlateForm {
     #[serde(default)]
     plate: String,
+    /// What was read off a picture, if there was one.
+    #[serde(default)]
+    read: String,
+}
+
+/// What the page is to show.
+#[derive(Default)]
+pub(super) struct Asked {
+    /// What is looked up.
+    pub(super) plate: Option<String>,
+    /// What was read off a picture when it was looked up.
+    pub(super) read: String,
+    /// What was read off a picture just now; empty where nothing could be.
+    pub(super) suggested: Option<Vec<Plate>>,
+    /// What was done before.
+    pub(super) done: Option<Result<(), ApiError>>,
 }
 
 /// `GET /staff/plates`: the form alone.
-pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
-    answer(&app, &reader, &headers, None, None).await
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    SignedIn(who): SignedIn,
+) -> Response {
+    answer(&app, &reader, who, Asked::default()).await
 }
 
 /// `POST /staff/plates`: what is known of a plate. Its address does not name it, as addresses are
@@ -38,10 +60,15 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
 pub(crate) async fn look_up(
     State(app): State<App>,
     reader: Reader,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<PlateForm>,
 ) -> Response {
-    answer(&app, &reader, &headers, Some(form.plate), None).await
+    let asked = Asked {
+        plate: Some(form.plate),
+        read: form.read,
+        ..Asked::default()
+    };
+    answer(&app, &reader, who, asked).await
 }
 
 #[derive(Deserialize)]
@@ -55,18 +82,22 @@ pub(crate) async fn move_session(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<SessionId>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<MoveForm>,
 ) -> Response {
     let done = async {
         let now = App::now();
-        let who = staff::signed_in(&app, &headers, now).await?;
         let session = change::of_staff(&app, &who, id, now).await?;
         let bay = form.bay.trim().to_ascii_uppercase();
         change::move_to(&app, &session, &bay, &who.actor(), now).await
     };
     let done = done.await;
-    answer(&app, &reader, &headers, Some(form.plate), Some(done)).await
+    let asked = Asked {
+        plate: Some(form.plate),
+        done: Some(done),
+        ..Asked::default()
+    };
+    answer(&app, &reader, who, asked).await
 }
 
 #[derive(Deserialize)]
@@ -80,33 +111,33 @@ pub(crate) async fn correct(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<SessionId>,
-    headers: HeaderMap,
+    SignedIn(who): SignedIn,
     Form(form): Form<CorrectionForm>,
 ) -> Response {
     let done = async {
         let now = App::now();
-        let who = staff::signed_in(&app, &headers, now).await?;
         let session = change::of_staff(&app, &who, id, now).await?;
         let right = Plate::parse(&form.right)?;
         change::correct_plate(&app, &session, &right, Some(&who), now).await
     };
     let done = done.await;
     let plate = if done.is_ok() { form.right } else { form.plate };
-    answer(&app, &reader, &headers, Some(plate), Some(done)).await
+    let asked = Asked {
+        plate: Some(plate),
+        done: Some(done),
+        ..Asked::default()
+    };
+    answer(&app, &reader, who, asked).await
 }
 
-async fn answer(
-    app: &App,
-    reader: &Reader,
-    headers: &HeaderMap,
-    asked: Option<String>,
-    done: Option<Result<(), ApiError>>,
-) -> Response {
+pub(super) async fn answer(app: &App, reader: &Reader, who: Staff, asked: Asked) -> Response {
     let now = App::now();
-    let who = match staff::signed_in(app, headers, now).await {
-        Ok(who) => who,
-        Err(error) => return refused(reader, &error),
-    };
+    let Asked {
+        plate: asked,
+        read,
+        suggested,
+        done,
+    } = asked;
     let done = match done {
         Some(Err(error @ (ApiError::Conflict(_) | ApiError::Unprocessable(_)))) => Some(Err(error)),
         Some(Err(error @ ApiError::NotFound("bay"))) => Some(Err(error)),
@@ -120,10 +151,13 @@ async fn answer(
         Some(Err(_)) => (None, true),
     };
     let known = match &plate {
-        Some(plate) => match plate::look_up(app, &who, plate, now).await {
-            Ok(known) => Some(known),
-            Err(error) => return problem(reader, &error),
-        },
+        Some(plate) => {
+            let begun = Begun::of(Plate::parse(&read).ok().as_ref(), plate);
+            match plate::look_up(app, &who, plate, begun, now).await {
+                Ok(known) => Some(known),
+                Err(error) => return problem(reader, &error),
+            }
+        }
         None => None,
     };
     let lang = reader.lang;
@@ -134,6 +168,12 @@ async fn answer(
         _ => StatusCode::OK,
     };
     let tz = app.city.timezone;
+    let can_read = app.plate_reader.is_some();
+    let best = suggested.as_ref().and_then(|plates| plates.first());
+    let (filled, read) = match best {
+        Some(plate) => (plate.reveal().to_owned(), plate.reveal().to_owned()),
+        None => (asked.clone().unwrap_or_default(), read),
+    };
     Document {
         title,
         active: "/staff",
@@ -143,7 +183,9 @@ async fn answer(
         view! {
             {staff_bar(&who, "/staff/plates", lang)}
             <h1>{title}</h1>
-            {plate_form(asked.clone().unwrap_or_default(), lang)}
+            {plate_form(filled, read, lang)}
+            {suggested.map(|plates| staff_camera::suggested(plates, lang))}
+            {can_read.then(|| staff_camera::form(lang))}
             {done.map(|done| done_view(&done, lang))}
             {wrong.then(|| view! { <p class="error" role="alert">{lang.t(
                 "Biển số chưa đúng: cần 4 đến 12 chữ và số.",
@@ -154,8 +196,8 @@ async fn answer(
     })
 }
 
-/// The field for a plate, with its button.
-pub(super) fn plate_form(plate: String, lang: Lang) -> impl IntoView {
+/// The field for a plate, with its button; `read` is what was read off a picture, if there was one.
+pub(super) fn plate_form(plate: String, read: String, lang: Lang) -> impl IntoView {
     view! {
         <form class="inline plate-search" method="post" action="/staff/plates" role="search">
             <label class="field">
@@ -163,6 +205,7 @@ pub(super) fn plate_form(plate: String, lang: Lang) -> impl IntoView {
                 <input name="plate" value=plate required minlength="4" maxlength="20" autocomplete="off"
                     autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" />
             </label>
+            {(!read.is_empty()).then(|| view! { <input type="hidden" name="read" value=read.clone() /> })}
             <button class="primary">{lang.t("Tra", "Look up")}</button>
         </form>
     }

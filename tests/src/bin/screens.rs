@@ -87,10 +87,11 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-const STAFF: [(&str, &str); 9] = [
+const STAFF: [(&str, &str); 10] = [
     ("staff", "/staff"),
     ("staff-lot", "/staff/lots/HK-01"),
     ("staff-shift", "/staff/shift"),
+    ("staff-shifts", "/staff/shifts"),
     ("staff-people", "/staff/people"),
     ("staff-notices", "/staff/notices"),
     ("staff-plates", "/staff/plates"),

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::debs::{Suite, Wanted, install, multiarch};
+use super::debs::{Suite, Wanted, install, libraries, without_c_library};
 use crate::say;
 use crate::workspace::Workspace;
 
@@ -36,21 +36,9 @@ pub fn mosquitto(workspace: &Workspace) -> anyhow::Result<Mosquitto> {
     } else {
         say::step("broker: fetching mosquitto from Debian", unpack)?
     };
-    // The machine's own C library goes before the fetched one, which its loader would not fit.
-    let libraries = root.join("usr/lib").join(multiarch());
-    for name in [
-        "libc.so.6",
-        "libm.so.6",
-        "libpthread.so.0",
-        "libdl.so.2",
-        "librt.so.1",
-    ] {
-        for folder in [root.join("lib").join(multiarch()), libraries.clone()] {
-            let _ = std::fs::remove_file(folder.join(name));
-        }
-    }
+    without_c_library(&root);
     Ok(Mosquitto {
         program: root.join("usr/sbin/mosquitto"),
-        libraries: Some(libraries),
+        libraries: Some(libraries(&root)),
     })
 }

@@ -137,6 +137,26 @@ pub fn multiarch() -> &'static str {
     }
 }
 
+/// The folder of unpacked packages' libraries, for LD_LIBRARY_PATH.
+pub fn libraries(root: &Path) -> PathBuf {
+    root.join("usr/lib").join(multiarch())
+}
+
+/// Takes an unpacked C library away: the machine's own goes before it, whose loader it would not fit.
+pub fn without_c_library(root: &Path) {
+    for name in [
+        "libc.so.6",
+        "libm.so.6",
+        "libpthread.so.0",
+        "libdl.so.2",
+        "librt.so.1",
+    ] {
+        for folder in [root.join("lib").join(multiarch()), libraries(root)] {
+            let _ = fs::remove_file(folder.join(name));
+        }
+    }
+}
+
 fn owned(names: &[&str]) -> Vec<String> {
     names.iter().map(|name| (*name).to_owned()).collect()
 }

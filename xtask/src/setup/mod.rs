@@ -7,6 +7,7 @@ pub mod broker;
 pub mod browser;
 pub mod database;
 pub mod debs;
+pub mod plates;
 
 /// A program on the PATH.
 pub fn on_path(name: &str) -> Option<PathBuf> {

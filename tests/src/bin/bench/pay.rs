@@ -162,6 +162,7 @@ async fn app(database_url: &str, connections: u32) -> anyhow::Result<App> {
         public_url: "https://parking.example".into(),
         limits: Arc::new(Limits::new(1, 1)),
         answers: Arc::default(),
+        plate_reader: None,
         metrics: Arc::new(String::new),
     })
 }

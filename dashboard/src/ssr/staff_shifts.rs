@@ -1,0 +1,437 @@
+//! `/staff/shifts`: who is where and when, planned by an administrator.
+
+use api::service::shift_plan::{self, Plan, PlannedDay, Wish};
+use api::{ApiError, App};
+use axum::extract::{Form, Path, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
+use chrono::{Datelike, NaiveDate, NaiveTime};
+use chrono_tz::Tz;
+use domain::Timestamp;
+use domain::board::LotSummary;
+use domain::id::ShiftId;
+use domain::shift::Span;
+use leptos::prelude::*;
+use store::people::Member;
+use store::shift::PlannedShift;
+use store::staff::Staff;
+
+use super::document::Document;
+use super::staff::{SignedIn, staff_bar};
+use super::{Reader, problem};
+use crate::lang::Lang;
+
+/// What of the form is known already.
+#[derive(Clone, Debug, Default)]
+struct Typed {
+    login: String,
+    lots: Vec<String>,
+    day: String,
+    from: String,
+    until: String,
+    note: String,
+}
+
+impl Typed {
+    /// The form's fields; one of several boxes comes once for each that is ticked.
+    fn of(fields: Vec<(String, String)>) -> Self {
+        let mut typed = Self::default();
+        for (name, value) in fields {
+            match name.as_str() {
+                "login" => typed.login = value,
+                "lot" => typed.lots.push(value),
+                "day" => typed.day = value,
+                "from" => typed.from = value,
+                "until" => typed.until = value,
+                "note" => typed.note = value,
+                _ => {}
+            }
+        }
+        typed
+    }
+
+    fn of_shift(shift: &PlannedShift, tz: Tz) -> Self {
+        let local = |at: Timestamp, format| at.with_timezone(&tz).format(format).to_string();
+        Self {
+            login: shift.login.clone(),
+            lots: shift.lots.clone(),
+            day: local(shift.starts_at, "%Y-%m-%d"),
+            from: local(shift.starts_at, "%H:%M"),
+            until: local(shift.ends_at, "%H:%M"),
+            note: shift.note.clone(),
+        }
+    }
+
+    fn wish(&self) -> Result<Wish, ApiError> {
+        let no_time = || ApiError::Unprocessable("a day and two times are needed".to_owned());
+        let time = |text: &str| {
+            NaiveTime::parse_from_str(text, "%H:%M")
+                .or_else(|_| NaiveTime::parse_from_str(text, "%H:%M:%S"))
+                .map_err(|_| no_time())
+        };
+        Ok(Wish {
+            login: self.login.clone(),
+            lots: self.lots.clone(),
+            day: self.day.parse::<NaiveDate>().map_err(|_| no_time())?,
+            from: time(&self.from)?,
+            until: time(&self.until)?,
+            note: self.note.clone(),
+        })
+    }
+}
+
+/// `/staff/shifts`.
+pub(crate) async fn page(
+    State(app): State<App>,
+    reader: Reader,
+    SignedIn(who): SignedIn,
+) -> Response {
+    show(&app, &reader, who, None, None).await
+}
+
+/// `/staff/shifts/{id}`: the form with a shift in it, to be changed or cancelled.
+pub(crate) async fn edit(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<i32>,
+    SignedIn(who): SignedIn,
+) -> Response {
+    show(&app, &reader, who, Some(ShiftId(id)), None).await
+}
+
+/// `POST /staff/shifts`.
+pub(crate) async fn add(
+    State(app): State<App>,
+    reader: Reader,
+    SignedIn(who): SignedIn,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let typed = Typed::of(fields);
+    let done = async {
+        let now = App::now();
+        shift_plan::add(&app, &who, typed.wish()?, now).await
+    };
+    let done = done.await.map(|_| ());
+    answer(&app, &reader, who, None, typed, done).await
+}
+
+/// `POST /staff/shifts/{id}`: planned otherwise.
+pub(crate) async fn change(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<i32>,
+    SignedIn(who): SignedIn,
+    Form(fields): Form<Vec<(String, String)>>,
+) -> Response {
+    let typed = Typed::of(fields);
+    let done = async {
+        let now = App::now();
+        shift_plan::change(&app, &who, ShiftId(id), typed.wish()?, now).await
+    };
+    let done = done.await;
+    answer(&app, &reader, who, Some(ShiftId(id)), typed, done).await
+}
+
+/// `POST /staff/shifts/{id}/cancel`.
+pub(crate) async fn cancel(
+    State(app): State<App>,
+    reader: Reader,
+    Path(id): Path<i32>,
+    SignedIn(who): SignedIn,
+) -> Response {
+    match shift_plan::cancel(&app, &who, ShiftId(id), App::now()).await {
+        // Cancelled a moment ago by somebody else: the list shows it.
+        Ok(()) | Err(ApiError::NotFound(_)) => Redirect::to("/staff/shifts").into_response(),
+        Err(error) => problem(&reader, &error),
+    }
+}
+
+async fn answer(
+    app: &App,
+    reader: &Reader,
+    who: Staff,
+    id: Option<ShiftId>,
+    typed: Typed,
+    done: Result<(), ApiError>,
+) -> Response {
+    match done {
+        Ok(()) => Redirect::to("/staff/shifts").into_response(),
+        Err(
+            error @ (ApiError::Conflict(_) | ApiError::Unprocessable(_) | ApiError::NotFound(_)),
+        ) => show(app, reader, who, id, Some((typed, error))).await,
+        Err(error) => problem(reader, &error),
+    }
+}
+
+async fn show(
+    app: &App,
+    reader: &Reader,
+    who: Staff,
+    id: Option<ShiftId>,
+    failed: Option<(Typed, ApiError)>,
+) -> Response {
+    let now = App::now();
+    let loaded = async {
+        let plan = shift_plan::plan(app, &who, now).await?;
+        let shift = match id {
+            Some(id) => Some(shift_plan::one(app, &who, id).await?),
+            None => None,
+        };
+        Ok((who, plan, shift))
+    };
+    let (who, plan, shift) = match loaded.await {
+        Ok(loaded) => loaded,
+        Err(error) => return problem(reader, &error),
+    };
+    let (lang, tz) = (reader.lang, app.city.timezone);
+    let title = lang.t("Lịch ca", "Shifts");
+    let status = failed
+        .as_ref()
+        .map_or(StatusCode::OK, |(_, error)| error.status());
+    let (typed, error) = match (failed, &shift) {
+        (Some((typed, error)), _) => (typed, Some(error)),
+        (None, Some(shift)) => (Typed::of_shift(shift, tz), None),
+        (None, None) => (Typed::default(), None),
+    };
+    let last_day = shift_plan::last_day(app, now).to_string();
+    let today = now.with_timezone(&tz).date_naive();
+    Document {
+        title,
+        active: "/staff",
+        live: None,
+    }
+    .respond(reader, status, move || {
+        let Plan { days, members, lots } = plan;
+        let form = form_view(FormParts { typed, error, members, lots, today, last_day }, &who, shift, now, lang);
+        view! {
+            {staff_bar(&who, "/staff/shifts", lang)}
+            <h1>{title} " " <small>{lang.t("tuần này và tuần sau", "this week and the next")}</small></h1>
+            <div class="plan">
+                {form}
+                <div>{days_view(days, who.operator.is_none(), tz, now, lang)}</div>
+            </div>
+        }
+    })
+}
+
+/// What the form is made of.
+struct FormParts {
+    typed: Typed,
+    error: Option<ApiError>,
+    members: Vec<Member>,
+    lots: Vec<LotSummary>,
+    today: NaiveDate,
+    last_day: String,
+}
+
+fn form_view(
+    form: FormParts,
+    who: &Staff,
+    shift: Option<PlannedShift>,
+    now: Timestamp,
+    lang: Lang,
+) -> AnyView {
+    let FormParts {
+        typed,
+        error,
+        members,
+        lots,
+        today,
+        last_day,
+    } = form;
+    let city = who.operator.is_none();
+    let over = shift
+        .as_ref()
+        .is_some_and(|shift| shift.cancelled_at.is_some() || shift.ends_at <= now);
+    if over {
+        return view! { <p class="hint">{lang.t("Ca này đã xong hoặc đã hủy: không sửa được nữa.", "This shift is over or cancelled: it can no longer be changed.")}
+            " " <a href="/staff/shifts">{lang.t("Về lịch ca", "Back to the plan")}</a></p> }
+        .into_any();
+    }
+    let home = shift.as_ref().map_or_else(
+        || "/staff/shifts".to_owned(),
+        |shift| format!("/staff/shifts/{}", shift.id),
+    );
+    let title = match shift {
+        Some(_) => lang.t("Sửa ca", "Change the shift"),
+        None => lang.t("Xếp ca", "Plan a shift"),
+    };
+    let people = members
+        .into_iter()
+        .filter(|member| member.disabled_at.is_none())
+        .map(|member| {
+            let place = match (city, &member.operator) {
+                (false, _) => String::new(),
+                (true, Some(operator)) => format!(" · {operator}"),
+                (true, None) => format!(" · {}", lang.t("thành phố", "the city")),
+            };
+            let text = format!("{}{place}", member.name);
+            let chosen = member.login == typed.login;
+            view! { <option value=member.login.clone() selected=chosen>{text}</option> }
+        })
+        .collect_view();
+    let lots = lots
+        .into_iter()
+        .map(|lot| {
+            let ticked = typed.lots.contains(&lot.code);
+            let operator = city.then(|| format!(" · {}", lot.operator));
+            view! {
+                <label><input type="checkbox" name="lot" value=lot.code.clone() checked=ticked /> " "
+                    {lot.code.clone()} " " <small>{lot.name} {operator}</small></label>
+            }
+        })
+        .collect_view();
+    let day = match typed.day.is_empty() {
+        true => today.to_string(),
+        false => typed.day,
+    };
+    let cancel = shift.map(|shift| {
+        view! {
+            <form method="post" action=format!("/staff/shifts/{}/cancel", shift.id)>
+                <button class="quiet">{lang.t("Hủy ca này", "Cancel this shift")}</button>
+            </form>
+            <p><a href="/staff/shifts">{lang.t("Thôi, về lịch ca", "Leave it, back to the plan")}</a></p>
+        }
+    });
+    view! {
+        <section class="card shift-form">
+            <form method="post" action=home>
+                <h2>{title}</h2>
+                {error.map(|error| view! { <p class="error" role="alert">{reason(&error, lang)}</p> })}
+                <label class="field"><span>{lang.t("Ai", "Who")}</span>
+                    <select name="login" required>{people}</select></label>
+                <label class="field"><span>{lang.t("Ngày bắt đầu", "Begins on")}</span>
+                    <input type="date" name="day" value=day required max=last_day /></label>
+                <div class="two">
+                    <label class="field"><span>{lang.t("Từ", "From")}</span>
+                        <input type="time" name="from" value=typed.from required /></label>
+                    <label class="field"><span>{lang.t("Đến", "Until")}</span>
+                        <input type="time" name="until" value=typed.until required /></label>
+                </div>
+                <p class="note">{lang.t("Đến giờ sớm hơn giờ bắt đầu là qua nửa đêm. Tối đa 16 giờ.", "Until a time before its start: past midnight. At most 16 hours.")}</p>
+                <fieldset class="lots-pick">
+                    <legend>{lang.t("Ở điểm nào", "At which lots")}</legend>
+                    {lots}
+                </fieldset>
+                <label class="field"><span>{lang.t("Ghi chú", "Note")}</span>
+                    <input name="note" maxlength="200" value=typed.note autocomplete="off" /></label>
+                <button class="primary">{lang.t("Ghi", "Save")}</button>
+            </form>
+            {cancel}
+        </section>
+    }
+    .into_any()
+}
+
+fn reason(error: &ApiError, lang: Lang) -> String {
+    match (error, lang) {
+        (ApiError::Conflict(_), Lang::Vi) => {
+            "Người này đã có ca khác vào giờ đó: không ai ở hai nơi cùng lúc.".to_owned()
+        }
+        (ApiError::NotFound(_), Lang::Vi) => "Không còn ca, người hoặc điểm đỗ đó.".to_owned(),
+        (_, Lang::Vi) => {
+            "Xin xem lại: chọn người và ít nhất một điểm của đơn vị người đó; ca dài 15 phút đến 16 giờ, chưa qua và không quá 60 ngày tới."
+                .to_owned()
+        }
+        (error, Lang::En) => error.to_string(),
+    }
+}
+
+fn days_view(
+    days: Vec<PlannedDay>,
+    city: bool,
+    tz: Tz,
+    now: Timestamp,
+    lang: Lang,
+) -> impl IntoView {
+    let today = now.with_timezone(&tz).date_naive();
+    let (past, coming): (Vec<_>, Vec<_>) = days.into_iter().partition(|day| day.day < today);
+    let view = move |day: PlannedDay| day_view(day, city, tz, lang);
+    let past = past.into_iter().map(view).collect_view();
+    let coming = coming.into_iter().map(view).collect_view();
+    let monday = today.weekday().num_days_from_monday() == 0;
+    view! {
+        {(!monday).then(|| view! {
+            <details class="card"><summary>{lang.t("Đầu tuần này", "Earlier this week")}</summary>{past}</details>
+        })}
+        {coming}
+    }
+}
+
+fn day_view(day: PlannedDay, city: bool, tz: Tz, lang: Lang) -> AnyView {
+    let PlannedDay { day, shifts, gaps } = day;
+    let empty = shifts.is_empty();
+    let entry = move |shift: PlannedShift| {
+        let operator = city.then(|| shift.operator.clone()).flatten();
+        let out = shift.shut_out.then(|| lang.t(" · đã khóa", " · shut out"));
+        view! {
+            <li>
+                <b>{hours((shift.starts_at, shift.ends_at), tz, lang)}</b>
+                <span>{shift.name} {operator.map(|code| format!(" · {code}"))} {out}</span>
+                <span>{shift.lots.join(", ")}</span>
+                {(!shift.note.is_empty()).then(|| view! { <small>{shift.note.clone()}</small> })}
+                <span class="links">
+                    <a href=format!("/staff/shifts/{}", shift.id)>{lang.t("Sửa", "Change")}</a>
+                    <a href=format!("/staff/shift?planned={}", shift.id)>{lang.t("Tổng kết", "Summary")}</a>
+                </span>
+            </li>
+        }
+    };
+    let gap_count: usize = gaps.len();
+    let gap = move |(span, lots): (Span, Vec<String>)| {
+        view! { <li><b>{hours(span, tz, lang)}</b> " " {lots.join(", ")}</li> }
+    };
+    view! {
+        <section class="card day" data-day=day.to_string()>
+            <h2>{day_words(day, lang)}</h2>
+            {empty.then(|| view! { <p class="empty">{lang.t("Chưa xếp ai.", "Nobody is planned.")}</p> })}
+            <ul class="shifts">{shifts.into_iter().map(entry).collect_view()}</ul>
+            {(gap_count > 0).then(|| view! {
+                <details class="gaps">
+                    <summary>{lang.t("Giờ thu tiền chưa có người", "Charged hours without anybody")} " (" {gap_count} ")"</summary>
+                    <ul>{gaps.into_iter().map(gap).collect_view()}</ul>
+                </details>
+            })}
+        </section>
+    }
+    .into_any()
+}
+
+/// From when until when by the local clock; told where it ends on another day.
+pub(super) fn hours((from, until): Span, tz: Tz, lang: Lang) -> String {
+    let (from, until) = (from.with_timezone(&tz), until.with_timezone(&tz));
+    let end = match until.format("%H:%M").to_string() {
+        end if end == "00:00" => "24:00".to_owned(),
+        end if until.date_naive() > from.date_naive() => {
+            format!("{end} {}", lang.t("hôm sau", "next day"))
+        }
+        end => end,
+    };
+    format!("{}–{end}", from.format("%H:%M"))
+}
+
+/// A day in words, with its day of the week.
+pub(super) fn day_words(day: NaiveDate, lang: Lang) -> String {
+    let names = match lang {
+        Lang::Vi => [
+            "Thứ Hai",
+            "Thứ Ba",
+            "Thứ Tư",
+            "Thứ Năm",
+            "Thứ Sáu",
+            "Thứ Bảy",
+            "Chủ nhật",
+        ],
+        Lang::En => [
+            "Monday",
+            "Tuesday",
+            "Wednesday",
+            "Thursday",
+            "Friday",
+            "Saturday",
+            "Sunday",
+        ],
+    };
+    let name = names[day.weekday().num_days_from_monday() as usize % 7];
+    format!("{name} {}", day.format("%d/%m"))
+}
