@@ -9,12 +9,12 @@ use crate::lang::Lang;
 /// What bays may have, each with the name of its picture and its words.
 pub(crate) fn of(amenities: Amenities, lang: Lang) -> Vec<(&'static str, &'static str)> {
     let kept = amenities.accessible.then(|| {
-        let words = lang.t("Dành cho người khuyết tật", "For disabled people");
+        let words = lang.icon().for_disabled_people;
         ("accessible", words)
     });
     let charger = amenities
         .charging
-        .then(|| ("charging", lang.t("Có sạc điện", "With EV charger")));
+        .then(|| ("charging", lang.icon().with_ev_charger));
     kept.into_iter().chain(charger).collect()
 }
 

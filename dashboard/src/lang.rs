@@ -19,7 +19,10 @@ pub enum Lang {
 impl Lang {
     /// The language's code, as in `lang="vi"`.
     pub const fn code(self) -> &'static str {
-        self.t("vi", "en")
+        match self {
+            Self::Vi => "vi",
+            Self::En => "en",
+        }
     }
 
     /// The language of that code.
@@ -31,8 +34,8 @@ impl Lang {
         }
     }
 
-    /// One text of two.
-    pub const fn t<'a>(self, vi: &'a str, en: &'a str) -> &'a str {
+    /// One of two names that data has in both languages.
+    pub const fn pick<'a>(self, vi: &'a str, en: &'a str) -> &'a str {
         match self {
             Self::Vi => vi,
             Self::En => en,
@@ -42,16 +45,16 @@ impl Lang {
     /// A vehicle class in words.
     pub const fn class(self, class: VehicleClass) -> &'static str {
         match class {
-            VehicleClass::Car => self.t("Ô tô", "Car"),
-            VehicleClass::Motorbike => self.t("Xe máy", "Motorbike"),
+            VehicleClass::Car => self.words().car,
+            VehicleClass::Motorbike => self.words().motorbike,
         }
     }
 
     /// A kind of lot in words.
     pub const fn kind(self, kind: LotKind) -> &'static str {
         match kind {
-            LotKind::Street => self.t("Dọc phố", "On street"),
-            LotKind::OffStreet => self.t("Bãi xe", "Car park"),
+            LotKind::Street => self.words().on_street,
+            LotKind::OffStreet => self.words().car_park,
         }
     }
 

@@ -8,6 +8,7 @@
 mod icon;
 pub mod island;
 pub mod lang;
+mod text;
 pub mod wish;
 
 #[cfg(feature = "ssr")]

@@ -222,8 +222,8 @@ async fn two_processes_tell_each_browser_once() {
         NEXT,
         "HK-01-001",
         "HK-01-002",
-        "HK-01-003",
-        "HK-01-004",
+        "HK-02-001",
+        "HK-02-002",
     ] {
         let open = telling.city.paid_session(bay, 60).await;
         for _ in 0..5 {

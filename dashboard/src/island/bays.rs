@@ -65,13 +65,13 @@ pub fn StaffBays(
                 .collect_view()}
         </div>
         <div class="bays-and-list">
-            <svg class="bays" viewBox=view_box role="group" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>
+            <svg class="bays" viewBox=view_box role="group" aria-label=lang.bay_map().plan_of_the_bays>
                 {move || {
                     bays.get().iter().zip(&shapes).map(|(bay, shape)| drawn(bay, shape, lang)).collect_view()
                 }}
             </svg>
             <section>
-                <h2>{lang.t("Cần xem", "To look at")}</h2>
+                <h2>{lang.bay_map().to_look_at}</h2>
                 <ul class="attention">
                     {move || {
                         let now = now.get();
@@ -79,7 +79,7 @@ pub fn StaffBays(
                     }}
                 </ul>
                 <p class="empty" hidden=move || !attention().is_empty()>
-                    {lang.t("Không có xe nào chưa trả tiền.", "Nobody is unpaid or overstayed.")}
+                    {lang.bay_map().nobody_is_unpaid_or_overstayed}
                 </p>
             </section>
         </div>
@@ -111,11 +111,11 @@ const fn letter(status: BayStatus) -> &'static str {
 
 const fn words(status: BayStatus, lang: Lang) -> &'static str {
     match status {
-        BayStatus::Free => lang.t("trống", "free"),
-        BayStatus::Paid => lang.t("đã trả", "paid"),
-        BayStatus::Unpaid => lang.t("chưa trả", "unpaid"),
-        BayStatus::Overstayed => lang.t("quá giờ", "overstayed"),
-        BayStatus::Unknown => lang.t("không rõ", "unknown"),
+        BayStatus::Free => lang.words().free,
+        BayStatus::Paid => lang.words().is_paid,
+        BayStatus::Unpaid => lang.bay_map().unpaid,
+        BayStatus::Overstayed => lang.bay_map().overstayed,
+        BayStatus::Unknown => lang.words().unknown,
     }
 }
 

@@ -104,8 +104,8 @@ pub fn LotFinder(
             <div class="finder-list">
                 <ul class="lots">{list}</ul>
                 <p class="empty" hidden=move || shown.with(|shown| !shown.is_empty())>
-                    {lang.t("Không có điểm đỗ nào như vậy.", "No parking matches.")} " "
-                    <a href="/">{lang.t("Xem tất cả", "Show all")}</a>
+                    {lang.finder().no_parking_matches} " "
+                    <a href="/">{lang.finder().show_all}</a>
                 </p>
             </div>
         </div>
@@ -119,13 +119,13 @@ fn hero(shown: Memo<Vec<LotSummary>>, lang: Lang) -> impl IntoView {
     let unknown = move || sum(|lot| lot.unknown);
     view! {
         <section class="hero">
-            <h1>{lang.t("Tìm chỗ đỗ xe", "Find parking")}</h1>
+            <h1>{lang.finder().find_parking}</h1>
             <p>
                 <b class="big">{move || lang.number(sum(|lot| lot.free))}</b>
-                {lang.t(" chỗ trống ngay lúc này", " bays are free right now")}
+                {lang.finder().bays_are_free_right_now}
                 <span hidden=move || unknown() == 0>
                     " · " {move || lang.number(unknown())}
-                    {lang.t(" không rõ", " unknown")}
+                    {lang.finder().unknown}
                 </span>
             </p>
         </section>
@@ -150,10 +150,7 @@ fn search(
     };
     view! {
         <form class="search" action="/" method="get" role="search">
-            <label for="q">{lang.t(
-                "Phố, phường, bãi xe – hoặc mã trên biển nếu đã đỗ",
-                "Street, ward, car park – or the code on the sign if parked",
-            )}</label>
+            <label for="q">{lang.finder().street_ward_car_park_or}</label>
             <span>
                 <input
                     id="q"
@@ -162,13 +159,13 @@ fn search(
                     value=words
                     maxlength="80"
                     autocomplete="off"
-                    placeholder=lang.t("Bà Triệu, HK-01-001…", "Bà Triệu, HK-01-001…")
+                    placeholder=lang.finder().b_tri_u_hk_01_001
                     on:input=move |event| set_wish.update(|wish| {
                         wish.words = event_target_value(&event);
                         wish.section = None;
                     })
                 />
-                <button>{lang.t("Tìm", "Search")}</button>
+                <button>{lang.finder().search}</button>
             </span>
             {others}
         </form>
@@ -186,26 +183,26 @@ fn first_choices(wish: ReadSignal<Wish>, set_wish: WriteSignal<Wish>, lang: Lang
         chip(lang.class(class), wish, set_wish, is, set)
     });
     let accessible = chip(
-        pictured("accessible", lang.t("Người khuyết tật", "Accessible")),
+        pictured("accessible", lang.finder().accessible),
         wish,
         set_wish,
         |wish| wish.amenities.accessible,
         |wish| wish.amenities.accessible = !wish.amenities.accessible,
     );
     let charging = chip(
-        pictured("charging", lang.t("Sạc điện", "EV charging")),
+        pictured("charging", lang.finder().ev_charging),
         wish,
         set_wish,
         |wish| wish.amenities.charging,
         |wish| wish.amenities.charging = !wish.amenities.charging,
     );
     view! {
-        <div class="chips" role="group" aria-label=lang.t("Loại chỗ", "Kind of bay")>
+        <div class="chips" role="group" aria-label=lang.finder().kind_of_bay>
             {classes.into_iter().collect_view()}
             {accessible}
             {charging}
             <button type="button" class="chip needs-script" on:click=move |_| locate(set_wish)>
-                {lang.t("Gần tôi", "Near me")}
+                {lang.finder().near_me}
             </button>
         </div>
     }
@@ -226,7 +223,7 @@ fn more_choices(wish: ReadSignal<Wish>, set_wish: WriteSignal<Wish>, lang: Lang)
     });
     let arrivals = ARRIVALS.map(|minutes| {
         let label = match minutes {
-            0 => lang.t("Bây giờ", "Now").to_owned(),
+            0 => lang.finder().now.to_owned(),
             _ => format!("+{}", hours(minutes)),
         };
         let is = move |wish: &Wish| wish.arrives_in == minutes;
@@ -235,20 +232,20 @@ fn more_choices(wish: ReadSignal<Wish>, set_wish: WriteSignal<Wish>, lang: Lang)
         })
     });
     let kinds = [None, Some(LotKind::Street), Some(LotKind::OffStreet)].map(|kind| {
-        let label = kind.map_or(lang.t("Tất cả", "All"), |kind| lang.kind(kind));
+        let label = kind.map_or(lang.finder().all, |kind| lang.kind(kind));
         let is = move |wish: &Wish| wish.kind == kind;
         chip(label, wish, set_wish, is, move |wish| wish.kind = kind)
     });
     let chosen = move || {
         wish.with(|wish| {
             let arrival = match wish.arrives_in {
-                0 => lang.t("đến bây giờ", "arriving now").to_owned(),
-                later => format!("{} {}", lang.t("đến sau", "arriving in"), hours(later)),
+                0 => lang.finder().arriving_now.to_owned(),
+                later => format!("{} {}", lang.finder().arriving_in_inline, hours(later)),
             };
             let kind = wish.kind.map(|kind| format!(" · {}", lang.kind(kind)));
             format!(
                 "{} {} · {arrival}{}",
-                lang.t("Đỗ", "Park for"),
+                lang.finder().park_for,
                 hours(wish.minutes),
                 kind.unwrap_or_default()
             )
@@ -258,14 +255,14 @@ fn more_choices(wish: ReadSignal<Wish>, set_wish: WriteSignal<Wish>, lang: Lang)
     view! {
         <details class="more-choices" open=open>
             <summary>{chosen}</summary>
-            <div class="chips" role="group" aria-label=lang.t("Đỗ bao lâu", "For how long")>
-                <small>{lang.t("Đỗ", "Park for")}</small> {lengths.into_iter().collect_view()}
+            <div class="chips" role="group" aria-label=lang.finder().for_how_long>
+                <small>{lang.finder().park_for}</small> {lengths.into_iter().collect_view()}
             </div>
-            <div class="chips" role="group" aria-label=lang.t("Đến nơi sau", "Arriving in")>
-                <small>{lang.t("Đến nơi", "Arriving")}</small> {arrivals.into_iter().collect_view()}
+            <div class="chips" role="group" aria-label=lang.finder().arriving_in>
+                <small>{lang.finder().arriving}</small> {arrivals.into_iter().collect_view()}
             </div>
-            <div class="chips" role="group" aria-label=lang.t("Loại điểm đỗ", "Kind of parking")>
-                <small>{lang.t("Điểm đỗ", "Where")}</small> {kinds.into_iter().collect_view()}
+            <div class="chips" role="group" aria-label=lang.finder().kind_of_parking>
+                <small>{lang.finder().where_}</small> {kinds.into_iter().collect_view()}
             </div>
         </details>
     }
@@ -296,10 +293,10 @@ fn zoom(
         }
     };
     view! {
-        <nav class="zoom" aria-label=lang.t("Bản đồ", "Map")>
-            {step(1, "+", lang.t("Phóng to", "Zoom in"))}
-            {step(-1, "−", lang.t("Thu nhỏ", "Zoom out"))}
-            {step(-8, "⤢", lang.t("Toàn thành phố", "The whole city"))}
+        <nav class="zoom" aria-label=lang.finder().map>
+            {step(1, "+", lang.finder().zoom_in)}
+            {step(-1, "−", lang.finder().zoom_out)}
+            {step(-8, "⤢", lang.finder().the_whole_city)}
         </nav>
     }
 }

@@ -68,12 +68,7 @@ fn label(count: &BayCount, lang: Lang) -> String {
 // Around each link stands a group, so that it is known for SVG's and not HTML's.
 fn single(lot: &LotSummary, (x, y): (f64, f64), size: f64, lang: Lang) -> impl IntoView + use<> {
     let count = count(lot);
-    let title = format!(
-        "{}: {} {}",
-        lot.name,
-        count.free,
-        lang.t("chỗ trống", "free")
-    );
+    let title = format!("{}: {} {}", lot.name, count.free, lang.markers().free);
     view! {
         <g>
             <a href=format!("/lots/{}", lot.code) class=format!("marker {}", level(&count)) tabindex="-1">
@@ -95,12 +90,8 @@ fn several<F: FnMut(MouseEvent) + Send + 'static>(
     (href, go): (String, F),
     lang: Lang,
 ) -> impl IntoView + use<F> {
-    let (text, points) = (label(&sum, lang), lang.t("điểm đỗ", "places to park"));
-    let title = format!(
-        "{many} {points}: {} {}",
-        sum.free,
-        lang.t("chỗ trống", "free")
-    );
+    let (text, points) = (label(&sum, lang), lang.markers().places_to_park);
+    let title = format!("{many} {points}: {} {}", sum.free, lang.markers().free);
     // Four digits and more make it wider.
     let half = size + size * 0.42 * text.chars().count().saturating_sub(3) as f64;
     let ring = |around: f64, class: &'static str| {
@@ -132,10 +123,10 @@ fn several<F: FnMut(MouseEvent) + Send + 'static>(
 pub(super) fn legend(lang: Lang) -> impl IntoView {
     view! {
         <p class="legend">
-            <span class="dot plenty"></span>{lang.t("Còn nhiều chỗ", "Plenty")}
-            <span class="dot few"></span>{lang.t("Sắp hết", "Few left")}
-            <span class="dot full"></span>{lang.t("Hết chỗ", "Full")}
-            <span class="dot unknown"></span>{lang.t("Không rõ", "Unknown")}
+            <span class="dot plenty"></span>{lang.markers().plenty}
+            <span class="dot few"></span>{lang.markers().few_left}
+            <span class="dot full"></span>{lang.markers().full}
+            <span class="dot unknown"></span>{lang.markers().unknown}
         </p>
     }
 }

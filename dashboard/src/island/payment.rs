@@ -25,10 +25,7 @@ pub fn PaymentWatch(
     view! {
         <p class="waiting" role="status">
             <span class="pulse" aria-hidden="true"></span>
-            {lang.t(
-                "Đang chờ báo đã trả. Trang sẽ tự đổi khi đã nhận được tiền.",
-                "Waiting for the money. This page changes by itself once it is there.",
-            )}
+            {lang.payment_wait().waiting_money_page_changes_itself}
         </p>
     }
 }

@@ -64,14 +64,14 @@ pub(super) fn row(
             <a class="lot" href=format!("/lots/{}", lot.code)>
                 <span class=format!("free {level}")>
                     <b>{if level == "unknown" { "?".to_owned() } else { lot.free.to_string() }}</b>
-                    <small>{lang.t("trống", "free")}</small>
+                    <small>{lang.words().free}</small>
                 </span>
                 <span class="lot-text">
                     <b>{lot.name}</b>
                     <small>
                         {lang.kind(lot.kind)} " · " {lot.ward} {away} " · " {lot.capacity} " "
-                        {lang.t("chỗ", "bays")}
-                        {(lot.unknown > 0 && level != "unknown").then(|| format!(" · {} {}", lot.unknown, lang.t("không rõ", "unknown")))}
+                        {lang.row().bays}
+                        {(lot.unknown > 0 && level != "unknown").then(|| format!(" · {} {}", lot.unknown, lang.words().unknown))}
                         {special}
                     </small>
                     {expected}

@@ -63,7 +63,7 @@ impl Document<'_> {
             let current = (active == href).then_some("page");
             view! { <a href=href aria-current=current>{text}</a> }
         };
-        let other = lang.t("en", "vi");
+        let other = lang.frame().other_code;
         view! {
             <html lang=lang.code()>
                 <head>
@@ -79,27 +79,24 @@ impl Document<'_> {
                     {is_kept.then(|| view! { <script src=assets::url("offline.js") defer></script> })}
                 </head>
                 <body>
-                    <a class="skip" href="#content">{lang.t("Tới nội dung", "Skip to content")}</a>
+                    <a class="skip" href="#content">{lang.frame().skip_to_content}</a>
                     <header class="top">
                         <a class="brand" href="/">
                             <span class="brand-mark" aria-hidden="true">"P"</span>
                             "Clearbay"
                         </a>
-                        <nav aria-label=lang.t("Mục chính", "Main")>
-                            {entry("/", lang.t("Tìm chỗ", "Find"))}
-                            {entry("/my", lang.t("Của tôi", "Mine"))}
-                            {entry("/city", lang.t("Thành phố", "City"))}
-                            {entry("/staff", lang.t("Nhân viên", "Staff"))}
+                        <nav aria-label=lang.frame().main>
+                            {entry("/", lang.frame().find)}
+                            {entry("/my", lang.frame().mine)}
+                            {entry("/city", lang.frame().city)}
+                            {entry("/staff", lang.frame().staff)}
                             <a class="lang" href=format!("/lang/{other}") hreflang=other>
-                                {lang.t("EN", "VI")}
+                                {lang.frame().other_name}
                             </a>
                         </nav>
                     </header>
                     <p id="offline" class="error" role="alert" hidden>
-                        {lang.t(
-                            "Mất kết nối: số liệu trên trang có thể đã cũ. Đang nối lại…",
-                            "Connection lost: what you see may be out of date. Reconnecting…",
-                        )}
+                        {lang.frame().connection_lost_what_see_may}
                     </p>
                     {is_kept.then(|| offline::notices(lang))}
                     <main id="content" data-live=live>
@@ -107,14 +104,11 @@ impl Document<'_> {
                     </main>
                     <footer class="foot">
                         <p>
-                            {lang.t(
-                                "Mọi khoản thu đều có biên lai và vào sổ công khai theo ngày.",
-                                "Every payment has a receipt and enters the public daily totals.",
-                            )}
+                            {lang.frame().every_payment_has_receipt_enters}
                             " "
-                            <a href="/my">{lang.t("Lượt đỗ của tôi", "My parking")}</a> " · "
-                            <a href="/wallet">{lang.t("Ví", "Wallet")}</a> " · "
-                            <a href="/n">{lang.t("Có phiếu báo?", "Got a notice?")}</a> " · "
+                            <a href="/my">{lang.words().my_parking}</a> " · "
+                            <a href="/wallet">{lang.frame().wallet}</a> " · "
+                            <a href="/n">{lang.frame().got_a_notice}</a> " · "
                             <a href="/api/docs/">"API"</a>
                         </p>
                     </footer>

@@ -94,24 +94,15 @@ pub(crate) async fn submit(
         Err(NotAsked::Flawed(flaws)) => Refusal::Flaws(flaws),
         Err(NotAsked::TooManyOfPlate) => Refusal::Other(
             StatusCode::CONFLICT,
-            lang.t(
-                "Biển số này đã có ba yêu cầu đang chờ. Xin đợi trả lời, hoặc rút bớt một yêu cầu.",
-                "Three requests for this plate wait already. Please wait for an answer, or withdraw one.",
-            ),
+            lang.exemption_form().three_requests_plate_wait_already,
         ),
         Err(NotAsked::TooMany) => Refusal::Other(
             StatusCode::CONFLICT,
-            lang.t(
-                "Thành phố đang có quá nhiều yêu cầu chờ xét nên tạm thời chưa nhận thêm. Xin gửi lại sau vài ngày.",
-                "So many requests wait for the city that it takes no more at present. Please ask again in a few days.",
-            ),
+            lang.exemption_form().so_many_requests_wait_city,
         ),
         Err(NotAsked::Failed(ApiError::KeyReused)) => Refusal::Other(
             StatusCode::UNPROCESSABLE_ENTITY,
-            lang.t(
-                "Thông tin đã đổi sau lần gửi trước. Xin kiểm tra rồi gửi lại.",
-                "The details have changed since they were first sent. Please check and send again.",
-            ),
+            lang.exemption_form().details_have_changed_since_they,
         ),
         Err(NotAsked::Failed(error)) => return problem(&reader, &error),
     };
@@ -181,7 +172,7 @@ async fn form(app: &App, reader: &Reader, filled: Filled, refusal: Option<Refusa
         Err(error) => return problem(reader, &error.into()),
     };
     let lang = reader.lang;
-    let title = lang.t("Xin miễn phí đỗ xe", "Ask for an exemption");
+    let title = lang.exemption_form().ask_for_an_exemption;
     let status = match &refusal {
         Some(Refusal::Flaws(_)) => StatusCode::UNPROCESSABLE_ENTITY,
         Some(Refusal::Other(status, _)) => *status,
@@ -194,10 +185,7 @@ async fn form(app: &App, reader: &Reader, filled: Filled, refusal: Option<Refusa
     }
     .respond(reader, status, move || {
         if grounds.is_empty() {
-            let text = lang.t(
-                "Biểu giá của thành phố hiện không có đối tượng nào được miễn phí.",
-                "The city's tariffs know no ground on which somebody parks for nothing.",
-            );
+            let text = lang.exemption_form().city_tariffs_know_no_ground;
             return message(title, text.to_owned(), lang).into_any();
         }
         form_view(title, &grounds, filled, refusal, lang).into_any()
@@ -217,30 +205,19 @@ fn form_view(
         None => (Vec::new(), None),
     };
     let again = !flaws.is_empty() || other.is_some();
-    let wrong = (!flaws.is_empty()).then(|| {
-        lang.t(
-            "Xin xem lại những mục được đánh dấu.",
-            "Please look at what is marked again.",
-        )
-    });
+    let wrong = (!flaws.is_empty()).then(|| lang.exemption_form().please_look_what_marked_again);
     let fields = fields_view(grounds, filled, &flaws, lang).into_any();
     let scan = scan_view(&flaws, again, lang).into_any();
     view! {
         <form class="pay narrow" method="post" action="/exemptions" enctype="multipart/form-data">
             <input type="hidden" name="key" value=api::secret::random_token() />
             <h1>{title}</h1>
-            <p>{lang.t(
-                "Xe thuộc đối tượng được miễn phí thì gửi giấy tờ một lần. Được duyệt rồi, khi đỗ chỉ cần nhập biển số, giá tự về 0.",
-                "If the city exempts you, send your document once. When it is granted, enter the plate when you park, and the price is 0.",
-            )}</p>
+            <p>{lang.exemption_form().if_city_exempts_send_document}</p>
             {wrong.or(other).map(|text| view! { <p class="error" role="alert">{text}</p> })}
             {fields}
             {scan}
-            <button class="primary">{lang.t("Gửi cho thành phố", "Send to the city")}</button>
-            <p class="note">{lang.t(
-                "Chỉ cán bộ của thành phố xem được giấy tờ, và mỗi lần xem đều được ghi lại. Ảnh bị xóa 30 ngày sau khi có trả lời, hoặc ngay khi bạn rút yêu cầu. Không cần tài khoản hay số điện thoại: câu trả lời nằm ở trang này, trên máy này.",
-                "Only the city's staff can see the document, and each time that they do is recorded. Its picture is deleted 30 days after the answer, or at once when you withdraw the request. No account and no telephone number: the answer comes to your page on this device.",
-            )}</p>
+            <button class="primary">{lang.exemption_form().send_to_the_city}</button>
+            <p class="note">{lang.exemption_form().only_city_staff_can_see}</p>
         </form>
         <script src=assets::url("scan.js") defer></script>
     }
@@ -270,7 +247,7 @@ fn fields_view(
     let invalid = |flaw: Flaw| has(flaw).then_some("true");
     let described = |flaw: Flaw, id: &'static str| has(flaw).then_some(id);
     let ground = |known: &KnownGround| {
-        let name = lang.t(&known.name_vi, &known.name_en).to_owned();
+        let name = lang.pick(&known.name_vi, &known.name_en).to_owned();
         let is_chosen = known.code == filled.ground;
         view! { <option value=known.code.clone() selected=is_chosen>{name}</option> }
     };
@@ -285,16 +262,16 @@ fn fields_view(
     let number_flaw = flaw_view("number-error", flaws, &[Flaw::DocumentNumber], lang);
     let vehicle = view! {
         <label class="field">
-            <span>{lang.t("Đối tượng", "Ground")}</span>
+            <span>{lang.words().ground}</span>
             <select name="ground" required aria-invalid=invalid(Flaw::Ground)
                 aria-describedby=described(Flaw::Ground, "ground-error") autofocus=is_first(Flaw::Ground)>
-                <option value="">{lang.t("Chọn…", "Choose…")}</option>
+                <option value="">{lang.exemption_form().choose}</option>
                 {options}
             </select>
             {ground_flaw}
         </label>
         <label class="field">
-            <span>{lang.t("Biển số xe", "Licence plate")}</span>
+            <span>{lang.words().licence_plate}</span>
             <input name="plate" value=filled.plate.clone() required minlength="4" maxlength="20" autocomplete="off"
                 autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" data-remember="plate"
                 aria-invalid=invalid(Flaw::Plate) aria-describedby=described(Flaw::Plate, "plate-error")
@@ -302,22 +279,22 @@ fn fields_view(
             {plate_flaw}
         </label>
         <label class="field">
-            <span>{lang.t("Loại xe", "Vehicle")}</span>
+            <span>{lang.words().vehicle_class}</span>
             <select name="class">{classes.collect_view()}</select>
         </label>
     }
     .into_any();
     let document = view! {
         <label class="field">
-            <span>{lang.t("Loại giấy tờ", "Kind of document")}</span>
+            <span>{lang.exemption_form().kind_of_document}</span>
             <input name="document_kind" value=filled.document_kind.clone() required maxlength=DOCUMENT_KIND_MAX.to_string()
-                autocomplete="off" placeholder=lang.t("Giấy xác nhận khuyết tật", "Disability certificate")
+                autocomplete="off" placeholder=lang.exemption_form().disability_certificate
                 aria-invalid=invalid(Flaw::DocumentKind) aria-describedby=described(Flaw::DocumentKind, "kind-error")
                 autofocus=is_first(Flaw::DocumentKind) />
             {kind_flaw}
         </label>
         <label class="field">
-            <span>{lang.t("Số giấy tờ", "Its number")}</span>
+            <span>{lang.exemption_form().its_number}</span>
             <input name="document_number" value=filled.document_number.clone() required
                 maxlength=DOCUMENT_NUMBER_MAX.to_string() autocomplete="off" autocapitalize="characters" spellcheck="false"
                 aria-invalid=invalid(Flaw::DocumentNumber)
@@ -341,27 +318,19 @@ fn scan_view(flaws: &[Flaw], again: bool, lang: Lang) -> impl IntoView + use<> {
     } else {
         "scan-hint"
     };
-    let hint = lang.t(
-        "Chụp rõ cả tờ, đọc được số và tên. Tệp JPEG, PNG, WebP hoặc PDF, tối đa 4 MB.",
-        "The whole sheet, with number and name readable. JPEG, PNG, WebP or PDF, up to 4 MB.",
-    );
-    let choose_again = again.then(|| {
-        lang.t(
-            " Trình duyệt không giữ tệp đã chọn: xin chọn lại.",
-            " Browsers do not keep a chosen file: please choose it again.",
-        )
-    });
+    let hint = lang.exemption_form().whole_sheet_number_name_readable;
+    let choose_again = again.then(|| lang.exemption_form().browsers_do_not_keep_chosen);
     view! {
         <fieldset class="scan-input" aria-describedby=described>
-            <legend>{lang.t("Ảnh giấy tờ", "Picture of the document")}</legend>
+            <legend>{lang.exemption_form().picture_of_the_document}</legend>
             <p id="scan-hint" class="note">{hint} {choose_again.map(|text| view! { <b>{text}</b> })}</p>
             <label class="field on-phone">
-                <span>{lang.t("Chụp bằng máy này", "Take it now")}</span>
+                <span>{lang.exemption_form().take_it_now}</span>
                 <input type="file" name="photo" accept="image/jpeg,image/png,image/webp" capture="environment"
                     aria-invalid=invalid aria-describedby=described />
             </label>
             <label class="field">
-                <span>{lang.t("Chọn ảnh hoặc PDF có sẵn", "Choose a picture or PDF")}</span>
+                <span>{lang.exemption_form().choose_a_picture_or_pdf}</span>
                 <input type="file" name="file" accept="image/jpeg,image/png,image/webp,application/pdf"
                     aria-invalid=invalid aria-describedby=described />
             </label>
@@ -372,34 +341,13 @@ fn scan_view(flaws: &[Flaw], again: bool, lang: Lang) -> impl IntoView + use<> {
 
 const fn flaw_words(flaw: Flaw, lang: Lang) -> &'static str {
     match flaw {
-        Flaw::Ground => lang.t("Xin chọn một đối tượng.", "Please choose a ground."),
-        Flaw::Plate => lang.t(
-            "Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45.",
-            "A licence plate has 4 to 12 letters and digits, such as 30A-123.45.",
-        ),
-        Flaw::DocumentKind => lang.t(
-            "Xin ghi loại giấy tờ, tối đa 100 ký tự.",
-            "Please say what kind of document it is, in at most 100 characters.",
-        ),
-        Flaw::DocumentNumber => lang.t(
-            "Xin ghi số trên giấy tờ, tối đa 60 ký tự.",
-            "Please give the document's number, in at most 60 characters.",
-        ),
-        Flaw::NoScan => lang.t(
-            "Xin chụp hoặc chọn một ảnh của giấy tờ.",
-            "Please take or choose a picture of the document.",
-        ),
-        Flaw::TwoScans => lang.t(
-            "Chỉ gửi một ảnh hoặc một PDF. Nếu có nhiều mặt, xin ghép vào một tệp PDF.",
-            "Send one picture or one PDF. If there are several pages, put them into one PDF.",
-        ),
-        Flaw::ScanKind => lang.t(
-            "Tệp này không phải ảnh JPEG, PNG, WebP hay PDF.",
-            "That file is no JPEG, PNG or WebP picture and no PDF.",
-        ),
-        Flaw::ScanSize => lang.t(
-            "Tệp lớn hơn 4 MB. Xin chụp lại ở cỡ nhỏ hơn.",
-            "That file is larger than 4 MB. Please take a smaller picture.",
-        ),
+        Flaw::Ground => lang.exemption_form().please_choose_a_ground,
+        Flaw::Plate => lang.exemption_form().licence_plate_has_4_12,
+        Flaw::DocumentKind => lang.exemption_form().please_say_what_kind_document,
+        Flaw::DocumentNumber => lang.exemption_form().please_give_document_number_most,
+        Flaw::NoScan => lang.exemption_form().please_take_or_choose_picture,
+        Flaw::TwoScans => lang.exemption_form().send_one_picture_or_one,
+        Flaw::ScanKind => lang.exemption_form().file_no_jpeg_png_or,
+        Flaw::ScanSize => lang.exemption_form().file_larger_than_4_mb,
     }
 }

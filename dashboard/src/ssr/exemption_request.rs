@@ -60,23 +60,23 @@ impl Now {
     /// In a word of a list.
     pub(super) const fn words(self, lang: Lang) -> &'static str {
         match self {
-            Self::Waiting => lang.t("đang chờ", "waits"),
-            Self::Granted => lang.t("được miễn phí", "granted"),
-            Self::TakenBack => lang.t("bị thu hồi", "taken back by the city"),
-            Self::Ended => lang.t("đã hết hạn", "ended"),
-            Self::Refused => lang.t("bị từ chối", "refused"),
-            Self::Withdrawn => lang.t("đã rút", "withdrawn"),
+            Self::Waiting => lang.exemption_request().waits,
+            Self::Granted => lang.exemption_request().granted,
+            Self::TakenBack => lang.exemption_request().taken_back_by_the_city,
+            Self::Ended => lang.exemption_request().ended,
+            Self::Refused => lang.exemption_request().refused,
+            Self::Withdrawn => lang.exemption_request().withdrawn,
         }
     }
 
     const fn title(self, lang: Lang) -> &'static str {
         match self {
-            Self::Waiting => lang.t("Đang chờ thành phố trả lời", "Waiting for the city"),
-            Self::Granted => lang.t("Xe được miễn phí", "You are exempt"),
-            Self::TakenBack => lang.t("Miễn phí đã bị thu hồi", "The city took the exemption back"),
-            Self::Ended => lang.t("Miễn phí đã hết hạn", "The exemption has ended"),
-            Self::Refused => lang.t("Yêu cầu bị từ chối", "The request was refused"),
-            Self::Withdrawn => lang.t("Bạn đã rút yêu cầu này", "You withdrew this request"),
+            Self::Waiting => lang.exemption_request().waiting_for_the_city,
+            Self::Granted => lang.exemption_request().you_are_exempt,
+            Self::TakenBack => lang.exemption_request().the_city_took_the_exemption_back,
+            Self::Ended => lang.exemption_request().the_exemption_has_ended,
+            Self::Refused => lang.exemption_request().the_request_was_refused,
+            Self::Withdrawn => lang.exemption_request().you_withdrew_this_request,
         }
     }
 }
@@ -170,55 +170,40 @@ fn told_view(state: Now, request: &ExemptionRequest, tz: Tz, lang: Lang) -> impl
         .map(|granted| (day(granted.starts_at, tz), last_day(granted.ends_at, tz)));
     let span = days.map(|(first, last)| {
         view! {
-            <p>{lang.t("Từ ngày ", "From ")} <b>{first}</b>
-                {lang.t(" đến hết ngày ", " until the end of ")} <b>{last}</b> "."</p>
+            <p>{lang.exemption_request().from} <b>{first}</b>
+                {lang.exemption_request().until_the_end_of} <b>{last}</b> "."</p>
         }
     });
     match state {
         Now::Waiting => view! {
             <p class="waiting"><span class="pulse" aria-hidden="true"></span>
-                <span>{lang.t("Gửi lúc ", "Sent at ")} {minute(request.asked_at, tz)}</span></p>
-            <p>{lang.t(
-                "Cán bộ của thành phố xem giấy tờ rồi trả lời ngay trên trang này. Trong lúc chờ, đỗ xe vẫn tính tiền như thường.",
-                "The city's staff look at the document and answer on this page. While you wait, parking costs what it always does.",
-            )}</p>
+                <span>{lang.exemption_request().sent_at} {minute(request.asked_at, tz)}</span></p>
+            <p>{lang.exemption_request().city_staff_look_document_answer}</p>
             <p class="hint">
-                {lang.t("Xin mở lại trang này sau vài ngày: nó nằm trong ", "Please come back in a few days: this page is listed under ")}
-                <a href="/my">{lang.t("Lượt đỗ của tôi", "My parking")}</a>
-                {lang.t(", chỉ trên máy này.", ", on this device only.")}
+                {lang.exemption_request().please_come_back_few_days}
+                <a href="/my">{lang.words().my_parking}</a>
+                {lang.exemption_request().on_this_device_only}
             </p>
         }
         .into_any(),
         Now::Granted => view! {
             {span}
-            <p>{lang.t(
-                "Khi đỗ ở bất cứ đâu trong thành phố, chỉ cần nhập biển số: giá tự về 0. Lượt đỗ đã bắt đầu trước đó không đổi.",
-                "Wherever you park in the city, enter the plate, and the price is 0. What began before stays as it was.",
-            )}</p>
+            <p>{lang.exemption_request().wherever_park_city_enter_plate}</p>
         }
         .into_any(),
         Now::TakenBack => view! {
-            <p>{lang.t(
-                "Thành phố đã thu hồi miễn phí của xe này. Lượt đỗ bắt đầu từ nay tính tiền như thường.",
-                "The city has taken this vehicle's exemption back. Parking that begins from now on is charged.",
-            )}</p>
+            <p>{lang.exemption_request().city_has_taken_vehicle_exemption}</p>
         }
         .into_any(),
         Now::Ended => view! { {span} }.into_any(),
         Now::Refused => view! {
-            <p>{lang.t("Thành phố trả lời:", "The city answers:")}</p>
+            <p>{lang.exemption_request().the_city_answers}</p>
             <blockquote>{request.reason.clone()}</blockquote>
-            <p>{lang.t(
-                "Nếu có giấy tờ khác hoặc ảnh rõ hơn, bạn có thể gửi lại.",
-                "With another document, or a better picture of it, you can ask again.",
-            )}</p>
+            <p>{lang.exemption_request().another_document_or_better_picture}</p>
         }
         .into_any(),
         Now::Withdrawn => view! {
-            <p>{lang.t(
-                "Ảnh giấy tờ đã bị xóa. Không ai xét yêu cầu này nữa.",
-                "The picture of the document is deleted. Nobody looks at this request any more.",
-            )}</p>
+            <p>{lang.exemption_request().picture_document_deleted_nobody_looks}</p>
         }
         .into_any(),
     }
@@ -236,12 +221,12 @@ fn facts_view(request: ExemptionRequest, ground: String, tz: Tz, lang: Lang) -> 
     let document = format!("{} · {}", request.document_kind, request.document_number);
     view! {
         <dl class="facts">
-            {fact(lang.t("Đối tượng", "Ground"), ground)}
-            {fact(lang.t("Xe", "Vehicle"), vehicle)}
-            {fact(lang.t("Giấy tờ", "Document"), document)}
-            {fact(lang.t("Gửi lúc", "Sent"), minute(request.asked_at, tz))}
-            {decided.map(|at| fact(lang.t("Trả lời lúc", "Answered"), minute(at, tz)))}
-            {kept.map(|at| fact(lang.t("Ảnh giữ đến", "Picture kept until"), day(at, tz)))}
+            {fact(lang.words().ground, ground)}
+            {fact(lang.words().vehicle, vehicle)}
+            {fact(lang.words().document, document)}
+            {fact(lang.exemption_request().sent, minute(request.asked_at, tz))}
+            {decided.map(|at| fact(lang.exemption_request().answered, minute(at, tz)))}
+            {kept.map(|at| fact(lang.exemption_request().picture_kept_until, day(at, tz)))}
         </dl>
     }
 }
@@ -251,27 +236,24 @@ fn next_view(state: Now, id: ExemptionRequestId, lang: Lang) -> impl IntoView {
     match state {
         Now::Waiting => view! {
             <details>
-                <summary>{lang.t("Rút yêu cầu", "Withdraw the request")}</summary>
-                <p>{lang.t(
-                    "Thành phố sẽ không xét nữa, và ảnh giấy tờ bị xóa ngay.",
-                    "The city looks at it no more, and the picture of the document is deleted at once.",
-                )}</p>
+                <summary>{lang.exemption_request().withdraw_the_request}</summary>
+                <p>{lang.exemption_request().city_looks_no_more_picture}</p>
                 <form method="post" action=format!("/exemptions/{id}/withdraw")>
-                    <button>{lang.t("Rút và xóa ảnh", "Withdraw and delete the picture")}</button>
+                    <button>{lang.exemption_request().withdraw_and_delete_the_picture}</button>
                 </form>
             </details>
         }
         .into_any(),
         Now::Granted => view! {
-            <p><a class="button" href="/">{lang.t("Tìm chỗ đỗ", "Find parking")}</a></p>
+            <p><a class="button" href="/">{lang.exemption_request().find_parking}</a></p>
         }
         .into_any(),
         Now::TakenBack | Now::Ended | Now::Refused => view! {
-            <p><a class="button" href=format!("/exemptions?again={id}")>{lang.t("Gửi lại yêu cầu", "Ask again")}</a></p>
+            <p><a class="button" href=format!("/exemptions?again={id}")>{lang.exemption_request().ask_again}</a></p>
         }
         .into_any(),
         Now::Withdrawn => view! {
-            <p><a class="button" href="/exemptions">{lang.t("Gửi yêu cầu khác", "Send another request")}</a></p>
+            <p><a class="button" href="/exemptions">{lang.exemption_request().send_another_request}</a></p>
         }
         .into_any(),
     }

@@ -38,7 +38,7 @@ pub(crate) async fn page(
         Err(error) => return problem(&reader, &error),
     };
     let lang = reader.lang;
-    let title = lang.t("Miễn phí theo đối tượng", "Exemptions");
+    let title = lang.exemptions().exemptions;
     let tz = app.city.timezone;
     let today = now.with_timezone(&tz).date_naive();
     Document {
@@ -110,15 +110,12 @@ fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
 fn grant_form(grounds: &[KnownGround], today: NaiveDate, lang: Lang) -> AnyView {
     if grounds.is_empty() {
         return view! {
-            <p class="empty">{lang.t(
-                "Biểu giá hiện không có đối tượng miễn phí nào.",
-                "The tariffs know no ground on which somebody parks for nothing.",
-            )}</p>
+            <p class="empty">{lang.exemptions().tariffs_know_no_ground_which}</p>
         }
         .into_any();
     }
     let option = |ground: &KnownGround| {
-        let name = lang.t(&ground.name_vi, &ground.name_en).to_owned();
+        let name = lang.pick(&ground.name_vi, &ground.name_en).to_owned();
         view! { <option value=ground.code.clone()>{name}</option> }
     };
     let options = grounds.iter().map(option).collect_view();
@@ -127,33 +124,33 @@ fn grant_form(grounds: &[KnownGround], today: NaiveDate, lang: Lang) -> AnyView 
     let year = today.checked_add_months(Months::new(12)).unwrap_or(today);
     view! {
         <section class="card narrow">
-            <h2>{lang.t("Cấp miễn phí", "Grant an exemption")}</h2>
+            <h2>{lang.exemptions().grant_an_exemption}</h2>
             <form method="post" action="/staff/exemptions">
                 <label class="field">
-                    <span>{lang.t("Biển số", "Plate")}</span>
+                    <span>{lang.words().plate}</span>
                     <input name="plate" required minlength="4" maxlength="20" autocomplete="off" autocapitalize="characters" />
                 </label>
                 <label class="field">
-                    <span>{lang.t("Loại xe", "Vehicle")}</span>
+                    <span>{lang.words().vehicle_class}</span>
                     <select name="class">{classes.collect_view()}</select>
                 </label>
                 <label class="field">
-                    <span>{lang.t("Đối tượng", "Ground")}</span>
+                    <span>{lang.words().ground}</span>
                     <select name="ground">{options}</select>
                 </label>
                 <label class="field">
-                    <span>{lang.t("Giấy tờ chứng minh (loại và số)", "Proved by (document and number)")}</span>
+                    <span>{lang.exemptions().proved_by_document_and_number}</span>
                     <input name="document" required maxlength="200" autocomplete="off" />
                 </label>
                 <label class="field">
-                    <span>{lang.t("Từ ngày", "First day")}</span>
+                    <span>{lang.exemptions().first_day}</span>
                     <input type="date" name="first" required value=today.to_string() />
                 </label>
                 <label class="field">
-                    <span>{lang.t("Đến hết ngày", "Last day")}</span>
+                    <span>{lang.exemptions().last_day}</span>
                     <input type="date" name="last" required value=year.to_string() />
                 </label>
-                <button class="primary">{lang.t("Cấp", "Grant")}</button>
+                <button class="primary">{lang.exemptions().grant}</button>
             </form>
         </section>
     }
@@ -170,17 +167,17 @@ fn list_view(
     let row = move |granted: GrantedExemption| {
         let known = granted.exemption;
         let state = match granted.withdrawn_at {
-            Some(at) => view! { {lang.t("thu hồi ", "withdrawn ")} {day(at, tz)} }.into_any(),
+            Some(at) => view! { {lang.exemptions().withdrawn} {day(at, tz)} }.into_any(),
             None => view! {
                 <form class="inline" method="post" action=format!("/staff/exemptions/{}/withdraw", known.id)>
-                    <button>{lang.t("Thu hồi", "Withdraw")}</button>
+                    <button>{lang.exemptions().withdraw}</button>
                 </form>
             }
             .into_any(),
         };
         let zone = known
             .zone
-            .unwrap_or_else(|| lang.t("toàn thành phố", "all the city").to_owned());
+            .unwrap_or_else(|| lang.exemptions().all_the_city.to_owned());
         view! {
             <tr>
                 <td><b>{known.plate.reveal().to_owned()}</b> " " {lang.class(known.class)}</td>
@@ -194,16 +191,16 @@ fn list_view(
     };
     view! {
         <section class="card">
-            <h2>{lang.t("Đang có", "In force")}</h2>
-            {empty.then(|| view! { <p class="empty">{lang.t("Chưa có.", "None yet.")}</p> })}
+            <h2>{lang.exemptions().in_force}</h2>
+            {empty.then(|| view! { <p class="empty">{lang.exemptions().none_yet}</p> })}
             {(!empty).then(|| view! {
                 <div class="scroll"><table class="grid">
                     <thead><tr>
-                        <th>{lang.t("Xe", "Vehicle")}</th>
-                        <th>{lang.t("Đối tượng", "Ground")}</th>
-                        <th>{lang.t("Thời hạn", "Time")}</th>
-                        <th>{lang.t("Người cấp", "Granted by")}</th>
-                        <th class="amount">{lang.t("Lượt", "Sessions")}</th>
+                        <th>{lang.words().vehicle}</th>
+                        <th>{lang.words().ground}</th>
+                        <th>{lang.exemptions().time}</th>
+                        <th>{lang.exemptions().granted_by}</th>
+                        <th class="amount">{lang.exemptions().sessions}</th>
                         <th></th>
                     </tr></thead>
                     <tbody>{rows.into_iter().map(row).collect_view()}</tbody>

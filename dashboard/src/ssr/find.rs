@@ -37,7 +37,7 @@ pub(crate) async fn city_page(
     let features = map::features(&app, now).await.unwrap_or_default();
     let running = mine::running(&app, &headers).await;
     let events = format!("/api/v1/live?city={}", app.city.code);
-    let title = lang.t("Tìm chỗ đỗ xe", "Find parking");
+    let title = lang.find().find_parking;
     let document = Document {
         title,
         active: "/",
@@ -51,7 +51,7 @@ pub(crate) async fn city_page(
             {icon::symbols()}
             {mine::running_view(&running, &app, lang)}
             <LotFinder lots=lots offers=offers.to_vec() wish=wish events=events lang=lang>{streets}</LotFinder>
-            {empty.then(|| view! { <p class="empty">{lang.t("Chưa có điểm đỗ nào được cài đặt.", "No lots are installed yet.")}</p> })}
+            {empty.then(|| view! { <p class="empty">{lang.find().no_lots_are_installed_yet}</p> })}
         }
     })
 }

@@ -97,22 +97,22 @@ fn lot_view<O: IntoView>(
     let prefix = format!("{}-", lot.code);
     view! {
         {icon::symbols()}
-        <nav class="crumbs"><a href="/">{lang.t("Tất cả điểm đỗ", "All parking")}</a></nav>
+        <nav class="crumbs"><a href="/">{lang.lot().all_parking}</a></nav>
         <section class="hero">
             <h1>{lot.name.clone()}</h1>
             <p>{lang.kind(lot.kind)} " · " {lot.ward.clone()} " · " {lot.code.clone()}</p>
             <div class="counts">
-                <span class="count free"><b>{lot.free}</b><small>"○ " {lang.t("trống", "free")}</small></span>
-                <span class="count occupied"><b>{lot.occupied}</b><small>"● " {lang.t("có xe", "taken")}</small></span>
-                <span class="count unknown"><b>{lot.unknown}</b><small>"? " {lang.t("không rõ", "unknown")}</small></span>
+                <span class="count free"><b>{lot.free}</b><small>"○ " {lang.words().free}</small></span>
+                <span class="count occupied"><b>{lot.occupied}</b><small>"● " {lang.lot().taken}</small></span>
+                <span class="count unknown"><b>{lot.unknown}</b><small>"? " {lang.words().unknown}</small></span>
                 {amenity_counts(lot, lang)}
             </div>
         </section>
         <div class="two">
             <div>
                 <section class="card">
-                    <h2>{lang.t("Chỗ trống", "Free bays")}</h2>
-                    {none_free.then(|| view! { <p class="empty">{lang.t("Không còn chỗ trống nào.", "No bay is free.")}</p> })}
+                    <h2>{lang.lot().free_bays}</h2>
+                    {none_free.then(|| view! { <p class="empty">{lang.lot().no_bay_is_free}</p> })}
                     <ul class="codes">
                         {free.into_iter().take(24).map(|bay| view! {
                             <li><a href=format!("/b/{}", bay.code)>
@@ -123,22 +123,22 @@ fn lot_view<O: IntoView>(
                     </ul>
                     <form class="inline plate-search" method="get" action="/b">
                         <label class="field">
-                            <span>{lang.t("Đã đỗ? Nhập mã trên biển", "Parked here? The code on the sign")}</span>
+                            <span>{lang.lot().parked_here_code_sign}</span>
                             <input name="code" value=prefix required maxlength="40" autocomplete="off" autocapitalize="characters" spellcheck="false" />
                         </label>
-                        <button class="primary">{lang.t("Trả tiền", "Pay")}</button>
+                        <button class="primary">{lang.words().pay}</button>
                     </form>
                 </section>
                 <section class="card">
-                    <h2>{lang.t("Sơ đồ", "Plan")}</h2>
-                    <svg class="bays" viewBox=view_box role="group" aria-label=lang.t("Sơ đồ chỗ đỗ", "Plan of the bays")>{drawn}</svg>
-                    <p class="note">{lang.t("Chọn một chỗ để trả tiền cho chỗ đó.", "Choose a bay to pay for it.")}</p>
+                    <h2>{lang.lot().plan}</h2>
+                    <svg class="bays" viewBox=view_box role="group" aria-label=lang.lot().plan_of_the_bays>{drawn}</svg>
+                    <p class="note">{lang.lot().choose_bay_pay}</p>
                 </section>
             </div>
             <div>
                 {outlook}
                 <section class="card">
-                    <h2>{lang.t("Giá", "Prices")}</h2>
+                    <h2>{lang.lot().prices}</h2>
                     {tariffs.into_iter().map(|tariff| price_board(tariff, lang)).collect_view()}
                 </section>
             </div>
@@ -166,9 +166,9 @@ fn amenity_counts(lot: &LotSummary, lang: Lang) -> impl IntoView + use<> {
 
 fn drawn(bay: &BaySummary, shape: Shape, lang: Lang) -> impl IntoView + use<> {
     let (letter, words) = match bay.state {
-        Occupancy::Free => ("○", lang.t("trống", "free")),
-        Occupancy::Occupied => ("●", lang.t("có xe", "taken")),
-        Occupancy::Unknown => ("?", lang.t("không rõ", "unknown")),
+        Occupancy::Free => ("○", lang.words().free),
+        Occupancy::Occupied => ("●", lang.lot().taken),
+        Occupancy::Unknown => ("?", lang.words().unknown),
     };
     let had = icon::of(bay.amenities, lang).into_iter();
     let had: String = had.map(|(_, words)| format!(", {words}")).collect();
@@ -199,13 +199,9 @@ fn price_rows(pricing: &Pricing, lang: Lang) -> Vec<(String, String)> {
         Pricing::Windows(windows) => windows
             .iter()
             .flat_map(|window| {
-                let name = lang.t(&window.name_vi, &window.name_en);
+                let name = lang.pick(&window.name_vi, &window.name_en);
                 if window.blocks.is_empty() {
-                    let rate = format!(
-                        "{} / {}",
-                        lang.money(window.rate_vnd),
-                        lang.t("lượt", "stay")
-                    );
+                    let rate = format!("{} / {}", lang.money(window.rate_vnd), lang.lot().stay);
                     return vec![(name.to_owned(), rate)];
                 }
                 let rows = block_rows(&window.blocks, lang).into_iter();
@@ -223,9 +219,9 @@ fn block_rows(blocks: &[Block], lang: Lang) -> Vec<(String, String)> {
         .scan(0, |from, block| {
             let start = std::mem::replace(from, block.until_min.unwrap_or(u32::MAX));
             let span = match block.until_min {
-                _ if blocks.len() == 1 => lang.t("Mọi lúc", "Any time").to_owned(),
+                _ if blocks.len() == 1 => lang.lot().any_time.to_owned(),
                 Some(end) => format!("{}–{}", start / 60, unit(end)),
-                None => format!("{} {}", lang.t("Sau", "After"), unit(start)),
+                None => format!("{} {}", lang.lot().after, unit(start)),
             };
             Some((
                 span,
@@ -239,23 +235,17 @@ fn price_board(tariff: Tariff, lang: Lang) -> impl IntoView {
     let unit = |minutes: u32| lang.duration(chrono::TimeDelta::minutes(i64::from(minutes)));
     let mut rows = price_rows(&tariff.pricing, lang);
     for rule in &tariff.days {
-        let name = lang.t(&rule.name_vi, &rule.name_en);
+        let name = lang.pick(&rule.name_vi, &rule.name_en);
         let prices = price_rows(&rule.pricing, lang).into_iter();
         rows.extend(prices.map(|(span, rate)| (format!("{name}: {span}"), rate)));
     }
     let notes = [
-        (tariff.free_min > 0).then(|| {
-            format!(
-                "{} {}",
-                lang.t("Miễn phí", "Free for"),
-                unit(tariff.free_min)
-            )
-        }),
+        (tariff.free_min > 0).then(|| format!("{} {}", lang.lot().free_for, unit(tariff.free_min))),
         tariff
             .cap_24h_vnd
-            .map(|cap| format!("{} {} / 24 h", lang.t("Tối đa", "At most"), lang.money(cap))),
+            .map(|cap| format!("{} {} / 24 h", lang.lot().at_most, lang.money(cap))),
         tariff.cap_day_vnd.map(|cap| {
-            let (most, day) = (lang.t("Tối đa", "At most"), lang.t("ngày", "day"));
+            let (most, day) = (lang.lot().at_most, lang.lot().day);
             format!("{most} {} / {day}", lang.money(cap))
         }),
     ];

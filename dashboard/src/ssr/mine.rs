@@ -73,8 +73,8 @@ pub(super) fn running_view(running: &[Session], app: &App, lang: Lang) -> impl I
     let row = |session: &Session| {
         view! {
             <a class="running" href=format!("/s/{}", session.id)>
-                <b>{lang.t("Đang đỗ ở ", "Parked at ")} {session.bay_code.clone()}</b>
-                <span>{lang.t("đến ", "until ")} {clock(session.ends_at, tz, now)} " ›"</span>
+                <b>{lang.mine().parked_at} {session.bay_code.clone()}</b>
+                <span>{lang.words().until} {clock(session.ends_at, tz, now)} " ›"</span>
             </a>
         }
     };
@@ -95,7 +95,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
         Err(error) => return problem(&reader, &error),
     };
     let (lang, tz) = (reader.lang, app.city.timezone);
-    let title = lang.t("Lượt đỗ của tôi", "My parking");
+    let title = lang.words().my_parking;
     Document {
         title,
         active: "/my",
@@ -106,10 +106,10 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
         let empty = sessions.is_empty() && passes.is_empty() && requests.is_empty();
         let session = move |session: Session| {
             let status = match session.status {
-                SessionStatus::Paid if now < session.ends_at => lang.t("đang đỗ", "in force"),
-                SessionStatus::Paid => lang.t("đã kết thúc", "ended"),
-                SessionStatus::Pending => lang.t("chờ trả tiền", "waits for its money"),
-                SessionStatus::Lapsed => lang.t("không trả", "never paid"),
+                SessionStatus::Paid if now < session.ends_at => lang.mine().in_force,
+                SessionStatus::Paid => lang.mine().ended,
+                SessionStatus::Pending => lang.mine().waits_for_its_money,
+                SessionStatus::Lapsed => lang.mine().never_paid,
             };
             view! {
                 <tr>
@@ -122,13 +122,13 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
         };
         let pass = move |pass: BoughtPass| {
             let status = match pass.status {
-                PurchaseStatus::Paid => lang.t("đã trả", "paid"),
-                _ => lang.t("chưa trả", "not paid"),
+                PurchaseStatus::Paid => lang.words().is_paid,
+                _ => lang.mine().not_paid,
             };
             view! {
                 <tr>
-                    <th scope="row"><a href=format!("/passes/{}", pass.id)>{lang.t("Vé tháng", "Monthly pass")}</a></th>
-                    <td>{lang.t("đến ", "until ")} {clock(pass.pass.to, tz, now)}</td>
+                    <th scope="row"><a href=format!("/passes/{}", pass.id)>{lang.words().monthly_pass}</a></th>
+                    <td>{lang.words().until} {clock(pass.pass.to, tz, now)}</td>
                     <td>{status}</td>
                     <td class="amount">{lang.money(pass.pass.offer.price_vnd)}</td>
                 </tr>
@@ -137,7 +137,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
         let request = move |request: ExemptionRequest| {
             view! {
                 <tr>
-                    <th scope="row"><a href=format!("/exemptions/{}", request.id)>{lang.t("Xin miễn phí", "Exemption asked for")}</a></th>
+                    <th scope="row"><a href=format!("/exemptions/{}", request.id)>{lang.mine().exemption_asked_for}</a></th>
                     <td>{request.plate.reveal().to_owned()} " · " {minute(request.asked_at, tz)}</td>
                     <td>{Now::of(&request, now).words(lang)}</td>
                     <td class="amount"></td>
@@ -146,18 +146,15 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
         };
         view! {
             <h1>{title}</h1>
-            <p class="note">{lang.t(
-                "Những gì trình duyệt này đã trả trong hai ngày qua, vé tháng còn hạn, và yêu cầu xin miễn phí. Không có tài khoản: máy khác không thấy.",
-                "What this browser has paid for in the last two days, passes until they end, and requests for exemptions. There is no account: other phones see none of it.",
-            )}</p>
-            {empty.then(|| view! { <p class="empty">{lang.t("Chưa có lượt đỗ nào trên máy này.", "Nothing has been paid for on this phone yet.")}</p> })}
+            <p class="note">{lang.mine().what_browser_has_paid_last}</p>
+            {empty.then(|| view! { <p class="empty">{lang.mine().nothing_has_been_paid_phone}</p> })}
             {(!empty).then(|| view! {
                 <div class="card scroll"><table class="grid rows">
                     <thead><tr>
-                        <th scope="col">{lang.t("Chỗ", "Bay")}</th>
-                        <th scope="col">{lang.t("Thời gian", "Time")}</th>
-                        <th scope="col">{lang.t("Tình trạng", "State")}</th>
-                        <th scope="col" class="amount">{lang.t("Số tiền", "Amount")}</th>
+                        <th scope="col">{lang.words().bay}</th>
+                        <th scope="col">{lang.words().time}</th>
+                        <th scope="col">{lang.mine().state}</th>
+                        <th scope="col" class="amount">{lang.words().amount}</th>
                     </tr></thead>
                     <tbody>
                         {sessions.into_iter().map(session).collect_view()}
@@ -166,7 +163,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
                     </tbody>
                 </table></div>
             })}
-            <p><a href="/exemptions">{lang.t("Xe thuộc đối tượng miễn phí? Gửi giấy tờ cho thành phố", "Exempt from paying? Send your document to the city")}</a></p>
+            <p><a href="/exemptions">{lang.mine().exempt_from_paying_send_document}</a></p>
         }
     })
 }

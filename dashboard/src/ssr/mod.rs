@@ -51,6 +51,7 @@ mod staff_notices;
 mod staff_people;
 mod staff_plate;
 mod staff_shift;
+mod staff_shift_days;
 mod staff_shifts;
 mod wallet;
 mod ways;
@@ -264,32 +265,20 @@ pub(crate) fn problem(reader: &Reader, error: &api::ApiError) -> Response {
     let lang = reader.lang;
     let (title, text) = match status {
         StatusCode::NOT_FOUND => (
-            lang.t("Không tìm thấy", "Not found"),
-            lang.t(
-                "Trang, chỗ đỗ hoặc biên lai này không có.",
-                "There is no such page, bay or receipt.",
-            ),
+            lang.problem().not_found,
+            lang.problem().there_no_such_page_bay,
         ),
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (
-            lang.t("Không mở được", "Cannot be opened"),
-            lang.t(
-                "Trang này chỉ dành cho người đã mở nó.",
-                "This page belongs to somebody else.",
-            ),
+            lang.problem().cannot_be_opened,
+            lang.problem().this_page_belongs_to_somebody_else,
         ),
         StatusCode::SERVICE_UNAVAILABLE => (
-            lang.t("Tạm thời gián đoạn", "Out of order for the moment"),
-            lang.t(
-                "Xin thử lại sau ít phút. Nếu đã chuyển tiền thì không cần chuyển lại.",
-                "Please try again in a moment. If you have paid, do not pay again.",
-            ),
+            lang.problem().out_of_order_for_the_moment,
+            lang.problem().please_try_again_moment_if,
         ),
         _ => (
-            lang.t("Không thực hiện được", "That did not work"),
-            lang.t(
-                "Xin thử lại. Nếu đã chuyển tiền thì không cần chuyển lại.",
-                "Please try again. If you have paid, do not pay again.",
-            ),
+            lang.problem().that_did_not_work,
+            lang.problem().please_try_again_if_have,
         ),
     };
     Document {

@@ -20,9 +20,9 @@ use crate::lang::Lang;
 /// Where a notice stands, in a word of a list.
 pub(super) const fn state_words(state: NoticeState, lang: Lang) -> &'static str {
     match state {
-        NoticeState::Paid => lang.t("đã trả", "paid"),
-        NoticeState::Withdrawn => lang.t("đã hủy", "withdrawn"),
-        NoticeState::Open => lang.t("chưa trả", "open"),
+        NoticeState::Paid => lang.words().is_paid,
+        NoticeState::Withdrawn => lang.notice().withdrawn,
+        NoticeState::Open => lang.notice().open,
     }
 }
 
@@ -44,7 +44,7 @@ pub(crate) async fn look_up(reader: Reader, Query(query): Query<CodeQuery>) -> R
     } else {
         StatusCode::OK
     };
-    let title = lang.t("Phiếu báo chưa trả tiền đỗ xe", "Notice of unpaid parking");
+    let title = lang.notice().notice_of_unpaid_parking;
     Document {
         title,
         active: "",
@@ -54,16 +54,13 @@ pub(crate) async fn look_up(reader: Reader, Query(query): Query<CodeQuery>) -> R
         view! {
             <section class="card narrow">
                 <h1>{title}</h1>
-                {wrong.then(|| view! { <p class="error" role="alert">{lang.t(
-                    "Số phiếu có mười chữ và số, ví dụ K7QM2-XPD4R.",
-                    "A notice's number has ten letters and digits, such as K7QM2-XPD4R.",
-                )}</p> })}
+                {wrong.then(|| view! { <p class="error" role="alert">{lang.notice().notice_number_has_ten_letters}</p> })}
                 <form class="inline plate-search" method="get" action="/n">
                     <label class="field">
-                        <span>{lang.t("Số trên phiếu", "The number on the notice")}</span>
+                        <span>{lang.notice().the_number_on_the_notice}</span>
                         <input name="code" value=typed required maxlength="20" autocomplete="off" autocapitalize="characters" spellcheck="false" placeholder="K7QM2-XPD4R" />
                     </label>
-                    <button class="primary">{lang.t("Xem", "Show")}</button>
+                    <button class="primary">{lang.notice().show}</button>
                 </form>
             </section>
         }
@@ -94,7 +91,7 @@ pub(crate) async fn page(
     let ways = Ways::of(&app, &headers).await;
     let address = format!("{}/n/{code}", app.public_url);
     Document {
-        title: lang.t("Phiếu báo chưa trả tiền đỗ xe", "Notice of unpaid parking"),
+        title: lang.notice().notice_of_unpaid_parking,
         active: "",
         live: None,
     }
@@ -186,29 +183,26 @@ fn view(
     view! {
         <article class="card narrow notice" data-notice=state>
             <header>
-                <h1>{lang.t("Phiếu báo chưa trả tiền đỗ xe", "Notice of unpaid parking")}</h1>
+                <h1>{lang.notice().notice_of_unpaid_parking}</h1>
                 <p><code class="id">{code.clone()}</code></p>
                 {notice.paid.is_some().then(|| view! {
-                    <p class="ok">"✓ " {lang.t("Đã trả", "Paid")}
-                        {notice.receipt.map(|id| view! { " · " <a href=format!("/r/{id}")>{lang.t("biên lai", "receipt")}</a> })}
+                    <p class="ok">"✓ " {lang.words().paid}
+                        {notice.receipt.map(|id| view! { " · " <a href=format!("/r/{id}")>{lang.words().receipt}</a> })}
                     </p>
                 })}
                 {notice.withdrawn_at.map(|at| view! {
-                    <p class="hint">{lang.t("Đã hủy lúc ", "Withdrawn at ")} {full_time(at, tz)} ". " {lang.t("Không phải trả gì.", "Nothing is to be paid.")}</p>
+                    <p class="hint">{lang.notice().withdrawn_at} {full_time(at, tz)} ". " {lang.notice().nothing_is_to_be_paid}</p>
                 })}
             </header>
             <dl class="facts">
-                <div><dt>{lang.t("Xe", "Vehicle")}</dt><dd>{plate} " · " {lang.class(notice.class)}</dd></div>
-                <div><dt>{lang.t("Chỗ", "Bay")}</dt><dd>{notice.bay.clone()} " · " {notice.lot_name.clone()}</dd></div>
-                <div><dt>{lang.t("Chưa trả từ", "Unpaid from")}</dt><dd>{full_time(notice.starts_at, tz)}</dd></div>
-                <div><dt>{lang.t("đến", "until")}</dt><dd>{full_time(notice.ends_at, tz)}</dd></div>
-                <div><dt>{lang.t("Đơn vị thu", "Collected by")}</dt><dd>{place.operator_name.clone()}</dd></div>
+                <div><dt>{lang.words().vehicle}</dt><dd>{plate} " · " {lang.class(notice.class)}</dd></div>
+                <div><dt>{lang.words().bay}</dt><dd>{notice.bay.clone()} " · " {notice.lot_name.clone()}</dd></div>
+                <div><dt>{lang.notice().unpaid_from}</dt><dd>{full_time(notice.starts_at, tz)}</dd></div>
+                <div><dt>{lang.notice().until}</dt><dd>{full_time(notice.ends_at, tz)}</dd></div>
+                <div><dt>{lang.notice().collected_by}</dt><dd>{place.operator_name.clone()}</dd></div>
             </dl>
             {price_lines(&priced.quote.lines, total, lang)}
-            <p class="note">{lang.t(
-                "Đây là giá đỗ xe của thời gian chưa trả, không phải tiền phạt. Không trả tiền mặt cho ai.",
-                "This is the price of the time that was not paid for, not a fine. Do not pay anybody in cash.",
-            )}</p>
+            <p class="note">{lang.notice().price_time_was_not_paid}</p>
             {open.then(|| view! {
                 <form method="post" action=format!("/n/{code}") class="no-print">
                     <input type="hidden" name="key" value=api::secret::random_token() />
@@ -216,17 +210,17 @@ fn view(
                 </form>
                 <div class="only-print notice-qr" aria-hidden="true" inner_html=qr_svg(address)></div>
             })}
-            <p class="only-print">{lang.t("Trả tại ", "Pay at ")} {address.to_owned()}</p>
+            <p class="only-print">{lang.notice().pay_at} {address.to_owned()}</p>
             {(open && is_staff).then(|| view! {
                 <details class="no-print">
-                    <summary>{lang.t("Dành cho nhân viên", "For staff")}</summary>
-                    <button type="button" hidden data-print>{lang.t("In phiếu", "Print")}</button>
+                    <summary>{lang.notice().for_staff}</summary>
+                    <button type="button" hidden data-print>{lang.notice().print}</button>
                     <form method="post" action=format!("/n/{code}/withdraw")>
                         <label class="field">
-                            <span>{lang.t("Vì sao hủy?", "Why withdraw it?")}</span>
+                            <span>{lang.notice().why_withdraw_it}</span>
                             <input name="why" required maxlength="500" autocomplete="off" />
                         </label>
-                        <button>{lang.t("Hủy phiếu", "Withdraw")}</button>
+                        <button>{lang.notice().withdraw}</button>
                     </form>
                 </details>
             })}

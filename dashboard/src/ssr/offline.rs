@@ -43,7 +43,7 @@ pub(crate) async fn manifest() -> Response {
 /// `/offline`: shown in place of a page of which there is no copy.
 pub(crate) async fn page(reader: Reader) -> Response {
     let lang = reader.lang;
-    let title = lang.t("Không có mạng", "No signal");
+    let title = lang.offline().no_signal;
     Document {
         title,
         active: "",
@@ -58,24 +58,21 @@ pub(crate) async fn page(reader: Reader) -> Response {
         view! {
             <form class="card narrow" data-offline>
                 <h1>{title}</h1>
-                <p>{lang.t(
-                    "Máy của bạn không có mạng, nhưng vẫn bắt đầu đỗ được: giờ bắt đầu được ghi trên máy này và tự gửi khi có mạng. Khi đó bạn thấy giá và trả tiền.",
-                    "Your phone has no signal, but you can start parking: the time is noted on this phone and sent by itself once there is a signal. Then you see the price and pay.",
-                )}</p>
+                <p>{lang.offline().phone_has_no_signal_but}</p>
                 <label class="field">
-                    <span>{lang.t("Mã chỗ đỗ trên biển", "The bay's code on the sign")}</span>
+                    <span>{lang.offline().the_bay_code_on_the_sign}</span>
                     <input name="bay" required autocomplete="off" autocapitalize="characters" spellcheck="false" pattern="[A-Za-z0-9-]+" maxlength="40" />
                 </label>
                 <label class="field">
-                    <span>{lang.t("Biển số xe", "Licence plate")}</span>
+                    <span>{lang.words().licence_plate}</span>
                     <input name="plate" required minlength="4" maxlength="20" autocomplete="off"
                         autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" data-remember="plate" />
                 </label>
                 <label class="field">
-                    <span>{lang.t("Đỗ bao lâu?", "For how long?")}</span>
+                    <span>{lang.offline().for_how_long}</span>
                     <select name="minutes">{choices.collect_view()}</select>
                 </label>
-                <button class="primary">{lang.t("Ghi giờ bắt đầu", "Note the start")}</button>
+                <button class="primary">{lang.offline().note_the_start}</button>
             </form>
         }
     })
@@ -86,19 +83,16 @@ pub(crate) async fn page(reader: Reader) -> Response {
 pub(super) fn notices(lang: Lang) -> impl IntoView {
     view! {
         <p id="copy" class="hint" role="status" hidden>
-            {lang.t("Không có mạng. Đây là trang lúc ", "No signal. This is the page as of ")}<time></time>
-            {lang.t(": giá và chỗ trống có thể đã khác.", ": prices and free bays may have changed.")}
+            {lang.offline().no_signal_page_as}<time></time>
+            {lang.offline().prices_free_bays_may_have}
         </p>
         <section id="waiting" class="hint" role="status" hidden>
-            <b>{lang.t("Đang chờ mạng để gửi", "Waiting for a signal to send")}</b>
+            <b>{lang.offline().waiting_for_a_signal_to_send}</b>
             <ul></ul>
-            <small>{lang.t(
-                "Giờ bắt đầu đã được ghi. Giữ trang này hoặc mở lại khi có mạng.",
-                "The start is noted. Keep this page, or open it again when there is a signal.",
-            )}</small>
+            <small>{lang.offline().start_noted_keep_page_or}</small>
             <template>
                 <li><b></b> " " <span></span> " " <em></em>
-                    <button type="button" class="quiet">{lang.t("Bỏ", "Discard")}</button></li>
+                    <button type="button" class="quiet">{lang.offline().discard}</button></li>
             </template>
         </section>
     }

@@ -28,7 +28,7 @@ pub(super) fn outlook(found: Outlook, tz: Tz, now: Timestamp, lang: Lang) -> imp
     };
     view! {
         <section class="card">
-            <h2>{lang.t("Hai giờ tới", "The next two hours")}</h2>
+            <h2>{lang.outlook().the_next_two_hours}</h2>
             {body}
         </section>
     }
@@ -36,18 +36,9 @@ pub(super) fn outlook(found: Outlook, tz: Tz, now: Timestamp, lang: Lang) -> imp
 
 fn why(error: NoForecast, lang: Lang) -> &'static str {
     match error {
-        NoForecast::ShortHistory => lang.t(
-            "Chưa đủ hai tuần số liệu để dự báo.",
-            "Less than two weeks are known: too little to foretell anything.",
-        ),
-        NoForecast::PresentUnknown => lang.t(
-            "Lúc này quá ít cảm biến báo về để dự báo.",
-            "Too few sensors are heard at the moment to foretell anything.",
-        ),
-        NoForecast::UnknownTime | NoForecast::LearntLater => lang.t(
-            "Chưa có số liệu vào giờ này.",
-            "Nothing is known of this time of the day.",
-        ),
+        NoForecast::ShortHistory => lang.outlook().less_than_two_weeks_known,
+        NoForecast::PresentUnknown => lang.outlook().too_few_sensors_heard_moment,
+        NoForecast::UnknownTime | NoForecast::LearntLater => lang.outlook().nothing_known_time_day,
     }
 }
 
@@ -95,7 +86,7 @@ fn drawn(
             view! { <text class="time" x=x.to_string() y=(HEIGHT + 18).to_string()>{clock(step.at, tz, now)}</text> }
         })
         .collect_view();
-    let about = lang.t("Số chỗ trống dự kiến", "Free bays expected");
+    let about = lang.outlook().free_bays_expected;
     let said = SAID
         .iter()
         .filter_map(|index| steps.get(*index))
@@ -122,15 +113,12 @@ fn drawn(
         </svg>
         <table class="grid">
             <thead><tr>
-                <th scope="col">{lang.t("Lúc", "At")}</th>
-                <th scope="col" class="amount">{lang.t("Chỗ trống", "Free")}</th>
-                <th scope="col" class="amount">{lang.t("8 trong 10 lần", "8 times in 10")}</th>
+                <th scope="col">{lang.words().at}</th>
+                <th scope="col" class="amount">{lang.outlook().free}</th>
+                <th scope="col" class="amount">{lang.outlook().n_8_times_in_10}</th>
             </tr></thead>
             <tbody>{said.collect_view()}</tbody>
         </table>
-        <p class="source">{lang.t(
-            "Dự báo từ những tuần trước của chính điểm đỗ này và lúc này.",
-            "Foretold from this lot's own past weeks and from the present.",
-        )}</p>
+        <p class="source">{lang.outlook().foretold_from_lot_own_past}</p>
     }
 }

@@ -15,7 +15,7 @@ pub(crate) fn message(title: &'static str, text: String, lang: Lang) -> impl Int
         <section class="card narrow center">
             <h1>{title}</h1>
             <p>{text}</p>
-            <p><a class="button" href="/">{lang.t("Về trang tìm chỗ", "Back to find parking")}</a></p>
+            <p><a class="button" href="/">{lang.part().back_to_find_parking}</a></p>
         </section>
     }
 }
@@ -36,7 +36,7 @@ pub(crate) fn price_lines(lines: &[QuoteLine], total: String, lang: Lang) -> imp
         <table class="lines">
             <tbody>{rows}</tbody>
             <tfoot>
-                <tr><th scope="row">{lang.t("Tổng cộng", "Total")}</th><td class="amount">{total}</td></tr>
+                <tr><th scope="row">{lang.part().total}</th><td class="amount">{total}</td></tr>
             </tfoot>
         </table>
     }
@@ -83,7 +83,7 @@ pub(crate) fn ground_name(grounds: &[KnownGround], code: &str, lang: Lang) -> St
     let known = grounds.iter().find(|ground| ground.code == code);
     known.map_or_else(
         || code.to_owned(),
-        |ground| lang.t(&ground.name_vi, &ground.name_en).to_owned(),
+        |ground| lang.pick(&ground.name_vi, &ground.name_en).to_owned(),
     )
 }
 

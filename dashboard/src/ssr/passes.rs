@@ -120,7 +120,7 @@ async fn form(
     let status = failed
         .as_ref()
         .map_or(StatusCode::OK, |(_, error)| error.status());
-    let title = lang.t("Mua vé tháng", "Buy a monthly pass");
+    let title = lang.passes().buy_a_monthly_pass;
     let ways = Ways::of(app, headers).await;
     Document {
         title,
@@ -129,10 +129,7 @@ async fn form(
     }
     .respond(reader, status, move || {
         if offers.is_empty() {
-            let text = lang.t(
-                "Khu giá của chỗ này không bán vé tháng.",
-                "This bay's zone sells no monthly passes.",
-            );
+            let text = lang.passes().bay_zone_sells_no_monthly;
             return message(title, text.to_owned(), lang).into_any();
         }
         form_view(&bay, &offers, today, failed, &ways, lang).into_any()
@@ -175,42 +172,34 @@ fn form_view(
     view! {
         <form class="pay narrow" method="post" action=format!("/b/{}/pass", bay.code)>
             <input type="hidden" name="key" value=api::secret::random_token() />
-            <h1>{lang.t("Mua vé tháng", "Buy a monthly pass")}</h1>
-            <p>{lang.t("Dùng ở mọi chỗ của khu giá ", "Good in every bay of the zone ")} <b>{bay.zone_name.clone()}</b>
+            <h1>{lang.passes().buy_a_monthly_pass}</h1>
+            <p>{lang.passes().good_every_bay_zone} <b>{bay.zone_name.clone()}</b>
                 " · " {lang.class(bay.class)}</p>
             {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
             <fieldset>
-                <legend>{lang.t("Loại vé", "Which pass?")}</legend>
+                <legend>{lang.passes().which_pass}</legend>
                 <div class="choices">{choices}</div>
             </fieldset>
             <label class="field">
-                <span>{lang.t("Biển số xe", "Licence plate")}</span>
+                <span>{lang.words().licence_plate}</span>
                 <input name="plate" value=filled.plate required minlength="4" maxlength="20" autocomplete="off"
                     autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" data-remember="plate"
                     aria-invalid=invalid.then_some("true") />
             </label>
             <label class="field">
-                <span>{lang.t("Bắt đầu từ ngày", "From which day?")}</span>
+                <span>{lang.passes().from_which_day}</span>
                 <input type="date" name="first" value=first.to_string() min=today.to_string()
                     max=(today + TimeDelta::days(62)).to_string() required />
             </label>
             {ways.buttons(lang)}
-            <p class="note">{lang.t(
-                "Vé gắn với biển số: khi đỗ chỉ cần nhập biển số, giá tự về 0. Vé hết hạn thì thôi, không tự gia hạn.",
-                "The pass goes by the plate: when you park, enter the plate and the price is 0. It ends by itself and is not renewed.",
-            )}</p>
+            <p class="note">{lang.passes().pass_goes_plate_when_park}</p>
         </form>
     }
 }
 
 fn reason(error: &ApiError, lang: Lang) -> String {
     match (error, lang) {
-        (ApiError::NotCovered, _) => lang
-            .t(
-                "Trong ví không đủ tiền. Xin chọn cách trả khác.",
-                "There is not enough in the wallet. Please pay another way.",
-            )
-            .to_owned(),
+        (ApiError::NotCovered, _) => lang.passes().there_not_enough_wallet_please.to_owned(),
         (ApiError::Conflict(_), Lang::Vi) => "Xe này đã có vé cho thời gian đó.".to_owned(),
         (_, Lang::Vi) => {
             "Xin xem lại: biển số có 4 đến 12 chữ và số; vé bắt đầu từ hôm nay đến 62 ngày nữa."
@@ -223,14 +212,14 @@ fn reason(error: &ApiError, lang: Lang) -> String {
 /// A pass in words.
 fn kind_words(offer: &PassOffer, lang: Lang) -> String {
     match (offer.kind, offer.hours) {
-        (PassKind::DayAndNight, _) => lang.t("Ngày và đêm", "Day and night").to_owned(),
+        (PassKind::DayAndNight, _) => lang.passes().day_and_night.to_owned(),
         (PassKind::Day, Some(hours)) => format!(
             "{} {}–{}",
-            lang.t("Ban ngày", "By day"),
+            lang.passes().by_day,
             hours.from.format("%H:%M"),
             hours.to.format("%H:%M")
         ),
-        (PassKind::Day, None) => lang.t("Ban ngày", "By day").to_owned(),
+        (PassKind::Day, None) => lang.passes().by_day.to_owned(),
     }
 }
 
@@ -251,7 +240,7 @@ pub(super) async fn payment_page(app: &App, reader: &Reader, payment: Payment) -
     };
     let lang = reader.lang;
     Document {
-        title: lang.t("Trả tiền", "Pay"),
+        title: lang.words().pay,
         active: "",
         live: Some(format!("/api/v1/live/payments/{}", payment.id)),
     }
@@ -291,7 +280,7 @@ pub(crate) async fn page(
         Err(error) => return problem(&reader, &error),
     };
     let lang = reader.lang;
-    let title = lang.t("Vé tháng", "Monthly pass");
+    let title = lang.words().monthly_pass;
     Document {
         title,
         active: "",
@@ -303,13 +292,10 @@ pub(crate) async fn page(
         view! {
             <section class="card narrow center" class:paid=paid data-status=if paid { "paid" } else { "pending" }>
                 {paid.then(|| view! { <div class="tick" aria-hidden="true">"✓"</div> })}
-                <h1>{if paid { lang.t("Vé đã có hiệu lực", "Your pass is paid") } else { title }}</h1>
-                {(!paid).then(|| view! { <p class="hint">{lang.t(
-                    "Chưa nhận được tiền. Nếu đã trả, tiền của vé không thành sẽ tự trả về.",
-                    "The money has not arrived. If you have paid, money for a pass that did not come about goes back by itself.",
-                )}</p> })}
+                <h1>{if paid { lang.passes().your_pass_is_paid } else { title }}</h1>
+                {(!paid).then(|| view! { <p class="hint">{lang.passes().money_has_not_arrived_if}</p> })}
                 {facts}
-                <p><a class="button" href="/">{lang.t("Tìm chỗ đỗ", "Find parking")}</a></p>
+                <p><a class="button" href="/">{lang.passes().find_parking}</a></p>
             </section>
         }
     })
@@ -323,11 +309,11 @@ fn facts(pass: &BoughtPass, bay: &BayPlace, lang: Lang) -> impl IntoView + use<>
     let class: VehicleClass = pass.pass.class;
     view! {
         <dl class="facts">
-            <div><dt>{lang.t("Loại vé", "Pass")}</dt><dd>{kind_words(&pass.pass.offer, lang)}</dd></div>
-            <div><dt>{lang.t("Biển số", "Plate")}</dt><dd>{pass.plate.reveal().to_owned()} " · " {lang.class(class)}</dd></div>
-            <div><dt>{lang.t("Khu giá", "Zone")}</dt><dd>{bay.zone_name.clone()}</dd></div>
-            <div><dt>{lang.t("Từ ngày", "From")}</dt><dd>{date(pass.pass.from)}</dd></div>
-            <div><dt>{lang.t("Đến hết ngày", "Until the end of")}</dt><dd>{last}</dd></div>
+            <div><dt>{lang.passes().pass}</dt><dd>{kind_words(&pass.pass.offer, lang)}</dd></div>
+            <div><dt>{lang.words().plate}</dt><dd>{pass.plate.reveal().to_owned()} " · " {lang.class(class)}</dd></div>
+            <div><dt>{lang.passes().zone}</dt><dd>{bay.zone_name.clone()}</dd></div>
+            <div><dt>{lang.passes().from}</dt><dd>{date(pass.pass.from)}</dd></div>
+            <div><dt>{lang.passes().until_the_end_of}</dt><dd>{last}</dd></div>
         </dl>
     }
 }

@@ -187,7 +187,7 @@ async fn there_already(
 /// Asks which of two bays the driver stands in.
 fn which_bay(reader: &Reader, filled: &PayForm, meant: &str, likelier: &str) -> Response {
     let lang = reader.lang;
-    let title = lang.t("Bạn đỗ ở chỗ nào?", "Which bay are you in?");
+    let title = lang.pay().which_bay_are_you_in;
     let (filled, meant, likelier) = (filled.clone(), meant.to_owned(), likelier.to_owned());
     let option = move |bay: &str, key: String, class: &'static str, text: &'static str| {
         view! {
@@ -213,13 +213,13 @@ fn which_bay(reader: &Reader, filled: &PayForm, meant: &str, likelier: &str) -> 
             <section class="card narrow which-bay" data-status="which-bay">
                 <h1>{title}</h1>
                 <p>
-                    {lang.t("Cảm biến thấy chỗ ", "The sensors see that bay ")} <b>{meant.clone()}</b>
-                    {lang.t(" còn trống, còn chỗ ", " is empty, and that a vehicle has just come to bay ")}
-                    <b>{likelier.clone()}</b> {lang.t(" vừa có xe đỗ. Xin xem lại biển.", ". Please look at the sign.")}
+                    {lang.pay().the_sensors_see_that_bay} <b>{meant.clone()}</b>
+                    {lang.pay().empty_vehicle_has_just_come}
+                    <b>{likelier.clone()}</b> {lang.pay().please_look_at_the_sign}
                 </p>
-                {option(&likelier, other, "primary", lang.t("chỗ này mới đúng", "this is where I am"))}
-                {option(&meant, same, "", lang.t("tôi chắc chắn", "I am sure"))}
-                <p class="note">{lang.t("Chưa thu khoản nào.", "Nothing has been charged yet.")}</p>
+                {option(&likelier, other, "primary", lang.pay().this_is_where_i_am)}
+                {option(&meant, same, "", lang.pay().i_am_sure)}
+                <p class="note">{lang.pay().nothing_has_been_charged_yet}</p>
             </section>
         }
     })
@@ -249,7 +249,7 @@ async fn form(
     let status = failed
         .as_ref()
         .map_or(StatusCode::OK, |(_, error)| error.status());
-    let title = format!("{} {}", lang.t("Đỗ xe ở", "Park at"), bay.code);
+    let title = format!("{} {}", lang.pay().park_at, bay.code);
     let ways = Ways::of(app, headers).await;
     Document {
         title: &title,
@@ -258,16 +258,8 @@ async fn form(
     }
     .respond(reader, status, move || {
         if options.is_empty() {
-            let text = lang.t(
-                "Chỗ này chưa có giá nên chưa thu tiền được.",
-                "This bay has no price yet, so nothing can be paid.",
-            );
-            return message(
-                lang.t("Chưa thu tiền", "Not for sale"),
-                text.to_owned(),
-                lang,
-            )
-            .into_any();
+            let text = lang.pay().bay_has_no_price_yet;
+            return message(lang.pay().not_for_sale, text.to_owned(), lang).into_any();
         }
         pay_form::view(&bay, options, occupancy, failed, &ways, lang).into_any()
     })
@@ -276,7 +268,7 @@ async fn form(
 /// Nobody mistypes on purpose: what was typed stands there to be put right.
 fn no_such_bay(reader: &Reader, code: &str) -> Response {
     let (lang, code) = (reader.lang, code.to_owned());
-    let title = lang.t("Không có chỗ này", "There is no such bay");
+    let title = lang.pay().there_is_no_such_bay;
     Document {
         title,
         active: "",
@@ -286,18 +278,15 @@ fn no_such_bay(reader: &Reader, code: &str) -> Response {
         view! {
             <section class="card narrow">
                 <h1>{title}</h1>
-                <p>{lang.t(
-                    "Xin xem lại mã trên biển chỗ đỗ, ví dụ HK-01-001.",
-                    "Please check the code on the bay's sign, such as HK-01-001.",
-                )}</p>
+                <p>{lang.pay().please_check_code_bay_sign}</p>
                 <form class="inline plate-search" method="get" action="/b">
                     <label class="field">
-                        <span>{lang.t("Mã trên biển", "The code on the sign")}</span>
+                        <span>{lang.pay().the_code_on_the_sign}</span>
                         <input name="code" value=code required maxlength="40" autocomplete="off" autocapitalize="characters" spellcheck="false" />
                     </label>
-                    <button class="primary">{lang.t("Tiếp", "Go on")}</button>
+                    <button class="primary">{lang.pay().go_on}</button>
                 </form>
-                <p><a href="/">{lang.t("Về trang tìm chỗ", "Back to find parking")}</a></p>
+                <p><a href="/">{lang.pay().back_to_find_parking}</a></p>
             </section>
         }
     })

@@ -103,13 +103,10 @@ pub(super) fn view(
             {amenities(bay.amenities, lang)}
             {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
             {seen_free.then(|| view! {
-                <p class="hint">{lang.t(
-                    "Cảm biến chưa thấy xe ở chỗ này. Xin xem lại mã trên biển.",
-                    "The sensor sees no vehicle here yet. Please check the code on the sign.",
-                )}</p>
+                <p class="hint">{lang.pay_form().sensor_sees_no_vehicle_here}</p>
             })}
             <label class="field">
-                <span>{lang.t("Biển số xe", "Licence plate")}</span>
+                <span>{lang.words().licence_plate}</span>
                 <input
                     name="plate"
                     value=filled.plate
@@ -126,15 +123,12 @@ pub(super) fn view(
                     autofocus=wrong_plate
                 />
                 {wrong_plate.then(|| view! {
-                    <small id="plate-error" class="error" role="alert">{lang.t(
-                        "Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45.",
-                        "A licence plate has 4 to 12 letters and digits, such as 30A-123.45.",
-                    )}</small>
+                    <small id="plate-error" class="error" role="alert">{lang.pay_form().licence_plate_has_4_12}</small>
                 })}
             </label>
             <fieldset data-slides>
-                <legend>{lang.t("Đỗ bao lâu?", "For how long?")}</legend>
-                <input type="range" min="0" max=last.to_string() value=at.to_string() autocomplete="off" aria-label=lang.t("Đỗ bao lâu?", "For how long?") />
+                <legend>{lang.pay_form().for_how_long}</legend>
+                <input type="range" min="0" max=last.to_string() value=at.to_string() autocomplete="off" aria-label=lang.pay_form().for_how_long />
                 <p class="ends" aria-hidden="true"><span>{shortest}</span><span>{longest}</span></p>
                 <div class="choices">{choices}</div>
             </fieldset>
@@ -142,16 +136,13 @@ pub(super) fn view(
             {metered_button(held, lang)}
             {ways.to_wallet(&format!("/b/{}", bay.code), lang)}
             {has_passes.then(|| view! {
-                <p><a href=format!("/b/{}/pass", bay.code)>{lang.t("Đỗ thường xuyên? Mua vé tháng", "Park here often? Buy a monthly pass")}</a></p>
+                <p><a href=format!("/b/{}/pass", bay.code)>{lang.pay_form().park_here_often_buy_monthly}</a></p>
             })}
             {has_grounds.then(|| view! {
-                <p><a href="/exemptions">{lang.t("Xe thuộc đối tượng miễn phí? Gửi giấy tờ", "Exempt from paying? Send your document")}</a></p>
+                <p><a href="/exemptions">{lang.pay_form().exempt_from_paying_send_your_document}</a></p>
             })}
             <p class="note">
-                {lang.t(
-                    "Không cần tài khoản hay ứng dụng. Không trả thêm tiền mặt cho ai.",
-                    "No account, no app. Do not pay anybody in cash on top.",
-                )}
+                {lang.pay_form().no_account_no_app_do}
             </p>
         </form>
     }
@@ -167,21 +158,18 @@ fn metered_button(held: Option<(u32, Vnd)>, lang: Lang) -> impl IntoView + use<>
     Some(view! {
         <div class="pay-buttons later">
             <input type="hidden" name="longest" value=minutes.to_string() />
-            <button name="gateway" value=METERED>{lang.t("Trả khi rời đi", "Pay when I leave")}</button>
-            <p class="note">{lang.t("Trả khi rời đi: tối đa ", "Pay when you leave: at most ")} {longest}
-                {lang.t("; ví giữ ", "; the wallet holds ")} {price} {lang.t(" và chỉ trừ thời gian đã đỗ.", " and gives only for what you parked.")}</p>
+            <button name="gateway" value=METERED>{lang.pay_form().pay_when_i_leave}</button>
+            <p class="note">{lang.pay_form().pay_when_you_leave_at_most} {longest}
+                {lang.pay_form().the_wallet_holds} {price} {lang.pay_form().gives_only_what_parked}</p>
         </div>
     })
 }
 
 /// What the bay has, and for whom it is kept, before anybody pays for it.
 fn amenities(amenities: Amenities, lang: Lang) -> impl IntoView {
-    let kept = amenities.accessible.then(|| {
-        lang.t(
-            "Ai không cần xin nhường chỗ này.",
-            "Please leave it to those who need it.",
-        )
-    });
+    let kept = amenities
+        .accessible
+        .then(|| lang.pay_form().please_leave_those_who_need);
     (!amenities.is_none()).then(|| {
         view! {
             {icon::symbols()}
@@ -208,7 +196,7 @@ pub(super) fn choice(
             <input type="radio" name="minutes" value=minutes.to_string() checked=checked />
             <span class="choice-head">
                 <b>{label}</b>
-                <small>{lang.t("đến ", "until ")} {until}</small>
+                <small>{lang.words().until} {until}</small>
                 <b class="amount">{amount}</b>
             </span>
             <span class="why">{lines}</span>
@@ -219,18 +207,8 @@ pub(super) fn choice(
 /// Why a form was refused, in the reader's language.
 fn reason(error: &ApiError, lang: Lang) -> String {
     match (error, lang) {
-        (ApiError::NotCovered, _) => lang
-            .t(
-                "Trong ví không đủ tiền. Xin nạp thêm, hoặc chọn cách trả khác. Chưa thu khoản nào.",
-                "There is not enough in the wallet. Put more in, or pay another way. Nothing has been charged.",
-            )
-            .to_owned(),
-        (ApiError::KeyReused, _) => lang
-            .t(
-                "Thông tin đã đổi sau lần gửi trước. Xin kiểm tra rồi gửi lại.",
-                "The details have changed since they were first sent. Please check and send again.",
-            )
-            .to_owned(),
+        (ApiError::NotCovered, _) => lang.pay_form().there_not_enough_wallet_put.to_owned(),
+        (ApiError::KeyReused, _) => lang.pay_form().details_have_changed_since_they.to_owned(),
         (_, Lang::Vi) => {
             "Biển số hoặc thời gian chưa đúng. Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45."
                 .to_owned()

@@ -59,8 +59,8 @@ pub(crate) async fn page(
             let live = (payment.status == PaymentStatus::Pending)
                 .then(|| format!("/api/v1/live/payments/{}", payment.id));
             let title = match payment.status {
-                PaymentStatus::Pending => lang.t("Trả tiền", "Pay"),
-                _ => lang.t("Đã trả tiền", "Paid"),
+                PaymentStatus::Pending => lang.words().pay,
+                _ => lang.payment().paid,
             };
             Document {
                 title,
@@ -119,7 +119,7 @@ fn paid_otherwise(reader: &Reader, payment: &Payment, session: &Session) -> Resp
     let lang = reader.lang;
     let (reference, manage) = (payment.reference.clone(), format!("/s/{}", session.id));
     let document = Document {
-        title: lang.t("Đã trả cách khác", "Paid another way"),
+        title: lang.payment().paid_another_way,
         active: "",
         live: None,
     };
@@ -127,16 +127,10 @@ fn paid_otherwise(reader: &Reader, payment: &Payment, session: &Session) -> Resp
         view! {
             <section class="card narrow center" data-status="paid-otherwise">
                 <div class="tick" aria-hidden="true">"✓"</div>
-                <h1>{lang.t("Đã trả cách khác", "Paid another way")}</h1>
-                <p>{lang.t(
-                    "Lượt đỗ này đã được trả. Xin đừng trả nữa.",
-                    "This parking has been paid for. Please do not pay again.",
-                )}</p>
-                <p class="note">{lang.t(
-                    "Nếu tiền cũng đã đi qua đây, nó tự trở về; mã: ",
-                    "If money has gone this way as well, it comes back by itself; its reference: ",
-                )}<code>{reference}</code></p>
-                <p><a class="button primary" href=manage>{lang.t("Xem lượt đỗ", "See the session")}</a></p>
+                <h1>{lang.payment().paid_another_way}</h1>
+                <p>{lang.payment().parking_has_been_paid_please}</p>
+                <p class="note">{lang.payment().if_money_has_gone_way}<code>{reference}</code></p>
+                <p><a class="button primary" href=manage>{lang.payment().see_the_session}</a></p>
             </section>
         }
     })
@@ -155,9 +149,9 @@ fn payment_view(
     let amount = lang.money(payment.amount_vnd);
     let summary = view! {
         <dl class="facts">
-            <div><dt>{lang.t("Chỗ", "Bay")}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
-            <div><dt>{lang.t("Biển số", "Plate")}</dt><dd>{plate}</dd></div>
-            <div><dt>{lang.t("Thời gian", "Time")}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</dd></div>
+            <div><dt>{lang.words().bay}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
+            <div><dt>{lang.words().plate}</dt><dd>{plate}</dd></div>
+            <div><dt>{lang.words().time}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</dd></div>
         </dl>
     };
     let lines = price_lines(&quote.lines, amount.clone(), lang);
@@ -169,27 +163,24 @@ fn payment_view(
             view! {
                 <section class="card narrow center paid" data-status="paid">
                     <div class="tick" aria-hidden="true">"✓"</div>
-                    <h1>{lang.t("Đã trả tiền", "Paid")}</h1>
+                    <h1>{lang.payment().paid}</h1>
                     <p class="big">{amount}</p>
                     <p>
-                        {if ended { lang.t("Hết giờ lúc ", "Ended at ") } else { lang.t("Được đỗ đến ", "You may park until ") }}
+                        {if ended { lang.payment().ended_at } else { lang.payment().you_may_park_until }}
                         <b>{clock(session.ends_at, tz, now)}</b>
                     </p>
                     {summary}
-                    {receipt.map(|href| view! { <p><a class="button primary" href=href>{lang.t("Xem biên lai", "Receipt")}</a></p> })}
-                    <p><a class="button" href=manage>{lang.t("Thêm giờ, kết thúc, sửa biển số", "More time, stop, correct the plate")}</a></p>
+                    {receipt.map(|href| view! { <p><a class="button primary" href=href>{lang.payment().receipt}</a></p> })}
+                    <p><a class="button" href=manage>{lang.payment().more_time_stop_correct_the_plate}</a></p>
                 </section>
             }
             .into_any()
         }
         PaymentStatus::Voided => message(
-            lang.t("Không thu được", "Not paid"),
+            lang.payment().not_paid,
             format!(
                 "{} {}",
-                lang.t(
-                    "Khoản này không thành. Nếu tiền đã rời tài khoản của bạn, nó được giữ lại và tự trả về; mã:",
-                    "This payment did not go through. If money has left your account, it is kept and goes back by itself; its reference:",
-                ),
+                lang.payment().payment_did_not_go_through,
                 payment.reference
             ),
             lang,
@@ -251,58 +242,55 @@ pub(super) fn pending_view(pending: Pending, lang: Lang) -> impl IntoView + use<
     view! {
         <section class="card narrow center" data-status="pending">
             <h1>
-                {if has_code && by_bank { lang.t("Quét để trả", "Scan to pay") } else { lang.t("Trả", "Pay") }}
+                {if has_code && by_bank { lang.payment().scan_to_pay } else { lang.payment().pay }}
                 " " <span class="amount">{amount}</span>
             </h1>
             {late.then(|| view! {
                 <p class="error" role="alert">
-                    {lang.t("Mã đã hết hạn. Xin đừng chuyển tiền nữa; ", "This code has expired. Please do not pay it any more; ")}
-                    <a href=again>{lang.t("bắt đầu lại", "start again")}</a> "."
+                    {lang.payment().code_has_expired_please_do}
+                    <a href=again>{lang.payment().start_again}</a> "."
                 </p>
             })}
             {address.map(|href| view! {
                 <p><a class="button primary" rel="noreferrer" href=href>
-                    {if by_bank { lang.t("Mở ứng dụng ngân hàng", "Open a banking app").to_owned() } else { format!("{} {name}", lang.t("Trả qua", "Pay through")) }}
+                    {if by_bank { lang.payment().open_a_banking_app.to_owned() } else { format!("{} {name}", lang.payment().pay_through) }}
                 </a></p>
             })}
             {has_code.then(|| view! {
                 <div class="qr" role="img" aria-label=spoken inner_html=picture></div>
-                <p><button type="button" hidden data-picture=payment.reference.clone() data-done=lang.t("Đã lưu", "Saved")>{lang.t("Lưu ảnh mã QR", "Save the QR picture")}</button></p>
+                <p><button type="button" hidden data-picture=payment.reference.clone() data-done=lang.payment().saved>{lang.payment().save_the_qr_picture}</button></p>
                 <p class="note">
                     {if by_bank {
-                        lang.t(
-                            "Mở ứng dụng ngân hàng bất kỳ và quét; hoặc chụp màn hình rồi chọn ảnh trong ứng dụng.",
-                            "Open any Vietnamese bank's app and scan; or take a screenshot and pick it in the app.",
-                        )
+                        lang.payment().open_any_vietnamese_bank_app
                         .to_owned()
                     } else {
                         format!(
                             "{} {name}.",
-                            lang.t("Hoặc quét bằng ứng dụng", "Or scan this with the app of"),
+                            lang.payment().or_scan_app,
                         )
                     }}
                 </p>
             })}
             {asking.then(|| view! {
                 <meta http-equiv="refresh" content="3" />
-                <p class="hint" role="status">{lang.t("Đang nối tới cổng thanh toán… Trang tự thử lại.", "Connecting to the payment provider… This page tries again by itself.")}</p>
+                <p class="hint" role="status">{lang.payment().connecting_payment_provider_page_tries}</p>
             })}
             {(!late).then(|| view! { <PaymentWatch events=events lang=lang /> })}
             <noscript>
                 {(!late).then(|| view! { <meta http-equiv="refresh" content="8" /> })}
-                <p><a class="button" href=format!("/pay/{}", payment.id)>{lang.t("Xem đã nhận tiền chưa", "See whether the money is there")}</a></p>
+                <p><a class="button" href=format!("/pay/{}", payment.id)>{lang.payment().see_whether_the_money_is_there}</a></p>
             </noscript>
             <dl class="facts">
-                <div><dt>{if by_bank { lang.t("Nội dung chuyển", "Transfer text") } else { lang.t("Mã giao dịch", "Reference") }}</dt><dd><code>{payment.reference.clone()}</code> {copy(payment.reference, lang)}</dd></div>
-                {by_bank.then(|| view! { <div><dt>{lang.t("Số tiền", "Amount")}</dt><dd>{amount_shown} " " {copy(payment.amount_vnd.get().to_string(), lang)}</dd></div> })}
-                {code.map(|code| view! { <div><dt>{lang.t("Tài khoản", "Account")}</dt><dd><code>{code.account.clone()}</code> {copy(code.account, lang)}</dd></div> })}
-                <div><dt>{lang.t("Người nhận", "To")}</dt><dd>{payee}</dd></div>
-                <div><dt>{lang.t("Trả trước", "Pay before")}</dt><dd>{clock(payment.expires_at, timezone, now)}</dd></div>
+                <div><dt>{if by_bank { lang.payment().transfer_text } else { lang.payment().reference }}</dt><dd><code>{payment.reference.clone()}</code> {copy(payment.reference, lang)}</dd></div>
+                {by_bank.then(|| view! { <div><dt>{lang.words().amount}</dt><dd>{amount_shown} " " {copy(payment.amount_vnd.get().to_string(), lang)}</dd></div> })}
+                {code.map(|code| view! { <div><dt>{lang.payment().account}</dt><dd><code>{code.account.clone()}</code> {copy(code.account, lang)}</dd></div> })}
+                <div><dt>{lang.payment().to}</dt><dd>{payee}</dd></div>
+                <div><dt>{lang.payment().pay_before}</dt><dd>{clock(payment.expires_at, timezone, now)}</dd></div>
             </dl>
             {summary}
             {lines.map(|lines| view! {
                 <details>
-                    <summary>{lang.t("Vì sao giá này?", "Why this price?")}</summary>
+                    <summary>{lang.payment().why_this_price}</summary>
                     {lines}
                 </details>
             })}
@@ -313,8 +301,8 @@ pub(super) fn pending_view(pending: Pending, lang: Lang) -> impl IntoView + use<
 /// A button that copies, where the browser can.
 fn copy(text: String, lang: Lang) -> impl IntoView {
     view! {
-        <button type="button" class="copy" hidden data-copy=text data-done=lang.t("Đã chép", "Copied")>
-            {lang.t("Chép", "Copy")}
+        <button type="button" class="copy" hidden data-copy=text data-done=lang.payment().copied>
+            {lang.payment().copy}
         </button>
     }
 }

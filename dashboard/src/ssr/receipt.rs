@@ -32,7 +32,7 @@ pub(crate) async fn page(
     match load(&app, &id).await {
         Ok(loaded) => {
             let address = format!("{}/r/{}", app.public_url, loaded.receipt.id);
-            let title = lang.t("Biên lai", "Receipt");
+            let title = lang.receipt().receipt;
             Document {
                 title,
                 active: "",
@@ -96,44 +96,44 @@ fn view(loaded: Loaded, address: &str, lang: Lang) -> impl IntoView + use<> {
     let refunded = receipt.refunded_vnd;
     let id = receipt.id;
     let place = match receipt.session {
-        Some(_) => lang.t("Chỗ", "Bay"),
-        None => lang.t("Mua tại chỗ", "Bought at bay"),
+        Some(_) => lang.words().bay,
+        None => lang.receipt().bought_at_bay,
     };
     let day = receipt.issued_at.with_timezone(&tz).date_naive();
     view! {
         <article class="card narrow receipt">
             <header>
-                <h1>{lang.t("Biên lai đỗ xe", "Parking receipt")}</h1>
+                <h1>{lang.receipt().parking_receipt}</h1>
                 <p class="big">{amount.clone()}</p>
-                <p class="ok">"✓ " {lang.t("Đã trả lúc ", "Paid at ")} {full_time(receipt.issued_at, tz)}</p>
+                <p class="ok">"✓ " {lang.receipt().paid_at} {full_time(receipt.issued_at, tz)}</p>
                 {(refunded > Vnd::ZERO).then(|| view! {
-                    <p class="hint">{lang.t("Trả lại ", "Given back: ")} <b>{lang.money(refunded)}</b></p>
+                    <p class="hint">{lang.receipt().given_back_sum} <b>{lang.money(refunded)}</b></p>
                 })}
             </header>
             {price_lines(&receipt.lines, amount, lang)}
             <dl class="facts">
                 <div><dt>{place}</dt><dd>{receipt.bay} " · " {receipt.lot_name}</dd></div>
-                <div><dt>{lang.t("Loại xe", "Vehicle")}</dt><dd>{lang.class(receipt.class)}</dd></div>
-                <div><dt>{lang.t("Vùng giá", "Zone")}</dt><dd>{receipt.zone_name}</dd></div>
-                <div><dt>{lang.t("Từ", "From")}</dt><dd>{full_time(receipt.starts_at, tz)}</dd></div>
-                <div><dt>{lang.t("Đến", "Until")}</dt><dd>{full_time(receipt.ends_at, tz)}</dd></div>
-                <div><dt>{lang.t("Đơn vị thu", "Collected by")}</dt><dd>{receipt.operator_name}</dd></div>
-                <div><dt>{lang.t("Thuế GTGT", "VAT")}</dt><dd>{lang.money(vat)} {lang.t(" (đã gồm)", " (included)")}</dd></div>
-                <div><dt>{lang.t("Cách trả", "Paid by")}</dt><dd>{gateway_name(&receipt.gateway)} " · " <code>{receipt.reference}</code></dd></div>
-                <div><dt>{lang.t("Số", "Number")}</dt><dd><code class="id">{receipt.id.to_string()}</code></dd></div>
+                <div><dt>{lang.words().vehicle_class}</dt><dd>{lang.class(receipt.class)}</dd></div>
+                <div><dt>{lang.receipt().zone}</dt><dd>{receipt.zone_name}</dd></div>
+                <div><dt>{lang.words().from}</dt><dd>{full_time(receipt.starts_at, tz)}</dd></div>
+                <div><dt>{lang.receipt().until}</dt><dd>{full_time(receipt.ends_at, tz)}</dd></div>
+                <div><dt>{lang.receipt().collected_by}</dt><dd>{receipt.operator_name}</dd></div>
+                <div><dt>{lang.receipt().vat}</dt><dd>{lang.money(vat)} {lang.receipt().included}</dd></div>
+                <div><dt>{lang.receipt().paid_by}</dt><dd>{gateway_name(&receipt.gateway)} " · " <code>{receipt.reference}</code></dd></div>
+                <div><dt>{lang.words().number}</dt><dd><code class="id">{receipt.id.to_string()}</code></dd></div>
             </dl>
             <p class="note">
-                {lang.t("Khoản này nằm trong tổng công khai của ngày ", "This payment is part of the public total of ")}
+                {lang.receipt().payment_part_public_total}
                 <a href=format!("/city?from={day}&to={day}")>{day.format("%d/%m/%Y").to_string()}</a> "."
             </p>
             <div class="receipt-code">
-                <div role="img" aria-label=lang.t("Mã QR của biên lai này", "QR code of this receipt") inner_html=qr_svg(address)></div>
+                <div role="img" aria-label=lang.receipt().qr_code_of_this_receipt inner_html=qr_svg(address)></div>
                 <p class="actions no-print">
-                    <button type="button" hidden data-share>{lang.t("Chia sẻ", "Share")}</button>
-                    <button type="button" hidden data-print>{lang.t("In hoặc lưu PDF", "Print or save as PDF")}</button>
+                    <button type="button" hidden data-share>{lang.receipt().share}</button>
+                    <button type="button" hidden data-print>{lang.receipt().print_or_save_as_pdf}</button>
                 </p>
             </div>
-            <p class="no-print"><a href=format!("/api/v1/receipts/{id}/invoice.xml")>{lang.t("Hóa đơn điện tử (XML)", "E-invoice (XML)")}</a></p>
+            <p class="no-print"><a href=format!("/api/v1/receipts/{id}/invoice.xml")>{lang.receipt().e_invoice_xml}</a></p>
             {refunds_view(refunds, tz, lang)}
             {dispute_view(id, disputes, lang)}
         </article>
@@ -144,19 +144,19 @@ fn view(loaded: Loaded, address: &str, lang: Lang) -> impl IntoView + use<> {
 fn refunds_view(refunds: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
     let row = move |refund: Refund| {
         let status = match refund.status {
-            RefundStatus::Done => lang.t("đã trả", "given back"),
-            _ => lang.t("đang trả", "on its way"),
+            RefundStatus::Done => lang.receipt().given_back,
+            _ => lang.receipt().on_its_way,
         };
         view! {
             <li>
                 {full_time(refund.created_at, tz)} ": " <b>{lang.money(refund.amount_vnd)}</b> " · " {status} " · "
-                <a href=format!("/api/v1/refunds/{}/invoice.xml", refund.id)>{lang.t("hóa đơn điều chỉnh", "adjusting invoice")}</a>
+                <a href=format!("/api/v1/refunds/{}/invoice.xml", refund.id)>{lang.receipt().adjusting_invoice}</a>
             </li>
         }
     };
     (!refunds.is_empty()).then(|| {
         view! {
-            <h2>{lang.t("Tiền trả lại", "Given back")}</h2>
+            <h2>{lang.receipt().given_back_heading}</h2>
             <ul>{refunds.into_iter().map(row).collect_view()}</ul>
         }
     })
@@ -168,12 +168,9 @@ fn dispute_view(id: ReceiptId, disputes: Vec<Dispute>, lang: Lang) -> impl IntoV
         .any(|dispute| dispute.status == DisputeStatus::Open);
     let told = disputes.into_iter().map(|dispute| {
         let status = match dispute.status {
-            DisputeStatus::Open => lang.t("đang chờ trả lời", "waits for an answer"),
-            DisputeStatus::Refunded => lang.t(
-                "đã chấp nhận, tiền được trả lại",
-                "accepted, the money goes back",
-            ),
-            DisputeStatus::Refused => lang.t("không được chấp nhận", "not accepted"),
+            DisputeStatus::Open => lang.receipt().waits_for_an_answer,
+            DisputeStatus::Refunded => lang.receipt().accepted_the_money_goes_back,
+            DisputeStatus::Refused => lang.receipt().not_accepted,
         };
         view! {
             <p class="hint" data-dispute=dispute.status.code()>
@@ -190,18 +187,18 @@ fn dispute_view(id: ReceiptId, disputes: Vec<Dispute>, lang: Lang) -> impl IntoV
         {told}
         {(!open).then(|| view! {
             <details class="no-print">
-                <summary>{lang.t("Có gì không đúng?", "Something wrong?")}</summary>
+                <summary>{lang.receipt().something_wrong}</summary>
                 <form method="post" action=format!("/r/{id}/dispute")>
                     <input type="hidden" name="key" value=api::secret::random_token() />
                     <label class="field">
-                        <span>{lang.t("Chuyện gì?", "What is it?")}</span>
+                        <span>{lang.receipt().what_is_it}</span>
                         <select name="reason">{reasons}</select>
                     </label>
                     <label class="field">
-                        <span>{lang.t("Kể thêm (không bắt buộc)", "Tell more (optional)")}</span>
+                        <span>{lang.receipt().tell_more_optional}</span>
                         <textarea name="text" maxlength="2000" rows="3"></textarea>
                     </label>
-                    <button>{lang.t("Gửi khiếu nại", "Send")}</button>
+                    <button>{lang.receipt().send}</button>
                 </form>
             </details>
         })}

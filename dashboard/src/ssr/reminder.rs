@@ -52,18 +52,12 @@ pub(super) fn block(
         <div class="remind" data-push=address data-key=key hidden>
             {warns_at.map(|_| view! { <button type="button" data-when="off failed" hidden>{wish}</button> })}
             <div role="status">
-                <p data-when="busy" hidden>{lang.t("Xin chờ một chút…", "One moment…")}</p>
+                <p data-when="busy" hidden>{lang.reminder().one_moment}</p>
                 <p data-when="on" hidden>{promise}</p>
-                <p data-when="denied" hidden>{lang.t(
-                    "Trình duyệt đang chặn thông báo của trang này. Hãy cho phép trong cài đặt của trình duyệt rồi mở lại trang; hoặc cứ để trang này mở.",
-                    "This browser blocks notifications from this site. Allow them in the browser's settings and reload the page, or keep this page open.",
-                )}</p>
-                <p data-when="failed" hidden>{lang.t(
-                    "Chưa đăng ký được thông báo. Xin thử lại, hoặc cứ để trang này mở.",
-                    "That did not work. Please try again, or keep this page open.",
-                )}</p>
+                <p data-when="denied" hidden>{lang.reminder().browser_blocks_notifications_from_site}</p>
+                <p data-when="failed" hidden>{lang.reminder().did_not_work_please_try}</p>
             </div>
-            <button type="button" class="quiet" data-when="on" hidden>{lang.t("Thôi báo", "Do not warn me")}</button>
+            <button type="button" class="quiet" data-when="on" hidden>{lang.reminder().do_not_warn_me}</button>
         </div>
     };
     view! { {script}{is_running.then_some(parts)} }

@@ -72,7 +72,7 @@ async fn show(
     let lang = reader.lang;
     let status = failed.as_ref().map_or(StatusCode::OK, ApiError::status);
     let failed = failed.map(|error| reason(&error, lang));
-    let title = lang.t("Phiên đỗ xe", "Your parking");
+    let title = lang.session().your_parking;
     let live = (shown.session.ends_at + GRACE > App::now())
         .then(|| format!("/api/v1/live?lot={}", shown.bay.lot_code));
     let ways = Ways::of(app, headers).await;
@@ -227,15 +227,8 @@ async fn answer(
 
 fn reason(error: &ApiError, lang: Lang) -> String {
     match (error, lang) {
-        (ApiError::NotCovered, _) => lang
-            .t(
-                "Trong ví không đủ tiền. Xin chọn cách trả khác.",
-                "There is not enough in the wallet. Please pay another way.",
-            )
-            .to_owned(),
-        (ApiError::NotFound(_), _) => lang
-            .t("Không có chỗ với mã này.", "There is no bay of that code.")
-            .to_owned(),
+        (ApiError::NotCovered, _) => lang.session().there_not_enough_wallet_please.to_owned(),
+        (ApiError::NotFound(_), _) => lang.session().there_no_bay_code.to_owned(),
         (ApiError::Conflict(_), Lang::Vi) => {
             "Phiên không còn hiệu lực hoặc đã quá hạn sửa.".to_owned()
         }
@@ -282,13 +275,13 @@ fn view(
             {headline(&session, status, left, in_grace, tz, now, lang)}
             {push_key.map(|key| reminder::block(key, &session, tz, now, lang).into_any())}
             <dl class="facts">
-                <div><dt>{lang.t("Chỗ", "Bay")}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
-                <div><dt>{lang.t("Biển số", "Plate")}</dt><dd>{plate}</dd></div>
-                <div><dt>{lang.t("Thời gian", "Time")}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</dd></div>
-                <div><dt>{lang.t("Đã trả", "Paid")}</dt><dd>{lang.money(paid)}</dd></div>
+                <div><dt>{lang.words().bay}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
+                <div><dt>{lang.words().plate}</dt><dd>{plate}</dd></div>
+                <div><dt>{lang.words().time}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</dd></div>
+                <div><dt>{lang.words().paid}</dt><dd>{lang.money(paid)}</dd></div>
             </dl>
             <details>
-                <summary>{lang.t("Vì sao giá này?", "Why this price?")}</summary>
+                <summary>{lang.session().why_this_price}</summary>
                 {price_lines(&session.quote.lines, lang.money(session.quote.amount_vnd), lang)}
             </details>
             {refund_list(&refunds, lang)}
@@ -311,15 +304,15 @@ fn headline(
     let until = clock(session.ends_at, tz, now);
     let warn = status == "paid" && left <= WARN_BEFORE;
     let title = match status {
-        "paid" => lang.t("Đang đỗ", "Parked"),
-        "pending" => lang.t("Chưa trả tiền", "Not paid yet"),
-        "lapsed" => lang.t("Đã bỏ", "Given up"),
-        _ => lang.t("Đã kết thúc", "Ended"),
+        "paid" => lang.session().parked,
+        "pending" => lang.session().not_paid_yet,
+        "lapsed" => lang.session().given_up,
+        _ => lang.session().ended,
     };
     let time = |at: Timestamp| at.to_rfc3339_opts(SecondsFormat::Millis, true);
     let big = match status {
         "paid" => view! {
-            {lang.t("Còn", "Left:")} " "
+            {lang.session().left} " "
             <span role="timer" data-until=time(session.ends_at) data-now=time(now)>{lang.duration(left)}</span>
         }
         .into_any(),
@@ -328,18 +321,12 @@ fn headline(
     view! {
         <h1>{title}</h1>
         <p class="big">{big}</p>
-        {(status == "paid").then(|| view! { <p>{lang.t("Được đỗ đến ", "You may park until ")} <b>{until}</b></p> })}
+        {(status == "paid").then(|| view! { <p>{lang.session().you_may_park_until} <b>{until}</b></p> })}
         {warn.then(|| view! {
-            <p class="error" role="alert">{lang.t(
-                "Sắp hết giờ. Thêm giờ ngay ở dưới, hoặc lấy xe.",
-                "Your time is nearly over. Add some below, or leave.",
-            )}</p>
+            <p class="error" role="alert">{lang.session().time_nearly_over_add_some}</p>
         })}
         {in_grace.then(|| view! {
-            <p class="error" role="alert">{lang.t(
-                "Đã hết giờ. Trong vài phút nữa vẫn thêm giờ được.",
-                "Your time is over. For a few minutes you can still add some.",
-            )}</p>
+            <p class="error" role="alert">{lang.session().time_over_few_minutes_can}</p>
         })}
     }
 }
@@ -347,9 +334,9 @@ fn headline(
 fn refund_list(refunds: &[Refund], lang: Lang) -> impl IntoView + use<> {
     let row = |refund: &Refund| {
         let text = match refund.status {
-            RefundStatus::Done => lang.t("đã trả lại", "given back"),
-            RefundStatus::Pending => lang.t("đang trả lại", "on its way back"),
-            RefundStatus::Manual => lang.t("nhân viên sẽ trả lại", "staff will give it back"),
+            RefundStatus::Done => lang.session().given_back,
+            RefundStatus::Pending => lang.session().on_its_way_back,
+            RefundStatus::Manual => lang.session().staff_will_give_it_back,
         };
         view! { <li><b>{lang.money(refund.amount_vnd)}</b> " " {text}</li> }
     };
@@ -390,14 +377,14 @@ fn more_view(
     let choices = choices.collect_view();
     let buttons = if is_free {
         // The form names a gateway, which has nothing to do.
-        view! { <button class="primary" name="gateway" value=ways.first()>{lang.t("Thêm giờ", "Add the time")}</button> }
+        view! { <button class="primary" name="gateway" value=ways.first()>{lang.session().add_the_time}</button> }
             .into_any()
     } else {
         ways.buttons(lang).into_any()
     };
     view! {
         <details class="more" open>
-            <summary>{lang.t("Thêm giờ", "More time")}</summary>
+            <summary>{lang.session().more_time}</summary>
             <form class="pay" method="post" action=format!("{home}/extend")>
                 <input type="hidden" name="key" value=api::secret::random_token() />
                 <div class="choices">{choices}</div>
@@ -409,38 +396,22 @@ fn more_view(
 
 fn stop_view(home: &str, back: Vnd, metered: bool, lang: Lang) -> impl IntoView + use<> {
     let text = match (metered, back > Vnd::ZERO) {
-        (true, _) => lang
-            .t(
-                "Kết thúc và trả đúng thời gian đã đỗ.",
-                "Ends now; you pay for the time you parked.",
-            )
-            .to_owned(),
+        (true, _) => lang.session().ends_now_pay_time_parked.to_owned(),
         (false, true) => format!(
             "{} {}.",
-            lang.t(
-                "Kết thúc bây giờ thì được trả lại",
-                "Ending now gives you back"
-            ),
+            lang.session().ending_now_gives_you_back,
             lang.money(back),
         ),
-        (false, false) => lang
-            .t(
-                "Kết thúc bây giờ không được trả lại tiền.",
-                "Ending now gives nothing back.",
-            )
-            .to_owned(),
+        (false, false) => lang.session().ending_now_gives_nothing_back.to_owned(),
     };
     view! {
         <details>
-            <summary>{lang.t("Kết thúc sớm", "Leave early")}</summary>
+            <summary>{lang.session().leave_early}</summary>
             <form method="post" action=format!("{home}/stop")>
                 <p>{text}</p>
-                <button>{lang.t("Kết thúc bây giờ", "End it now")}</button>
+                <button>{lang.session().end_it_now}</button>
             </form>
-            <p class="note">{lang.t(
-                "Khi cảm biến thấy xe đã rời chỗ, phiên tự kết thúc.",
-                "When the sensor sees that you have left, this ends by itself.",
-            )}</p>
+            <p class="note">{lang.session().when_sensor_sees_have_left}</p>
         </details>
     }
 }
@@ -452,23 +423,23 @@ fn corrections(home: &str, session: &Session, now: Timestamp, lang: Lang) -> imp
         view! {
             <form method="post" action=format!("{home}/plate")>
                 <label class="field">
-                    <span>{lang.t("Biển số đúng", "The right plate")}</span>
+                    <span>{lang.session().the_right_plate}</span>
                     <input name="plate" required minlength="4" maxlength="20" autocomplete="off" autocapitalize="characters" value=session.plate.reveal().to_owned() />
                 </label>
-                <button>{lang.t("Sửa biển số", "Correct the plate")}</button>
+                <button>{lang.session().correct_the_plate}</button>
             </form>
         }
     });
     view! {
         <details>
-            <summary>{lang.t("Sai biển số hoặc sai chỗ?", "Wrong plate or wrong bay?")}</summary>
+            <summary>{lang.session().wrong_plate_or_wrong_bay}</summary>
             {plate}
             <form method="post" action=format!("{home}/bay")>
                 <label class="field">
-                    <span>{lang.t("Mã chỗ đúng", "The right bay's code")}</span>
+                    <span>{lang.session().the_right_bay_code}</span>
                     <input name="bay" required maxlength="40" autocomplete="off" autocapitalize="characters" />
                 </label>
-                <button>{lang.t("Chuyển chỗ", "Move there")}</button>
+                <button>{lang.session().move_there}</button>
             </form>
         </details>
     }

@@ -88,38 +88,30 @@ pub(super) fn refused(reader: &Reader, error: &ApiError) -> Response {
 /// The form to sign in; after a failure with the login that was tried, and why it failed.
 fn login_page(reader: &Reader, failed: Option<(String, ApiError)>) -> Response {
     let lang = reader.lang;
-    let title = lang.t("Đăng nhập", "Sign in");
+    let title = lang.staff().sign_in;
     let status = failed
         .as_ref()
         .map_or(StatusCode::OK, |(_, error)| error.status());
     let why = failed.as_ref().map(|(_, error)| match error {
         ApiError::TooOften { wait_s } => format!(
             "{} {wait_s} {}",
-            lang.t(
-                "Thử sai quá nhiều lần. Xin đợi",
-                "Too many attempts. Please wait"
-            ),
-            lang.t("giây rồi thử lại.", "seconds and try again."),
+            lang.staff().too_many_attempts_please_wait,
+            lang.staff().seconds_and_try_again,
         ),
-        _ => lang
-            .t(
-                "Tên hoặc mật khẩu không đúng.",
-                "Login or password is wrong.",
-            )
-            .to_owned(),
+        _ => lang.staff().login_or_password_is_wrong.to_owned(),
     });
     let login = failed.map(|(login, _)| login).unwrap_or_default();
     Document { title, active: "/staff", live: None }.respond(reader, status, move || {
         view! {
             <form class="card narrow" method="post" action="/staff/login">
-                <h1>{lang.t("Nhân viên đăng nhập", "Staff sign-in")}</h1>
+                <h1>{lang.staff().staff_sign_in}</h1>
                 {why.map(|why| view! { <p class="error" role="alert">{why}</p> })}
                 <label class="field">
-                    <span>{lang.t("Tên đăng nhập", "Login")}</span>
+                    <span>{lang.staff().login}</span>
                     <input name="login" value=login required autocomplete="username" autocapitalize="none" />
                 </label>
                 <label class="field">
-                    <span>{lang.t("Mật khẩu", "Password")}</span>
+                    <span>{lang.staff().password}</span>
                     <input name="password" type="password" required autocomplete="current-password" />
                 </label>
                 <button class="primary">{title}</button>
@@ -204,7 +196,7 @@ pub(crate) async fn lots_page(
     let first = staff_first::of(owing, &notices, now);
     let unpaid_notices = notices.iter().filter(|notice| notice.is_open()).count();
     let (lang, tz) = (reader.lang, app.city.timezone);
-    let title = lang.t("Các điểm đỗ", "Lots");
+    let title = lang.staff().lots;
     let live = Some(format!("/api/v1/live?city={}", app.city.code));
     Document { title, active: "/staff", live }.page(&reader, move || {
         let sums = (0..5).map(|i| rows.iter().map(|row| row.counts[i]).sum::<usize>());
@@ -216,10 +208,10 @@ pub(crate) async fn lots_page(
             {own_view(&own, now, tz, lang)}
             {staff_first::view(first, own.now.as_ref(), mine, now, lang)}
             <p class="actions">
-                {waits("/staff/notices", lang.t("Phiếu chưa trả", "Unpaid notices"), unpaid_notices)}
-                {waits("/staff/money", lang.t("Khiếu nại", "Disputes"), disputes)}
-                {waits("/staff/exemptions", lang.t("Xin miễn phí", "Exemptions asked for"), requests)}
-                {waits("/staff/devices", lang.t("Cảm biến cần sửa", "Sensors to repair"), usize::try_from(faulty).unwrap_or_default())}
+                {waits("/staff/notices", lang.staff().unpaid_notices, unpaid_notices)}
+                {waits("/staff/money", lang.staff().disputes, disputes)}
+                {waits("/staff/exemptions", lang.staff().exemptions_asked_for, requests)}
+                {waits("/staff/devices", lang.staff().sensors_to_repair, usize::try_from(faulty).unwrap_or_default())}
             </p>
             <div class="counts">
                 {STATUSES.iter().zip(sums).map(|(status, sum)| view! {
@@ -230,9 +222,9 @@ pub(crate) async fn lots_page(
                 <table class="grid labelled">
                     <thead>
                         <tr>
-                            <th scope="col">{lang.t("Điểm đỗ", "Lot")}</th>
+                            <th scope="col">{lang.words().lot}</th>
                             {STATUSES.map(|status| view! { <th scope="col" class="amount">{status_words(status, lang)}</th> }).collect_view()}
-                            <th scope="col" class="amount">{lang.t("Tổng", "Bays")}</th>
+                            <th scope="col" class="amount">{lang.staff().bays}</th>
                         </tr>
                     </thead>
                     <tbody>
@@ -245,7 +237,7 @@ pub(crate) async fn lots_page(
                                 {STATUSES.iter().zip(row.counts).map(|(status, count)| view! {
                                     <td data-label=status_words(*status, lang) class=format!("amount {}", if count == 0 { "none".to_owned() } else { status.to_string() })>{count}</td>
                                 }).collect_view()}
-                                <td class="amount" data-label=lang.t("Tổng", "Bays")>{row.lot.capacity}</td>
+                                <td class="amount" data-label=lang.staff().bays>{row.lot.capacity}</td>
                             </tr>
                         }).collect_view()}
                     </tbody>
@@ -262,11 +254,11 @@ fn waits(href: &'static str, what: &'static str, count: usize) -> impl IntoView 
 
 pub(super) const fn status_words(status: BayStatus, lang: Lang) -> &'static str {
     match status {
-        BayStatus::Free => lang.t("Trống", "Free"),
-        BayStatus::Paid => lang.t("Đã trả", "Paid"),
-        BayStatus::Unpaid => lang.t("Chưa trả", "Unpaid"),
-        BayStatus::Overstayed => lang.t("Quá giờ", "Overstayed"),
-        BayStatus::Unknown => lang.t("Không rõ", "Unknown"),
+        BayStatus::Free => lang.staff().free,
+        BayStatus::Paid => lang.words().paid,
+        BayStatus::Unpaid => lang.staff().unpaid,
+        BayStatus::Overstayed => lang.staff().overstayed,
+        BayStatus::Unknown => lang.staff().unknown,
     }
 }
 
@@ -275,7 +267,7 @@ pub(super) fn staff_bar(who: &Staff, active: &str, lang: Lang) -> impl IntoView 
     let scope = who
         .operator
         .clone()
-        .unwrap_or_else(|| lang.t("toàn thành phố", "whole city").to_owned());
+        .unwrap_or_else(|| lang.staff().whole_city.to_owned());
     let city = who.operator.is_none();
     let tab = |href: &'static str, text: &'static str| {
         view! { <a href=href aria-current=(href == active).then_some("page")>{text}</a> }
@@ -283,18 +275,18 @@ pub(super) fn staff_bar(who: &Staff, active: &str, lang: Lang) -> impl IntoView 
     view! {
         <form class="staff-bar" method="post" action="/staff/logout">
             <span>{who.name.clone()} " · " {scope}</span>
-            <button class="quiet">{lang.t("Đăng xuất", "Sign out")}</button>
+            <button class="quiet">{lang.staff().sign_out}</button>
         </form>
-        <nav class="tabs no-print" aria-label=lang.t("Nhân viên", "Staff")>
-            {tab("/staff", lang.t("Điểm đỗ", "Lots"))}
-            {tab("/staff/plates", lang.t("Biển số", "Plates"))}
-            {tab("/staff/notices", lang.t("Phiếu báo", "Notices"))}
-            {tab("/staff/money", lang.t("Khiếu nại, tiền", "Disputes, money"))}
-            {tab("/staff/devices", lang.t("Cảm biến", "Sensors"))}
-            {city.then(|| tab("/staff/exemptions", lang.t("Miễn phí", "Exemptions")))}
-            {tab("/staff/shift", lang.t("Ca của tôi", "My shift"))}
-            {(who.role == Role::Administrator).then(|| tab("/staff/shifts", lang.t("Lịch ca", "Shifts")))}
-            {(who.role == Role::Administrator).then(|| tab("/staff/people", lang.t("Nhân viên", "People")))}
+        <nav class="tabs no-print" aria-label=lang.staff().staff>
+            {tab("/staff", lang.staff().lots_heading)}
+            {tab("/staff/plates", lang.staff().plates)}
+            {tab("/staff/notices", lang.staff().notices)}
+            {tab("/staff/money", lang.staff().disputes_money)}
+            {tab("/staff/devices", lang.staff().sensors)}
+            {city.then(|| tab("/staff/exemptions", lang.staff().exemptions))}
+            {tab("/staff/shift", lang.staff().my_shift)}
+            {(who.role == Role::Administrator).then(|| tab("/staff/shifts", lang.staff().shifts))}
+            {(who.role == Role::Administrator).then(|| tab("/staff/people", lang.staff().people))}
         </nav>
     }
 }
@@ -324,7 +316,7 @@ pub(crate) async fn lot_page(
             {staff_bar(&who, "/staff", lang)}
             <h1>{lot.name.clone()} " " <small>{lot.code.clone()}</small></h1>
             <p class="actions"><a class="button" href=format!("/staff/devices?lot={}", lot.code)>
-                {lang.t("Cảm biến cần sửa", "Sensors to repair")}
+                {lang.staff().sensors_to_repair}
             </a></p>
             {icon::symbols()}
             <StaffBays bays=bays events=events now=now lang=lang />

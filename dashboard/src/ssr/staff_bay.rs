@@ -97,32 +97,25 @@ fn view(
     let since = bay.since.map(|since| {
         format!(
             "{} {} · {}",
-            lang.t("từ", "since"),
+            lang.staff_bay().since,
             clock(since, tz, now),
             lang.duration(now - since)
         )
     });
-    let paid_until = bay.paid_until.map(|until| {
-        format!(
-            "{} {}",
-            lang.t("đã trả đến", "paid until"),
-            clock(until, tz, now)
-        )
-    });
+    let paid_until = bay
+        .paid_until
+        .map(|until| format!("{} {}", lang.staff_bay().paid_until, clock(until, tz, now)));
     let owes = owed.is_some();
     let nothing = match bay.status {
-        BayStatus::Unknown => lang.t(
-            "Cảm biến không báo gì: không biết có xe hay không. Xin tự xem; muốn lập phiếu phải có cảm biến thấy xe.",
-            "The sensor says nothing: nobody knows whether a vehicle is here. A notice needs a sensor that sees one.",
-        ),
-        BayStatus::Free => lang.t("Cảm biến không thấy xe.", "The sensor sees no vehicle."),
-        _ => lang.t("Xe này không nợ gì.", "This vehicle owes nothing."),
+        BayStatus::Unknown => lang.staff_bay().sensor_says_nothing_nobody_knows,
+        BayStatus::Free => lang.staff_bay().the_sensor_sees_no_vehicle,
+        _ => lang.staff_bay().this_vehicle_owes_nothing,
     };
     view! {
         {icon::symbols()}
         {staff_bar(who, "/staff", lang)}
         <nav class="crumbs">
-            <a href="/staff">{lang.t("Các điểm đỗ", "Lots")}</a> " › "
+            <a href="/staff">{lang.staff_bay().lots}</a> " › "
             <a href=format!("/staff/lots/{}", lot.code)>{lot.name.clone()}</a>
         </nav>
         <section class="card narrow">
@@ -140,12 +133,9 @@ fn view(
             {owed.map(|owed| owed_view(&code, owed, failed, lang))}
             {(!owes).then(|| view! { <p class="hint">{nothing}</p> })}
             <p><a class="button" href=format!("/b/{code}")>
-                {lang.t("Thu tại đây: mở trang trả tiền của chỗ này", "Take payment here: open this bay's page")}
+                {lang.staff_bay().take_payment_here_open_bay}
             </a></p>
-            <p class="note">{lang.t(
-                "Lái xe không có điện thoại thì trả bằng thẻ hoặc mã trên máy này. Không nhận tiền mặt.",
-                "A driver without a phone pays by card or code on this device. Never take cash.",
-            )}</p>
+            <p class="note">{lang.staff_bay().driver_without_phone_pays_card}</p>
         </section>
     }
 }
@@ -164,18 +154,15 @@ fn owed_view(
     };
     view! {
         {price_lines(&owed.quote.lines, total, lang)}
-        {fresh.then(|| view! { <p class="hint">{lang.t(
-            "Xe vừa đến: cho lái xe vài phút để trả.",
-            "The vehicle has just come: give the driver a few minutes to pay.",
-        )}</p> })}
+        {fresh.then(|| view! { <p class="hint">{lang.staff_bay().vehicle_has_just_come_give}</p> })}
         {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
         <form method="post" action=format!("/staff/bays/{code}/notice")>
             <label class="field">
-                <span>{lang.t("Biển số xe", "Licence plate")}</span>
+                <span>{lang.words().licence_plate}</span>
                 <input name="plate" value=plate required minlength="4" maxlength="20" autocomplete="off"
                     autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" />
             </label>
-            <button class="primary">{lang.t("Lập phiếu báo chưa trả", "Write a notice")}</button>
+            <button class="primary">{lang.staff_bay().write_a_notice}</button>
         </form>
     }
 }

@@ -55,14 +55,11 @@ pub(super) fn form(lang: Lang) -> impl IntoView {
     view! {
         <form class="card plate-picture" method="post" action=PICTURE_PATH enctype="multipart/form-data">
             <label class="field">
-                <span>{lang.t("Hoặc chụp biển số", "Or take a picture of the plate")}</span>
+                <span>{lang.staff_camera().or_take_picture_plate}</span>
                 <input type="file" name="picture" accept="image/*" capture="environment" required data-plate-picture />
             </label>
-            <button>{lang.t("Đọc biển số trong ảnh", "Read the plate")}</button>
-            <p class="note">{lang.t(
-                "Chụp gần và thẳng, biển số chiếm khoảng nửa ảnh. Ảnh không được lưu.",
-                "Close and straight, the plate about half of the picture. The picture is not kept.",
-            )}</p>
+            <button>{lang.staff_camera().read_the_plate}</button>
+            <p class="note">{lang.staff_camera().close_straight_plate_about_half}</p>
             <script src=assets::url("plate.js") defer></script>
         </form>
     }
@@ -71,10 +68,7 @@ pub(super) fn form(lang: Lang) -> impl IntoView {
 /// What was read, to be confirmed: the first stands in the form already.
 pub(super) fn suggested(plates: Vec<Plate>, lang: Lang) -> AnyView {
     if plates.is_empty() {
-        return view! { <p class="error" role="alert" data-read="nothing">{lang.t(
-            "Không đọc được biển số trong ảnh này. Xin gõ, hoặc chụp lại gần và thẳng hơn.",
-            "No plate could be read in this picture. Please type it, or take another, closer and straighter.",
-        )}</p> }
+        return view! { <p class="error" role="alert" data-read="nothing">{lang.staff_camera().no_plate_could_read_picture}</p> }
         .into_any();
     }
     let others = plates
@@ -93,10 +87,7 @@ pub(super) fn suggested(plates: Vec<Plate>, lang: Lang) -> AnyView {
         .collect_view();
     view! {
         <div class="hint" role="status" data-read="plate">
-            <p>{lang.t(
-                "Đọc từ ảnh: hãy so với biển số trên xe, sửa nếu sai, rồi bấm Tra.",
-                "Read off the picture: compare it with the vehicle, correct it where it is wrong, then look it up.",
-            )}</p>
+            <p>{lang.staff_camera().read_off_picture_compare_vehicle}</p>
             <div class="actions">{others}</div>
         </div>
     }

@@ -38,7 +38,7 @@ pub(crate) async fn page(
         Err(error) => return problem(&reader, &error),
     };
     let lang = reader.lang;
-    let title = lang.t("Cảm biến cần sửa", "Sensors to repair");
+    let title = lang.staff_devices().sensors_to_repair;
     let tz = app.city.timezone;
     Document {
         title,
@@ -52,7 +52,7 @@ pub(crate) async fn page(
         let all = lot.is_some().then(|| {
             view! {
                 <p class="actions"><a class="button" href="/staff/devices">
-                    {lang.t("Mọi điểm đỗ", "All lots")}
+                    {lang.staff_devices().all_lots}
                 </a></p>
             }
         });
@@ -75,33 +75,26 @@ fn health_view(found: DeviceHealth, tz: Tz, now: Timestamp, lang: Lang) -> impl 
     let well = devices - faulty;
     let left_out = usize::try_from(faulty).unwrap_or(0) > repairs.len();
     let summary = lang
-        .t(
-            "{well} trên {all} cảm biến hoạt động tốt.",
-            "{well} of {all} sensors are well.",
-        )
+        .staff_devices()
+        .well_of_all_sensors_are_well
         .replace("{well}", &well.to_string())
         .replace("{all}", &devices.to_string());
     let first = lang
-        .t(
-            "Dưới đây là {count} cảm biến đầu tiên.",
-            "These are the first {count}.",
-        )
+        .staff_devices()
+        .these_are_the_first_count
         .replace("{count}", &repairs.len().to_string());
     let body = match (devices, faulty) {
         (0, _) => view! {
-            <p class="empty">{lang.t("Chưa lắp cảm biến nào.", "No sensor is installed.")}</p>
+            <p class="empty">{lang.staff_devices().no_sensor_is_installed}</p>
         }
         .into_any(),
         (_, 0) => view! {
-            <p class="ok">{lang.t("Mọi cảm biến đều hoạt động tốt.", "All sensors are well.")}</p>
+            <p class="ok">{lang.staff_devices().all_sensors_are_well}</p>
         }
         .into_any(),
         _ => view! {
             <p>{summary} {left_out.then(|| format!(" {first}"))}</p>
-            <p class="note">{lang.t(
-                "Trước hết là cảm biến làm chỗ đỗ không rõ trạng thái, ở điểm đông xe nhất; sau đó là pin yếu. Chỗ không rõ không được tính là trống hay có xe.",
-                "First those that leave a bay unknown, in the busiest lots; then weak batteries. An unknown bay counts neither as free nor as occupied.",
-            )}</p>
+            <p class="note">{lang.staff_devices().first_those_leave_bay_unknown}</p>
             <ul class="repairs">
                 {repairs.into_iter().map(|device| device_view(device, tz, now, lang)).collect_view()}
             </ul>
@@ -119,7 +112,7 @@ fn device_view(found: FaultyDevice, tz: Tz, now: Timestamp, lang: Lang) -> impl 
     let state = if unknown { "overstayed" } else { "unpaid" };
     let last_seen = match found.last_seen {
         Some(at) => clock(at, tz, now),
-        None => lang.t("chưa bao giờ", "never").to_owned(),
+        None => lang.staff_devices().never.to_owned(),
     };
     let battery = found
         .battery_mv
@@ -138,8 +131,8 @@ fn device_view(found: FaultyDevice, tz: Tz, now: Timestamp, lang: Lang) -> impl 
             </div>
             <ul class="faults">{faults}</ul>
             <dl>
-                <div><dt>{lang.t("Tin cuối", "Last seen")}</dt><dd>{last_seen}</dd></div>
-                <div><dt>{lang.t("Pin", "Battery")}</dt><dd>{battery}</dd></div>
+                <div><dt>{lang.staff_devices().last_seen}</dt><dd>{last_seen}</dd></div>
+                <div><dt>{lang.staff_devices().battery}</dt><dd>{battery}</dd></div>
             </dl>
         </li>
     }
@@ -150,7 +143,7 @@ fn fault_view(fault: OpenFault, tz: Tz, now: Timestamp, lang: Lang) -> impl Into
     let detail = fault.detail.and_then(|detail| detail_words(&detail, lang));
     let since = format!(
         "{} {} ({})",
-        lang.t("từ", "since"),
+        lang.staff_devices().since,
         clock(fault.since, tz, now),
         lang.duration(now - fault.since)
     );
@@ -165,30 +158,21 @@ fn fault_view(fault: OpenFault, tz: Tz, now: Timestamp, lang: Lang) -> impl Into
 
 const fn fault_words(kind: FaultKind, lang: Lang) -> &'static str {
     match kind {
-        FaultKind::CommsLost => lang.t("Mất liên lạc", "Lost"),
-        FaultKind::Stuck => lang.t("Bị kẹt", "Stuck"),
-        FaultKind::Flapping => lang.t("Báo chập chờn", "Flapping"),
-        FaultKind::Clock => lang.t("Đồng hồ sai", "Clock wrong"),
-        FaultKind::Battery => lang.t("Pin yếu", "Weak battery"),
+        FaultKind::CommsLost => lang.staff_devices().lost,
+        FaultKind::Stuck => lang.staff_devices().stuck,
+        FaultKind::Flapping => lang.staff_devices().flapping,
+        FaultKind::Clock => lang.staff_devices().clock_wrong,
+        FaultKind::Battery => lang.staff_devices().weak_battery,
     }
 }
 
 const fn advice(kind: FaultKind, lang: Lang) -> &'static str {
     match kind {
-        FaultKind::CommsLost => lang.t(
-            "kiểm tra nguồn, ăng-ten và vùng phủ sóng",
-            "check power, antenna and coverage",
-        ),
-        FaultKind::Stuck => lang.t(
-            "xem tại chỗ có xe thật không; hiệu chỉnh lại",
-            "see whether a vehicle really stands there; calibrate anew",
-        ),
-        FaultKind::Flapping => lang.t(
-            "xem có bị lung lay; hiệu chỉnh lại",
-            "see whether it is loose; calibrate anew",
-        ),
-        FaultKind::Clock => lang.t("đặt lại giờ", "set its time"),
-        FaultKind::Battery => lang.t("thay pin", "replace the battery"),
+        FaultKind::CommsLost => lang.staff_devices().check_power_antenna_and_coverage,
+        FaultKind::Stuck => lang.staff_devices().see_whether_vehicle_really_stands,
+        FaultKind::Flapping => lang.staff_devices().see_whether_loose_calibrate_anew,
+        FaultKind::Clock => lang.staff_devices().set_its_time,
+        FaultKind::Battery => lang.staff_devices().replace_the_battery,
     }
 }
 
@@ -196,41 +180,33 @@ fn detail_words(detail: &FaultDetail, lang: Lang) -> Option<String> {
     Some(match detail {
         FaultDetail::CommsLost { heard_at: Some(_) } => return None,
         FaultDetail::CommsLost { heard_at: None } => lang
-            .t(
-                "chưa gửi tin nào từ khi lắp",
-                "never heard since it was installed",
-            )
+            .staff_devices()
+            .never_heard_since_it_was_installed
             .to_owned(),
         FaultDetail::Stuck { occupied, arrivals } => lang
-            .t(
-                "luôn báo {state}, trong khi chỗ bên cạnh đón {count} lượt xe",
-                "always says {state}, while a bay beside it saw {count} vehicles",
-            )
+            .staff_devices()
+            .always_says_state_while_bay
             .replace(
                 "{state}",
                 match occupied {
-                    true => lang.t("có xe", "occupied"),
-                    false => lang.t("trống", "free"),
+                    true => lang.staff_devices().occupied,
+                    false => lang.words().free,
                 },
             )
             .replace("{count}", &arrivals.to_string()),
         FaultDetail::Flapping { changes } => lang
-            .t(
-                "{count} lần đổi trong một giờ",
-                "{count} changes within an hour",
-            )
+            .staff_devices()
+            .count_changes_within_an_hour
             .replace("{count}", &changes.to_string()),
         FaultDetail::ClockRefused { refused } => lang
-            .t(
-                "{count} tin bị từ chối vì sai giờ",
-                "{count} messages refused for their time",
-            )
+            .staff_devices()
+            .count_messages_refused_for_their_time
             .replace("{count}", &refused.to_string()),
         FaultDetail::Clock { behind_s } => {
             let by = lang.duration(TimeDelta::seconds(behind_s.saturating_abs()));
             match behind_s {
-                0.. => format!("{} {by}", lang.t("chậm", "behind by")),
-                _ => format!("{} {by}", lang.t("nhanh", "ahead by")),
+                0.. => format!("{} {by}", lang.staff_devices().behind_by),
+                _ => format!("{} {by}", lang.staff_devices().ahead_by),
             }
         }
         FaultDetail::Battery {
@@ -239,7 +215,7 @@ fn detail_words(detail: &FaultDetail, lang: Lang) -> Option<String> {
         } => format!(
             "{}, {} {}",
             volts(*battery_mv, lang),
-            lang.t("cần trên", "needs more than"),
+            lang.staff_devices().needs_more_than,
             volts(*limit_mv, lang)
         ),
     })

@@ -24,7 +24,7 @@ pub(super) fn view(
     let decided = decided_view(decided, grounds, tz, lang).into_any();
     view! {
         <section class="card" data-waiting=count.to_string()>
-            <h2>{lang.t("Yêu cầu chờ xét", "Requests that wait")} <span class="chip">{count}</span></h2>
+            <h2>{lang.staff_exemption_list().requests_that_wait} <span class="chip">{count}</span></h2>
             {waiting}
             {decided}
         </section>
@@ -43,10 +43,7 @@ fn waiting_view(
     lang: Lang,
 ) -> AnyView {
     if waiting.is_empty() {
-        return view! { <p class="empty">{lang.t(
-            "Không có yêu cầu nào chờ. Người lái xe gửi ở trang /exemptions.",
-            "No request waits. Drivers send them at /exemptions.",
-        )}</p> }
+        return view! { <p class="empty">{lang.staff_exemption_list().no_request_waits_drivers_send}</p> }
         .into_any();
     }
     let now = App::now();
@@ -63,10 +60,10 @@ fn waiting_view(
     view! {
         <div class="scroll"><table class="grid rows">
             <thead><tr>
-                <th scope="col">{lang.t("Xe", "Vehicle")}</th>
-                <th scope="col">{lang.t("Đối tượng", "Ground")}</th>
-                <th scope="col">{lang.t("Giấy tờ", "Document")}</th>
-                <th scope="col">{lang.t("Đã chờ", "Has waited")}</th>
+                <th scope="col">{lang.words().vehicle}</th>
+                <th scope="col">{lang.words().ground}</th>
+                <th scope="col">{lang.words().document}</th>
+                <th scope="col">{lang.staff_exemption_list().has_waited}</th>
             </tr></thead>
             <tbody>{waiting.into_iter().map(row).collect_view()}</tbody>
         </table></div>
@@ -97,13 +94,13 @@ fn decided_view(
     some.then(|| {
         view! {
             <details>
-                <summary>{lang.t("Đã trả lời trong 30 ngày qua", "Answered in the last 30 days")}</summary>
+                <summary>{lang.staff_exemption_list().answered_in_the_last_30_days}</summary>
                 <div class="scroll"><table class="grid rows">
                     <thead><tr>
-                        <th scope="col">{lang.t("Xe", "Vehicle")}</th>
-                        <th scope="col">{lang.t("Đối tượng", "Ground")}</th>
-                        <th scope="col">{lang.t("Trả lời", "Answer")}</th>
-                        <th scope="col">{lang.t("Lúc, người", "When, by whom")}</th>
+                        <th scope="col">{lang.words().vehicle}</th>
+                        <th scope="col">{lang.words().ground}</th>
+                        <th scope="col">{lang.staff_exemption_list().answer}</th>
+                        <th scope="col">{lang.staff_exemption_list().when_by_whom}</th>
                     </tr></thead>
                     <tbody>{rows}</tbody>
                 </table></div>

@@ -173,7 +173,7 @@ async fn show(
         Err(error) => return refused(reader, &error),
     };
     let (lang, tz) = (reader.lang, app.city.timezone);
-    let title = lang.t("Xét miễn phí", "A request for an exemption");
+    let title = lang.staff_exemption_request().a_request_for_an_exemption;
     let status = tried
         .error
         .as_ref()
@@ -208,10 +208,7 @@ fn view(
     let head = format!("{} · {ground}", lang.class(request.class));
     let plate = request.plate.reveal().to_owned();
     let late = matches!(tried.error, Some(ApiError::Conflict(_))).then(|| {
-        view! { <p class="error" role="alert">{lang.t(
-            "Yêu cầu này vừa được quyết định, hoặc người gửi đã rút. Lần bấm này không ghi gì.",
-            "This request has just been decided or withdrawn. Nothing was written this time.",
-        )}</p> }
+        view! { <p class="error" role="alert">{lang.staff_exemption_request().request_has_just_been_decided}</p> }
     });
     let document = document_view(&request, looks, tz, lang).into_any();
     let decision = if request.status == RequestStatus::Waiting {
@@ -222,7 +219,7 @@ fn view(
     let past = past_view(exemptions, others, grounds, tz, lang).into_any();
     view! {
         {staff_bar(who, "/staff/exemptions", lang)}
-        <p class="crumbs"><a href="/staff/exemptions">{lang.t("Miễn phí", "Exemptions")}</a></p>
+        <p class="crumbs"><a href="/staff/exemptions">{lang.staff_exemption_request().exemptions}</a></p>
         <h1>{plate} " " <small>{head}</small></h1>
         {late}
         <div class="two">
@@ -241,7 +238,7 @@ fn document_view(
     let url = format!("/staff/exemptions/requests/{}/document", request.id);
     let alt = format!(
         "{} {}",
-        lang.t("Ảnh của giấy tờ:", "Picture of the document:"),
+        lang.staff_exemption_request().picture_of_the_document,
         request.document_kind
     );
     let scan = match request.scan {
@@ -250,14 +247,14 @@ fn document_view(
         }
         .into_any(),
         Some(_) => view! {
-            <p><a class="button" href=url target="_blank" rel="noopener">{lang.t("Mở tệp PDF", "Open the PDF")}</a></p>
+            <p><a class="button" href=url target="_blank" rel="noopener">{lang.staff_exemption_request().open_the_pdf}</a></p>
         }
         .into_any(),
-        None => view! { <p class="empty">{lang.t("Ảnh không còn được giữ.", "The picture is kept no longer.")}</p> }
+        None => view! { <p class="empty">{lang.staff_exemption_request().the_picture_is_kept_no_longer}</p> }
             .into_any(),
     };
     let kept = request.scan.and(request.scan_until).map(|at| {
-        view! { <p class="note">{lang.t("Ảnh bị xóa ngày ", "The picture is deleted on ")} {day(at, tz)} "."</p> }
+        view! { <p class="note">{lang.staff_exemption_request().the_picture_is_deleted_on} {day(at, tz)} "."</p> }
     });
     let look = move |look: Look| {
         let who = look
@@ -270,24 +267,21 @@ fn document_view(
     let looked = !looks.is_empty();
     view! {
         <section class="card scan">
-            <h2>{lang.t("Giấy tờ", "Document")}</h2>
+            <h2>{lang.words().document}</h2>
             <dl class="facts">
-                <div><dt>{lang.t("Loại", "Kind")}</dt><dd>{request.document_kind.clone()}</dd></div>
-                <div><dt>{lang.t("Số", "Number")}</dt><dd>{request.document_number.clone()}</dd></div>
-                <div><dt>{lang.t("Gửi lúc", "Sent")}</dt><dd>{minute(request.asked_at, tz)}</dd></div>
+                <div><dt>{lang.staff_exemption_request().kind}</dt><dd>{request.document_kind.clone()}</dd></div>
+                <div><dt>{lang.words().number}</dt><dd>{request.document_number.clone()}</dd></div>
+                <div><dt>{lang.staff_exemption_request().sent}</dt><dd>{minute(request.asked_at, tz)}</dd></div>
             </dl>
             {scan}
             {kept}
             {looked.then(|| view! {
                 <details>
-                    <summary>{lang.t("Ai đã mở", "Who opened it")}</summary>
+                    <summary>{lang.staff_exemption_request().who_opened_it}</summary>
                     <ul>{looks.into_iter().map(look).collect_view()}</ul>
                 </details>
             })}
-            <p class="note">{lang.t(
-                "Mỗi lần mở giấy tờ đều được ghi lại.",
-                "Each time that a document is opened is recorded.",
-            )}</p>
+            <p class="note">{lang.staff_exemption_request().each_time_document_opened_recorded}</p>
         </section>
     }
 }
@@ -303,39 +297,33 @@ fn forms_view(id: ExemptionRequestId, tried: Tried, today: NaiveDate, lang: Lang
     let invalid = |wrong: bool| wrong.then_some("true");
     let grant = view! {
         <form class="card" method="post" action=format!("{home}/grant")>
-            <h2>{lang.t("Cho miễn phí", "Grant")}</h2>
+            <h2>{lang.staff_exemption_request().grant}</h2>
             <label class="field">
-                <span>{lang.t("Từ ngày", "First day")}</span>
+                <span>{lang.staff_exemption_request().first_day}</span>
                 <input type="date" name="first" required value=first />
             </label>
             <label class="field">
-                <span>{lang.t("Đến hết ngày", "Last day")}</span>
+                <span>{lang.staff_exemption_request().last_day}</span>
                 <input type="date" name="last" required value=last min=today.to_string()
                     aria-invalid=invalid(wrong_days) aria-describedby=wrong_days.then_some("days-error") autofocus=wrong_days />
-                {wrong_days.then(|| view! { <small id="days-error" class="error" role="alert">{lang.t(
-                    "Ngày cuối không được trước ngày đầu, cũng không ở quá khứ; đối tượng phải còn trong biểu giá.",
-                    "The last day must not lie before the first, nor in the past; the tariffs must still know the ground.",
-                )}</small> })}
+                {wrong_days.then(|| view! { <small id="days-error" class="error" role="alert">{lang.staff_exemption_request().last_day_must_not_lie}</small> })}
             </label>
-            <p class="note">{lang.t("Có hiệu lực ở mọi khu giá của thành phố.", "It counts in every zone of the city.")}</p>
-            <button class="primary">{lang.t("Cho miễn phí", "Grant")}</button>
+            <p class="note">{lang.staff_exemption_request().counts_every_zone_city}</p>
+            <button class="primary">{lang.staff_exemption_request().grant}</button>
         </form>
     }
     .into_any();
     let refuse = view! {
         <form class="card" method="post" action=format!("{home}/refuse")>
-            <h2>{lang.t("Từ chối", "Refuse")}</h2>
+            <h2>{lang.staff_exemption_request().refuse}</h2>
             <label class="field">
-                <span>{lang.t("Lý do (người gửi sẽ đọc)", "Why? (the driver reads it)")}</span>
+                <span>{lang.staff_exemption_request().why_the_driver_reads_it}</span>
                 <textarea name="reason" required maxlength=REASON_MAX.to_string() rows="3"
                     aria-invalid=invalid(wrong_reason) aria-describedby=wrong_reason.then_some("reason-error")
                     autofocus=wrong_reason>{tried.reason}</textarea>
-                {wrong_reason.then(|| view! { <small id="reason-error" class="error" role="alert">{lang.t(
-                    "Người gửi cần biết vì sao: xin ghi lý do, tối đa 500 ký tự.",
-                    "The driver needs to know why: please say it, in at most 500 characters.",
-                )}</small> })}
+                {wrong_reason.then(|| view! { <small id="reason-error" class="error" role="alert">{lang.staff_exemption_request().driver_needs_know_why_please}</small> })}
             </label>
-            <button>{lang.t("Từ chối", "Refuse")}</button>
+            <button>{lang.staff_exemption_request().refuse}</button>
         </form>
     }
     .into_any();
@@ -354,7 +342,7 @@ fn decision_view(request: &ExemptionRequest, tz: Tz, lang: Lang) -> impl IntoVie
     });
     view! {
         <section class="card" data-decision=request.status.code()>
-            <h2>{lang.t("Đã quyết: ", "Decided: ")} {state.words(lang)}</h2>
+            <h2>{lang.staff_exemption_request().decided} {state.words(lang)}</h2>
             {granted.map(|days| view! { <p>{days}</p> })}
             {request.reason.clone().map(|reason| view! { <blockquote>{reason}</blockquote> })}
             <p class="note">{request.decided_at.map(|at| minute(at, tz))}
@@ -376,11 +364,11 @@ fn past_view(
     let exemption = |granted: GrantedExemption| {
         let known = granted.exemption;
         let state = if granted.withdrawn_at.is_some() {
-            lang.t("bị thu hồi", "taken back by the city")
+            lang.staff_exemption_request().taken_back_by_the_city
         } else if known.ends_at <= now {
-            lang.t("đã hết hạn", "ended")
+            lang.staff_exemption_request().ended
         } else {
-            lang.t("được miễn phí", "granted")
+            lang.staff_exemption_request().granted
         };
         view! {
             <tr>
@@ -395,7 +383,7 @@ fn past_view(
         view! {
             <tr>
                 <th scope="row"><a href=format!("/staff/exemptions/requests/{}", request.id)>
-                    {lang.t("Yêu cầu ", "Request of ")} {clock(request.asked_at, tz, now)}</a>
+                    {lang.staff_exemption_request().request_of} {clock(request.asked_at, tz, now)}</a>
                     <small>{ground_name(grounds, &request.ground, lang)}</small></th>
                 <td>{request.reason}</td>
                 <td>{state}</td>
@@ -406,11 +394,8 @@ fn past_view(
     let others = others.into_iter().map(other).collect_view();
     view! {
         <section class="card">
-            <h2>{lang.t("Biển số này trước đây", "This plate before")}</h2>
-            {empty.then(|| view! { <p class="empty">{lang.t(
-                "Chưa có miễn phí hay yêu cầu nào khác.",
-                "No other exemption, and no other request.",
-            )}</p> })}
+            <h2>{lang.staff_exemption_request().this_plate_before}</h2>
+            {empty.then(|| view! { <p class="empty">{lang.staff_exemption_request().no_other_exemption_no_other}</p> })}
             {(!empty).then(|| view! {
                 <div class="scroll"><table class="grid rows"><tbody>{exemptions} {others}</tbody></table></div>
             })}

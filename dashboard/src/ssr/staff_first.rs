@@ -77,8 +77,8 @@ pub(super) fn view(
         };
         view! {
             <p class="chips">
-                {link("/staff", lang.t("Mọi điểm", "All lots"), !mine)} " "
-                {link("/staff?lots=mine", lang.t("Điểm trong ca của tôi", "My lots of this shift"), mine)}
+                {link("/staff", lang.staff_first().all_lots, !mine)} " "
+                {link("/staff?lots=mine", lang.staff_first().my_lots_of_this_shift, mine)}
             </p>
         }
     });
@@ -86,7 +86,7 @@ pub(super) fn view(
     let empty = owing.is_empty();
     let entry = move |owing: Owing| {
         let notice = owing.notice.map(|code| {
-            view! { <a class="since" href=format!("/n/{code}")>{lang.t("có phiếu", "has its notice")}</a> }
+            view! { <a class="since" href=format!("/n/{code}")>{lang.staff_first().has_its_notice}</a> }
         });
         view! {
             <li class=owing.status.to_string()>
@@ -99,7 +99,7 @@ pub(super) fn view(
     };
     view! {
         <section class="first">
-            <h2>{lang.t("Cần xử lý trước", "To see to first")}</h2>
+            <h2>{lang.staff_first().to_see_to_first}</h2>
             {filter}
             <ul class="attention">{owing.into_iter().take(SHOWN).map(entry).collect_view()}</ul>
             {(more > 0).then(|| view! { <p class="note">{match lang {
@@ -110,7 +110,7 @@ pub(super) fn view(
                 Lang::Vi => format!("{elsewhere} xe ở các điểm ngoài ca của bạn"),
                 Lang::En => format!("{elsewhere} in lots outside your shift"),
             }}</p> })}
-            {empty.then(|| view! { <p class="empty">{lang.t("Không có xe nào chưa trả tiền.", "Nobody is unpaid or overstayed.")}</p> })}
+            {empty.then(|| view! { <p class="empty">{lang.staff_first().nobody_is_unpaid_or_overstayed}</p> })}
         </section>
     }
 }

@@ -43,7 +43,7 @@ pub(crate) async fn page(
         Err(error) => return problem(&reader, &error),
     };
     let lang = reader.lang;
-    let title = lang.t("Khiếu nại và hoàn tiền", "Disputes and refunds");
+    let title = lang.staff_money().disputes_and_refunds;
     let tz = app.city.timezone;
     Document {
         title,
@@ -163,12 +163,12 @@ fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
 /// What a driver objects to, in words.
 pub(crate) const fn reason_words(reason: DisputeReason, lang: Lang) -> &'static str {
     match reason {
-        DisputeReason::WrongBay => lang.t("Nhầm chỗ", "Wrong bay"),
-        DisputeReason::DoubleCharge => lang.t("Bị thu hai lần", "Charged twice"),
-        DisputeReason::WrongAmount => lang.t("Sai số tiền", "Wrong amount"),
-        DisputeReason::LeftEarly => lang.t("Đã rời sớm", "Left early"),
-        DisputeReason::CouldNotPark => lang.t("Không đỗ được", "Could not park"),
-        DisputeReason::Other => lang.t("Lý do khác", "Something else"),
+        DisputeReason::WrongBay => lang.staff_money().wrong_bay,
+        DisputeReason::DoubleCharge => lang.staff_money().charged_twice,
+        DisputeReason::WrongAmount => lang.staff_money().wrong_amount,
+        DisputeReason::LeftEarly => lang.staff_money().left_early,
+        DisputeReason::CouldNotPark => lang.staff_money().could_not_park,
+        DisputeReason::Other => lang.staff_money().something_else,
     }
 }
 
@@ -185,19 +185,19 @@ fn disputes_view(rows: Vec<Dispute>, tz: Tz, lang: Lang) -> impl IntoView {
                 <p>
                     <b>{reason_words(dispute.reason, lang)}</b> " · " {dispute.bay} " · "
                     {clock(dispute.opened_at, tz, now)} " · "
-                    <a href=format!("/r/{}", dispute.receipt)>{lang.t("biên lai", "receipt")} " " {lang.money(dispute.amount_vnd)}</a>
+                    <a href=format!("/r/{}", dispute.receipt)>{lang.words().receipt} " " {lang.money(dispute.amount_vnd)}</a>
                 </p>
                 {(!dispute.text.is_empty()).then(|| view! { <blockquote>{dispute.text}</blockquote> })}
                 <form method="post" action=format!("/staff/money/disputes/{}", dispute.id)>
                     <label class="field">
-                        <span>{lang.t("Trả lời cho lái xe", "Answer to the driver")}</span>
+                        <span>{lang.staff_money().answer_to_the_driver}</span>
                         <input name="answer" required maxlength="2000" autocomplete="off" />
                     </label>
                     <div class="pay-buttons">
                         {(left > Vnd::ZERO).then(|| view! {
-                            <button class="primary" name="decision" value="refund">{lang.t("Hoàn ", "Refund ")} {lang.money(left)}</button>
+                            <button class="primary" name="decision" value="refund">{lang.staff_money().refund} {lang.money(left)}</button>
                         })}
-                        <button name="decision" value="refuse">{lang.t("Từ chối", "Refuse")}</button>
+                        <button name="decision" value="refuse">{lang.staff_money().refuse}</button>
                     </div>
                 </form>
             </li>
@@ -205,8 +205,8 @@ fn disputes_view(rows: Vec<Dispute>, tz: Tz, lang: Lang) -> impl IntoView {
     };
     view! {
         <section class="card">
-            <h2>{lang.t("Khiếu nại", "Disputes")}</h2>
-            {empty.then(|| view! { <p class="empty">{lang.t("Không có.", "None.")}</p> })}
+            <h2>{lang.staff_money().disputes}</h2>
+            {empty.then(|| view! { <p class="empty">{lang.staff_money().none}</p> })}
             <ul class="disputes">{rows.into_iter().map(row).collect_view()}</ul>
         </section>
     }
@@ -224,8 +224,8 @@ fn refunds_view(rows: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
                 <td class="amount">{lang.money(refund.amount_vnd)}</td>
                 <td>
                     <form class="inline" method="post" action=format!("/staff/money/refunds/{}", refund.id)>
-                        <input name="gateway_ref" required maxlength="100" aria-label=lang.t("Số giao dịch", "Bank's number") placeholder=lang.t("Số giao dịch", "Bank's number") />
-                        <button>{lang.t("Đã chuyển", "Paid")}</button>
+                        <input name="gateway_ref" required maxlength="100" aria-label=lang.staff_money().bank_number placeholder=lang.staff_money().bank_number />
+                        <button>{lang.staff_money().paid}</button>
                     </form>
                 </td>
             </tr>
@@ -233,12 +233,9 @@ fn refunds_view(rows: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
     };
     view! {
         <section class="card">
-            <h2>{lang.t("Phải trả bằng tay", "To be paid by hand")}</h2>
-            <p class="note">{lang.t(
-                "Cổng thanh toán không tự trả được. Chuyển khoản cho người trả rồi ghi số giao dịch.",
-                "The gateway cannot give these back. Transfer the money to the payer, then note the bank's number.",
-            )}</p>
-            {empty.then(|| view! { <p class="empty">{lang.t("Không có.", "None.")}</p> })}
+            <h2>{lang.staff_money().to_be_paid_by_hand}</h2>
+            <p class="note">{lang.staff_money().gateway_cannot_give_these_back}</p>
+            {empty.then(|| view! { <p class="empty">{lang.staff_money().none}</p> })}
             <div class="scroll"><table class="grid rows"><tbody>{rows.into_iter().map(row).collect_view()}</tbody></table></div>
         </section>
     }
@@ -260,19 +257,16 @@ fn suspense_view(
     let settled = (!settled.is_empty()).then(|| {
         view! {
             <details>
-                <summary>{lang.t("Vừa trả lại", "Given back lately")}</summary>
+                <summary>{lang.staff_money().given_back_lately}</summary>
                 {table(settled)}
             </details>
         }
     });
     view! {
         <section class="card">
-            <h2>{lang.t("Tiền chưa có chủ", "Money without an owner")}</h2>
-            <p class="note">{lang.t(
-                "Đã vào tài khoản nhưng không khớp khoản nào. Biết của ai thì tự trả lại; còn lại chờ nhân viên.",
-                "It arrived but pays for nothing. Where the payer is known it goes back by itself; the rest waits for you.",
-            )}</p>
-            {empty.then(|| view! { <p class="empty">{lang.t("Không có.", "None.")}</p> })}
+            <h2>{lang.staff_money().money_without_an_owner}</h2>
+            <p class="note">{lang.staff_money().arrived_but_pays_nothing_where}</p>
+            {empty.then(|| view! { <p class="empty">{lang.staff_money().none}</p> })}
             {table(rows)}
             {settled}
         </section>
@@ -282,23 +276,23 @@ fn suspense_view(
 fn suspense_row(row: SuspendedNotice, tz: Tz, lang: Lang) -> impl IntoView {
     let now = App::now();
     let why = move |outcome: &str| match outcome {
-        "amount_differs" => lang.t("sai số tiền", "another amount"),
-        "unknown_reference" => lang.t("không rõ nội dung", "unknown reference"),
-        "paid_twice" => lang.t("trả hai lần", "paid twice"),
-        "late" => lang.t("trả sau hạn", "too late"),
-        "contradicts" => lang.t("trùng số giao dịch", "number used twice"),
-        _ => lang.t("khác tiền tệ", "another currency"),
+        "amount_differs" => lang.staff_money().another_amount,
+        "unknown_reference" => lang.staff_money().unknown_reference,
+        "paid_twice" => lang.staff_money().paid_twice,
+        "late" => lang.staff_money().too_late,
+        "contradicts" => lang.staff_money().number_used_twice,
+        _ => lang.staff_money().another_currency,
     };
     let action = move |row: &SuspendedNotice| {
         match row.refund_status.as_deref() {
-        Some("done") => lang.t("đã trả lại", "given back").into_any(),
-        Some("manual") => lang.t("trả bằng tay", "to be paid by hand").into_any(),
-        Some(_) => lang.t("đang trả lại", "on its way back").into_any(),
+        Some("done") => lang.staff_money().given_back.into_any(),
+        Some("manual") => lang.staff_money().waits_for_a_hand.into_any(),
+        Some(_) => lang.staff_money().on_its_way_back.into_any(),
         None if row.currency == "VND" && row.amount_vnd > 0 => view! {
             <form class="inline" method="post" action="/staff/money/suspense">
                 <input type="hidden" name="gateway" value=row.gateway.clone() />
                 <input type="hidden" name="bank_ref" value=row.bank_ref.clone() />
-                <button>{lang.t("Trả lại", "Give back")}</button>
+                <button>{lang.staff_money().give_back}</button>
             </form>
         }
         .into_any(),
@@ -308,8 +302,8 @@ fn suspense_row(row: SuspendedNotice, tz: Tz, lang: Lang) -> impl IntoView {
                 <form class="inline" method="post" action="/staff/money/suspense">
                     <input type="hidden" name="gateway" value=row.gateway.clone() />
                     <input type="hidden" name="bank_ref" value=row.bank_ref.clone() />
-                    <input name="note" required maxlength="500" aria-label=lang.t("Đã xử lý thế nào", "What was done") placeholder=lang.t("Đã xử lý thế nào", "What was done") />
-                    <button>{lang.t("Xong", "Done")}</button>
+                    <input name="note" required maxlength="500" aria-label=lang.staff_money().what_was_done placeholder=lang.staff_money().what_was_done />
+                    <button>{lang.staff_money().done}</button>
                 </form>
             }
             .into_any(),

@@ -25,7 +25,7 @@ pub(crate) async fn page(
         Err(error) => return problem(&reader, &error),
     };
     let (lang, tz) = (reader.lang, app.city.timezone);
-    let title = lang.t("Phiếu báo chưa trả", "Notices of unpaid parking");
+    let title = lang.staff_notices().notices_of_unpaid_parking;
     let empty = notices.is_empty();
     let row = move |notice: ParkingNotice| {
         let state = state_words(notice.state(), lang);
@@ -50,17 +50,17 @@ pub(crate) async fn page(
         view! {
             {staff_bar(&who, "/staff/notices", lang)}
             <h1>{title}</h1>
-            {empty.then(|| view! { <p class="empty">{lang.t("Chưa có phiếu nào.", "None so far.")}</p> })}
+            {empty.then(|| view! { <p class="empty">{lang.staff_notices().none_so_far}</p> })}
             {(!empty).then(|| view! {
                 <div class="scroll card"><table class="grid rows">
                     <thead><tr>
-                        <th scope="col">{lang.t("Số", "Number")}</th>
-                        <th scope="col">{lang.t("Lúc", "At")}</th>
-                        <th scope="col">{lang.t("Chỗ", "Bay")}</th>
-                        <th scope="col">{lang.t("Xe", "Vehicle")}</th>
-                        <th scope="col">{lang.t("Tình trạng", "State")}</th>
-                        <th scope="col">{lang.t("Người lập", "By")}</th>
-                        <th scope="col" class="amount">{lang.t("Số tiền", "Amount")}</th>
+                        <th scope="col">{lang.words().number}</th>
+                        <th scope="col">{lang.words().at}</th>
+                        <th scope="col">{lang.words().bay}</th>
+                        <th scope="col">{lang.words().vehicle}</th>
+                        <th scope="col">{lang.staff_notices().state}</th>
+                        <th scope="col">{lang.staff_notices().by}</th>
+                        <th scope="col" class="amount">{lang.words().amount}</th>
                     </tr></thead>
                     <tbody>{notices.into_iter().map(row).collect_view()}</tbody>
                 </table></div>

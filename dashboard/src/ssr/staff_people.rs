@@ -125,7 +125,7 @@ async fn show(app: &App, reader: &Reader, who: Staff, told: Option<Told>) -> Res
         Err(error) => return problem(reader, &error),
     };
     let lang = reader.lang;
-    let title = lang.t("Nhân viên", "People");
+    let title = lang.staff_people().people;
     let tz = app.city.timezone;
     let status = match &told {
         Some(Told::Failed(error)) => error.status(),
@@ -147,12 +147,12 @@ async fn show(app: &App, reader: &Reader, who: Staff, told: Option<Told>) -> Res
             {told.map(|told| told_view(told, lang))}
             <div class="scroll card"><table class="grid rows">
                 <thead><tr>
-                    <th scope="col">{lang.t("Đăng nhập", "Login")}</th>
-                    <th scope="col">{lang.t("Tên", "Name")}</th>
-                    <th scope="col">{lang.t("Đơn vị", "Operator")}</th>
-                    <th scope="col">{lang.t("Vai trò", "Role")}</th>
-                    <th scope="col">{lang.t("Đăng nhập lần cuối", "Signed in")}</th>
-                    <th scope="col">{lang.t("Việc", "Change")}</th>
+                    <th scope="col">{lang.staff_people().login}</th>
+                    <th scope="col">{lang.staff_people().name}</th>
+                    <th scope="col">{lang.staff_people().operator}</th>
+                    <th scope="col">{lang.staff_people().role}</th>
+                    <th scope="col">{lang.staff_people().signed_in}</th>
+                    <th scope="col">{lang.staff_people().change}</th>
                 </tr></thead>
                 <tbody>{rows}</tbody>
             </table></div>
@@ -163,11 +163,11 @@ async fn show(app: &App, reader: &Reader, who: Staff, told: Option<Told>) -> Res
 
 fn told_view(told: Told, lang: Lang) -> impl IntoView {
     match told {
-        Told::Done => view! { <p class="ok" role="status">"✓ " {lang.t("Đã ghi.", "Done.")}</p> }.into_any(),
+        Told::Done => view! { <p class="ok" role="status">"✓ " {lang.staff_people().done}</p> }.into_any(),
         Told::Password(login, password) => view! {
             <p class="hint" role="status">
-                {lang.t("Mật khẩu của ", "The password of ")} <b>{login}</b> ": " <code data-password>{password}</code> ". "
-                {lang.t("Chỉ hiện một lần này: hãy đưa tận tay.", "It is shown this once: hand it over yourself.")}
+                {lang.staff_people().the_password_of} <b>{login}</b> ": " <code data-password>{password}</code> ". "
+                {lang.staff_people().shown_once_hand_over_yourself}
             </p>
         }
         .into_any(),
@@ -189,35 +189,32 @@ fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
     let is_own = member.login == own;
     let out = member.disabled_at.is_some();
     let role = match member.role {
-        Role::Administrator => lang.t("quản trị", "administrator"),
-        Role::Staff => lang.t("nhân viên", "staff"),
+        Role::Administrator => lang.staff_people().administrator,
+        Role::Staff => lang.staff_people().staff,
     };
     let deed = |value: &'static str, text: &'static str| {
         view! { <button name="deed" value=value>{text}</button> }
     };
     let (other_role, other_text) = match member.role {
-        Role::Administrator => ("staff", lang.t("Thôi quản trị", "No administrator")),
-        Role::Staff => (
-            "administrator",
-            lang.t("Cho quản trị", "Make administrator"),
-        ),
+        Role::Administrator => ("staff", lang.staff_people().no_administrator),
+        Role::Staff => ("administrator", lang.staff_people().make_administrator),
     };
     let changes = (!is_own).then(|| {
         view! {
             {deed(other_role, other_text)}
-            {if out { deed("in", lang.t("Cho vào lại", "Let in again")) } else { deed("out", lang.t("Khóa", "Shut out")) }}
+            {if out { deed("in", lang.staff_people().let_in_again) } else { deed("out", lang.staff_people().shut_them_out) }}
         }
     });
     view! {
         <tr>
             <th scope="row">{member.login.clone()}</th>
             <td>{member.name}</td>
-            <td>{member.operator.unwrap_or_else(|| lang.t("thành phố", "the city").to_owned())}</td>
-            <td>{role} {out.then(|| format!(" · {}", lang.t("đã khóa", "shut out")))}</td>
+            <td>{member.operator.unwrap_or_else(|| lang.staff_people().the_city.to_owned())}</td>
+            <td>{role} {out.then(|| format!(" · {}", lang.staff_people().shut_out))}</td>
             <td>{member.signed_in_at.map(|at| clock(at, tz, now))}</td>
             <td>
                 <form class="inline" method="post" action=format!("/staff/people/{}", member.login)>
-                    {deed("password", lang.t("Mật khẩu mới", "New password"))}
+                    {deed("password", lang.staff_people().new_password)}
                     {changes}
                 </form>
             </td>
@@ -229,23 +226,23 @@ fn add_view(who: &Staff, lang: Lang) -> impl IntoView + use<> {
     let city = who.operator.is_none();
     view! {
         <form class="card narrow" method="post" action="/staff/people">
-            <h2>{lang.t("Thêm người", "Add somebody")}</h2>
+            <h2>{lang.staff_people().add_somebody}</h2>
             <label class="field">
-                <span>{lang.t("Tên đăng nhập", "Login")}</span>
+                <span>{lang.staff_people().login_field}</span>
                 <input name="login" required maxlength="60" pattern="[A-Za-z0-9._@\\-]+" autocomplete="off" autocapitalize="none" />
             </label>
             <label class="field">
-                <span>{lang.t("Họ tên", "Name")}</span>
+                <span>{lang.staff_people().name_field}</span>
                 <input name="name" required maxlength="60" autocomplete="off" />
             </label>
             {city.then(|| view! {
                 <label class="field">
-                    <span>{lang.t("Mã đơn vị (để trống: thành phố)", "Operator's code (none: the city)")}</span>
+                    <span>{lang.staff_people().operator_code_none_the_city}</span>
                     <input name="operator" maxlength="60" autocomplete="off" autocapitalize="characters" />
                 </label>
             })}
-            <label><input type="checkbox" name="administrator" value="true" /> " " {lang.t("Là quản trị", "Is an administrator")}</label>
-            <button class="primary">{lang.t("Thêm", "Add")}</button>
+            <label><input type="checkbox" name="administrator" value="true" /> " " {lang.staff_people().is_an_administrator}</label>
+            <button class="primary">{lang.staff_people().add}</button>
         </form>
     }
 }

@@ -161,7 +161,7 @@ pub(super) async fn answer(app: &App, reader: &Reader, who: Staff, asked: Asked)
         None => None,
     };
     let lang = reader.lang;
-    let title = lang.t("Tra biển số", "Look up a plate");
+    let title = lang.staff_plate().look_up_a_plate;
     let status = match &done {
         Some(Err(error)) => error.status(),
         _ if wrong => StatusCode::UNPROCESSABLE_ENTITY,
@@ -187,10 +187,7 @@ pub(super) async fn answer(app: &App, reader: &Reader, who: Staff, asked: Asked)
             {suggested.map(|plates| staff_camera::suggested(plates, lang))}
             {can_read.then(|| staff_camera::form(lang))}
             {done.map(|done| done_view(&done, lang))}
-            {wrong.then(|| view! { <p class="error" role="alert">{lang.t(
-                "Biển số chưa đúng: cần 4 đến 12 chữ và số.",
-                "That is no licence plate: it has 4 to 12 letters and digits.",
-            )}</p> })}
+            {wrong.then(|| view! { <p class="error" role="alert">{lang.staff_plate().no_licence_plate}</p> })}
             {known.map(|known| known_view(known, asked.unwrap_or_default(), tz, lang))}
         }
     })
@@ -201,19 +198,19 @@ pub(super) fn plate_form(plate: String, read: String, lang: Lang) -> impl IntoVi
     view! {
         <form class="inline plate-search" method="post" action="/staff/plates" role="search">
             <label class="field">
-                <span>{lang.t("Biển số xe", "Licence plate")}</span>
+                <span>{lang.words().licence_plate}</span>
                 <input name="plate" value=plate required minlength="4" maxlength="20" autocomplete="off"
                     autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" />
             </label>
             {(!read.is_empty()).then(|| view! { <input type="hidden" name="read" value=read.clone() /> })}
-            <button class="primary">{lang.t("Tra", "Look up")}</button>
+            <button class="primary">{lang.staff_plate().look_up}</button>
         </form>
     }
 }
 
 fn done_view(done: &Result<(), ApiError>, lang: Lang) -> impl IntoView + use<> {
     match (done, lang) {
-        (Ok(()), _) => view! { <p class="ok" role="status">"✓ " {lang.t("Đã ghi.", "Done.")}</p> }.into_any(),
+        (Ok(()), _) => view! { <p class="ok" role="status">"✓ " {lang.staff_plate().done}</p> }.into_any(),
         (Err(error), Lang::En) => view! { <p class="error" role="alert">{error.to_string()}</p> }.into_any(),
         (Err(_), Lang::Vi) => view! { <p class="error" role="alert">
             "Không làm được: chỗ kia khác giá hoặc khác đơn vị, lượt đỗ đã hết, hoặc giá gắn với biển số này."
@@ -227,18 +224,18 @@ fn put_right(session: &PlateSession, plate: &str, lang: Lang) -> impl IntoView +
     let home = format!("/staff/sessions/{}", session.id);
     view! {
         <details>
-            <summary>{lang.t("Sửa", "Put right")}</summary>
+            <summary>{lang.staff_plate().put_right}</summary>
             <form class="inline" method="post" action=format!("{home}/bay")>
                 <input type="hidden" name="plate" value=plate.to_owned() />
-                <label class="field"><span>{lang.t("Xe đứng ở chỗ", "It stands in bay")}</span>
+                <label class="field"><span>{lang.staff_plate().it_stands_in_bay}</span>
                     <input name="bay" required maxlength="40" autocapitalize="characters" autocomplete="off" /></label>
-                <button>{lang.t("Chuyển", "Move")}</button>
+                <button>{lang.staff_plate().move_}</button>
             </form>
             <form class="inline" method="post" action=format!("{home}/plate")>
                 <input type="hidden" name="plate" value=plate.to_owned() />
-                <label class="field"><span>{lang.t("Biển số đúng", "The right plate")}</span>
+                <label class="field"><span>{lang.staff_plate().the_right_plate}</span>
                     <input name="right" required minlength="4" maxlength="20" autocapitalize="characters" autocomplete="off" /></label>
-                <button>{lang.t("Sửa biển số", "Correct")}</button>
+                <button>{lang.staff_plate().correct}</button>
             </form>
         </details>
     }
@@ -257,27 +254,19 @@ fn known_view(known: Known, plate: String, tz: Tz, lang: Lang) -> impl IntoView 
         .map(|session| session.bay.clone())
         .collect();
     let verdict = if !in_force.is_empty() {
-        format!(
-            "✓ {} {}",
-            lang.t("Đã trả ở", "Paid at"),
-            in_force.join(", ")
-        )
+        format!("✓ {} {}", lang.staff_plate().paid_at, in_force.join(", "))
     } else if !rights.is_empty() {
-        format!(
-            "✓ {}",
-            lang.t("Có vé hoặc được miễn phí", "Has a pass or an exemption")
-        )
+        format!("✓ {}", lang.staff_plate().has_a_pass_or_an_exemption)
     } else {
-        lang.t("Không có lượt đỗ nào đang trả", "Nothing paid at present")
-            .to_owned()
+        lang.staff_plate().nothing_paid_at_present.to_owned()
     };
     let paid = !in_force.is_empty() || !rights.is_empty();
     let row = move |session: PlateSession| {
         let status = match session.status {
-            SessionStatus::Paid if session.ends_at > now => lang.t("đang đỗ", "in force"),
-            SessionStatus::Paid => lang.t("đã hết", "ended"),
-            SessionStatus::Pending => lang.t("chờ trả", "waits for its money"),
-            SessionStatus::Lapsed => lang.t("không trả", "never paid"),
+            SessionStatus::Paid if session.ends_at > now => lang.staff_plate().in_force,
+            SessionStatus::Paid => lang.staff_plate().ended,
+            SessionStatus::Pending => lang.staff_plate().waits_for_its_money,
+            SessionStatus::Lapsed => lang.staff_plate().never_paid,
         };
         let in_force = session.status == SessionStatus::Paid && session.ends_at > now;
         let right = in_force.then(|| put_right(&session, &plate, lang));
@@ -293,16 +282,16 @@ fn known_view(known: Known, plate: String, tz: Tz, lang: Lang) -> impl IntoView 
     let empty = sessions.is_empty();
     let right = move |right: PlateRight| {
         let what = if right.exempt {
-            lang.t("Được miễn phí", "Exempt")
+            lang.staff_plate().exempt
         } else {
-            lang.t("Vé tháng", "Monthly pass")
+            lang.words().monthly_pass
         };
         let zone = right
             .zone
-            .unwrap_or_else(|| lang.t("mọi vùng", "every zone").to_owned());
+            .unwrap_or_else(|| lang.staff_plate().every_zone.to_owned());
         view! {
             <p class="ok">"✓ " {what} " · " {lang.class(right.class)} " · " {zone} " · "
-                {lang.t("đến ", "until ")} {clock(right.ends_at, tz, now)}</p>
+                {lang.words().until} {clock(right.ends_at, tz, now)}</p>
         }
     };
     let rights = rights.into_iter().map(right).collect_view();
@@ -322,11 +311,11 @@ fn known_view(known: Known, plate: String, tz: Tz, lang: Lang) -> impl IntoView 
         <section class="card" data-plate=if paid { "paid" } else { "unpaid" }>
             <h2 class=if paid { "ok" } else { "" }>{verdict}</h2>
             {rights}
-            <h3>{lang.t("24 giờ qua", "The last 24 hours")}</h3>
-            {empty.then(|| view! { <p class="empty">{lang.t("Không có lượt đỗ nào ở các điểm của bạn.", "No sessions in your lots.")}</p> })}
+            <h3>{lang.staff_plate().the_last_24_hours}</h3>
+            {empty.then(|| view! { <p class="empty">{lang.staff_plate().no_sessions_in_your_lots}</p> })}
             <div class="scroll"><table class="grid rows"><tbody>{sessions.into_iter().map(row).collect_view()}</tbody></table></div>
             {has_notices.then(|| view! {
-                <h3>{lang.t("Phiếu báo", "Notices")}</h3>
+                <h3>{lang.staff_plate().notices}</h3>
                 <div class="scroll"><table class="grid rows"><tbody>{notices.into_iter().map(notice).collect_view()}</tbody></table></div>
             })}
         </section>

@@ -17,34 +17,34 @@ use store::shift::PlannedShift;
 use super::document::Document;
 use super::parts::{clock, stat};
 use super::staff::{SignedIn, staff_bar};
-use super::staff_shifts::{day_words, hours};
+use super::staff_shift_days::{day_words, hours};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
 /// What the record calls an action, in words.
 fn words(action: &str, lang: Lang) -> String {
     let known = match action {
-        "parking_notice.issue" => lang.t("Lập phiếu báo", "Notice written"),
-        "parking_notice.withdraw" => lang.t("Hủy phiếu báo", "Notice withdrawn"),
-        "plate.look_up" => lang.t("Tra biển số", "Plate looked up"),
-        "dispute.decide" => lang.t("Trả lời khiếu nại", "Dispute decided"),
-        "refund.promise" => lang.t("Hoàn tiền", "Refund promised"),
-        "refund.done" => lang.t("Ghi đã hoàn tiền", "Refund noted as paid"),
-        "exemption.grant" => lang.t("Cho miễn phí", "Exemption granted"),
-        "exemption.withdraw" => lang.t("Thu hồi miễn phí", "Exemption withdrawn"),
-        "exemption.refuse" => lang.t("Từ chối miễn phí", "Exemption refused"),
-        "exemption.look" => lang.t("Mở giấy tờ xin miễn phí", "Document of a request opened"),
-        "session.plate" => lang.t("Sửa biển số", "Plate corrected"),
-        "session.move" => lang.t("Chuyển chỗ", "Session moved"),
-        "staff.add" => lang.t("Thêm nhân viên", "Member of staff added"),
-        "staff.role" => lang.t("Đổi vai trò", "Role changed"),
-        "staff.password" => lang.t("Cấp mật khẩu", "Password given"),
-        "staff.shut_out" => lang.t("Khóa nhân viên", "Member shut out"),
-        "staff.let_in" => lang.t("Cho vào lại", "Member let in again"),
-        "shift.plan" => lang.t("Xếp ca", "Shift planned"),
-        "shift.change" => lang.t("Sửa ca", "Shift changed"),
-        "shift.cancel" => lang.t("Hủy ca", "Shift cancelled"),
-        "session.stop" => lang.t("Kết thúc lượt đỗ", "Session ended"),
+        "parking_notice.issue" => lang.staff_shift().notice_written,
+        "parking_notice.withdraw" => lang.staff_shift().notice_withdrawn,
+        "plate.look_up" => lang.staff_shift().plate_looked_up,
+        "dispute.decide" => lang.staff_shift().dispute_decided,
+        "refund.promise" => lang.staff_shift().refund_promised,
+        "refund.done" => lang.staff_shift().refund_noted_as_paid,
+        "exemption.grant" => lang.staff_shift().exemption_granted,
+        "exemption.withdraw" => lang.staff_shift().exemption_withdrawn,
+        "exemption.refuse" => lang.staff_shift().exemption_refused,
+        "exemption.look" => lang.staff_shift().document_of_a_request_opened,
+        "session.plate" => lang.staff_shift().plate_corrected,
+        "session.move" => lang.staff_shift().session_moved,
+        "staff.add" => lang.staff_shift().member_of_staff_added,
+        "staff.role" => lang.staff_shift().role_changed,
+        "staff.password" => lang.staff_shift().password_given,
+        "staff.shut_out" => lang.staff_shift().member_shut_out,
+        "staff.let_in" => lang.staff_shift().member_let_in_again,
+        "shift.plan" => lang.staff_shift().shift_planned,
+        "shift.change" => lang.staff_shift().shift_changed,
+        "shift.cancel" => lang.staff_shift().shift_cancelled,
+        "session.stop" => lang.staff_shift().session_ended,
         other => other,
     };
     known.to_owned()
@@ -79,7 +79,7 @@ pub(crate) async fn page(
         Err(error) => return problem(&reader, &error),
     };
     let (lang, tz) = (reader.lang, app.city.timezone);
-    let title = lang.t("Ca của tôi", "My shift");
+    let title = lang.staff_shift().my_shift;
     let (paid, sum) = shift.paid();
     let written = shift.notices.len();
     let counts: Vec<(String, usize)> = shift
@@ -90,7 +90,7 @@ pub(crate) async fn page(
     let empty = shift.deeds.is_empty();
     let elsewhere = match shift.elsewhere {
         0 => String::new(),
-        more => format!("+ {more} {}", lang.t("ở điểm khác", "elsewhere")),
+        more => format!("+ {more} {}", lang.staff_shift().elsewhere),
     };
     let row = move |deed: Deed| {
         view! {
@@ -120,22 +120,22 @@ pub(crate) async fn page(
             {staff_bar(&who, "/staff/shift", lang)}
             {head}
             <div class="stats">
-                {stat(written.to_string(), lang.t("Phiếu đã lập", "Notices written"), elsewhere)}
-                {stat(paid.to_string(), lang.t("Phiếu đã trả", "Of those paid"), lang.money(sum))}
+                {stat(written.to_string(), lang.staff_shift().notices_written, elsewhere)}
+                {stat(paid.to_string(), lang.staff_shift().of_those_paid, lang.money(sum))}
             </div>
             <p>{counts.into_iter().map(|(what, count)| view! { <span class="chip">{what} ": " <b>{count}</b></span> " " }).collect_view()}</p>
-            {empty.then(|| view! { <p class="empty">{lang.t("Chưa làm gì trong ca này.", "Nothing done in this shift yet.")}</p> })}
+            {empty.then(|| view! { <p class="empty">{lang.staff_shift().nothing_done_in_this_shift_yet}</p> })}
             {(!empty).then(|| view! {
                 <div class="scroll card"><table class="grid rows">
                     <thead><tr>
-                        <th scope="col">{lang.t("Lúc", "At")}</th>
-                        <th scope="col">{lang.t("Việc", "What")}</th>
-                        <th scope="col">{lang.t("Về", "About")}</th>
+                        <th scope="col">{lang.words().at}</th>
+                        <th scope="col">{lang.staff_shift().what}</th>
+                        <th scope="col">{lang.staff_shift().about}</th>
                     </tr></thead>
                     <tbody>{shift.deeds.into_iter().map(row).collect_view()}</tbody>
                 </table></div>
             })}
-            <p><button type="button" hidden data-print>{lang.t("In", "Print")}</button></p>
+            <p><button type="button" hidden data-print>{lang.staff_shift().print}</button></p>
         }
     })
 }
@@ -144,12 +144,12 @@ pub(crate) async fn page(
 fn planned_head(planned: PlannedShift, now: Timestamp, tz: Tz, lang: Lang) -> impl IntoView {
     let day = day_words(planned.starts_at.with_timezone(&tz).date_naive(), lang);
     let state = match (planned.cancelled_at, planned.ends_at <= now) {
-        (Some(_), _) => Some(lang.t("Ca này đã hủy.", "This shift was cancelled.")),
-        (None, false) => Some(lang.t("Ca này chưa xong.", "This shift is not over yet.")),
+        (Some(_), _) => Some(lang.staff_shift().this_shift_was_cancelled),
+        (None, false) => Some(lang.staff_shift().this_shift_is_not_over_yet),
         (None, true) => None,
     };
     view! {
-        <nav class="crumbs"><a href="/staff/shift">{lang.t("Ca của tôi", "My shift")}</a></nav>
+        <nav class="crumbs"><a href="/staff/shift">{lang.staff_shift().my_shift}</a></nav>
         <h1>{planned.name} " " <small>{day} " · " {hours((planned.starts_at, planned.ends_at), tz, lang)} " · " {planned.lots.join(", ")}</small></h1>
         {state.map(|text| view! { <p class="hint">{text}</p> })}
         {(!planned.note.is_empty()).then(|| view! { <p>{planned.note.clone()}</p> })}
@@ -170,11 +170,11 @@ pub(super) fn own_view(
             Lang::En => format!("You are on until {until} at {}", shift.lots.join(", ")),
         };
         view! { <p class="hint" data-shift="now"><b>{text}</b> {note(shift)} " "
-            <a href=format!("/staff/shift?planned={}", shift.id)>{lang.t("Tổng kết ca này", "This shift's summary")}</a></p> }
+            <a href=format!("/staff/shift?planned={}", shift.id)>{lang.staff_shift().this_shift_summary}</a></p> }
     });
     let next = own.next.as_ref().map(|shift| {
         let day = day_words(shift.starts_at.with_timezone(&tz).date_naive(), lang);
-        view! { <p data-shift="next">{lang.t("Ca tới: ", "Your next shift: ")} {day} " · "
+        view! { <p data-shift="next">{lang.staff_shift().your_next_shift} {day} " · "
             {hours((shift.starts_at, shift.ends_at), tz, lang)} " · " {shift.lots.join(", ")} {note(shift)}</p> }
     });
     view! { {on} {next} }
@@ -193,7 +193,7 @@ fn ended_view(ended: Vec<PlannedShift>, tz: Tz, lang: Lang) -> impl IntoView {
     };
     (!ended.is_empty()).then(|| {
         view! {
-            <details><summary>{lang.t("Tổng kết các ca vừa qua", "Summaries of your last shifts")}</summary>
+            <details><summary>{lang.staff_shift().summaries_of_your_last_shifts}</summary>
                 <p>{ended.into_iter().map(entry).collect_view()}</p></details>
         }
     })

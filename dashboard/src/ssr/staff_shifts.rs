@@ -1,16 +1,15 @@
 //! `/staff/shifts`: who is where and when, planned by an administrator.
 
-use api::service::shift_plan::{self, Plan, PlannedDay, Wish};
+use api::service::shift_plan::{self, Plan, Wish};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use chrono::{Datelike, NaiveDate, NaiveTime};
+use chrono::{NaiveDate, NaiveTime};
 use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::board::LotSummary;
 use domain::id::ShiftId;
-use domain::shift::Span;
 use leptos::prelude::*;
 use store::people::Member;
 use store::shift::PlannedShift;
@@ -18,6 +17,7 @@ use store::staff::Staff;
 
 use super::document::Document;
 use super::staff::{SignedIn, staff_bar};
+use super::staff_shift_days::days_view;
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -184,7 +184,7 @@ async fn show(
         Err(error) => return problem(reader, &error),
     };
     let (lang, tz) = (reader.lang, app.city.timezone);
-    let title = lang.t("Lịch ca", "Shifts");
+    let title = lang.staff_shifts().shifts;
     let status = failed
         .as_ref()
         .map_or(StatusCode::OK, |(_, error)| error.status());
@@ -201,11 +201,28 @@ async fn show(
         live: None,
     }
     .respond(reader, status, move || {
-        let Plan { days, members, lots } = plan;
-        let form = form_view(FormParts { typed, error, members, lots, today, last_day }, &who, shift, now, lang);
+        let Plan {
+            days,
+            members,
+            lots,
+        } = plan;
+        let form = form_view(
+            FormParts {
+                typed,
+                error,
+                members,
+                lots,
+                today,
+                last_day,
+            },
+            &who,
+            shift,
+            now,
+            lang,
+        );
         view! {
             {staff_bar(&who, "/staff/shifts", lang)}
-            <h1>{title} " " <small>{lang.t("tuần này và tuần sau", "this week and the next")}</small></h1>
+            <h1>{title} " " <small>{lang.staff_shifts().this_week_and_the_next}</small></h1>
             <div class="plan">
                 {form}
                 <div>{days_view(days, who.operator.is_none(), tz, now, lang)}</div>
@@ -244,8 +261,8 @@ fn form_view(
         .as_ref()
         .is_some_and(|shift| shift.cancelled_at.is_some() || shift.ends_at <= now);
     if over {
-        return view! { <p class="hint">{lang.t("Ca này đã xong hoặc đã hủy: không sửa được nữa.", "This shift is over or cancelled: it can no longer be changed.")}
-            " " <a href="/staff/shifts">{lang.t("Về lịch ca", "Back to the plan")}</a></p> }
+        return view! { <p class="hint">{lang.staff_shifts().shift_over_or_cancelled_can}
+        " " <a href="/staff/shifts">{lang.staff_shifts().back_to_the_plan}</a></p> }
         .into_any();
     }
     let home = shift.as_ref().map_or_else(
@@ -253,8 +270,8 @@ fn form_view(
         |shift| format!("/staff/shifts/{}", shift.id),
     );
     let title = match shift {
-        Some(_) => lang.t("Sửa ca", "Change the shift"),
-        None => lang.t("Xếp ca", "Plan a shift"),
+        Some(_) => lang.staff_shifts().change_the_shift,
+        None => lang.staff_shifts().plan_a_shift,
     };
     let people = members
         .into_iter()
@@ -263,7 +280,7 @@ fn form_view(
             let place = match (city, &member.operator) {
                 (false, _) => String::new(),
                 (true, Some(operator)) => format!(" · {operator}"),
-                (true, None) => format!(" · {}", lang.t("thành phố", "the city")),
+                (true, None) => format!(" · {}", lang.staff_shifts().the_city),
             };
             let text = format!("{}{place}", member.name);
             let chosen = member.login == typed.login;
@@ -288,9 +305,9 @@ fn form_view(
     let cancel = shift.map(|shift| {
         view! {
             <form method="post" action=format!("/staff/shifts/{}/cancel", shift.id)>
-                <button class="quiet">{lang.t("Hủy ca này", "Cancel this shift")}</button>
+                <button class="quiet">{lang.staff_shifts().cancel_this_shift}</button>
             </form>
-            <p><a href="/staff/shifts">{lang.t("Thôi, về lịch ca", "Leave it, back to the plan")}</a></p>
+            <p><a href="/staff/shifts">{lang.staff_shifts().leave_it_back_to_the_plan}</a></p>
         }
     });
     view! {
@@ -298,24 +315,24 @@ fn form_view(
             <form method="post" action=home>
                 <h2>{title}</h2>
                 {error.map(|error| view! { <p class="error" role="alert">{reason(&error, lang)}</p> })}
-                <label class="field"><span>{lang.t("Ai", "Who")}</span>
+                <label class="field"><span>{lang.staff_shifts().who}</span>
                     <select name="login" required>{people}</select></label>
-                <label class="field"><span>{lang.t("Ngày bắt đầu", "Begins on")}</span>
+                <label class="field"><span>{lang.staff_shifts().begins_on}</span>
                     <input type="date" name="day" value=day required max=last_day /></label>
                 <div class="two">
-                    <label class="field"><span>{lang.t("Từ", "From")}</span>
+                    <label class="field"><span>{lang.words().from}</span>
                         <input type="time" name="from" value=typed.from required /></label>
-                    <label class="field"><span>{lang.t("Đến", "Until")}</span>
+                    <label class="field"><span>{lang.staff_shifts().until}</span>
                         <input type="time" name="until" value=typed.until required /></label>
                 </div>
-                <p class="note">{lang.t("Đến giờ sớm hơn giờ bắt đầu là qua nửa đêm. Tối đa 16 giờ.", "Until a time before its start: past midnight. At most 16 hours.")}</p>
+                <p class="note">{lang.staff_shifts().until_time_before_its_start}</p>
                 <fieldset class="lots-pick">
-                    <legend>{lang.t("Ở điểm nào", "At which lots")}</legend>
+                    <legend>{lang.staff_shifts().at_which_lots}</legend>
                     {lots}
                 </fieldset>
-                <label class="field"><span>{lang.t("Ghi chú", "Note")}</span>
+                <label class="field"><span>{lang.staff_shifts().note}</span>
                     <input name="note" maxlength="200" value=typed.note autocomplete="off" /></label>
-                <button class="primary">{lang.t("Ghi", "Save")}</button>
+                <button class="primary">{lang.staff_shifts().save}</button>
             </form>
             {cancel}
         </section>
@@ -335,103 +352,4 @@ fn reason(error: &ApiError, lang: Lang) -> String {
         }
         (error, Lang::En) => error.to_string(),
     }
-}
-
-fn days_view(
-    days: Vec<PlannedDay>,
-    city: bool,
-    tz: Tz,
-    now: Timestamp,
-    lang: Lang,
-) -> impl IntoView {
-    let today = now.with_timezone(&tz).date_naive();
-    let (past, coming): (Vec<_>, Vec<_>) = days.into_iter().partition(|day| day.day < today);
-    let view = move |day: PlannedDay| day_view(day, city, tz, lang);
-    let past = past.into_iter().map(view).collect_view();
-    let coming = coming.into_iter().map(view).collect_view();
-    let monday = today.weekday().num_days_from_monday() == 0;
-    view! {
-        {(!monday).then(|| view! {
-            <details class="card"><summary>{lang.t("Đầu tuần này", "Earlier this week")}</summary>{past}</details>
-        })}
-        {coming}
-    }
-}
-
-fn day_view(day: PlannedDay, city: bool, tz: Tz, lang: Lang) -> AnyView {
-    let PlannedDay { day, shifts, gaps } = day;
-    let empty = shifts.is_empty();
-    let entry = move |shift: PlannedShift| {
-        let operator = city.then(|| shift.operator.clone()).flatten();
-        let out = shift.shut_out.then(|| lang.t(" · đã khóa", " · shut out"));
-        view! {
-            <li>
-                <b>{hours((shift.starts_at, shift.ends_at), tz, lang)}</b>
-                <span>{shift.name} {operator.map(|code| format!(" · {code}"))} {out}</span>
-                <span>{shift.lots.join(", ")}</span>
-                {(!shift.note.is_empty()).then(|| view! { <small>{shift.note.clone()}</small> })}
-                <span class="links">
-                    <a href=format!("/staff/shifts/{}", shift.id)>{lang.t("Sửa", "Change")}</a>
-                    <a href=format!("/staff/shift?planned={}", shift.id)>{lang.t("Tổng kết", "Summary")}</a>
-                </span>
-            </li>
-        }
-    };
-    let gap_count: usize = gaps.len();
-    let gap = move |(span, lots): (Span, Vec<String>)| {
-        view! { <li><b>{hours(span, tz, lang)}</b> " " {lots.join(", ")}</li> }
-    };
-    view! {
-        <section class="card day" data-day=day.to_string()>
-            <h2>{day_words(day, lang)}</h2>
-            {empty.then(|| view! { <p class="empty">{lang.t("Chưa xếp ai.", "Nobody is planned.")}</p> })}
-            <ul class="shifts">{shifts.into_iter().map(entry).collect_view()}</ul>
-            {(gap_count > 0).then(|| view! {
-                <details class="gaps">
-                    <summary>{lang.t("Giờ thu tiền chưa có người", "Charged hours without anybody")} " (" {gap_count} ")"</summary>
-                    <ul>{gaps.into_iter().map(gap).collect_view()}</ul>
-                </details>
-            })}
-        </section>
-    }
-    .into_any()
-}
-
-/// From when until when by the local clock; told where it ends on another day.
-pub(super) fn hours((from, until): Span, tz: Tz, lang: Lang) -> String {
-    let (from, until) = (from.with_timezone(&tz), until.with_timezone(&tz));
-    let end = match until.format("%H:%M").to_string() {
-        end if end == "00:00" => "24:00".to_owned(),
-        end if until.date_naive() > from.date_naive() => {
-            format!("{end} {}", lang.t("hôm sau", "next day"))
-        }
-        end => end,
-    };
-    format!("{}–{end}", from.format("%H:%M"))
-}
-
-/// A day in words, with its day of the week.
-pub(super) fn day_words(day: NaiveDate, lang: Lang) -> String {
-    let names = match lang {
-        Lang::Vi => [
-            "Thứ Hai",
-            "Thứ Ba",
-            "Thứ Tư",
-            "Thứ Năm",
-            "Thứ Sáu",
-            "Thứ Bảy",
-            "Chủ nhật",
-        ],
-        Lang::En => [
-            "Monday",
-            "Tuesday",
-            "Wednesday",
-            "Thursday",
-            "Friday",
-            "Saturday",
-            "Sunday",
-        ],
-    };
-    let name = names[day.weekday().num_days_from_monday() as usize % 7];
-    format!("{name} {}", day.format("%d/%m"))
 }

@@ -182,20 +182,17 @@ pub(super) async fn payment_page(app: &App, reader: &Reader, payment: Payment) -
     };
     let timezone = app.city.timezone;
     Document {
-        title: lang.t("Nạp tiền vào ví", "Fill the wallet"),
+        title: lang.wallet().fill_the_wallet,
         active: "/wallet",
         live,
     }
     .page(reader, move || {
         if payment.status == PaymentStatus::Voided {
-            let text = lang.t(
-                "Khoản nạp này không thành. Nếu tiền đã rời tài khoản của bạn, nó tự trở về.",
-                "This did not go through. If money has left your account, it goes back by itself.",
-            );
-            let title = lang.t("Chưa nạp được", "Not filled");
+            let text = lang.wallet().did_not_go_through_if;
+            let title = lang.wallet().not_filled;
             return message(title, text.to_owned(), lang).into_any();
         }
-        let summary = view! { <p>{lang.t("Tiền vào ví Clearbay của bạn.", "The money goes into your Clearbay wallet.")}</p> };
+        let summary = view! { <p>{lang.wallet().money_goes_into_clearbay_wallet}</p> };
         let pending = Pending {
             payment,
             payee: collector.name,
@@ -210,7 +207,7 @@ pub(super) async fn payment_page(app: &App, reader: &Reader, payment: Payment) -
 
 fn document(lang: Lang) -> Document<'static> {
     Document {
-        title: lang.t("Ví Clearbay", "Clearbay wallet"),
+        title: lang.wallet().clearbay_wallet,
         active: "/wallet",
         live: None,
     }
@@ -240,24 +237,18 @@ fn ask_phone(
         let invalid = error.is_some();
         view! {
             <form class="card narrow" method="post" action="/wallet/code">
-                <h1>{lang.t("Ví Clearbay", "Clearbay wallet")}</h1>
-                <p>{lang.t(
-                    "Nạp tiền một lần, đỗ nhiều lần: trả bằng một nút, hoặc bắt đầu rồi dừng và chỉ trả thời gian đã đỗ. Không có ví vẫn trả được như thường.",
-                    "Fill it once, park often: pay by one touch, or start and stop and pay only for what you parked. Without a wallet you can pay all the same.",
-                )}</p>
+                <h1>{lang.wallet().clearbay_wallet}</h1>
+                <p>{lang.wallet().fill_once_park_often_pay}</p>
                 {back_field(to)}
                 <label class="field">
-                    <span>{lang.t("Số điện thoại di động", "Mobile phone number")}</span>
+                    <span>{lang.wallet().mobile_phone_number}</span>
                     <input name="phone" type="tel" inputmode="tel" autocomplete="tel-national" required maxlength="20"
                         value=phone placeholder="0912 345 678" data-remember="phone"
                         aria-invalid=invalid.then_some("true") aria-describedby=invalid.then_some("phone-error") />
                     {error.map(|text| view! { <small id="phone-error" class="error" role="alert">{text}</small> })}
                 </label>
-                <button class="primary">{lang.t("Gửi mã cho tôi", "Send me a code")}</button>
-                <p class="note">{lang.t(
-                    "Chúng tôi gửi một mã dùng một lần bằng tin nhắn. Số điện thoại chỉ để mở ví; không in trên biên lai, không công khai.",
-                    "We send a one-time code by text message. The number opens your wallet and nothing else; it is on no receipt and never public.",
-                )}</p>
+                <button class="primary">{lang.wallet().send_me_a_code}</button>
+                <p class="note">{lang.wallet().we_send_one_time_code}</p>
             </form>
         }
     })
@@ -278,26 +269,26 @@ fn ask_code(
         view! {
             <section class="card narrow">
                 <form method="post" action="/wallet/sign-in">
-                    <h1>{lang.t("Nhập mã trong tin nhắn", "Enter the code from the message")}</h1>
-                    <p>{lang.t("Đã gửi tới ", "Sent to ")} <b>{number.clone()}</b> {lang.t("; mã dùng được trong 5 phút.", "; it is good for 5 minutes.")}</p>
+                    <h1>{lang.wallet().enter_the_code_from_the_message}</h1>
+                    <p>{lang.wallet().sent_to} <b>{number.clone()}</b> {lang.wallet().it_is_good_for_5_minutes}</p>
                     {back_field(to)}
                     <input type="hidden" name="phone" value=number.clone() />
                     <label class="field">
-                        <span>{lang.t("Mã gồm 6 chữ số", "The code of six digits")}</span>
+                        <span>{lang.wallet().the_code_of_six_digits}</span>
                         <input name="code" class="one-time-code" inputmode="numeric" autocomplete="one-time-code" required
                             pattern="[0-9 ]{6,7}" maxlength="7" autofocus
                             aria-invalid=invalid.then_some("true") aria-describedby=invalid.then_some("code-error") />
                         {error.map(|text| view! { <small id="code-error" class="error" role="alert">{text}</small> })}
                     </label>
-                    <button class="primary wide">{lang.t("Mở ví", "Open the wallet")}</button>
+                    <button class="primary wide">{lang.wallet().open_the_wallet}</button>
                 </form>
                 <form method="post" action="/wallet/code">
                     {back_field(again)}
                     <input type="hidden" name="phone" value=number />
-                    <p class="note">{lang.t("Chưa nhận được? Sau một phút có thể gửi lại.", "Nothing came? After a minute it can be sent again.")}</p>
-                    <button class="quiet">{lang.t("Gửi mã khác", "Send another code")}</button>
+                    <p class="note">{lang.wallet().nothing_came_after_minute_can}</p>
+                    <button class="quiet">{lang.wallet().send_another_code}</button>
                 </form>
-                <p><a href="/wallet">{lang.t("Dùng số khác", "Use another number")}</a></p>
+                <p><a href="/wallet">{lang.wallet().use_another_number}</a></p>
             </section>
         }
     })
@@ -306,28 +297,13 @@ fn ask_code(
 /// Why signing in goes no further, in the reader's language.
 fn reason(error: &ApiError, lang: Lang) -> String {
     match error {
-        ApiError::WrongCode => lang
-            .t(
-                "Mã chưa đúng hoặc đã hết hạn. Xin xem lại tin nhắn mới nhất, hoặc gửi mã khác.",
-                "The code is wrong or no longer good. Please look at the latest message, or have another sent.",
-            )
-            .to_owned(),
+        ApiError::WrongCode => lang.wallet().code_wrong_or_no_longer.to_owned(),
         ApiError::TooOften { wait_s } => {
             let wait = lang.duration(chrono::TimeDelta::seconds(wait_s + 59));
-            format!("{} {wait}.", lang.t("Vừa gửi mã tới số này. Gửi lại được sau", "A code has been sent to this number. Another can be sent in"))
+            format!("{} {wait}.", lang.wallet().code_has_been_sent_number)
         }
-        ApiError::Unavailable(_) => lang
-            .t(
-                "Lúc này không gửi được mã. Xin thử lại, hoặc trả bằng mã VietQR: không cần ví.",
-                "A code cannot be sent right now. Try again, or pay by VietQR: no wallet is needed.",
-            )
-            .to_owned(),
-        _ => lang
-            .t(
-                "Số di động Việt Nam có mười chữ số, bắt đầu bằng 03, 05, 07, 08 hoặc 09.",
-                "A Vietnamese mobile number has ten digits and begins with 03, 05, 07, 08 or 09.",
-            )
-            .to_owned(),
+        ApiError::Unavailable(_) => lang.wallet().code_cannot_sent_right_now.to_owned(),
+        _ => lang.wallet().vietnamese_mobile_number_has_ten.to_owned(),
     }
 }
 
@@ -344,24 +320,21 @@ async fn shown(app: &App, reader: &Reader, driver: Driver, failed: Option<ApiErr
         let held = wallet.held_vnd;
         view! {
             <section class="card narrow">
-                <h1>{lang.t("Ví Clearbay", "Clearbay wallet")}</h1>
+                <h1>{lang.wallet().clearbay_wallet}</h1>
                 <p class="big" data-balance>{lang.money(wallet.available_vnd())}</p>
                 {(held > Vnd::ZERO).then(|| view! {
-                    <p class="hint">{lang.t("Đang giữ cho xe đang đỗ: ", "Held for a vehicle that is parked: ")} <b>{lang.money(held)}</b></p>
+                    <p class="hint">{lang.wallet().held_vehicle_parked} <b>{lang.money(held)}</b></p>
                 })}
-                <p class="note">{lang.t("Của số ", "Of the number ")} {driver.phone.national()}</p>
+                <p class="note">{lang.wallet().of_the_number} {driver.phone.national()}</p>
                 {top_up_form(&ways, failed.is_some(), lang)}
             </section>
             {history(entries, tz, lang)}
             <section class="card narrow">
                 <form method="post" action="/wallet/sign-out">
-                    <button>{lang.t("Đăng xuất khỏi máy này", "Sign out on this phone")}</button>
-                    <button class="quiet" name="everywhere" value="true">{lang.t("Đăng xuất mọi máy", "Sign out everywhere")}</button>
+                    <button>{lang.wallet().sign_out_on_this_phone}</button>
+                    <button class="quiet" name="everywhere" value="true">{lang.wallet().sign_out_everywhere}</button>
                 </form>
-                <p class="note">{lang.t(
-                    "Mất điện thoại? Đăng nhập ở máy khác bằng cùng số, rồi đăng xuất mọi máy.",
-                    "Lost the phone? Sign in on another by the same number, then sign out everywhere.",
-                )}</p>
+                <p class="note">{lang.wallet().lost_phone_sign_another_same}</p>
             </section>
         }
     })
@@ -379,9 +352,9 @@ fn top_up_form(ways: &Ways, failed: bool, lang: Lang) -> impl IntoView + use<> {
     view! {
         <form class="pay" method="post" action="/wallet/top-up">
             <input type="hidden" name="key" value=api::secret::random_token() />
-            {failed.then(|| view! { <p class="error" role="alert">{lang.t("Không nạp được số tiền đó. Xin chọn lại.", "That amount cannot be put in. Please choose again.")}</p> })}
+            {failed.then(|| view! { <p class="error" role="alert">{lang.wallet().amount_cannot_put_please_choose}</p> })}
             <fieldset>
-                <legend>{lang.t("Nạp bao nhiêu?", "How much to put in?")}</legend>
+                <legend>{lang.wallet().how_much_to_put_in}</legend>
                 <div class="choices amounts">{amounts.into_iter().collect_view()}</div>
             </fieldset>
             {ways.buttons(lang)}
@@ -394,11 +367,11 @@ fn history(entries: Vec<WalletEntry>, tz: Tz, lang: Lang) -> impl IntoView {
     let empty = entries.is_empty();
     let row = move |entry: WalletEntry| {
         let what = match entry.what {
-            WalletUse::Refund => lang.t("Trả lại", "Given back"),
-            WalletUse::Purchase(PurchaseKind::TopUp) => lang.t("Nạp tiền", "Put in"),
-            WalletUse::Purchase(PurchaseKind::Start) => lang.t("Đỗ xe", "Parking"),
-            WalletUse::Purchase(PurchaseKind::Extension) => lang.t("Thêm giờ", "More time"),
-            WalletUse::Purchase(PurchaseKind::Pass) => lang.t("Vé tháng", "Monthly pass"),
+            WalletUse::Refund => lang.wallet().given_back,
+            WalletUse::Purchase(PurchaseKind::TopUp) => lang.wallet().put_in,
+            WalletUse::Purchase(PurchaseKind::Start) => lang.wallet().parking,
+            WalletUse::Purchase(PurchaseKind::Extension) => lang.wallet().more_time,
+            WalletUse::Purchase(PurchaseKind::Pass) => lang.words().monthly_pass,
         };
         let amount = lang.money(entry.amount_vnd);
         let amount = if entry.amount_vnd > Vnd::ZERO {
@@ -410,22 +383,22 @@ fn history(entries: Vec<WalletEntry>, tz: Tz, lang: Lang) -> impl IntoView {
             <tr>
                 <th scope="row">{what} " " {entry.bay}</th>
                 <td>{clock(entry.at, tz, now)}</td>
-                <td>{entry.receipt.map(|id| view! { <a href=format!("/r/{id}")>{lang.t("biên lai", "receipt")}</a> })}</td>
+                <td>{entry.receipt.map(|id| view! { <a href=format!("/r/{id}")>{lang.words().receipt}</a> })}</td>
                 <td class="amount">{amount}</td>
             </tr>
         }
     };
     view! {
         <section class="card narrow">
-            <h2>{lang.t("Tiền vào và ra", "What came and went")}</h2>
-            {empty.then(|| view! { <p class="empty">{lang.t("Chưa có gì.", "Nothing yet.")}</p> })}
+            <h2>{lang.wallet().what_came_and_went}</h2>
+            {empty.then(|| view! { <p class="empty">{lang.wallet().nothing_yet}</p> })}
             {(!empty).then(|| view! {
                 <div class="scroll"><table class="grid rows">
                     <thead><tr>
-                        <th scope="col">{lang.t("Việc", "What")}</th>
-                        <th scope="col">{lang.t("Lúc", "When")}</th>
-                        <th scope="col"><span class="spoken">{lang.t("Biên lai", "Receipt")}</span></th>
-                        <th scope="col" class="amount">{lang.t("Số tiền", "Amount")}</th>
+                        <th scope="col">{lang.wallet().what}</th>
+                        <th scope="col">{lang.wallet().when}</th>
+                        <th scope="col"><span class="spoken">{lang.wallet().receipt}</span></th>
+                        <th scope="col" class="amount">{lang.words().amount}</th>
                     </tr></thead>
                     <tbody>{entries.into_iter().map(row).collect_view()}</tbody>
                 </table></div>

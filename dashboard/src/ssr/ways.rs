@@ -70,7 +70,7 @@ impl Ways {
             let money = lang.money(money);
             view! {
                 <button class="primary" name="gateway" value=wallet::CODE>
-                    {lang.t("Trả bằng ví", "Pay from the wallet")} <small>{lang.t("còn ", "holds ")} {money}</small>
+                    {lang.ways().pay_from_the_wallet} <small>{lang.ways().holds} {money}</small>
                 </button>
             }
         });
@@ -85,7 +85,7 @@ impl Ways {
                     _ => "",
                 };
                 let text = match *code {
-                    vietqr::CODE => lang.t("Trả bằng mã VietQR", "Pay by VietQR"),
+                    vietqr::CODE => lang.ways().pay_by_vietqr,
                     _ => *name,
                 };
                 view! { <button class=class name="gateway" value=*code>{text}</button> }
@@ -98,11 +98,8 @@ impl Ways {
     /// to come back to.
     pub(super) fn to_wallet(&self, back: &str, lang: Lang) -> impl IntoView + use<> {
         let text = match self.wallet {
-            None => lang.t(
-                "Có ví? Đăng nhập bằng số điện thoại",
-                "Have a wallet? Sign in by phone number",
-            ),
-            Some(_) => lang.t("Nạp tiền vào ví", "Put money into the wallet"),
+            None => lang.ways().have_wallet_sign_phone_number,
+            Some(_) => lang.ways().put_money_into_the_wallet,
         };
         let is_offered = match self.wallet {
             None => self.can_sign_in,

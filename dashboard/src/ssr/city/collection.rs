@@ -15,62 +15,15 @@ const LOTS: usize = 10;
 
 /// Why what came differs from what was due: the amount, its sign in the sum, and its name.
 fn reasons(sum: &Collection, lang: Lang) -> [(i64, bool, &'static str, &'static str); 7] {
-    let t = |vi, en| lang.t(vi, en);
+    let text = lang.city_collection();
     [
-        (
-            sum.unpaid_vnd,
-            true,
-            t("Không trả", "Not paid at all"),
-            t(
-                "xe đỗ mà không có lượt trả tiền nào",
-                "a vehicle stood there without any session",
-            ),
-        ),
-        (
-            sum.short_vnd,
-            true,
-            t("Đỗ quá giờ", "Stayed longer than paid"),
-            t(
-                "phần đỗ thêm sau giờ đã trả",
-                "the time after the paid time had ended",
-            ),
-        ),
-        (
-            sum.grace_vnd,
-            true,
-            t("Trong phút ân hạn", "Within the grace"),
-            t(
-                "năm phút mà ai cũng được",
-                "the five minutes that everybody has",
-            ),
-        ),
-        (
-            sum.pass_vnd,
-            true,
-            t("Vé tháng", "Passes"),
-            t("đã trả khi mua vé", "paid for when the pass was bought"),
-        ),
-        (
-            sum.exempt_vnd,
-            true,
-            t("Được miễn", "Exemptions"),
-            t("đối tượng thành phố cho miễn", "granted by the city"),
-        ),
-        (
-            sum.beyond_vnd,
-            false,
-            t("Trả dư giờ", "Paid for time not used"),
-            t("rời sớm hơn giờ đã trả", "left before the paid time ended"),
-        ),
-        (
-            sum.unseen_vnd,
-            false,
-            t("Không thấy xe", "Paid where no vehicle was seen"),
-            t(
-                "cảm biến không rõ, hoặc xe đỗ chỗ khác",
-                "the sensor was in doubt or silent, or the vehicle stood elsewhere",
-            ),
-        ),
+        (sum.unpaid_vnd, true, text.not_paid, text.not_paid_why),
+        (sum.short_vnd, true, text.overstayed, text.overstayed_why),
+        (sum.grace_vnd, true, text.grace, text.grace_why),
+        (sum.pass_vnd, true, text.passes, text.passes_why),
+        (sum.exempt_vnd, true, text.exemptions, text.exemptions_why),
+        (sum.beyond_vnd, false, text.unused, text.unused_why),
+        (sum.unseen_vnd, false, text.unseen, text.unseen_why),
     ]
 }
 
@@ -79,10 +32,7 @@ pub(super) fn view(
     range: &Range,
     lang: Lang,
 ) -> impl IntoView + use<> {
-    let title = lang.t(
-        "Thu được so với cảm biến thấy",
-        "Collected against what sensors saw",
-    );
+    let title = lang.city_collection().collected_against_what_sensors_saw;
     let Some(collected) = collected else {
         return view! {
             <section class="card">
@@ -108,10 +58,7 @@ pub(super) fn view(
         <section class="card" data-due=total.due_vnd.to_string()>
             <h2>{title} {csv(range, "collection", "&by=lot")}</h2>
             <div class="two">{sums}{most}</div>
-            <p class="source">{lang.t(
-                "Nguồn: lượt đỗ mà cảm biến thấy trọn vẹn, theo ngày bắt đầu; giá theo bảng giá lúc đó; tiền của các lượt trả gắn với lượt đỗ, trừ phần đã hoàn. Lượt có cảm biến đáng ngờ hoặc mất tín hiệu không tính là phải thu. Khác với tổng thu theo ngày lập biên lai.",
-                "Source: stays that sensors saw whole, by the day they began; prices by the board of that time; the money of the sessions that belong to them, less what was refunded. Stays with a sensor in doubt or silent are not counted as due. It is not the total by day of receipt.",
-            )}</p>
+            <p class="source">{lang.city_collection().source_stays_sensors_saw_whole}</p>
         </section>
     }
     .into_any()
@@ -131,23 +78,20 @@ fn sums(total: &Collection, lang: Lang) -> impl IntoView + use<> {
     let stays = format!(
         "{} {}",
         lang.number(total.stays),
-        lang.t(
-            "lượt cảm biến thấy, theo bảng giá",
-            "stays that sensors saw, by the price board"
-        )
+        lang.city_collection().stays_sensors_saw_price_board
     );
     view! {
         <table class="grid sums">
             <tbody>
                 <tr>
-                    <th scope="row">{lang.t("Thu được", "Collected")} <small>{lang.t("của các lượt đỗ này", "from these stays")}</small></th>
+                    <th scope="row">{lang.city_collection().collected} <small>{lang.city_collection().from_these_stays}</small></th>
                     <td class="amount"><b>{lang.money(Vnd::new(total.collected_vnd))}</b></td>
                 </tr>
                 {rows.into_iter().collect_view()}
             </tbody>
             <tfoot>
                 <tr>
-                    <th scope="row">{lang.t("Lẽ ra phải thu", "Should have been collected")} <small>{stays}</small></th>
+                    <th scope="row">{lang.city_collection().should_have_been_collected} <small>{stays}</small></th>
                     <td class="amount"><b>{lang.money(Vnd::new(total.due_vnd))}</b></td>
                 </tr>
             </tfoot>
@@ -171,13 +115,13 @@ fn most_owed(lots: Vec<CollectedRow>, lang: Lang) -> impl IntoView {
     };
     view! {
         <div>
-            <h3>{lang.t("Nơi còn nợ nhiều nhất", "Where most is owed")}</h3>
+            <h3>{lang.city_collection().where_most_is_owed}</h3>
             <div class="scroll"><table class="grid">
                 <thead><tr>
-                    <th scope="col">{lang.t("Điểm đỗ", "Lot")}</th>
-                    <th scope="col" class="amount">{lang.t("Phải thu", "Due")}</th>
-                    <th scope="col" class="amount">{lang.t("Thu được", "Collected")}</th>
-                    <th scope="col" class="amount">{lang.t("Chưa trả", "Owed")}</th>
+                    <th scope="col">{lang.words().lot}</th>
+                    <th scope="col" class="amount">{lang.city_collection().due}</th>
+                    <th scope="col" class="amount">{lang.city_collection().collected}</th>
+                    <th scope="col" class="amount">{lang.city_collection().owed}</th>
                     <th scope="col" class="amount">"%"</th>
                 </tr></thead>
                 <tbody>{lots.into_iter().map(lot).collect_view()}</tbody>

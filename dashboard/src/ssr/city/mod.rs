@@ -37,29 +37,28 @@ pub(crate) struct RangeQuery {
 }
 
 /// By what revenue is broken down, with the title of each.
-const BY: [(RevenueBy, &str, &str, &str); 6] = [
-    (RevenueBy::Ward, "ward", "Theo phường", "By ward"),
-    (RevenueBy::Zone, "zone", "Theo khu giá", "By price zone"),
-    (RevenueBy::Lot, "lot", "Theo điểm đỗ", "By lot"),
-    (
-        RevenueBy::Operator,
-        "operator",
-        "Theo đơn vị",
-        "By operator",
-    ),
-    (
-        RevenueBy::Class,
-        "class",
-        "Theo loại xe",
-        "By vehicle class",
-    ),
-    (
-        RevenueBy::Method,
-        "method",
-        "Theo cách trả",
-        "By payment method",
-    ),
+const BY: [(RevenueBy, &str); 6] = [
+    (RevenueBy::Ward, "ward"),
+    (RevenueBy::Zone, "zone"),
+    (RevenueBy::Lot, "lot"),
+    (RevenueBy::Operator, "operator"),
+    (RevenueBy::Class, "class"),
+    (RevenueBy::Method, "method"),
 ];
+
+/// The heading of a table of [`BY`].
+const fn by_words(by: RevenueBy, lang: Lang) -> &'static str {
+    let text = lang.city();
+    match by {
+        RevenueBy::Ward => text.by_ward,
+        RevenueBy::Zone => text.by_zone,
+        RevenueBy::Lot => text.by_lot,
+        RevenueBy::Operator => text.by_operator,
+        RevenueBy::Class => text.by_class,
+        RevenueBy::Method => text.by_method,
+        _ => "",
+    }
+}
 
 struct Figures {
     range: Range,
@@ -92,7 +91,7 @@ pub(crate) async fn page(
     match load(&app, &query).await {
         Ok(figures) => {
             let lang = reader.lang;
-            let title = lang.t("Thành phố", "City");
+            let title = lang.city().city;
             let city = app.city.name.clone();
             Document {
                 title,
@@ -188,65 +187,59 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
             format!("{} %", hour.occupied_bp() / 100),
             format!("{}:00 – {}:00", hour.hour, hour.hour + 1),
         ),
-        None => ("?".to_owned(), lang.t("không rõ", "not known").to_owned()),
+        None => ("?".to_owned(), lang.city().not_known.to_owned()),
     };
     let total = by_day.total_vnd;
     let total_text = lang.money(Vnd::new(total));
     let change = change.map(|change| change_text(&change, lang));
-    let parts = BY
-        .into_iter()
-        .zip(parts)
-        .map(|((_, by, vi, en), mut part)| {
-            if by == "class" {
-                for row in &mut part.rows {
-                    let class = VehicleClass::from_code(&row.key);
-                    row.name = class.map_or(row.key.clone(), |class| lang.class(class).to_owned());
-                }
+    let parts = BY.into_iter().zip(parts).map(|((kind, by), mut part)| {
+        if by == "class" {
+            for row in &mut part.rows {
+                let class = VehicleClass::from_code(&row.key);
+                row.name = class.map_or(row.key.clone(), |class| lang.class(class).to_owned());
             }
-            ranking(lang.t(vi, en), &part, &range, by, lang)
-        });
+        }
+        ranking(by_words(kind, lang), &part, &range, by, lang)
+    });
     let parts = parts.collect_view();
     view! {
         <header class="city-head">
             <div>
-                <h1>{city.to_owned()} ": " {lang.t("thu phí đỗ xe", "parking revenue")}</h1>
-                <p class="note">{lang.t("Số liệu từ chính các biên lai mà người lái xe giữ.", "From the very receipts that drivers hold.")}</p>
+                <h1>{city.to_owned()} ": " {lang.city().parking_revenue}</h1>
+                <p class="note">{lang.city().from_very_receipts_drivers_hold}</p>
             </div>
             <form class="range" method="get" action="/city">
                 {presets(range, lang)}
-                <label><span>{lang.t("Từ", "From")}</span><input type="date" name="from" value=range.from.to_string() /></label>
-                <label><span>{lang.t("Đến", "To")}</span><input type="date" name="to" value=range.to.to_string() /></label>
-                <button>{lang.t("Xem", "Show")}</button>
+                <label><span>{lang.words().from}</span><input type="date" name="from" value=range.from.to_string() /></label>
+                <label><span>{lang.city().to}</span><input type="date" name="to" value=range.to.to_string() /></label>
+                <button>{lang.city().show}</button>
             </form>
         </header>
         <div class="stats">
             <div class="stat lead" data-total=total.to_string()>
-                <small>{lang.t("Tổng thu", "Collected")}</small>
+                <small>{lang.city().collected}</small>
                 <b>{total_text}</b>
                 <span>{range.from.format("%d/%m").to_string()} " – " {range.to.format("%d/%m/%Y").to_string()}</span>
                 <span class="change">{change}</span>
             </div>
-            {stat(lang.number(receipts), lang.t("Biên lai", "Receipts"), average(total, receipts, lang))}
-            {stat(format!("{} %", percent(paid, sensed)), lang.t("Giờ đỗ đã trả tiền", "Parked time that was paid"), format!("{} {}", lang.number(stays), lang.t("lượt đỗ cảm biến thấy", "stays sensed")))}
-            {stat(fullest, lang.t("Lúc đông nhất", "At its fullest"), when)}
+            {stat(lang.number(receipts), lang.city().receipts, average(total, receipts, lang))}
+            {stat(format!("{} %", percent(paid, sensed)), lang.city().parked_time_that_was_paid, format!("{} {}", lang.number(stays), lang.city().stays_sensed))}
+            {stat(fullest, lang.city().at_its_fullest, when)}
         </div>
         <section class="card">
-            <h2>{lang.t("Thu theo ngày", "Revenue by day")} {csv(&range, "revenue", "&by=day")}</h2>
+            <h2>{lang.city().revenue_by_day} {csv(&range, "revenue", "&by=day")}</h2>
             {days(&by_day, lang)}
-            <p class="source">{lang.t(
-                "Nguồn: biên lai, trừ các khoản đã hoàn, theo ngày lập.",
-                "Source: receipts, less what was refunded, by the day of issue.",
-            )}</p>
+            <p class="source">{lang.city().source_receipts_less_what_was}</p>
         </section>
         <div class="three">{parts}</div>
         {collection::view(collected.as_deref(), &range, lang)}
         <div class="two">
             <section class="card">
-                <h2>{lang.t("Đỗ xe và trả tiền", "Parking against payments")} {csv(&range, "parking", "")}</h2>
+                <h2>{lang.city().parking_against_payments} {csv(&range, "parking", "")}</h2>
                 {sensed_and_paid(&parking, lang)}
             </section>
             <section class="card">
-                <h2>{lang.t("Độ kín chỗ trong ngày", "Occupancy over the day")} {csv(&range, "week", "")}</h2>
+                <h2>{lang.city().occupancy_over_the_day} {csv(&range, "week", "")}</h2>
                 {occupancy(&day, lang)}
             </section>
         </div>
@@ -260,9 +253,9 @@ fn presets(range: Range, lang: Lang) -> impl IntoView + use<> {
     let back = |days: u64| range.to - Days::new(days);
     let month = range.to.with_day(1).unwrap_or(range.to);
     let offered = [
-        (lang.t("7 ngày", "7 days"), back(6)),
-        (lang.t("30 ngày", "30 days"), back(29)),
-        (lang.t("Từ đầu tháng", "This month"), month),
+        (lang.city().n_7_days, back(6)),
+        (lang.city().n_30_days, back(29)),
+        (lang.city().this_month, month),
     ];
     let links = offered.map(|(text, from)| {
         let current = (range.from == from).then_some("true");

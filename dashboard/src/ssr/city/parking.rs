@@ -28,18 +28,18 @@ pub(super) fn occupancy(hours: &[WeekHour], lang: Lang) -> impl IntoView + use<>
         .collect();
     let rows = hours
         .iter()
-        .map(|row| view! { <tr><th scope="row">{row.hour} ":00"</th><td class="amount">{if row.is_known() { format!("{} %", row.occupied_bp() / 100) } else { lang.t("không rõ", "unknown").to_owned() }}</td></tr> })
+        .map(|row| view! { <tr><th scope="row">{row.hour} ":00"</th><td class="amount">{if row.is_known() { format!("{} %", row.occupied_bp() / 100) } else { lang.words().unknown.to_owned() }}</td></tr> })
         .collect_view();
     view! {
         {bars(&drawn, &Axis {
-            about: lang.t("Độ kín chỗ theo giờ", "Occupancy by hour"),
-            unit: lang.t("% chỗ có xe, theo giờ", "% of bays occupied, by hour"),
+            about: lang.city_parking().occupancy_by_hour,
+            unit: lang.city_parking().of_bays_occupied_by_hour,
             write: Box::new(|bp| (bp / 100).to_string()),
         })}
         <details>
-            <summary>{lang.t("Bảng số", "Table")}</summary>
+            <summary>{lang.city_parking().table}</summary>
             <table class="grid">
-                <thead><tr><th>{lang.t("Giờ", "Hour")}</th><th class="amount">{lang.t("Có xe", "Occupied")}</th></tr></thead>
+                <thead><tr><th>{lang.city_parking().hour}</th><th class="amount">{lang.city_parking().occupied}</th></tr></thead>
                 <tbody>{rows}</tbody>
             </table>
         </details>
@@ -76,21 +76,21 @@ pub(super) fn sensed_and_paid(days: &[SensedPaid], lang: Lang) -> impl IntoView 
         .collect_view();
     view! {
         {bars(&drawn, &Axis {
-            about: lang.t("Giờ đỗ và giờ đã trả", "Hours parked and paid"),
-            unit: lang.t("giờ", "hours"),
+            about: lang.city_parking().hours_parked_and_paid,
+            unit: lang.city_parking().hours,
             write: Box::new(move |hours| lang.number(hours)),
         })}
         <p class="legend">
-            <span class="dot sensed"></span>{lang.t("cảm biến thấy", "sensed")}
-            <span class="dot paid"></span>{lang.t("đã trả tiền", "paid")}
+            <span class="dot sensed"></span>{lang.city_parking().sensed_hours}
+            <span class="dot paid"></span>{lang.city_parking().paid_hours}
         </p>
         <details>
-            <summary>{lang.t("Bảng số (giờ)", "Table (hours)")}</summary>
+            <summary>{lang.city_parking().table_hours}</summary>
             <table class="grid">
                 <thead><tr>
-                    <th>{lang.t("Ngày", "Day")}</th>
-                    <th class="amount">{lang.t("Thấy", "Sensed")}</th>
-                    <th class="amount">{lang.t("Trả", "Paid")}</th>
+                    <th>{lang.city_parking().day}</th>
+                    <th class="amount">{lang.city_parking().sensed}</th>
+                    <th class="amount">{lang.city_parking().paid}</th>
                     <th class="amount">"%"</th>
                 </tr></thead>
                 <tbody>{rows}</tbody>

@@ -43,10 +43,10 @@ pub(super) fn until(by_day: &Revenue, last: NaiveDate) -> i64 {
 
 pub(super) fn average(total: i64, receipts: i64, lang: Lang) -> String {
     match receipts {
-        0 => lang.t("chưa có", "none yet").to_owned(),
+        0 => lang.city_revenue().none_yet.to_owned(),
         _ => format!(
             "{} {}",
-            lang.t("trung bình", "on average"),
+            lang.city_revenue().on_average,
             Vnd::new(total / receipts)
         ),
     }
@@ -62,9 +62,9 @@ pub(super) fn change_text(change: &Change, lang: Lang) -> String {
         )
     };
     let (days, before) = (dates(change.days), dates(change.before));
-    let than = lang.t("so với", "against");
+    let than = lang.city_revenue().against;
     if change.before_vnd <= 0 {
-        let none = lang.t("chưa có khoản thu", "nothing collected");
+        let none = lang.city_revenue().nothing_collected;
         return format!("{before}: {none}");
     }
     let more = i128::from(change.vnd - change.before_vnd) * 100 / i128::from(change.before_vnd);
@@ -116,13 +116,13 @@ pub(super) fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
             <div class="scroll">
                 <table class="grid">
                     <thead><tr>
-                        <th>{lang.t("Ngày", "Day")}</th>
-                        <th class="amount">{lang.t("Biên lai", "Receipts")}</th>
-                        <th class="amount">{lang.t("Thu", "Revenue")}</th>
+                        <th>{lang.city_revenue().day}</th>
+                        <th class="amount">{lang.city_revenue().receipts}</th>
+                        <th class="amount">{lang.city_revenue().revenue}</th>
                     </tr></thead>
                     <tbody>{rows}</tbody>
                     <tfoot><tr>
-                        <th scope="row">{lang.t("Tổng", "Total")}</th>
+                        <th scope="row">{lang.city_revenue().total}</th>
                         <td></td>
                         <td class="amount">{lang.money(Vnd::new(revenue.total_vnd))}</td>
                     </tr></tfoot>
@@ -134,17 +134,17 @@ pub(super) fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
 
 /// Millions where there are millions, else thousands.
 fn money_axis(bars: &[Bar], lang: Lang) -> Axis {
-    let about = lang.t("Thu theo ngày", "Revenue by day");
+    let about = lang.city_revenue().revenue_by_day;
     if bars.iter().any(|bar| bar.value >= 10_000_000) {
         return Axis {
             about,
-            unit: lang.t("triệu đồng", "million đồng"),
+            unit: lang.city_revenue().million_dong,
             write: Box::new(|vnd| (vnd / 1_000_000).to_string()),
         };
     }
     Axis {
         about,
-        unit: lang.t("nghìn đồng", "thousand đồng"),
+        unit: lang.city_revenue().thousand_dong,
         write: Box::new(move |vnd| lang.number(vnd / 1_000)),
     }
 }
@@ -177,13 +177,13 @@ pub(super) fn ranking(
     view! {
         <section class="card">
             <h2>{title} {csv(range, "revenue", &format!("&by={by}"))}</h2>
-            {rows.is_empty().then(|| view! { <p class="empty">{lang.t("Chưa có khoản thu nào.", "Nothing collected yet.")}</p> })}
+            {rows.is_empty().then(|| view! { <p class="empty">{lang.city_revenue().nothing_collected_yet}</p> })}
             <table class="grid">
                 <tbody>{rows.into_iter().map(row).collect_view()}</tbody>
             </table>
             {(count > 0).then(|| view! {
                 <details>
-                    <summary>{count} " " {lang.t("nữa", "more")}</summary>
+                    <summary>{count} " " {lang.city_revenue().more}</summary>
                     <table class="grid"><tbody>{rest.into_iter().map(row).collect_view()}</tbody></table>
                 </details>
             })}

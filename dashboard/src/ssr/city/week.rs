@@ -24,10 +24,7 @@ pub(super) fn heat_maps(week: &[WeekHour], range: &Range, lang: Lang) -> impl In
     let most = most.unwrap_or(0).max(1);
     let occupied = heat_map(
         week,
-        lang.t(
-            "Phần trăm chỗ có xe, theo giờ và thứ",
-            "Percent of bays occupied, by hour and weekday",
-        ),
+        lang.city_week().percent_bays_occupied_hour_weekday,
         &|hour| {
             (
                 i64::from(hour.occupied_bp()) / 100,
@@ -38,30 +35,21 @@ pub(super) fn heat_maps(week: &[WeekHour], range: &Range, lang: Lang) -> impl In
     );
     let turnover = heat_map(
         week,
-        lang.t(
-            "Xe đến trên 100 chỗ mỗi giờ, theo giờ và thứ",
-            "Vehicles that came to 100 bays in an hour, by hour and weekday",
-        ),
+        lang.city_week().vehicles_came_100_bays_hour,
         &move |hour| (hour.arrivals_per_100(), hour.arrivals_per_100() * 9 / most),
         lang,
     );
     view! {
         <div class="two">
             <section class="card">
-                <h2>{lang.t("Độ kín chỗ (%)", "Occupancy (%)")} {csv(range, "week", "")}</h2>
+                <h2>{lang.city_week().occupancy} {csv(range, "week", "")}</h2>
                 {occupied}
-                <p class="source">{lang.t(
-                    "Nguồn: cảm biến. Chỉ tính thời gian biết rõ trạng thái của chỗ.",
-                    "Source: sensors. Only time in which a bay's state was known counts.",
-                )}</p>
+                <p class="source">{lang.city_week().source_sensors_only_time_which}</p>
             </section>
             <section class="card">
-                <h2>{lang.t("Lượt xe đến", "Turnover")} {csv(range, "week", "")}</h2>
+                <h2>{lang.city_week().turnover} {csv(range, "week", "")}</h2>
                 {turnover}
-                <p class="source">{lang.t(
-                    "Nguồn: cảm biến. Lượt xe đến trên 100 chỗ trong một giờ.",
-                    "Source: sensors. Vehicles that came to a hundred bays in an hour.",
-                )}</p>
+                <p class="source">{lang.city_week().source_sensors_vehicles_came_hundred}</p>
             </section>
         </div>
     }
@@ -88,7 +76,7 @@ fn heat_map(
                         let (value, shade) = cell(found);
                         (format!("h{}", shade.clamp(0, 9)), value.to_string())
                     }
-                    None => ("none".to_owned(), lang.t("không rõ", "unknown").to_owned()),
+                    None => ("none".to_owned(), lang.words().unknown.to_owned()),
                 };
                 view! { <td class=class>{text}</td> }
             })
@@ -98,7 +86,7 @@ fn heat_map(
     view! {
         <table class="heat">
             <caption>{about}</caption>
-            <thead><tr><th scope="col">{lang.t("Giờ", "Hour")}</th>{heads}</tr></thead>
+            <thead><tr><th scope="col">{lang.city_week().hour}</th>{heads}</tr></thead>
             <tbody>{(0..24).map(row).collect_view()}</tbody>
         </table>
     }
@@ -134,11 +122,11 @@ pub(super) fn price_advice(
         view! {
             <table class="grid rows">
                 <thead><tr>
-                    <th scope="col">{lang.t("Điểm đỗ", "Lot")}</th>
-                    <th scope="col">{lang.t("Khi nào", "When")}</th>
-                    <th scope="col" class="amount">{lang.t("Có xe", "Occupied")}</th>
-                    <th scope="col" class="amount">{lang.t("Giá 1 giờ", "One hour")}</th>
-                    <th scope="col">{lang.t("Gợi ý", "Advice")}</th>
+                    <th scope="col">{lang.words().lot}</th>
+                    <th scope="col">{lang.city_week().when}</th>
+                    <th scope="col" class="amount">{lang.city_week().occupied}</th>
+                    <th scope="col" class="amount">{lang.city_week().one_hour}</th>
+                    <th scope="col">{lang.city_week().advice}</th>
                 </tr></thead>
                 <tbody>{rows.into_iter().map(|row| advice_row(row, lang)).collect_view()}</tbody>
             </table>
@@ -146,21 +134,18 @@ pub(super) fn price_advice(
     };
     let empty = rows.is_empty();
     let nothing = match all {
-        0 => lang.t(
-            "Chưa có giá hoặc số liệu.",
-            "There are no prices or figures yet.",
-        ),
-        _ => lang.t("Không giá nào cần đổi.", "No price needs to change."),
+        0 => lang.city_week().there_no_prices_or_figures,
+        _ => lang.city_week().no_price_needs_to_change,
     };
     view! {
         <section class="card">
-            <h2>{lang.t("Gợi ý giá", "Price advice")} {csv(range, "price-advice", "")}</h2>
+            <h2>{lang.city_week().price_advice} {csv(range, "price-advice", "")}</h2>
             <p class="note">{rule}</p>
             {empty.then(|| view! { <p class="empty">{nothing}</p> })}
             {(!empty).then(|| table(rows))}
             {(count > 0).then(|| view! {
                 <details>
-                    <summary>{count} " " {lang.t("nữa", "more")}</summary>
+                    <summary>{count} " " {lang.city_week().more}</summary>
                     {table(rest)}
                 </details>
             })}
@@ -172,19 +157,13 @@ fn advice_row(row: LotAdvice, lang: Lang) -> impl IntoView {
     let (class, text) = match row.advice {
         Advice::Raise { to_vnd } => (
             "raise",
-            format!(
-                "↑ {to_vnd} — {}",
-                lang.t("khó tìm chỗ", "places are hard to find")
-            ),
+            format!("↑ {to_vnd} — {}", lang.city_week().places_are_hard_to_find),
         ),
         Advice::Lower { to_vnd } => (
             "lower",
-            format!(
-                "↓ {to_vnd} — {}",
-                lang.t("nhiều chỗ để không", "places stand empty")
-            ),
+            format!("↓ {to_vnd} — {}", lang.city_week().places_stand_empty),
         ),
-        _ => ("", lang.t("giữ nguyên", "hold").to_owned()),
+        _ => ("", lang.city_week().hold.to_owned()),
     };
     view! {
         <tr>
@@ -199,8 +178,8 @@ fn advice_row(row: LotAdvice, lang: Lang) -> impl IntoView {
 
 fn when(band: Band, lang: Lang) -> String {
     let days = match band.weekend {
-        true => lang.t("T7, CN", "Sat, Sun"),
-        false => lang.t("T2–T6", "Mon–Fri"),
+        true => lang.city_week().sat_sun,
+        false => lang.city_week().mon_fri,
     };
     format!("{days} {}–{} h", band.from_hour, band.to_hour)
 }
