@@ -54,6 +54,7 @@ mod staff_shift;
 mod staff_shift_days;
 mod staff_shifts;
 mod wallet;
+mod wallet_sign_in;
 mod ways;
 
 use assets::Bundle;
@@ -87,10 +88,10 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/r/{id}/dispute", post(receipt::dispute))
         .route("/my", get(mine::page))
         .route("/wallet", get(wallet::page))
-        .route("/wallet/code", post(wallet::send_code))
-        .route("/wallet/sign-in", post(wallet::sign_in))
+        .route("/wallet/code", post(wallet_sign_in::send_code))
+        .route("/wallet/sign-in", post(wallet_sign_in::sign_in))
         .route("/wallet/top-up", post(wallet::top_up))
-        .route("/wallet/sign-out", post(wallet::sign_out))
+        .route("/wallet/sign-out", post(wallet_sign_in::sign_out))
         .route(
             "/exemptions",
             get(exemption_form::page).post(exemption_form::submit),

@@ -3,12 +3,11 @@
 use api::service::{driver, wallet};
 use api::{ApiError, App};
 use axum::extract::{Form, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
 use domain::money::Vnd;
 use domain::payment::PaymentStatus;
-use domain::phone::Phone;
 use domain::purchase::PurchaseKind;
 use leptos::prelude::*;
 use serde::Deserialize;
@@ -19,18 +18,13 @@ use store::wallet::{WalletEntry, WalletUse};
 use super::document::Document;
 use super::parts::{clock, message};
 use super::payment::{Pending, pending_view};
+use super::wallet_sign_in::{ask_phone, inside};
 use super::ways::Ways;
 use super::{Reader, problem};
 use crate::lang::Lang;
 
 /// What can be put in at a touch, in đồng.
 const AMOUNTS: [i64; 4] = [100_000, 200_000, 500_000, 1_000_000];
-
-/// A page of ours to go on to; nowhere else.
-fn inside(to: Option<&str>) -> Option<String> {
-    to.filter(|to| to.starts_with('/') && !to.starts_with("//") && !to.contains(['\\', '\n', '\r']))
-        .map(str::to_owned)
-}
 
 #[derive(Deserialize)]
 pub(crate) struct BackQuery {
@@ -49,82 +43,6 @@ pub(crate) async fn page(
         Ok(None) => ask_phone(&app, &reader, inside(query.to.as_deref()), None),
         Err(error) => problem(&reader, &error),
     }
-}
-
-#[derive(Clone, Deserialize)]
-pub(crate) struct PhoneForm {
-    phone: String,
-    to: Option<String>,
-}
-
-/// `POST /wallet/code`: sends a code and asks for it. The number is in no address.
-pub(crate) async fn send_code(
-    State(app): State<App>,
-    reader: Reader,
-    Form(filled): Form<PhoneForm>,
-) -> Response {
-    let to = inside(filled.to.as_deref());
-    let sent = async {
-        let phone = Phone::parse(&filled.phone)?;
-        driver::send_code(&app, &phone, App::now()).await?;
-        Ok(phone)
-    };
-    match sent.await {
-        Ok(phone) => ask_code(&reader, &phone, to, None),
-        // Sent a moment ago: whoever has it may type it.
-        Err(error) => ask_phone(&app, &reader, to, Some((filled.phone, error))),
-    }
-}
-
-#[derive(Deserialize)]
-pub(crate) struct CodeForm {
-    phone: String,
-    code: String,
-    to: Option<String>,
-}
-
-/// `POST /wallet/sign-in`: by the code that was sent.
-pub(crate) async fn sign_in(
-    State(app): State<App>,
-    reader: Reader,
-    Form(filled): Form<CodeForm>,
-) -> Response {
-    let to = inside(filled.to.as_deref());
-    let phone = match Phone::parse(&filled.phone) {
-        Ok(phone) => phone,
-        Err(error) => return ask_phone(&app, &reader, to, Some((filled.phone, error.into()))),
-    };
-    match driver::sign_in(&app, &phone, &filled.code, App::now()).await {
-        Ok(signed_in) => {
-            let cookie = driver::set_cookie(&app, &signed_in.token);
-            let to = to.unwrap_or_else(|| "/wallet".to_owned());
-            ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
-        }
-        Err(error @ ApiError::WrongCode) => ask_code(&reader, &phone, to, Some(error)),
-        Err(error) => problem(&reader, &error),
-    }
-}
-
-#[derive(Deserialize)]
-pub(crate) struct SignOutForm {
-    #[serde(default)]
-    everywhere: bool,
-}
-
-/// `POST /wallet/sign-out`: this browser, or all.
-pub(crate) async fn sign_out(
-    State(app): State<App>,
-    reader: Reader,
-    headers: HeaderMap,
-    Form(form): Form<SignOutForm>,
-) -> Response {
-    if let Some(token) = driver::held_token(&headers)
-        && let Err(error) = driver::sign_out(&app, token, form.everywhere).await
-    {
-        return problem(&reader, &error);
-    }
-    let cookie = driver::set_cookie(&app, "");
-    ([(header::SET_COOKIE, cookie)], Redirect::to("/wallet")).into_response()
 }
 
 #[derive(Deserialize)]
@@ -205,105 +123,11 @@ pub(super) async fn payment_page(app: &App, reader: &Reader, payment: Payment) -
     })
 }
 
-fn document(lang: Lang) -> Document<'static> {
+pub(super) fn document(lang: Lang) -> Document<'static> {
     Document {
         title: lang.wallet().clearbay_wallet,
         active: "/wallet",
         live: None,
-    }
-}
-
-fn back_field(to: Option<String>) -> impl IntoView {
-    to.map(|to| view! { <input type="hidden" name="to" value=to /> })
-}
-
-fn ask_phone(
-    app: &App,
-    reader: &Reader,
-    to: Option<String>,
-    failed: Option<(String, ApiError)>,
-) -> Response {
-    let lang = reader.lang;
-    if !driver::is_offered(app) {
-        let error = ApiError::NotFound("page");
-        return problem(reader, &error);
-    }
-    let status = failed
-        .as_ref()
-        .map_or(StatusCode::OK, |(_, error)| error.status());
-    let (phone, error) = failed.unzip();
-    let error = error.map(|error| reason(&error, lang));
-    document(lang).respond(reader, status, move || {
-        let invalid = error.is_some();
-        view! {
-            <form class="card narrow" method="post" action="/wallet/code">
-                <h1>{lang.wallet().clearbay_wallet}</h1>
-                <p>{lang.wallet().fill_once_park_often_pay}</p>
-                {back_field(to)}
-                <label class="field">
-                    <span>{lang.wallet().mobile_phone_number}</span>
-                    <input name="phone" type="tel" inputmode="tel" autocomplete="tel-national" required maxlength="20"
-                        value=phone placeholder="0912 345 678" data-remember="phone"
-                        aria-invalid=invalid.then_some("true") aria-describedby=invalid.then_some("phone-error") />
-                    {error.map(|text| view! { <small id="phone-error" class="error" role="alert">{text}</small> })}
-                </label>
-                <button class="primary">{lang.wallet().send_me_a_code}</button>
-                <p class="note">{lang.wallet().we_send_one_time_code}</p>
-            </form>
-        }
-    })
-}
-
-fn ask_code(
-    reader: &Reader,
-    phone: &Phone,
-    to: Option<String>,
-    failed: Option<ApiError>,
-) -> Response {
-    let lang = reader.lang;
-    let status = failed.as_ref().map_or(StatusCode::OK, ApiError::status);
-    let error = failed.map(|error| reason(&error, lang));
-    let (number, again) = (phone.national(), to.clone());
-    document(lang).respond(reader, status, move || {
-        let invalid = error.is_some();
-        view! {
-            <section class="card narrow">
-                <form method="post" action="/wallet/sign-in">
-                    <h1>{lang.wallet().enter_the_code_from_the_message}</h1>
-                    <p>{lang.wallet().sent_to} <b>{number.clone()}</b> {lang.wallet().it_is_good_for_5_minutes}</p>
-                    {back_field(to)}
-                    <input type="hidden" name="phone" value=number.clone() />
-                    <label class="field">
-                        <span>{lang.wallet().the_code_of_six_digits}</span>
-                        <input name="code" class="one-time-code" inputmode="numeric" autocomplete="one-time-code" required
-                            pattern="[0-9 ]{6,7}" maxlength="7" autofocus
-                            aria-invalid=invalid.then_some("true") aria-describedby=invalid.then_some("code-error") />
-                        {error.map(|text| view! { <small id="code-error" class="error" role="alert">{text}</small> })}
-                    </label>
-                    <button class="primary wide">{lang.wallet().open_the_wallet}</button>
-                </form>
-                <form method="post" action="/wallet/code">
-                    {back_field(again)}
-                    <input type="hidden" name="phone" value=number />
-                    <p class="note">{lang.wallet().nothing_came_after_minute_can}</p>
-                    <button class="quiet">{lang.wallet().send_another_code}</button>
-                </form>
-                <p><a href="/wallet">{lang.wallet().use_another_number}</a></p>
-            </section>
-        }
-    })
-}
-
-/// Why signing in goes no further, in the reader's language.
-fn reason(error: &ApiError, lang: Lang) -> String {
-    match error {
-        ApiError::WrongCode => lang.wallet().code_wrong_or_no_longer.to_owned(),
-        ApiError::TooOften { wait_s } => {
-            let wait = lang.duration(chrono::TimeDelta::seconds(wait_s + 59));
-            format!("{} {wait}.", lang.wallet().code_has_been_sent_number)
-        }
-        ApiError::Unavailable(_) => lang.wallet().code_cannot_sent_right_now.to_owned(),
-        _ => lang.wallet().vietnamese_mobile_number_has_ten.to_owned(),
     }
 }
 
@@ -404,27 +228,5 @@ fn history(entries: Vec<WalletEntry>, tz: Tz, lang: Lang) -> impl IntoView {
                 </table></div>
             })}
         </section>
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_goes_on_to_pages_of_ours_only() {
-        assert_eq!(
-            inside(Some("/b/HK-01-001")).as_deref(),
-            Some("/b/HK-01-001")
-        );
-        for to in [
-            "https://evil.example",
-            "//evil.example",
-            "/\\evil.example",
-            "b",
-            "/a\nb",
-        ] {
-            assert_eq!(inside(Some(to)), None, "{to}");
-        }
     }
 }

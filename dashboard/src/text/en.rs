@@ -6,7 +6,7 @@ use super::{
     Outlook, Part, Passes, Pay, PayForm, Payment, PaymentWait, Problem, Receipt, Reminder, Row,
     Session, Staff, StaffBay, StaffCamera, StaffDevices, StaffExemptionList, StaffExemptionRequest,
     StaffFirst, StaffMoney, StaffNotices, StaffPeople, StaffPlate, StaffShift, StaffShiftDays,
-    StaffShifts, Wallet, Ways, Words,
+    StaffShifts, Wallet, WalletSignIn, Ways, Words,
 };
 
 pub(super) static WORDS: Words = Words {
@@ -848,22 +848,6 @@ pub(super) static WALLET: Wallet = Wallet {
     not_filled: "Not filled",
     money_goes_into_clearbay_wallet: "The money goes into your Clearbay wallet.",
     clearbay_wallet: "Clearbay wallet",
-    fill_once_park_often_pay: "Fill it once, park often: pay by one touch, or start and stop and pay only for what you parked. Without a wallet you can pay all the same.",
-    mobile_phone_number: "Mobile phone number",
-    send_me_a_code: "Send me a code",
-    we_send_one_time_code: "We send a one-time code by text message. The number opens your wallet and nothing else; it is on no receipt and never public.",
-    enter_the_code_from_the_message: "Enter the code from the message",
-    sent_to: "Sent to ",
-    it_is_good_for_5_minutes: "; it is good for 5 minutes.",
-    the_code_of_six_digits: "The code of six digits",
-    open_the_wallet: "Open the wallet",
-    nothing_came_after_minute_can: "Nothing came? After a minute it can be sent again.",
-    send_another_code: "Send another code",
-    use_another_number: "Use another number",
-    code_wrong_or_no_longer: "The code is wrong or no longer good. Please look at the latest message, or have another sent.",
-    code_has_been_sent_number: "A code has been sent to this number. Another can be sent in",
-    code_cannot_sent_right_now: "A code cannot be sent right now. Try again, or pay by VietQR: no wallet is needed.",
-    vietnamese_mobile_number_has_ten: "A Vietnamese mobile number has ten digits and begins with 03, 05, 07, 08 or 09.",
     held_vehicle_parked: "Held for a vehicle that is parked: ",
     of_the_number: "Of the number ",
     sign_out_on_this_phone: "Sign out on this phone",
@@ -880,6 +864,26 @@ pub(super) static WALLET: Wallet = Wallet {
     what: "What",
     when: "When",
     receipt: "Receipt",
+};
+
+pub(super) static WALLET_SIGN_IN: WalletSignIn = WalletSignIn {
+    clearbay_wallet: "Clearbay wallet",
+    fill_once_park_often_pay: "Fill it once, park often: pay by one touch, or start and stop and pay only for what you parked. Without a wallet you can pay all the same.",
+    mobile_phone_number: "Mobile phone number",
+    send_me_a_code: "Send me a code",
+    we_send_one_time_code: "We send a one-time code by text message. The number opens your wallet and nothing else; it is on no receipt and never public.",
+    enter_the_code_from_the_message: "Enter the code from the message",
+    sent_to: "Sent to ",
+    it_is_good_for_5_minutes: "; it is good for 5 minutes.",
+    the_code_of_six_digits: "The code of six digits",
+    open_the_wallet: "Open the wallet",
+    nothing_came_after_minute_can: "Nothing came? After a minute it can be sent again.",
+    send_another_code: "Send another code",
+    use_another_number: "Use another number",
+    code_wrong_or_no_longer: "The code is wrong or no longer good. Please look at the latest message, or have another sent.",
+    code_has_been_sent_number: "A code has been sent to this number. Another can be sent in",
+    code_cannot_sent_right_now: "A code cannot be sent right now. Try again, or pay by VietQR: no wallet is needed.",
+    vietnamese_mobile_number_has_ten: "A Vietnamese mobile number has ten digits and begins with 03, 05, 07, 08 or 09.",
 };
 
 pub(super) static WAYS: Ways = Ways {

@@ -6,7 +6,7 @@ use super::{
     Outlook, Part, Passes, Pay, PayForm, Payment, PaymentWait, Problem, Receipt, Reminder, Row,
     Session, Staff, StaffBay, StaffCamera, StaffDevices, StaffExemptionList, StaffExemptionRequest,
     StaffFirst, StaffMoney, StaffNotices, StaffPeople, StaffPlate, StaffShift, StaffShiftDays,
-    StaffShifts, Wallet, Ways, Words,
+    StaffShifts, Wallet, WalletSignIn, Ways, Words,
 };
 
 pub(super) static WORDS: Words = Words {
@@ -848,22 +848,6 @@ pub(super) static WALLET: Wallet = Wallet {
     not_filled: "Chưa nạp được",
     money_goes_into_clearbay_wallet: "Tiền vào ví Clearbay của bạn.",
     clearbay_wallet: "Ví Clearbay",
-    fill_once_park_often_pay: "Nạp tiền một lần, đỗ nhiều lần: trả bằng một nút, hoặc bắt đầu rồi dừng và chỉ trả thời gian đã đỗ. Không có ví vẫn trả được như thường.",
-    mobile_phone_number: "Số điện thoại di động",
-    send_me_a_code: "Gửi mã cho tôi",
-    we_send_one_time_code: "Chúng tôi gửi một mã dùng một lần bằng tin nhắn. Số điện thoại chỉ để mở ví; không in trên biên lai, không công khai.",
-    enter_the_code_from_the_message: "Nhập mã trong tin nhắn",
-    sent_to: "Đã gửi tới ",
-    it_is_good_for_5_minutes: "; mã dùng được trong 5 phút.",
-    the_code_of_six_digits: "Mã gồm 6 chữ số",
-    open_the_wallet: "Mở ví",
-    nothing_came_after_minute_can: "Chưa nhận được? Sau một phút có thể gửi lại.",
-    send_another_code: "Gửi mã khác",
-    use_another_number: "Dùng số khác",
-    code_wrong_or_no_longer: "Mã chưa đúng hoặc đã hết hạn. Xin xem lại tin nhắn mới nhất, hoặc gửi mã khác.",
-    code_has_been_sent_number: "Vừa gửi mã tới số này. Gửi lại được sau",
-    code_cannot_sent_right_now: "Lúc này không gửi được mã. Xin thử lại, hoặc trả bằng mã VietQR: không cần ví.",
-    vietnamese_mobile_number_has_ten: "Số di động Việt Nam có mười chữ số, bắt đầu bằng 03, 05, 07, 08 hoặc 09.",
     held_vehicle_parked: "Đang giữ cho xe đang đỗ: ",
     of_the_number: "Của số ",
     sign_out_on_this_phone: "Đăng xuất khỏi máy này",
@@ -880,6 +864,26 @@ pub(super) static WALLET: Wallet = Wallet {
     what: "Việc",
     when: "Lúc",
     receipt: "Biên lai",
+};
+
+pub(super) static WALLET_SIGN_IN: WalletSignIn = WalletSignIn {
+    clearbay_wallet: "Ví Clearbay",
+    fill_once_park_often_pay: "Nạp tiền một lần, đỗ nhiều lần: trả bằng một nút, hoặc bắt đầu rồi dừng và chỉ trả thời gian đã đỗ. Không có ví vẫn trả được như thường.",
+    mobile_phone_number: "Số điện thoại di động",
+    send_me_a_code: "Gửi mã cho tôi",
+    we_send_one_time_code: "Chúng tôi gửi một mã dùng một lần bằng tin nhắn. Số điện thoại chỉ để mở ví; không in trên biên lai, không công khai.",
+    enter_the_code_from_the_message: "Nhập mã trong tin nhắn",
+    sent_to: "Đã gửi tới ",
+    it_is_good_for_5_minutes: "; mã dùng được trong 5 phút.",
+    the_code_of_six_digits: "Mã gồm 6 chữ số",
+    open_the_wallet: "Mở ví",
+    nothing_came_after_minute_can: "Chưa nhận được? Sau một phút có thể gửi lại.",
+    send_another_code: "Gửi mã khác",
+    use_another_number: "Dùng số khác",
+    code_wrong_or_no_longer: "Mã chưa đúng hoặc đã hết hạn. Xin xem lại tin nhắn mới nhất, hoặc gửi mã khác.",
+    code_has_been_sent_number: "Vừa gửi mã tới số này. Gửi lại được sau",
+    code_cannot_sent_right_now: "Lúc này không gửi được mã. Xin thử lại, hoặc trả bằng mã VietQR: không cần ví.",
+    vietnamese_mobile_number_has_ten: "Số di động Việt Nam có mười chữ số, bắt đầu bằng 03, 05, 07, 08 hoặc 09.",
 };
 
 pub(super) static WAYS: Ways = Ways {
