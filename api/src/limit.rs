@@ -203,14 +203,18 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
     let started = Instant::now();
     // So much is taken in only from those who work here.
-    if path == PICTURE_PATH
-        && let Err(error) = staff::signed_in(&app, request.headers(), App::now()).await
-    {
-        return match error {
-            // It is a page's form: whoever is no longer signed in is asked to.
-            ApiError::Unauthorized => Redirect::to("/staff").into_response(),
-            error => error.into_response(),
+    if path == PICTURE_PATH {
+        let headers = request.headers();
+        let asked = async {
+            let _place = place(&app.limits.pictures.reading)?;
+            staff::signed_in(&app, headers, App::now()).await
         };
+        match asked.await {
+            Ok(_) => {}
+            // It is a page's form: whoever is no longer signed in is asked to.
+            Err(ApiError::Unauthorized) => return Redirect::to("/staff").into_response(),
+            Err(error) => return error.into_response(),
+        }
     }
     let (pool, max_body) = app.limits.of(request.method(), &path);
     let response = match pool.admit(request, max_body).await {

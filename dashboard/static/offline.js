@@ -62,12 +62,13 @@ const send = async () => {
   if (!start || sending) return;
   sending = true;
   try {
-    const { bay, plate, minutes, gateway, at, key } = start;
-    const body = new URLSearchParams({ plate, minutes, gateway, at, key, confirm: "true" });
+    const { bay, plate, minutes, gateway, longest, at, key } = start;
+    const body = new URLSearchParams({ plate, minutes, gateway, at, key, confirm: "true", ...(longest && { longest }) });
     const reply = await fetch(`/b/${encodeURIComponent(bay)}`, { method: "POST", body });
     // What may pass: a body that came too slowly, too many at once, a server that is ill.
     if (reply.status >= 500 || [408, 429].includes(reply.status)) return;
-    if (reply.redirected && reply.ok) {
+    // Elsewhere one is asked to sign in first: nothing has begun.
+    if (reply.redirected && reply.ok && /^\/(s|pay)\//.test(new URL(reply.url).pathname)) {
       write(read().filter((known) => known.key !== key));
       location.href = reply.url;
       return;

@@ -29,6 +29,13 @@ const keep = async (request, reply) => {
   await Promise.all(known.slice(0, Math.max(0, known.length - KEPT)).map((old) => cache.delete(old)));
 };
 
+// What a wallet holds stands on pages that are kept: not for whoever has the phone next.
+const forget = async () => {
+  const cache = await caches.open(CACHE);
+  const kept = await cache.keys();
+  await Promise.all(kept.filter(({ url }) => new URL(url).pathname.startsWith("/b/")).map((page) => cache.delete(page)));
+};
+
 // A copy says so, and of when it is: what is free on it may be long taken.
 const marked = async (copy) => {
   const at = new Date(copy.headers.get("date") ?? 0).toISOString();
@@ -71,7 +78,7 @@ const start = async (request) => {
     return await fetch(request);
   } catch {
     const bay = decodeURIComponent(new URL(request.url).pathname.split("/")[2]);
-    const wish = new URLSearchParams({ bay, plate: form.get("plate"), minutes: form.get("minutes"), gateway: form.get("gateway") ?? "" });
+    const wish = new URLSearchParams({ bay, plate: form.get("plate"), minutes: form.get("minutes"), gateway: form.get("gateway") ?? "", longest: form.get("longest") ?? "" });
     return Response.redirect(`${OFFLINE}#${wish}`, 303);
   }
 };
@@ -93,6 +100,7 @@ addEventListener("fetch", (event) => {
   if (url.origin !== location.origin) return;
   if (request.mode === "navigate" && request.method === "GET" && !url.pathname.startsWith("/staff")) event.respondWith(page(event));
   else if (request.mode === "navigate" && request.method === "POST" && url.pathname.startsWith("/b/")) event.respondWith(start(request));
+  else if (request.mode === "navigate" && url.pathname === "/wallet/sign-out") event.waitUntil(forget().catch(() => {}));
   else if (request.method === "GET" && isAsset(url.pathname)) event.respondWith(asset(event));
 });
 

@@ -54,9 +54,11 @@ pub enum StoppedBy {
     Sensor,
     /// Staff's.
     Staff,
+    /// It had been paid for by another session, and was given back.
+    Double,
 }
 
-codes!(StoppedBy { Driver = "driver", Sensor = "sensor", Staff = "staff" });
+codes!(StoppedBy { Driver = "driver", Sensor = "sensor", Staff = "staff", Double = "double" });
 
 /// Why no session of that length can be bought.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

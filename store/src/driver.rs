@@ -71,7 +71,9 @@ impl Store {
         let kept = sqlx::query(
             "INSERT INTO login_code AS known (phone, code_hash, sent_at, expires_at, day_began_at, day_count)
              SELECT $1, $2, $3, $4, $3, 1
+             -- Who has been here before is not shut out by numbers that somebody makes up.
              WHERE (SELECT count(*) FROM login_code WHERE sent_at > $3 - interval '1 hour') < $7
+                OR EXISTS (SELECT FROM driver WHERE driver.phone = $1)
              ON CONFLICT (phone) DO UPDATE SET code_hash = excluded.code_hash, attempts = 0,
                 sent_at = excluded.sent_at, expires_at = excluded.expires_at,
                 day_began_at = CASE WHEN known.day_began_at > $8 THEN known.day_began_at ELSE $3 END,

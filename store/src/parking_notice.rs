@@ -6,6 +6,7 @@ use domain::money::Vnd;
 use domain::notice::{NoticeCode, NoticeState};
 use domain::place::VehicleClass;
 use domain::plate::Plate;
+use domain::session::PAYMENT_WINDOW;
 use domain::shift::Span;
 use serde_json::json;
 use sqlx::{FromRow, PgConnection};
@@ -141,7 +142,7 @@ impl Store {
                 WHERE excluded.ends_at > known.ends_at AND NOT EXISTS (
                     SELECT FROM parking_notice_session JOIN session USING (session_id)
                     WHERE parking_notice_session.parking_notice_id = known.parking_notice_id
-                        AND status IN ('pending', 'paid'))
+                        AND (status = 'paid' OR status = 'pending' AND session.created_at > $10))
              RETURNING code, xmax = 0",
         )
         .bind(new.code.plain())
@@ -153,8 +154,20 @@ impl Store {
         .bind(new.amount_vnd.get())
         .bind(staff.staff_id)
         .bind(now)
+        .bind(now - PAYMENT_WINDOW)
         .fetch_optional(&mut *tx)
         .await?;
+        if let Some((code, false)) = &written {
+            // What was asked for before it grew is no longer its price.
+            let old: Vec<Uuid> = sqlx::query_scalar(
+                "SELECT session_id FROM parking_notice_session JOIN parking_notice USING (parking_notice_id)
+                 WHERE code = $1",
+            )
+            .bind(code)
+            .fetch_all(&mut *tx)
+            .await?;
+            lapse(&mut tx, &old).await?;
+        }
         if let Some((_, true)) = written {
             let audit = Audit {
                 parking_notice: Some(new.code.clone()),

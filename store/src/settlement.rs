@@ -120,7 +120,7 @@ impl Store {
         receipts_insert(&mut tx, &batch.receipts).await?;
         let sessions = mark_posted(&mut tx, &batch.posted).await?;
         self.refunds_insert(&mut tx, &batch.refunds, now).await?;
-        let doubles = doubles(&mut tx, gateway, &batch.posted).await?;
+        let doubles = doubles(&mut tx, gateway, &batch.posted, now).await?;
         self.refunds_insert(&mut tx, &doubles, now).await?;
         commit(tx, Step::Settle).await?;
         for outcome in &mut outcomes {

@@ -232,6 +232,58 @@ async fn a_wallet_is_filled_and_spent_from_any_phone_of_its_driver() {
 }
 
 #[tokio::test]
+async fn what_a_wallet_holds_is_not_paid_and_what_is_given_back_is_not_parked() {
+    let paying = Paying::start().await;
+    let city = &paying.city;
+    let browser = browser(&paying, "0912345678").await;
+    fill(city, &browser, "1000000").await;
+    let pay = async |gateway: &str| {
+        let key = Uuid::new_v4().to_string();
+        let form = [
+            ("plate", "30A-333.44"),
+            ("minutes", "60"),
+            ("longest", "120"),
+            ("key", &key),
+            ("gateway", gateway),
+        ];
+        let reply = send(city, "/b/CN-01-002", &browser, &form).await;
+        assert_eq!(reply.status(), StatusCode::SEE_OTHER);
+    };
+    // Who means to pay when leaving, and then pays at once, has paid once.
+    pay("wallet-metered").await;
+    pay("wallet").await;
+    assert_eq!(city.database.count("refund").await, 0);
+    // Who pays once more gets it back, and not its time as well.
+    pay("wallet").await;
+    assert_eq!(city.database.count("refund").await, 1);
+    let ended = "session WHERE stopped_by = 'double' AND ends_at = starts_at";
+    assert_eq!(city.database.count(ended).await, 1);
+    city.assert_books_are_right().await;
+
+    // Only a time can be paid for when leaving, and only with an end.
+    let key = Uuid::new_v4().to_string();
+    let form = [
+        ("plate", "30A-555.66"),
+        ("minutes", "60"),
+        ("key", &key),
+        ("gateway", "wallet-metered"),
+    ];
+    let reply = send(city, "/b/CN-01-001", &browser, &form).await;
+    assert_eq!(reply.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let form = [
+        ("amount", "100000"),
+        ("key", &key),
+        ("gateway", "wallet-metered"),
+    ];
+    let reply = send(city, "/wallet/top-up", &browser, &form).await;
+    assert_eq!(reply.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    // Nor may another site's form speak for whoever visits it.
+    let forged = city.client.post(format!("{}/wallet/sign-out", city.url));
+    let forged = forged.header("sec-fetch-site", "cross-site").form(&form);
+    assert_eq!(forged.send().await.unwrap().status(), StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
 async fn a_wallet_opens_to_its_driver_and_to_nobody_else() {
     let paying = Paying::start().await;
     let city = &paying.city;

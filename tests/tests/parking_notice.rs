@@ -254,4 +254,36 @@ async fn who_presses_twice_is_asked_for_the_same_money() {
     assert!(again, "{asked:?}");
     let waiting = "purchase WHERE status = 'pending'";
     assert_eq!(city.database.count(waiting).await, 1);
+    // Whoever has its number does not learn the plate, nor moves the session or gives it another.
+    let token: Value = city
+        .post(&path, &body)
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let token = text(&token["token"]);
+    let session = format!("/api/v1/sessions/{}", asked[0].0);
+    let seen = city.get_as(&token, &session).await;
+    assert_eq!(seen["plate"], "29A•••77");
+    let plate = json!({"plate": "30A-111.11"});
+    let (status, _) = city
+        .post_as(&token, &format!("{session}/plate"), &plate)
+        .await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    // It is not paid by what a wallet would only hold.
+    let page = city
+        .client
+        .post(format!("{}/n/{}", city.url, text(&notice["code"])));
+    let form = [
+        ("key", Uuid::new_v4().to_string()),
+        ("gateway", "wallet-metered".to_owned()),
+    ];
+    let reply = page.form(&form).send().await.unwrap();
+    assert_eq!(reply.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        city.database.count("session WHERE status = 'paid'").await,
+        0
+    );
 }

@@ -76,7 +76,7 @@ pub(super) struct SessionView {
     id: SessionId,
     /// The bay's code.
     bay: String,
-    /// The plate.
+    /// The plate; masked where the session pays a notice, which anybody may who has its number.
     plate: String,
     /// `pending`, `paid`, `ended` or `lapsed`.
     status: &'static str,
@@ -179,11 +179,16 @@ pub(super) async fn authorised(
 
 pub(super) async fn view(app: &App, session: Session) -> Result<SessionView, ApiError> {
     let purchases = app.store.session_purchases(session.id).await?;
+    let plate = if app.store.session_is_of_notice(session.id).await? {
+        session.plate.masked()
+    } else {
+        session.plate.reveal().to_owned()
+    };
     let refunded = Vnd::checked_sum(purchases.iter().map(|bought| bought.refunded_vnd));
     Ok(SessionView {
         id: session.id,
         status: session::driver_status(&session, App::now()),
-        plate: session.plate.reveal().to_owned(),
+        plate,
         bay: session.bay_code,
         quote: session.quote,
         starts_at: session.starts_at,

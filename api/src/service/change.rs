@@ -310,6 +310,10 @@ pub async fn of_staff(
     Ok(session)
 }
 
+/// Whoever pays a notice need not be the driver.
+const OF_NOTICE: ApiError =
+    ApiError::Conflict("this session pays a notice: it stays with its vehicle and bay");
+
 /// Corrects a session's plate: its driver within [`PLATE_WINDOW`] of its beginning, staff, who see the
 /// vehicle, as long as it is in force.
 ///
@@ -326,6 +330,9 @@ pub async fn correct_plate(
         return Err(ApiError::Conflict(
             "this price is for that plate only: stop this session and start one for the other",
         ));
+    }
+    if staff.is_none() && app.store.session_is_of_notice(session.id).await? {
+        return Err(OF_NOTICE);
     }
     let late = staff.is_none() && now > session.created_at + PLATE_WINDOW;
     let actor = staff.map_or_else(|| "driver".to_owned(), Staff::actor);
@@ -356,6 +363,9 @@ pub async fn move_to(
     actor: &str,
     now: Timestamp,
 ) -> Result<(), ApiError> {
+    if actor == "driver" && app.store.session_is_of_notice(session.id).await? {
+        return Err(OF_NOTICE);
+    }
     // Both at once, so that their prices are read alike.
     let both = [session.bay_code.clone(), bay.to_owned()];
     let places = app.store.bay_places(&both).await?;

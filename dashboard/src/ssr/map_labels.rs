@@ -330,7 +330,7 @@ mod tests {
         let labels = place(&shapes);
         let first = |shape| steps(&labels, shape)[0];
         assert_eq!(first(0), 0);
-        assert!(first(1) > 1, "{labels:?}");
+        assert!(first(1) > 0, "{labels:?}");
         assert!(first(2) > 0, "{labels:?}");
     }
 

@@ -242,6 +242,11 @@ async fn choose_language(
 
 /// Headers that keep a page from being framed, sniffed, or fed with scripts of others.
 async fn protect(request: Request, next: Next) -> Response {
+    // No form of another site's may be sent to us in a visitor's name: not even one that signs them in.
+    let from = request.headers().get("sec-fetch-site");
+    if !request.method().is_safe() && from.is_some_and(|from| from == "cross-site") {
+        return StatusCode::FORBIDDEN.into_response();
+    }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [

@@ -118,8 +118,13 @@ async fn open(
     let now = App::now();
     let bay = app.store.bay_place(code).await?;
     let plate = Plate::parse(&filled.plate)?;
-    let means = ways::chosen(app, headers, &filled.gateway).await?;
+    let means = ways::chosen_for_time(app, headers, &filled.gateway).await?;
     let longest = filled.longest.filter(|_| means.hold);
+    if means.hold && longest.is_none() {
+        return Err(ApiError::Unprocessable(
+            "say how long the vehicle may stay".to_owned(),
+        ));
+    }
     let request = session::SessionRequest {
         bay: code.to_owned(),
         plate,
@@ -169,10 +174,9 @@ async fn there_already(
             Err(store::StoreError::NotFound(_)) => continue,
             Err(error) => return Err(error.into()),
         };
-        let same = session.bay_code == request.bay
-            && session.plate == request.plate
-            && session.metered == request.metered;
+        let same = session.bay_code == request.bay && session.plate == request.plate;
         let waits = session.status == SessionStatus::Pending
+            && session.metered == request.metered
             && now < session.created_at + PAYMENT_WINDOW
             && session.ends_at - session.starts_at
                 == TimeDelta::minutes(i64::from(request.minutes));
@@ -195,6 +199,7 @@ fn which_bay(reader: &Reader, filled: &PayForm, meant: &str, likelier: &str) -> 
                 <input type="hidden" name="plate" value=filled.plate.clone() />
                 <input type="hidden" name="minutes" value=filled.minutes.to_string() />
                 <input type="hidden" name="gateway" value=filled.gateway.clone() />
+                {filled.longest.map(|longest| view! { <input type="hidden" name="longest" value=longest.to_string() /> })}
                 <input type="hidden" name="key" value=key />
                 <input type="hidden" name="confirm" value="true" />
                 <button class=class>{format!("{bay} — {text}")}</button>

@@ -15,8 +15,13 @@ use crate::lang::Lang;
 
 /// A page of ours to go on to; nowhere else.
 pub(super) fn inside(to: Option<&str>) -> Option<String> {
-    to.filter(|to| to.starts_with('/') && !to.starts_with("//") && !to.contains(['\\', '\n', '\r']))
-        .map(str::to_owned)
+    to.filter(|to| {
+        to.starts_with('/')
+            && !to.starts_with("//")
+            // Browsers leave some characters out, and so read another address.
+            && to.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\')
+    })
+    .map(str::to_owned)
 }
 
 #[derive(Clone, Deserialize)]
@@ -211,6 +216,7 @@ mod tests {
             "/\\evil.example",
             "b",
             "/a\nb",
+            "/\t/evil.example",
         ] {
             assert_eq!(inside(Some(to)), None, "{to}");
         }

@@ -110,7 +110,24 @@ impl Ways {
     }
 }
 
-/// How the driver chose to pay, by the code of the button that was pressed.
+/// How the driver chose to pay for a time, by the code of the button that was pressed: now, or when
+/// leaving.
+///
+/// # Errors
+/// As [`chosen`].
+pub(super) async fn chosen_for_time<'a>(
+    app: &App,
+    headers: &HeaderMap,
+    code: &'a str,
+) -> Result<Means<'a>, ApiError> {
+    let hold = code == METERED;
+    let code = if hold { wallet::CODE } else { code };
+    let means = chosen(app, headers, code).await?;
+    Ok(Means { hold, ..means })
+}
+
+/// How the driver chose to pay, by the code of the button that was pressed. Only a time can be paid
+/// for when it has ended.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`] for a wallet where nobody is signed in any more.
@@ -122,13 +139,13 @@ pub(super) async fn chosen<'a>(
     match code {
         // A form that was sent by the return key, or a phone without a signal.
         "" => Ok(Means::gateway(vietqr::CODE)),
-        wallet::CODE | METERED => {
+        wallet::CODE => {
             let driver = driver::signed_in(app, headers, App::now()).await?;
             let wallet = driver.ok_or(ApiError::Unauthorized)?.wallet;
             Ok(Means {
                 gateway: wallet::CODE,
                 wallet: Some(wallet),
-                hold: code == METERED,
+                hold: false,
             })
         }
         code => Ok(Means::gateway(code)),

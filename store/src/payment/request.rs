@@ -168,13 +168,18 @@ impl Store {
             .map(|(new, _)| new.purchase.0)
             .collect();
         if !held.is_empty() {
-            sqlx::query(
+            let parked = sqlx::query(
                 "UPDATE session SET status = 'paid' FROM purchase
-                 WHERE purchase_id = ANY($1) AND session.session_id = purchase.session_id",
+                 WHERE purchase_id = ANY($1) AND session.session_id = purchase.session_id
+                    AND purchase.kind = 'start' AND session.metered",
             )
             .bind(&held)
             .execute(&mut *tx)
             .await?;
+            // Nobody would ever take what is held for anything else.
+            if usize::try_from(parked.rows_affected()) != Ok(held.len()) {
+                return Err(StoreError::NotFound("metered session"));
+            }
         }
         let called: Vec<Uuid> = fresh
             .iter()

@@ -4,6 +4,7 @@ use domain::Timestamp;
 use domain::id::{PaymentId, RefundId};
 use domain::money::Vnd;
 use domain::refund::{RefundGround, overlap_refund};
+use domain::session::StoppedBy;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
@@ -26,6 +27,7 @@ pub(super) async fn doubles(
     tx: &mut PgConnection,
     gateway: &str,
     posted: &[PostedRow],
+    now: Timestamp,
 ) -> Result<Vec<NewRefund>, StoreError> {
     let starts: Vec<(&PostedRow, Parking)> = posted
         .iter()
@@ -53,6 +55,9 @@ pub(super) async fn doubles(
             SELECT starts_at, ends_at FROM session AS old
             WHERE old.bay_id = new.bay_id AND old.plate = new.plate AND old.status = 'paid'
               AND old.session_id <> new.session_id
+              -- What a wallet only holds has not been paid: the later of the two is what is paid twice.
+              AND EXISTS (SELECT FROM purchase
+                          WHERE purchase_id = old.session_id AND purchase.status = 'paid')
               AND old.starts_at < new.ends_at AND old.ends_at > new.starts_at
               -- Of two that this call posts, only the later one is a repetition.
               AND (old.session_id < new.session_id OR NOT old.session_id = ANY($1))
@@ -62,7 +67,7 @@ pub(super) async fn doubles(
     .bind(&sessions)
     .fetch_all(&mut *tx)
     .await?;
-    let mut refunds = Vec::new();
+    let (mut refunds, mut whole) = (Vec::new(), Vec::new());
     for overlap in found {
         let Some((row, parking)) = starts
             .iter()
@@ -75,6 +80,9 @@ pub(super) async fn doubles(
             (parking.starts_at, parking.ends_at),
             (overlap.starts_at, overlap.ends_at),
         );
+        if amount_vnd.get() == row.amount_vnd {
+            whole.push(overlap.session_id);
+        }
         if amount_vnd > Vnd::ZERO {
             refunds.push(NewRefund {
                 id: RefundId(Uuid::now_v7()),
@@ -86,5 +94,15 @@ pub(super) async fn doubles(
             });
         }
     }
+    // Nobody keeps the time of what is given back: the other session may end early, or move away.
+    sqlx::query(
+        "UPDATE session SET ends_at = starts_at, stopped_at = $2, stopped_by = $3
+         WHERE session_id = ANY($1) AND stopped_at IS NULL",
+    )
+    .bind(&whole)
+    .bind(now)
+    .bind(StoppedBy::Double.code())
+    .execute(&mut *tx)
+    .await?;
     Ok(refunds)
 }
