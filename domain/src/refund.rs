@@ -53,17 +53,22 @@ codes!(RefundStatus { Pending = "pending", Manual = "manual", Done = "done" });
 /// The part of a session's price that was paid for time which another session had paid for.
 ///
 /// `paid` and `other` are the two sessions' times; the part is by time and rounded down. It is
-/// the whole amount where `other` covers all of `paid`.
+/// the whole amount where `other` covers all of `paid`, but for less than a minute: time is sold by
+/// the minute, and nobody presses twice at the same instant.
 pub fn overlap_refund(
     amount_vnd: Vnd,
     paid: (Timestamp, Timestamp),
     other: (Timestamp, Timestamp),
 ) -> Vnd {
     let micros = |length: TimeDelta| length.num_microseconds().unwrap_or_default();
+    let length = paid.1 - paid.0;
     let common = (paid.1.min(other.1) - paid.0.max(other.0)).max(TimeDelta::zero());
+    if common > TimeDelta::zero() && length - common < TimeDelta::minutes(1) {
+        return amount_vnd;
+    }
     // At most the amount itself; nothing of a time without length.
     amount_vnd
-        .portion(micros(common), micros(paid.1 - paid.0))
+        .portion(micros(common), micros(length))
         .unwrap_or_default()
 }
 
@@ -83,5 +88,8 @@ mod tests {
         assert_eq!(part(0, 10), 0);
         assert_eq!(part(80, 90), 0);
         assert_eq!(part(0, 11), 416);
+        let moment = TimeDelta::seconds(40);
+        let other = (at(0), at(70) - moment);
+        assert_eq!(overlap_refund(Vnd::new(25_000), paid, other).get(), 25_000);
     }
 }
