@@ -126,6 +126,9 @@ pub(super) fn view(
                     <small id="plate-error" class="error" role="alert">{lang.pay_form().licence_plate_has_4_12}</small>
                 })}
             </label>
+            {(has_passes || has_grounds).then(|| view! {
+                <p class="note">{lang.pay_form().entitled_plates_pay_nothing}</p>
+            })}
             <fieldset data-slides>
                 <legend>{lang.pay_form().for_how_long}</legend>
                 <input type="range" min="0" max=last.to_string() value=at.to_string() autocomplete="off" aria-label=lang.pay_form().for_how_long />

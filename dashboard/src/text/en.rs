@@ -426,11 +426,12 @@ pub(super) static PAY_FORM: PayForm = PayForm {
     no_account_no_app_do: "No account, no app. Do not pay anybody in cash on top.",
     pay_when_i_leave: "Pay when I leave",
     pay_when_you_leave_at_most: "Pay when you leave: at most ",
-    the_wallet_holds: "; the wallet holds ",
+    the_wallet_holds: "; the wallet sets aside ",
     gives_only_what_parked: " and gives only for what you parked.",
     please_leave_those_who_need: "Please leave it to those who need it.",
     there_not_enough_wallet_put: "There is not enough in the wallet. Put more in, or pay another way. Nothing has been charged.",
     details_have_changed_since_they: "The details have changed since they were first sent. Please check and send again.",
+    entitled_plates_pay_nothing: "A vehicle with a pass or an exemption is known by its plate in the next step, and pays nothing.",
 };
 
 pub(super) static PAYMENT: Payment = Payment {
@@ -888,7 +889,7 @@ pub(super) static WALLET_SIGN_IN: WalletSignIn = WalletSignIn {
 
 pub(super) static WAYS: Ways = Ways {
     pay_from_the_wallet: "Pay from the wallet",
-    holds: "holds ",
+    holds: "balance ",
     pay_by_vietqr: "Pay by VietQR",
     have_wallet_sign_phone_number: "Have a wallet? Sign in by phone number",
     put_money_into_the_wallet: "Put money into the wallet",

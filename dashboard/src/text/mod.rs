@@ -451,6 +451,7 @@ tables! {
         please_leave_those_who_need,
         there_not_enough_wallet_put,
         details_have_changed_since_they,
+        entitled_plates_pay_nothing,
     }
     /// The texts of `payment`.
     payment: Payment = PAYMENT {

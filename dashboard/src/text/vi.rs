@@ -431,6 +431,7 @@ pub(super) static PAY_FORM: PayForm = PayForm {
     please_leave_those_who_need: "Ai không cần xin nhường chỗ này.",
     there_not_enough_wallet_put: "Trong ví không đủ tiền. Xin nạp thêm, hoặc chọn cách trả khác. Chưa thu khoản nào.",
     details_have_changed_since_they: "Thông tin đã đổi sau lần gửi trước. Xin kiểm tra rồi gửi lại.",
+    entitled_plates_pay_nothing: "Xe có vé tháng hoặc được miễn phí: bước sau tự nhận ra biển số, không phải trả gì.",
 };
 
 pub(super) static PAYMENT: Payment = Payment {
@@ -461,7 +462,7 @@ pub(super) static PAYMENT: Payment = Payment {
     reference: "Mã giao dịch",
     account: "Tài khoản",
     to: "Người nhận",
-    pay_before: "Trả trước",
+    pay_before: "Hạn trả",
     why_this_price: "Vì sao giá này?",
     copied: "Đã chép",
     copy: "Chép",

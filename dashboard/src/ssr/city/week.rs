@@ -109,7 +109,11 @@ pub(super) fn price_advice(
     let rest = rows.split_off(rows.len().min(OPEN));
     let count = rest.len();
     let (raise, lower) = (rules.raise_from_bp / 100, rules.lower_below_bp / 100);
-    let (step, floor, ceiling) = (rules.step_vnd, rules.floor_vnd, rules.ceiling_vnd);
+    let (step, floor, ceiling) = (
+        lang.money(rules.step_vnd),
+        lang.money(rules.floor_vnd),
+        lang.money(rules.ceiling_vnd),
+    );
     let rule = match lang {
         Lang::Vi => format!(
             "Quy tắc của thành phố: có xe từ {raise} % thời gian thì tăng, dưới {lower} % thì giảm, mỗi lần {step}/giờ, không dưới {floor} và không quá {ceiling}. Đây là gợi ý; giá do thành phố quyết định."
@@ -157,11 +161,19 @@ fn advice_row(row: LotAdvice, lang: Lang) -> impl IntoView {
     let (class, text) = match row.advice {
         Advice::Raise { to_vnd } => (
             "raise",
-            format!("↑ {to_vnd} — {}", lang.city_week().places_are_hard_to_find),
+            format!(
+                "↑ {} — {}",
+                lang.money(to_vnd),
+                lang.city_week().places_are_hard_to_find
+            ),
         ),
         Advice::Lower { to_vnd } => (
             "lower",
-            format!("↓ {to_vnd} — {}", lang.city_week().places_stand_empty),
+            format!(
+                "↓ {} — {}",
+                lang.money(to_vnd),
+                lang.city_week().places_stand_empty
+            ),
         ),
         _ => ("", lang.city_week().hold.to_owned()),
     };
