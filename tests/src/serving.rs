@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::place::Place;
+use domain::staff::Role;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -334,6 +335,18 @@ impl Serving {
             .await
             .unwrap();
         session_cookie(&self.sign_in(login, password).await)
+    }
+
+    /// The same, who say who works there.
+    ///
+    /// # Panics
+    /// Where they cannot.
+    pub async fn administrator(&self, login: &str, operator: Option<&str>) -> String {
+        let cookie = self.staff(login, operator).await;
+        let store = &self.database.store;
+        let promoted = store.member_set_role(login, Role::Administrator, "test", Utc::now());
+        promoted.await.unwrap();
+        cookie
     }
 
     /// What the bank says, rightly signed.

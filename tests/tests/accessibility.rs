@@ -88,17 +88,7 @@ async fn no_page_keeps_anybody_out() {
     let city = &paying.city;
     let pages = lively(city).await;
     let (request, key) = request(city).await;
-    city.staff("city", None).await;
-    city.database
-        .store
-        .member_set_role(
-            "city",
-            domain::staff::Role::Administrator,
-            "test",
-            chrono::Utc::now(),
-        )
-        .await
-        .unwrap();
+    city.administrator("city", None).await;
     let mut found = Vec::new();
     let night = View {
         dark: true,

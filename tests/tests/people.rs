@@ -3,7 +3,6 @@
 #![allow(clippy::unwrap_used)]
 
 use chrono::{TimeDelta, Utc};
-use domain::staff::Role;
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
 use tests::database::TestDatabase;
@@ -155,11 +154,7 @@ async fn administrators_say_who_works_for_their_operator() {
 async fn a_new_password_and_its_record_are_one() {
     let city = Serving::city(80).await;
     let guard = city.staff("guard", Some("HNP")).await;
-    let boss = city.staff("boss", Some("HNP")).await;
-    let store = &city.database.store;
-    let now = Utc::now();
-    let promoted = store.member_set_role("boss", Role::Administrator, "test", now);
-    promoted.await.unwrap();
+    let boss = city.administrator("boss", Some("HNP")).await;
     sqlx::query(
         "ALTER TABLE audit ADD CONSTRAINT unwritable CHECK (action <> 'staff.password') NOT VALID",
     )

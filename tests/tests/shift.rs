@@ -4,7 +4,6 @@
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use chrono_tz::Asia::Ho_Chi_Minh;
-use domain::staff::Role;
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
 use sqlx::types::JsonValue;
@@ -23,18 +22,13 @@ impl Crew {
     async fn new() -> Self {
         let city = Serving::city(80).await;
         let crew = Self {
-            boss: city.staff("boss", Some("HNP")).await,
-            theirs: city.staff("theirs", Some("HKP")).await,
-            mayor: city.staff("mayor", None).await,
+            boss: city.administrator("boss", Some("HNP")).await,
+            theirs: city.administrator("theirs", Some("HKP")).await,
+            mayor: city.administrator("mayor", None).await,
             guard: city.staff("guard", Some("HNP")).await,
             city,
         };
         crew.city.staff("stranger", Some("HKP")).await;
-        for login in ["boss", "theirs", "mayor"] {
-            let store = &crew.city.database.store;
-            let promoted = store.member_set_role(login, Role::Administrator, "test", Utc::now());
-            promoted.await.unwrap();
-        }
         crew
     }
 

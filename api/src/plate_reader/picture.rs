@@ -2,6 +2,7 @@
 
 use std::io::Cursor;
 
+use domain::exemption::ScanKind;
 use image::{DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits, imageops};
 
 /// The most pixels that are decoded: 24 million are some 70 MB for the moment that it takes.
@@ -55,25 +56,11 @@ impl Grey {
 
 /// The kind of a picture by its first bytes, if it is one that we take.
 pub(super) fn kind(bytes: &[u8]) -> Option<ImageFormat> {
-    match bytes {
-        [0xFF, 0xD8, 0xFF, ..] => Some(ImageFormat::Jpeg),
-        [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Some(ImageFormat::Png),
-        [
-            b'R',
-            b'I',
-            b'F',
-            b'F',
-            _,
-            _,
-            _,
-            _,
-            b'W',
-            b'E',
-            b'B',
-            b'P',
-            ..,
-        ] => Some(ImageFormat::WebP),
-        _ => None,
+    match ScanKind::of(bytes)? {
+        ScanKind::Jpeg => Some(ImageFormat::Jpeg),
+        ScanKind::Png => Some(ImageFormat::Png),
+        ScanKind::Webp => Some(ImageFormat::WebP),
+        ScanKind::Pdf => None,
     }
 }
 

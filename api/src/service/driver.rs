@@ -8,6 +8,7 @@ use domain::phone::Phone;
 use rand::Rng;
 use store::driver::{CodeKept, CodeLimits, Driver, NewLogin};
 
+use super::session_cookie;
 use crate::extract::cookie;
 use crate::secret::{equal, hmac_sha256, random_token, sha256};
 use crate::{ApiError, App};
@@ -187,11 +188,10 @@ pub fn held_token(headers: &HeaderMap) -> Option<&str> {
 
 /// The cookie by which a browser keeps a driver's token; an empty token makes it forget.
 pub fn set_cookie(app: &App, token: &str) -> String {
-    let secure = if app.is_secure() { "; Secure" } else { "" };
     let age_s = if token.is_empty() {
         0
     } else {
         LOGIN_TIME.num_seconds()
     };
-    format!("{COOKIE}={token}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}")
+    session_cookie::cookie(app, COOKIE, token, age_s)
 }

@@ -17,12 +17,19 @@ const COOKIE_AGE_S: u32 = 172_800;
 /// How many sessions a browser is believed to hold.
 const COOKIES_MAX: usize = 20;
 
+/// A cookie that holds a token and no script reads; over TLS only, where browsers reach us so.
+pub(super) fn cookie(app: &App, name: &str, token: &str, age_s: impl std::fmt::Display) -> String {
+    let secure = if app.is_secure() { "; Secure" } else { "" };
+    format!("{name}={token}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}")
+}
+
 /// The cookie by which a browser keeps a session's token.
 pub fn set_cookie(app: &App, id: SessionId, token: &str) -> String {
-    let secure = if app.is_secure() { "; Secure" } else { "" };
-    format!(
-        "{COOKIE}{}={token}; Path=/; Max-Age={COOKIE_AGE_S}; HttpOnly; SameSite=Lax{secure}",
-        id.0.simple()
+    cookie(
+        app,
+        &format!("{COOKIE}{}", id.0.simple()),
+        token,
+        COOKIE_AGE_S,
     )
 }
 
@@ -47,13 +54,14 @@ const PASS_COOKIE: &str = "clearbay_pass_";
 
 /// The cookie by which a browser keeps a pass's token until the pass has ended.
 pub fn set_pass_cookie(app: &App, id: PassId, token: &str, until: Timestamp) -> String {
-    let secure = if app.is_secure() { "; Secure" } else { "" };
     let age_s = (until - App::now())
         .num_seconds()
         .max(i64::from(COOKIE_AGE_S));
-    format!(
-        "{PASS_COOKIE}{}={token}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}",
-        id.0.simple()
+    cookie(
+        app,
+        &format!("{PASS_COOKIE}{}", id.0.simple()),
+        token,
+        age_s,
     )
 }
 
@@ -89,15 +97,16 @@ pub fn set_request_cookie(
     token: &str,
     is_withdrawn: bool,
 ) -> String {
-    let secure = if app.is_secure() { "; Secure" } else { "" };
     let age_s = if is_withdrawn {
         COOKIE_AGE_S
     } else {
         REQUEST_COOKIE_AGE_S
     };
-    format!(
-        "{REQUEST_COOKIE}{}={token}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}",
-        id.0.simple()
+    cookie(
+        app,
+        &format!("{REQUEST_COOKIE}{}", id.0.simple()),
+        token,
+        age_s,
     )
 }
 

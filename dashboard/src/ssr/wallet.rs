@@ -19,7 +19,7 @@ use super::document::Document;
 use super::parts::{clock, message};
 use super::payment::{Pending, pending_view};
 use super::wallet_sign_in::{ask_phone, inside};
-use super::ways::Ways;
+use super::ways::{self, Ways};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -68,11 +68,8 @@ pub(crate) async fn top_up(
     };
     let asked = async {
         api::extract::check_key(&form.key)?;
-        let gateway = match form.gateway.as_str() {
-            "" => api::gateway::vietqr::CODE,
-            named => named,
-        };
         let amount = Vnd::new(form.amount);
+        let gateway = ways::pressed(&form.gateway);
         wallet::top_up(&app, &driver.wallet, amount, gateway, form.key.clone(), now).await
     };
     match asked.await {

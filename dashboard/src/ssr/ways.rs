@@ -110,6 +110,15 @@ impl Ways {
     }
 }
 
+/// The gateway of the button that was pressed; of the usual one where none was: by the return key, or
+/// by a phone without a signal.
+pub(super) fn pressed(code: &str) -> &str {
+    match code {
+        "" => vietqr::CODE,
+        code => code,
+    }
+}
+
 /// How the driver chose to pay for a time, by the code of the button that was pressed: now, or when
 /// leaving.
 ///
@@ -137,8 +146,6 @@ pub(super) async fn chosen<'a>(
     code: &'a str,
 ) -> Result<Means<'a>, ApiError> {
     match code {
-        // A form that was sent by the return key, or a phone without a signal.
-        "" => Ok(Means::gateway(vietqr::CODE)),
         wallet::CODE => {
             let driver = driver::signed_in(app, headers, App::now()).await?;
             let wallet = driver.ok_or(ApiError::Unauthorized)?.wallet;
@@ -148,6 +155,6 @@ pub(super) async fn chosen<'a>(
                 hold: false,
             })
         }
-        code => Ok(Means::gateway(code)),
+        code => Ok(Means::gateway(pressed(code))),
     }
 }

@@ -41,17 +41,7 @@ async fn main() -> anyhow::Result<()> {
         sum("occupied") > 0 && sum("unknown") < 60
     })
     .await;
-    city.staff("city", None).await;
-    city.database
-        .store
-        .member_set_role(
-            "city",
-            domain::staff::Role::Administrator,
-            "test",
-            chrono::Utc::now(),
-        )
-        .await
-        .unwrap();
+    city.administrator("city", None).await;
     let scenes = scenes(city).await;
     let night = View {
         dark: true,
