@@ -48,6 +48,14 @@ pub enum ApiError {
         /// The bay next door.
         likelier: String,
     },
+    /// The plate's pass or exemption serves a vehicle that is seen standing in another bay.
+    #[error(
+        "the pass or exemption of this plate is in use in another bay until {until}; confirm_bay insists, at the board's price"
+    )]
+    ParkedElsewhere {
+        /// When the session there ends.
+        until: domain::Timestamp,
+    },
     /// The thing is in a state that does not allow it.
     #[error("{0}")]
     Conflict(&'static str),
@@ -127,6 +135,11 @@ impl ApiError {
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::WrongBay { .. } => (StatusCode::CONFLICT, "wrong-bay", "Perhaps another bay"),
+            Self::ParkedElsewhere { .. } => (
+                StatusCode::CONFLICT,
+                "parked-elsewhere",
+                "This plate is parked elsewhere",
+            ),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
             Self::NotCovered => (StatusCode::CONFLICT, "not-covered", "Not enough money"),
             Self::MethodNotAllowed => (

@@ -133,6 +133,8 @@ const add = () => {
 };
 
 add();
+// A row of tabs may be longer than a phone is wide: the one at hand is not out of sight.
+document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
 // live.js puts a page's news in place of what was there. The countdown is no news.
 const isNews = ({ target }) => !target.dataset?.until;
 const watch = { subtree: true, childList: true, attributes: true, attributeFilter: ["hidden"] };

@@ -1,7 +1,7 @@
 //! Who is entitled to pay less: passes and exemptions, found by plate.
 
 use domain::Timestamp;
-use domain::id::{ExemptionId, PassId, ZoneId};
+use domain::id::{BayId, ExemptionId, PassId, ZoneId};
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use domain::tariff::{Entitlement, Pass, PassOffer};
@@ -19,7 +19,9 @@ pub struct Holder {
     pub plate: Plate,
     /// What it is.
     pub class: VehicleClass,
-    /// The zone.
+    /// The bay.
+    pub bay: BayId,
+    /// The bay's zone.
     pub zone: ZoneId,
     /// From when.
     pub from: Timestamp,

@@ -63,6 +63,7 @@ pub mod tariff;
 pub mod wallet;
 mod watch;
 mod watch_change;
+pub mod whereabouts;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 

@@ -237,6 +237,29 @@ impl Store {
         rows.into_iter().map(NoticeRow::notice).collect()
     }
 
+    /// The notices of the vehicle in a bay for the time that begins at `starts_at`, newest first; none that
+    /// was withdrawn.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn parking_notices_of(
+        &self,
+        bay: BayId,
+        starts_at: Timestamp,
+    ) -> Result<Vec<ParkingNotice>, StoreError> {
+        let statement = format!(
+            "{SELECT} WHERE parking_notice.bay_id = $1 AND parking_notice.starts_at = $2
+                AND withdrawn_at IS NULL
+             ORDER BY issued_at DESC"
+        );
+        let rows: Vec<NoticeRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(bay.0)
+            .bind(starts_at)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.into_iter().map(NoticeRow::notice).collect()
+    }
+
     /// Notes that a session has been opened to pay for a notice. One that finds another waiting for its
     /// money, opened since `waiting_since`, or the notice settled, is given up: nobody pays twice for
     /// having pressed twice.

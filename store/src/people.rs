@@ -62,6 +62,18 @@ impl Store {
         found.ok_or(StoreError::NotFound("member of staff"))
     }
 
+    /// The operators that are installed, by code, with their names.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn operators(&self) -> Result<Vec<(String, String)>, StoreError> {
+        Ok(
+            sqlx::query_as("SELECT code, name FROM operator ORDER BY code")
+                .fetch_all(&self.pool)
+                .await?,
+        )
+    }
+
     /// Adds a member of staff; `false` where there is such a login already.
     ///
     /// # Errors

@@ -1,5 +1,7 @@
 //! What payments pay for: time in a bay, or money in a wallet.
 
+use std::collections::HashMap;
+
 use domain::Timestamp;
 use domain::id::{AccountId, PurchaseId, SessionId, TariffId};
 use domain::money::Vnd;
@@ -106,6 +108,29 @@ pub(crate) async fn purchases_insert(
 }
 
 impl Store {
+    /// What sessions have cost so far: what was paid, less what went back. Those that cost nothing, or
+    /// are paid for when they end, are not among them.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn sessions_paid(
+        &self,
+        sessions: &[SessionId],
+    ) -> Result<HashMap<SessionId, Vnd>, StoreError> {
+        let ids: Vec<Uuid> = sessions.iter().map(|id| id.0).collect();
+        let rows: Vec<(Uuid, i64)> = sqlx::query_as(
+            "SELECT session_id, sum(payment.amount_vnd - refunded_vnd(payment_id))::bigint
+             FROM purchase JOIN payment USING (purchase_id)
+             WHERE session_id = ANY($1) AND payment.status IN ('posted', 'refunded')
+             GROUP BY session_id",
+        )
+        .bind(ids)
+        .fetch_all(&self.pool)
+        .await?;
+        let paid = |(id, paid)| (SessionId(id), Vnd::new(paid));
+        Ok(rows.into_iter().map(paid).collect())
+    }
+
     /// What a session has bought, in order, without what lapsed.
     ///
     /// # Errors

@@ -160,6 +160,21 @@ async fn a_wallet_is_filled_and_spent_from_any_phone_of_its_driver() {
     let to = reply.headers()[LOCATION].to_str().unwrap().to_owned();
     let paid = page(city, &to, &session).await;
     assert!(paid.contains("data-status=\"paid\""), "{paid}");
+    // Who leaves early is shown what went back, why, and what it cost then.
+    let own = page(city, "/my?lang=en", &session).await;
+    let (_, rest) = own.split_once("href=\"/s/").unwrap();
+    let home = format!("/s/{}", rest.split_once('"').unwrap().0);
+    send(city, &format!("{home}/stop"), &session, &[]).await;
+    let ended = page(city, &format!("{home}?lang=en"), &session).await;
+    for part in [
+        "not used",
+        "What this parking cost",
+        "given back by its share",
+    ] {
+        assert!(ended.contains(part), "{part}: {ended}");
+    }
+    let mine = page(city, "/my?lang=en", &session).await;
+    assert!(mine.contains(">0 ₫<"), "{mine}");
 
     // When leaving: what the longest stay costs is held, what was parked is taken.
     let key = Uuid::new_v4().to_string();
@@ -193,11 +208,17 @@ async fn a_wallet_is_filled_and_spent_from_any_phone_of_its_driver() {
     );
     let metered = session_cookie(&reply);
     let home = reply.headers()[LOCATION].to_str().unwrap().to_owned();
-    assert!(
-        page(city, &home, &metered)
-            .await
-            .contains("data-status=\"paid\"")
-    );
+    let running = page(city, &format!("{home}?lang=en"), &metered).await;
+    for part in [
+        "data-status=\"paid\"",
+        "So far",
+        "Held in the wallet",
+        "Stop and pay",
+    ] {
+        assert!(running.contains(part), "{part}: {running}");
+    }
+    let mine = page(city, "/my?lang=en", &metered).await;
+    assert!(mine.contains("held "), "{mine}");
     assert!(
         page(city, "/wallet?lang=en", &second)
             .await

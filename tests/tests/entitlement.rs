@@ -2,10 +2,11 @@
 
 #![allow(clippy::unwrap_used)]
 
-use chrono::Utc;
+use chrono::{SubsecRound, TimeDelta, Utc};
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
 use serde_json::{Value, json};
+use tests::sensors::{Told, told};
 use tests::serving::{Serving, text};
 use uuid::Uuid;
 
@@ -311,6 +312,156 @@ async fn the_city_exempts_on_a_ground_that_is_kept() {
     .await
     .unwrap();
     assert_eq!(done, ["exemption.grant", "exemption.withdraw"]);
+}
+
+/// Grants the plate an exemption everywhere.
+async fn exempt(city: &Serving) {
+    let office = city.staff("office", None).await;
+    let body = json!({"plate": PLATE, "class": "car", "ground": "disabled", "first": today(),
+        "document": "Giấy xác nhận khuyết tật 0123", "last": "2099-12-31"});
+    let request = city.post("/api/v1/staff/exemptions", &body);
+    let granted = request.header(COOKIE, office).send().await.unwrap();
+    assert_eq!(granted.status(), StatusCode::CREATED);
+}
+
+/// What the sensor of a bay says of it, a moment ago.
+fn seen(bay: &str, seq: i64, occupied: bool) -> Told {
+    let place = simulator::city::hanoi(80).unwrap();
+    let mut bays = place.lots.iter().flat_map(|lot| &lot.bays);
+    let device = bays.find(|known| known.code == bay).unwrap().device.clone();
+    let at = Utc::now().trunc_subsecs(3) - TimeDelta::seconds(1);
+    told(&device.unwrap().id, at, seq, occupied)
+}
+
+#[tokio::test]
+async fn an_exemption_serves_one_vehicle_at_a_time() {
+    let city = Serving::city(80).await;
+    exempt(&city).await;
+    city.sense(&[seen(BAY, 1, true)], 1, "stay").await;
+    assert_eq!(session(&city, PLATE, 60).await["quote"]["amount_vnd"], 0);
+
+    let other = "HK-01-002";
+    let ask = async |confirm: bool| {
+        let body = json!({"bay": other, "plate": PLATE, "class": "car", "minutes": 60,
+            "confirm_bay": confirm});
+        let reply = city.post("/api/v1/sessions", &body).send().await.unwrap();
+        (reply.status(), reply.json::<Value>().await.unwrap())
+    };
+    let (status, asked) = ask(false).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{asked}");
+    assert_eq!(asked["type"], "urn:clearbay:problem:parked-elsewhere");
+    // A browser is asked in words, and its form comes back with the answer in it.
+    let form = [
+        ("plate", PLATE),
+        ("minutes", "60"),
+        ("gateway", "vietqr"),
+        ("key", "a-key-of-a-form-1"),
+    ];
+    let page = city.client.post(format!("{}/b/{other}?lang=en", city.url));
+    let page = page.form(&form).send().await.unwrap();
+    assert_eq!(page.status(), StatusCode::CONFLICT);
+    let page = page.text().await.unwrap();
+    assert!(page.contains("data-status=\"parked-elsewhere\""), "{page}");
+    assert!(page.contains("name=\"confirm\" value=\"true\""), "{page}");
+    // Where the vehicle stands is nobody's to know.
+    assert!(!page.contains(BAY), "{page}");
+    assert_eq!(city.database.count("session").await, 1);
+
+    let (status, insisted) = ask(true).await;
+    assert_eq!(status, StatusCode::CREATED, "{insisted}");
+    assert_eq!(insisted["quote"]["amount_vnd"], 60_000);
+    // In its own bay it still counts, and once the vehicle has left, everywhere.
+    assert_eq!(session(&city, PLATE, 120).await["quote"]["amount_vnd"], 0);
+    city.sense(&[seen(BAY, 2, false)], 1, "stay WHERE ended_at IS NOT NULL")
+        .await;
+    let (status, free) = ask(false).await;
+    assert_eq!(status, StatusCode::CREATED, "{free}");
+    assert_eq!(free["quote"]["amount_vnd"], 0, "{free}");
+}
+
+#[tokio::test]
+async fn staff_see_one_plate_in_two_bays() {
+    let city = Serving::city(80).await;
+    exempt(&city).await;
+    let (guard, stranger) = (
+        city.staff("guard", Some("HKP")).await,
+        city.staff("stranger", Some("HNP")).await,
+    );
+    let board = async |who: &str| {
+        let page = city.get("/staff?lang=en").header(COOKIE, who);
+        page.send().await.unwrap().text().await.unwrap()
+    };
+    session(&city, PLATE, 60).await;
+    let body = json!({"bay": "HK-01-002", "plate": PLATE, "class": "car", "minutes": 60});
+    let second = city.post("/api/v1/sessions", &body).send().await.unwrap();
+    assert_eq!(second.status(), StatusCode::CREATED);
+    // Nobody has seen either vehicle yet.
+    assert!(!board(&guard).await.contains("data-twice"));
+    let both = [seen(BAY, 1, true), seen("HK-01-002", 1, true)];
+    city.sense(&both, 2, "stay").await;
+    let told = board(&guard).await;
+    let (_, twice) = told.split_once("data-twice").unwrap();
+    for bay in [BAY, "HK-01-002"] {
+        assert!(twice.contains(&format!("/staff/bays/{bay}")), "{twice}");
+    }
+    assert!(!board(&stranger).await.contains("data-twice"));
+    city.sense(
+        &[seen("HK-01-002", 2, false)],
+        1,
+        "stay WHERE ended_at IS NOT NULL",
+    )
+    .await;
+    assert!(!board(&guard).await.contains("data-twice"));
+}
+
+/// Whoever pays a second time on one phone meant to move, as a rule.
+#[tokio::test]
+async fn a_driver_who_has_time_elsewhere_is_asked_whether_to_move_it() {
+    let city = Serving::city(80).await;
+    let open = city.paid_session("CN-01-001", 60).await;
+    let id = open.session.replace('-', "");
+    let secret = format!(
+        "{}{id}={}",
+        api::service::session_cookie::COOKIE,
+        open.token
+    );
+    let plate = city
+        .get_as(&open.token, &format!("/api/v1/sessions/{}", open.session))
+        .await;
+    let plate = text(&plate["plate"]);
+    let send = async |path: &str, fields: &[(&str, &str)]| {
+        let request = city.client.post(format!("{}{path}", city.url));
+        let request = request.header(COOKIE, &secret).form(fields);
+        request.send().await.unwrap()
+    };
+    let form = [
+        ("plate", plate.as_str()),
+        ("minutes", "60"),
+        ("gateway", "vietqr"),
+        ("key", "a-key-of-a-form-2"),
+    ];
+    let asked = send("/b/CN-01-002?lang=en", &form).await;
+    assert_eq!(asked.status(), StatusCode::CONFLICT);
+    let asked = asked.text().await.unwrap();
+    assert!(asked.contains("data-status=\"move-or-pay\""), "{asked}");
+    assert_eq!(city.database.count("session").await, 1);
+    let path = format!("/s/{}/bay", open.session);
+    let moved = send(&path, &[("bay", "CN-01-002")]).await;
+    assert_eq!(moved.status(), StatusCode::SEE_OTHER);
+    let session = format!("/api/v1/sessions/{}", open.session);
+    assert_eq!(city.get_as(&open.token, &session).await["bay"], "CN-01-002");
+    // Who insists pays for both.
+    let back = send(
+        "/b/CN-01-001",
+        &[
+            &form[..3],
+            &[("key", "a-key-of-a-form-3"), ("confirm", "true")],
+        ]
+        .concat(),
+    )
+    .await;
+    assert!(!back.status().is_client_error());
+    assert_eq!(city.database.count("session").await, 2);
 }
 
 /// Nothing was reserved for it, so there is nothing to settle.

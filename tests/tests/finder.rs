@@ -336,6 +336,23 @@ async fn the_first_screen_answers() {
     let count = phone.script(lots).await.as_u64().unwrap();
     assert!((2..40).contains(&count), "{several}: {count}");
     phone.find(".map.base:not(.zoom-0)").await;
+    // Drawn along by a finger, it shows another part, whose address can be shared; no link is followed.
+    phone.find(".live .map-frame").await;
+    let before = text(&phone.script("return location.search").await);
+    let drawn = "const [frame] = document.querySelectorAll('.map-frame');
+        const box = frame.getBoundingClientRect();
+        const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+        const event = (name, x) => document.elementFromPoint(x, y).dispatchEvent(new PointerEvent(name,
+            { bubbles: true, isPrimary: true, pointerId: 1, clientX: x, clientY: y }));
+        event('pointerdown', x); event('pointermove', x - 90); event('pointerup', x - 90);";
+    phone.script(drawn).await;
+    eventually("the address to follow the finger", || async {
+        let after = text(&phone.script("return location.search").await);
+        after != before && after.contains("zoom=")
+    })
+    .await;
+    let shown = "return document.querySelector('.markers').getAttribute('viewBox')";
+    assert_eq!(phone.script(shown).await, "0 0 720 640");
     let wider = "return document.documentElement.scrollWidth - window.innerWidth";
     assert!(phone.script(wider).await.as_i64().unwrap() <= 0);
     phone.close().await;

@@ -133,6 +133,11 @@ async fn guard(city: &Serving, phone: &Phone) {
     phone.fill("input[name=plate]", "29A-777.77").await;
     phone.click("form[action$='/notice'] button").await;
     phone.find("[data-notice=open]").await;
+    // Whoever comes by again sees that the vehicle has one.
+    phone.find("button[data-print]").await;
+    phone.click(".actions a[href^='/staff/lots/']").await;
+    phone.goto(&format!("{}/staff/bays/{NEXT}", city.url)).await;
+    phone.click("[data-notice] a[href^='/n/']").await;
     // The driver has the number on paper and another device; here it is the same.
     phone.click("[data-notice=open] button.primary").await;
     phone.find("[data-status=pending] .qr svg").await;
@@ -166,7 +171,7 @@ async fn citizen(city: &Serving, phone: &Phone) {
     let csv = phone.find(".csv").await.attr("href").await;
     let csv = city.get(&csv.unwrap().unwrap()).send().await.unwrap();
     let csv = csv.text().await.unwrap();
-    assert!(csv.starts_with("key,name,"), "{csv}");
+    assert!(csv.starts_with("\u{feff}key,name,"), "{csv}");
 }
 
 async fn everybody(bundle: bool, view: View, lang: &str) {

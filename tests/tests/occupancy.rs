@@ -249,7 +249,7 @@ async fn prices_are_advised_by_how_full_bays_were_and_by_the_city_s_rules() {
         .await
         .unwrap();
     assert!(
-        csv.starts_with("lot,name,class,weekend,from_hour,"),
+        csv.starts_with("\u{feff}lot,name,class,weekend,from_hour,"),
         "{csv}"
     );
     assert_eq!(csv.lines().count(), 17);

@@ -366,7 +366,7 @@ async fn what_terminals_upload_is_taken_once_and_published_to_the_dong() {
         .unwrap();
     let csv = csv.text().await.unwrap();
     assert!(
-        csv.starts_with("key,name,receipts,amount_vnd,refunded_vnd\r\n"),
+        csv.starts_with("\u{feff}key,name,receipts,amount_vnd,refunded_vnd\r\n"),
         "{csv}"
     );
     assert!(

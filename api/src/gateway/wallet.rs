@@ -21,7 +21,7 @@ impl Gateway for Wallet {
     }
 
     fn name(&self) -> &'static str {
-        "Clearbay"
+        "Ví Clearbay"
     }
 
     fn ask(&self, _: &Order) -> Result<Ask, String> {

@@ -26,6 +26,20 @@ pub(super) enum By {
     Method,
 }
 
+impl By {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Ward => "ward",
+            Self::Zone => "zone",
+            Self::Lot => "lot",
+            Self::Operator => "operator",
+            Self::Class => "class",
+            Self::Method => "method",
+        }
+    }
+}
+
 impl From<By> for RevenueBy {
     fn from(by: By) -> Self {
         match by {
@@ -128,7 +142,7 @@ pub(super) async fn get_revenue(
     let range = Range::new(&app, query.from, query.to, App::now())?;
     let revenue = report::revenue(&app, range, query.by.into()).await?;
     if let Format::Csv = query.format {
-        return Ok(csv_revenue(range, &revenue));
+        return Ok(csv_revenue(range, query.by, &revenue));
     }
     let rows = revenue.rows.into_iter().map(|row| RevenueRow {
         key: row.key,
@@ -148,7 +162,7 @@ pub(super) async fn get_revenue(
 }
 
 /// Revenue as a CSV file.
-fn csv_revenue(range: Range, revenue: &Revenue) -> Response {
+fn csv_revenue(range: Range, by: By, revenue: &Revenue) -> Response {
     let rows = revenue.rows.iter().map(|row| {
         [
             row.key.clone(),
@@ -159,17 +173,20 @@ fn csv_revenue(range: Range, revenue: &Revenue) -> Response {
         ]
     });
     let headings = ["key", "name", "receipts", "amount_vnd", "refunded_vnd"];
-    csv("revenue", range, &headings, rows)
+    csv(&format!("revenue-by-{}", by.name()), range, &headings, rows)
 }
 
-/// A report as a CSV file (RFC 4180) with a header row.
+/// By this a spreadsheet knows that a file is UTF-8: without it Excel garbles Vietnamese.
+const BYTE_ORDER_MARK: char = '\u{feff}';
+
+/// A report as a CSV file (RFC 4180) with a header row, for a spreadsheet: programs read JSON.
 pub(super) fn csv<const N: usize>(
     report: &str,
     range: Range,
     headings: &[&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> Response {
-    let mut text = headings.join(",") + "\r\n";
+    let mut text = format!("{BYTE_ORDER_MARK}{}\r\n", headings.join(","));
     for row in rows {
         text += &row.map(|cell| quoted(&cell)).join(",");
         text += "\r\n";

@@ -38,7 +38,7 @@ pub(super) struct NewSession {
     metered: bool,
     /// The wallet that pays for a metered session.
     wallet: Option<WalletKey>,
-    /// Insists on the bay, after the reply `wrong-bay`.
+    /// Insists on the bay, after the reply `wrong-bay` or `parked-elsewhere`.
     #[serde(default)]
     confirm_bay: bool,
 }

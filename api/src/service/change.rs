@@ -275,6 +275,25 @@ fn money(
     Ok(StopMoney::GiveBack(back))
 }
 
+/// What a session that is paid for when it ends has cost by `now`, while it runs; `None` for any other.
+///
+/// # Errors
+/// [`ApiError::Unprocessable`] where that time cannot be priced.
+pub fn cost_so_far(
+    bay: &BayPlace,
+    session: &Session,
+    now: Timestamp,
+) -> Result<Option<Quote>, ApiError> {
+    let runs = session.status == SessionStatus::Paid && session.stopped_at.is_none();
+    if !session.metered || !runs {
+        return Ok(None);
+    }
+    match money(bay, session, Vnd::ZERO, now.min(session.ends_at))? {
+        StopMoney::Charge(quote) => Ok(Some(quote)),
+        StopMoney::GiveBack(_) => Ok(None),
+    }
+}
+
 /// What of `paid` would go back if a session ended at `at`.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ pub mod demand;
 pub mod device;
 pub mod dispute;
 pub mod driver;
+pub mod entitlement;
 pub mod exemption;
 pub mod exemption_decision;
 pub mod exemption_request;

@@ -11,8 +11,9 @@ use store::parking_notice::{NewParkingNotice, NoticeSession, ParkingNotice};
 use store::place::BayPlace;
 use store::staff::Staff;
 
+use super::entitlement::quote_for;
 use super::payment::{Due, Means, request};
-use super::session::{Opened, Priced, SessionRequest, open_at, price, quote_for, tariff_of};
+use super::session::{Opened, Priced, SessionRequest, open_at, price, tariff_of};
 use super::staff::own_lot;
 use crate::{ApiError, App};
 
@@ -36,6 +37,8 @@ pub struct BayAtHand {
     pub bay: StaffBay,
     /// What its vehicle owes by the board's prices; nothing where none is seen, or it has paid.
     pub owed: Option<Priced>,
+    /// The notices that it has for that, newest first.
+    pub notices: Vec<ParkingNotice>,
 }
 
 /// A bay of one's lots, with what its vehicle owes.
@@ -59,11 +62,16 @@ pub async fn bay(
     let owed = bay
         .owing_from()
         .and_then(|since| price_of(&place, since, now).ok());
+    let notices = match bay.owing_from() {
+        Some(since) => app.store.parking_notices_of(place.id, since).await?,
+        None => Vec::new(),
+    };
     Ok(BayAtHand {
         place,
         lot,
         bay,
         owed,
+        notices,
     })
 }
 
@@ -178,7 +186,7 @@ pub async fn pay(
         metered: false,
         key: key.clone(),
     };
-    let mut opened = open_at(app, &place, &wish, notice.starts_at, now).await?;
+    let mut opened = open_at(app, &place, &wish, (notice.starts_at, true), now).await?;
     let noted = app
         .store
         .parking_notice_session(code, opened.session.id, now - PAYMENT_WINDOW)

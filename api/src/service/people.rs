@@ -41,6 +41,19 @@ pub async fn list(app: &App, admin: &Staff) -> Result<Vec<Member>, ApiError> {
     Ok(app.store.members(admin.operator.as_deref()).await?)
 }
 
+/// The operators whose staff an administrator may add, by code, with their names; none for an operator's
+/// own administrator, who adds to that one.
+///
+/// # Errors
+/// [`ApiError::Forbidden`] for others than administrators.
+pub async fn operators(app: &App, admin: &Staff) -> Result<Vec<(String, String)>, ApiError> {
+    administrators_only(admin)?;
+    match admin.operator {
+        Some(_) => Ok(Vec::new()),
+        None => Ok(app.store.operators().await?),
+    }
+}
+
 /// Adds a member of staff; the result is the password, told once.
 ///
 /// # Errors

@@ -8,13 +8,14 @@ use domain::place::VehicleClass;
 use domain::plate::Plate;
 use domain::session::{OFFLINE_WINDOW, PAYMENT_WINDOW, SessionStatus, end_of};
 use domain::tariff::{Quote, Tariff, TariffBook};
-use store::entitlement::{Entitled, Holder};
+use store::entitlement::Holder;
 use store::idempotency::{Claim, Intent};
 use store::place::BayPlace;
 use store::session::{NewSession, Session};
 use store::wallet::Wallet;
 use uuid::Uuid;
 
+use super::entitlement::{Rights, holder, rights};
 use super::payment::{Due, Means, request};
 use super::settlement::show;
 use crate::secret::sha256;
@@ -157,7 +158,8 @@ pub struct Opened {
 /// looks like the wrong one.
 ///
 /// # Errors
-/// [`ApiError::WrongBay`] with the bay next door; [`ApiError::Unprocessable`] for what cannot be
+/// [`ApiError::WrongBay`] with the bay next door; [`ApiError::ParkedElsewhere`] where an entitlement is in
+/// use in another bay; [`ApiError::Unprocessable`] for what cannot be
 /// priced or a time that cannot be; [`ApiError::KeyReused`] for a key of another request.
 pub async fn open(
     app: &App,
@@ -174,21 +176,29 @@ pub async fn open(
             now
         }
     };
-    open_at(app, bay, request, starts_at, now).await
+    let insists = confirmed || request.at.is_some();
+    open_at(app, bay, request, (starts_at, insists), now).await
 }
 
-/// Opens one session, once per key, from a time that we believe.
+/// Opens one session, once per key, from a time that we believe. Who does not insist is asked where the
+/// plate pays less than the board's price, but not here and now, for it stands elsewhere.
 pub(super) async fn open_at(
     app: &App,
     bay: &BayPlace,
     request: &SessionRequest,
-    starts_at: Timestamp,
+    (starts_at, insists): (Timestamp, bool),
     now: Timestamp,
 ) -> Result<Opened, ApiError> {
     let priced = price(bay, request.class, request.minutes, starts_at)?;
     let holder = holder(bay, &request.plate, request.class, &priced);
-    let entitled = app.store.entitlements(&[holder]).await?.pop();
-    let new = prepare(bay, request, priced, entitled.unwrap_or_default());
+    let rights = rights(app, &[holder]).await?.pop().unwrap_or_default();
+    if !insists
+        && let Some(until) = rights.missed(bay, request.class, &priced)
+        && !is_known(app, request).await?
+    {
+        return Err(ApiError::ParkedElsewhere { until });
+    }
+    let new = prepare(bay, request, priced, rights);
     let claims = app.store.session_open(std::slice::from_ref(&new), now);
     let id = claimed(new.id, claims.await?.pop())?;
     let session = app.store.session(id).await?;
@@ -329,14 +339,14 @@ pub async fn open_many(
             Some(holder(bay, &request.plate, request.class, priced))
         })
         .collect();
-    let mut entitled = app.store.entitlements(&holders).await?.into_iter();
+    let mut rights = rights(app, &holders).await?.into_iter();
     let prepared: Vec<Result<NewSession, ApiError>> = requests
         .iter()
         .zip(priced)
         .map(|(request, priced)| {
             let (bay, priced) = priced?;
-            let entitled = entitled.next().unwrap_or_default();
-            Ok(prepare(bay, request, priced, entitled))
+            let rights = rights.next().unwrap_or_default();
+            Ok(prepare(bay, request, priced, rights))
         })
         .collect();
     let new: Vec<NewSession> = prepared
@@ -364,58 +374,9 @@ fn claimed(new: SessionId, claim: Option<Claim>) -> Result<SessionId, ApiError> 
     }
 }
 
-fn holder(bay: &BayPlace, plate: &Plate, class: VehicleClass, priced: &Priced) -> Holder {
-    Holder {
-        plate: plate.clone(),
-        class,
-        zone: bay.zone,
-        from: priced.starts_at,
-        to: priced.ends_at,
-    }
-}
-
-/// What a vehicle pays for a time that has a price: the least to which it is entitled.
-///
-/// # Errors
-/// Where the database fails.
-pub async fn quote_for(
-    app: &App,
-    bay: &BayPlace,
-    plate: &Plate,
-    priced: &Priced,
-) -> Result<Quote, ApiError> {
-    let holder = holder(bay, plate, bay.class, priced);
-    let entitled = app.store.entitlements(&[holder]).await?.pop();
-    Ok(least(bay, bay.class, priced, entitled.unwrap_or_default()).0)
-}
-
-/// The least price of several entitlements and none, and by which one.
-fn least(
-    bay: &BayPlace,
-    class: VehicleClass,
-    priced: &Priced,
-    entitled: Vec<Entitled>,
-) -> (Quote, Option<Entitled>) {
-    entitled
-        .into_iter()
-        .filter_map(|entitled| {
-            let book = book(bay, class).entitled(Some(&entitled.entitlement));
-            // A tariff that has given up a ground exempts nobody on it.
-            let quote = book.quote(priced.starts_at, priced.ends_at).ok()?;
-            Some((quote, Some(entitled)))
-        })
-        .min_by_key(|(quote, _)| quote.amount_vnd)
-        .unwrap_or_else(|| (priced.quote.clone(), None))
-}
-
 /// A session at the least price to which its driver is entitled.
-fn prepare(
-    bay: &BayPlace,
-    request: &SessionRequest,
-    priced: Priced,
-    entitled: Vec<Entitled>,
-) -> NewSession {
-    let (quote, entitled) = least(bay, request.class, &priced, entitled);
+fn prepare(bay: &BayPlace, request: &SessionRequest, priced: Priced, rights: Rights) -> NewSession {
+    let (quote, entitled) = rights.least(bay, request.class, &priced);
     NewSession {
         id: SessionId(Uuid::now_v7()),
         bay: bay.id,

@@ -141,6 +141,7 @@ fn drawn(bay: &StaffBay, shape: &Shape, lang: Lang) -> impl IntoView + use<> {
         x,
         y,
         letter: size,
+        ..
     } = shape.clone();
     let had = icon::of(bay.amenities(), lang).into_iter();
     let had: String = had.map(|(_, words)| format!(", {words}")).collect();
@@ -153,10 +154,24 @@ fn drawn(bay: &StaffBay, shape: &Shape, lang: Lang) -> impl IntoView + use<> {
                 <polygon points=points />
                 <text x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.1}")>{letter(bay.status)}</text>
                 {marks}
+                {number(&bay.code, shape)}
             </a>
         </g>
     }
 }
+
+/// The number on the bay's sign: the last part of its code.
+pub(crate) fn number(code: &str, shape: &Shape) -> impl IntoView + use<> {
+    let [x, y] = shape.number;
+    let size = shape.letter * NUMBER;
+    let number = code.rsplit('-').next().unwrap_or_default().to_owned();
+    view! {
+        <text class="number" x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.2}")>{number}</text>
+    }
+}
+
+/// How large a bay's number is, against its letter.
+const NUMBER: f32 = 0.52;
 
 /// A bay as it is drawn: its corners in a drawing whose y points down, its middle, and the size of
 /// a letter that fits.
@@ -166,6 +181,8 @@ pub(crate) struct Shape {
     pub(crate) x: f32,
     pub(crate) y: f32,
     pub(crate) letter: f32,
+    /// Where its number stands: above the letter, or before it in a bay that lies along the kerb.
+    pub(crate) number: [f32; 2],
 }
 
 /// A long kerb is drawn in rows of about this many metres, so that a phone can show it.
@@ -215,10 +232,18 @@ pub(crate) fn draw(outlines: &[[[f32; 2]; 4]]) -> (String, Vec<Shape>) {
 fn shape(outline: &[[f32; 2]; 4]) -> Shape {
     let [left, top, right, bottom] = bounds(&[*outline]);
     let letter = (right - left).min(bottom - top).min(2.5) * 0.62;
+    let (x, y) = (f32::midpoint(left, right), f32::midpoint(top, bottom));
+    let size = letter * NUMBER;
+    let number = if right - left > bottom - top {
+        [left + size * 1.3, y + size * 0.36]
+    } else {
+        [x, top + size * 1.1]
+    };
     Shape {
+        number,
         points: outline.map(|[x, y]| format!("{x:.1},{y:.1}")).join(" "),
-        x: (left + right) / 2.0,
-        y: (top + bottom) / 2.0 + letter * 0.36,
+        x,
+        y: y + letter * 0.36,
         letter,
     }
 }

@@ -6,6 +6,7 @@ use domain::place::{LotKind, VehicleClass};
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 
+use super::drag::Drag;
 use super::map::{Map, metres};
 use super::markers::{legend, markers};
 use super::row::row;
@@ -34,6 +35,7 @@ pub fn LotFinder(
     let (lots, set_lots) = signal(lots);
     let words = wish.words.clone();
     let (wish, set_wish) = signal(wish);
+    let drag = Drag::new(map, wish, set_wish);
     let offers = StoredValue::new(offers);
     #[cfg(feature = "hydrate")]
     {
@@ -94,11 +96,18 @@ pub fn LotFinder(
                 {more_choices(wish, set_wish, lang).into_any()}
             </div>
             <div class="finder-map">
-                <div class="map-frame">
+                <div
+                    class="map-frame"
+                    on:pointerdown=move |event| drag.take(&event)
+                    on:pointermove=move |event| drag.pull(&event)
+                    on:pointerup=move |_| drag.let_go()
+                    on:pointercancel=move |_| drag.let_go()
+                    on:dragstart=move |event| event.prevent_default()
+                >
                     {children()}
-                    {move || markers(map, &shown.get(), wish, set_wish, lang)}
+                    {move || markers(map, &shown.get(), drag, wish, set_wish, lang)}
                 </div>
-                {zoom(map, wish, set_wish, lang).into_any()}
+                {zoom(map, lots, wish, set_wish, lang).into_any()}
                 {legend(lang)}
             </div>
             <div class="finder-list">
@@ -271,12 +280,23 @@ fn more_choices(wish: ReadSignal<Wish>, set_wish: WriteSignal<Wish>, lang: Lang)
 /// The map larger, smaller, and whole again.
 fn zoom(
     map: Map,
+    lots: ReadSignal<Vec<LotSummary>>,
     wish: ReadSignal<Wish>,
     set_wish: WriteSignal<Wish>,
     lang: Lang,
 ) -> impl IntoView {
     let step = move |by: i8, sign: &'static str, words: &'static str| {
-        let change = move |wish: &mut Wish| wish.section = map.zoomed(wish.section, by);
+        let change = move |wish: &mut Wish| {
+            wish.section = if by == 1 {
+                let places = lots.with_untracked(|lots| {
+                    let held = lots.iter().filter(|lot| wish.holds(lot));
+                    held.map(|lot| lot.position).collect::<Vec<_>>()
+                });
+                map.zoomed_in(wish.section, &places)
+            } else {
+                map.zoomed(wish.section, by)
+            };
+        };
         let is_useless = move || {
             let after = |wish: &Wish| map.window(map.zoomed(wish.section, by)).zoom;
             wish.with(|wish| map.window(wish.section).zoom == after(wish))

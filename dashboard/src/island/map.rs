@@ -104,6 +104,44 @@ impl Map {
         })
     }
 
+    /// The section doubled once more about its middle; where none of `places` would be seen then, about the
+    /// one that is nearest to it.
+    pub(crate) fn zoomed_in(
+        &self,
+        section: Option<Section>,
+        places: &[Position],
+    ) -> Option<Section> {
+        let nearer = self.zoomed(section, 1)?;
+        let window = self.window(Some(nearer));
+        let places = places.iter().map(|place| (*place, self.at(*place)));
+        if places.clone().any(|(_, at)| window.shows(at)) {
+            return Some(nearer);
+        }
+        let (x, y) = self.window(section).middle();
+        let far = |(px, py): (f64, f64)| (px - x).hypot(py - y);
+        let nearest = places.min_by(|(_, a), (_, b)| far(*a).total_cmp(&far(*b)));
+        let at = nearest.map_or(nearer.at, |(place, _)| place);
+        Some(Section { at, ..nearer })
+    }
+
+    /// The section moved by a part of what is seen, to the east and to the south, as far as the drawing goes.
+    #[cfg(any(feature = "hydrate", test))]
+    pub(super) fn moved(&self, section: Option<Section>, (x, y): (f64, f64)) -> Option<Section> {
+        let Section { zoom, .. } = section?;
+        let window = self.window(section);
+        let shrink = window.shrink();
+        let (mx, my) = window.middle();
+        let to = (mx + x * WIDTH * shrink, my + y * HEIGHT * shrink);
+        let within = self.window(Some(Section {
+            zoom,
+            at: self.position(to),
+        }));
+        Some(Section {
+            zoom,
+            at: self.position(within.middle()),
+        })
+    }
+
     /// The narrowest section in which places can be told apart: all of them are in it, and it shows
     /// less than `window`.
     pub(crate) fn section_of(&self, places: &[(f64, f64)], window: Window) -> Section {
@@ -153,6 +191,16 @@ impl Window {
     pub(crate) fn view_box(self) -> String {
         let (width, height) = (WIDTH * self.shrink(), HEIGHT * self.shrink());
         format!("{} {} {width} {height}", self.left, self.top)
+    }
+
+    /// How far another window of the same size lies from it, in the markers' units.
+    #[cfg(feature = "hydrate")]
+    pub(super) fn apart(self, other: Self) -> (f64, f64) {
+        let shrink = self.shrink();
+        (
+            (other.left - self.left) / shrink,
+            (other.top - self.top) / shrink,
+        )
     }
 
     /// Where something of the fine drawing is seen, in the markers' units.
@@ -311,6 +359,44 @@ mod tests {
         }
         assert_eq!(section, None);
         assert_eq!(map.window(section), whole);
+    }
+
+    #[test]
+    fn a_section_is_moved_within_the_drawing_and_back() {
+        let lots = [[105.78, 21.0], [105.86, 21.06]].map(lot);
+        let map = Map::around(&lots);
+        assert_eq!(
+            map.moved(None, (0.5, 0.5)),
+            None,
+            "all of it is seen already"
+        );
+        let middle = map.zoomed(None, 2);
+        let east = map.moved(middle, (0.25, 0.0));
+        assert!(east.map(|east| east.at[0]) > middle.map(|middle| middle.at[0]));
+        assert_eq!(
+            map.window(map.moved(east, (-0.25, 0.0))),
+            map.window(middle)
+        );
+        let edge = map.moved(middle, (90.0, 90.0));
+        assert_eq!(map.window(map.moved(edge, (1.0, 1.0))), map.window(edge));
+    }
+
+    #[test]
+    fn zooming_in_shows_a_place_where_there_is_one() {
+        // Nothing in the middle.
+        let places = [[105.78, 21.0], [105.86, 21.06]];
+        let map = Map::around(&places.map(lot));
+        let mut section = None;
+        for zoom in 1..=ZOOM_MAX {
+            section = map.zoomed_in(section, &places);
+            let window = map.window(section);
+            assert_eq!(window.zoom, zoom);
+            assert!(
+                places.iter().any(|place| window.shows(map.at(*place))),
+                "{zoom}"
+            );
+        }
+        assert_eq!(map.zoomed_in(None, &[]), map.zoomed(None, 1));
     }
 
     #[test]

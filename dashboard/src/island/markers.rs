@@ -5,8 +5,9 @@ use domain::board::{BayCount, LotSummary};
 use leptos::ev::MouseEvent;
 use leptos::prelude::*;
 
+use super::drag::Drag;
 use super::lots::follow;
-use super::map::{HEIGHT, Map, WIDTH, clusters};
+use super::map::{Map, clusters};
 use super::row::{count, level};
 use crate::lang::Lang;
 use crate::wish::Wish;
@@ -21,6 +22,7 @@ const APART: f64 = 2.6;
 pub(super) fn markers(
     map: Map,
     lots: &[LotSummary],
+    drag: Drag,
     wish: ReadSignal<Wish>,
     set_wish: WriteSignal<Wish>,
     lang: Lang,
@@ -48,7 +50,7 @@ pub(super) fn markers(
     let screens = SCREENS.map(for_screen).into_iter().collect_view();
     // Its links are the list's: nobody has to go through them twice.
     view! {
-        <svg class="map markers" viewBox=format!("0 0 {WIDTH} {HEIGHT}") aria-hidden="true">{screens}</svg>
+        <svg class="map markers" viewBox=move || drag.view_box() aria-hidden="true">{screens}</svg>
     }
 }
 
@@ -123,10 +125,10 @@ fn several<F: FnMut(MouseEvent) + Send + 'static>(
 pub(super) fn legend(lang: Lang) -> impl IntoView {
     view! {
         <p class="legend">
-            <span class="dot plenty"></span>{lang.markers().plenty}
-            <span class="dot few"></span>{lang.markers().few_left}
-            <span class="dot full"></span>{lang.markers().full}
-            <span class="dot unknown"></span>{lang.markers().unknown}
+            <span class="entry"><span class="dot plenty"></span>{lang.markers().plenty}</span>
+            <span class="entry"><span class="dot few"></span>{lang.markers().few_left}</span>
+            <span class="entry"><span class="dot full"></span>{lang.markers().full}</span>
+            <span class="entry"><span class="dot unknown"></span>{lang.markers().unknown}</span>
         </p>
     }
 }

@@ -1,6 +1,7 @@
 //! The parts of pages that live on in the browser.
 
 mod bays;
+mod drag;
 mod lots;
 mod map;
 mod markers;
@@ -10,7 +11,7 @@ mod row;
 pub(crate) use bays::Shape;
 pub use bays::StaffBays;
 #[cfg(feature = "ssr")]
-pub(crate) use bays::draw;
+pub(crate) use bays::{draw, number};
 pub use lots::LotFinder;
 #[cfg(feature = "ssr")]
 pub(crate) use map::{FINE, HEIGHT, Map, WIDTH, Window};

@@ -39,7 +39,8 @@ pub(super) fn row(
 ) -> impl IntoView + use<> {
     let level = level(&count(&lot));
     let known = lot.capacity.saturating_sub(lot.unknown).max(1);
-    let taken = lot.occupied * 100 / known;
+    // As the number beside it: the longer, the more room there is.
+    let room = lot.free * 100 / known;
     let class = wish.class.or(lot.classes.first().map(|count| count.class));
     let price = class.and_then(|class| offer?.price(class, wish.minutes));
     let hours = lang.duration(chrono::TimeDelta::minutes(wish.minutes.into()));
@@ -76,7 +77,7 @@ pub(super) fn row(
                     </small>
                     {expected}
                     <svg class="meter" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">
-                        <rect class=level width=taken.to_string() height="6" />
+                        <rect class=level width=room.to_string() height="6" />
                     </svg>
                 </span>
                 {price}

@@ -109,6 +109,7 @@ impl Document<'_> {
                             <a href="/my">{lang.words().my_parking}</a> " · "
                             <a href="/wallet">{lang.frame().wallet}</a> " · "
                             <a href="/n">{lang.frame().got_a_notice}</a> " · "
+                            <a href="/staff">{lang.frame().staff}</a> " · "
                             <a href="/api/docs/">"API"</a>
                         </p>
                     </footer>

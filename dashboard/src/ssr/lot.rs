@@ -12,7 +12,7 @@ use leptos::prelude::*;
 use super::document::Document;
 use super::{Reader, problem};
 use crate::icon;
-use crate::island::{Shape, draw};
+use crate::island::{Shape, draw, number};
 use crate::lang::Lang;
 
 /// `/lots/{code}`: one lot's bays and prices.
@@ -174,11 +174,13 @@ fn drawn(bay: &BaySummary, shape: Shape, lang: Lang) -> impl IntoView + use<> {
     let had: String = had.map(|(_, words)| format!(", {words}")).collect();
     let title = format!("{}: {words}{had}", bay.code);
     let marks = icon::marks(bay.amenities, &shape, lang);
+    let number = number(&bay.code, &shape);
     let Shape {
         points,
         x,
         y,
         letter: size,
+        ..
     } = shape;
     view! {
         <g>
@@ -187,6 +189,7 @@ fn drawn(bay: &BaySummary, shape: Shape, lang: Lang) -> impl IntoView + use<> {
                 <polygon points=points />
                 <text x=format!("{x:.1}") y=format!("{y:.1}") font-size=format!("{size:.1}")>{letter}</text>
                 {marks}
+                {number}
             </a>
         </g>
     }

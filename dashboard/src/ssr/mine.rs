@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
 use domain::id::{ExemptionRequestId, SessionId};
+use domain::money::Vnd;
 use domain::purchase::PurchaseStatus;
 use domain::session::SessionStatus;
 use leptos::prelude::*;
@@ -84,13 +85,16 @@ pub(super) fn running_view(running: &[Session], app: &App, lang: Lang) -> impl I
 /// `/my`.
 pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: HeaderMap) -> Response {
     let loaded = async {
+        let sessions = sessions(&app, &headers).await?;
+        let ids: Vec<SessionId> = sessions.iter().map(|session| session.id).collect();
         Ok((
-            sessions(&app, &headers).await?,
+            app.store.sessions_paid(&ids).await?,
+            sessions,
             passes(&app, &headers).await?,
             requests(&app, &headers).await?,
         ))
     };
-    let (sessions, passes, requests) = match loaded.await {
+    let (paid, sessions, passes, requests) = match loaded.await {
         Ok(loaded) => loaded,
         Err(error) => return problem(&reader, &error),
     };
@@ -104,19 +108,29 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     .page(&reader, move || {
         let now = App::now();
         let empty = sessions.is_empty() && passes.is_empty() && requests.is_empty();
-        let session = move |session: Session| {
+        let session = |session: Session| {
             let status = match session.status {
                 SessionStatus::Paid if now < session.ends_at => lang.mine().in_force,
                 SessionStatus::Paid => lang.mine().ended,
                 SessionStatus::Pending => lang.mine().waits_for_its_money,
                 SessionStatus::Lapsed => lang.mine().never_paid,
             };
+            let price = lang.money(session.quote.amount_vnd);
+            let amount = match paid.get(&session.id) {
+                Some(paid) => lang.money(*paid),
+                // The price of the longest stay is not what it costs.
+                None if session.metered && session.stopped_at.is_none() => {
+                    format!("{} {price}", lang.mine().held)
+                }
+                None if session.metered => lang.money(Vnd::ZERO),
+                None => price,
+            };
             view! {
                 <tr>
                     <th scope="row"><a href=format!("/s/{}", session.id)>{session.bay_code.clone()}</a></th>
                     <td>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</td>
                     <td>{status}</td>
-                    <td class="amount">{lang.money(session.quote.amount_vnd)}</td>
+                    <td class="amount">{amount}</td>
                 </tr>
             }
         };

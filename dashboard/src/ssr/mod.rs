@@ -34,11 +34,14 @@ mod outlook;
 mod parts;
 mod passes;
 mod pay;
+mod pay_ask;
 mod pay_form;
 mod payment;
 mod receipt;
 mod reminder;
 mod session;
+mod session_bill;
+mod session_view;
 mod staff;
 mod staff_bay;
 mod staff_camera;
@@ -274,7 +277,8 @@ pub(crate) fn problem(reader: &Reader, error: &api::ApiError) -> Response {
             lang.problem().not_found,
             lang.problem().there_no_such_page_bay,
         ),
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => (
+        StatusCode::FORBIDDEN => (lang.problem().cannot_be_opened, lang.problem().not_yours),
+        StatusCode::UNAUTHORIZED => (
             lang.problem().cannot_be_opened,
             lang.problem().this_page_belongs_to_somebody_else,
         ),

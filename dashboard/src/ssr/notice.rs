@@ -3,16 +3,18 @@
 use api::service::parking_notice::{self, Explained};
 use api::service::{session_cookie, staff};
 use api::{ApiError, App};
-use axum::extract::{Form, Path, Query, State};
+use axum::extract::{Form, Path, Query, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::notice::{NoticeCode, NoticeState};
 use leptos::prelude::*;
 use serde::Deserialize;
+use store::parking_notice::ParkingNotice;
+use store::staff::Staff;
 
 use super::document::Document;
 use super::parts::{full_time, price_lines, qr_svg};
-use super::staff::refused;
+use super::staff::{refused, staff_bar};
 use super::ways::{self, Ways};
 use super::{Reader, problem};
 use crate::lang::Lang;
@@ -72,6 +74,7 @@ pub(crate) async fn page(
     State(app): State<App>,
     reader: Reader,
     Path(code): Path<String>,
+    RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
     let Ok(code) = code.parse::<NoticeCode>() else {
@@ -83,20 +86,24 @@ pub(crate) async fn page(
     };
     // Whoever wrote it prints it.
     let who = staff::signed_in(&app, &headers, App::now()).await.ok();
-    let is_staff = who.is_some_and(|who| {
-        who.operator
-            .is_none_or(|operator| operator == known.notice.operator)
+    let who = who.filter(|who| {
+        let operator = who.operator.as_ref();
+        operator.is_none_or(|operator| *operator == known.notice.operator)
     });
+    let fresh = query.as_deref() == Some("written");
     let lang = reader.lang;
     let ways = Ways::of(&app, &headers).await;
     let address = format!("{}/n/{code}", app.public_url);
     Document {
         title: lang.notice().notice_of_unpaid_parking,
-        active: "",
+        active: if who.is_some() { "/staff" } else { "" },
         live: None,
     }
     .page(&reader, move || {
-        view(known, &ways, &address, is_staff, lang)
+        view! {
+            {who.as_ref().map(|who| for_staff(who, &known.notice, fresh, lang))}
+            {view(known, &ways, &address, who.is_some(), lang)}
+        }
     })
 }
 
@@ -158,6 +165,28 @@ pub(crate) async fn withdraw(
     }
 }
 
+/// What whoever has just written a notice, or looks at it again, does with it.
+fn for_staff(
+    who: &Staff,
+    notice: &ParkingNotice,
+    fresh: bool,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    view! {
+        <div class="no-print">
+            {staff_bar(who, "/staff/notices", lang)}
+            <div class="narrow">
+                {fresh.then(|| view! { <p class="ok" role="status">"✓ " {lang.notice().written_print_it}</p> })}
+                <p class="actions">
+                    <button type="button" class="primary" hidden data-print>{lang.notice().print}</button>
+                    <a class="button" href=format!("/staff/lots/{}", notice.lot)>{lang.notice().back_to_the_lot}</a>
+                    <a class="button" href="/staff">{lang.notice().to_see_to_first}</a>
+                </p>
+            </div>
+        </div>
+    }
+}
+
 fn view(
     known: Explained,
     ways: &Ways,
@@ -214,7 +243,6 @@ fn view(
             {(open && is_staff).then(|| view! {
                 <details class="no-print">
                     <summary>{lang.notice().for_staff}</summary>
-                    <button type="button" hidden data-print>{lang.notice().print}</button>
                     <form method="post" action=format!("/n/{code}/withdraw")>
                         <label class="field">
                             <span>{lang.notice().why_withdraw_it}</span>

@@ -18,7 +18,7 @@ use store::session::Session;
 use super::document::Document;
 use super::parts::message;
 use super::ways::{self, Ways};
-use super::{Reader, pay_form, problem};
+use super::{Reader, mine, pay_ask, pay_form, problem};
 
 #[derive(Deserialize)]
 pub(crate) struct BayQuery {
@@ -48,11 +48,11 @@ pub(crate) struct PayForm {
     pub(super) plate: String,
     pub(super) minutes: u32,
     /// How long whoever pays when leaving may stay, as the page told it.
-    longest: Option<u32>,
+    pub(super) longest: Option<u32>,
     key: String,
     /// The button that was pressed.
     #[serde(default)]
-    gateway: String,
+    pub(super) gateway: String,
     /// When the phone noted the start, where there was no signal then; `key` was made with it.
     at: Option<Timestamp>,
     /// Whether the driver insists on the bay.
@@ -87,13 +87,19 @@ pub(crate) async fn submit(
     headers: HeaderMap,
     Form(filled): Form<PayForm>,
 ) -> Response {
+    if let Some(running) = parked_elsewhere(&app, &code, &filled, &headers).await {
+        return pay_ask::move_or_pay(&reader, &filled, &code, &running, &app);
+    }
     match open(&app, &code, &filled, &headers).await {
         Ok((session, token, to)) => {
             let cookie = session_cookie::set_cookie(&app, session, &token);
             ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
         }
         Err(ApiError::WrongBay { meant, likelier }) => {
-            which_bay(&reader, &filled, &meant, &likelier)
+            pay_ask::which_bay(&reader, &filled, &meant, &likelier)
+        }
+        Err(ApiError::ParkedElsewhere { until }) => {
+            pay_ask::entitled_elsewhere(&reader, &filled, &code, until, &app)
         }
         Err(error @ (ApiError::Unprocessable(_) | ApiError::KeyReused | ApiError::NotCovered)) => {
             form(&app, &reader, &code, &headers, Some((filled, error))).await
@@ -104,6 +110,25 @@ pub(crate) async fn submit(
         }
         Err(error) => problem(&reader, &error),
     }
+}
+
+/// The session in force that this browser has for the same plate in another bay: whoever pays a
+/// second time meant to move, as a rule. Nobody is asked twice, nor who was without a signal.
+async fn parked_elsewhere(
+    app: &App,
+    code: &str,
+    filled: &PayForm,
+    headers: &HeaderMap,
+) -> Option<Session> {
+    if filled.confirm || filled.at.is_some() {
+        return None;
+    }
+    let plate = Plate::parse(&filled.plate).ok()?;
+    let running = mine::running(app, headers).await;
+    let mut of_plate = running.into_iter().filter(|session| session.plate == plate);
+    let other = of_plate.next()?;
+    let is_here = |session: &Session| session.bay_code == code;
+    (!is_here(&other) && !of_plate.any(|session| is_here(&session))).then_some(other)
 }
 
 /// Opens a session, or finds the one that there is, and asks for its money. The result is the
@@ -186,48 +211,6 @@ async fn there_already(
         }
     }
     Ok(None)
-}
-
-/// Asks which of two bays the driver stands in.
-fn which_bay(reader: &Reader, filled: &PayForm, meant: &str, likelier: &str) -> Response {
-    let lang = reader.lang;
-    let title = lang.pay().which_bay_are_you_in;
-    let (filled, meant, likelier) = (filled.clone(), meant.to_owned(), likelier.to_owned());
-    let option = move |bay: &str, key: String, class: &'static str, text: &'static str| {
-        view! {
-            <form method="post" action=format!("/b/{bay}")>
-                <input type="hidden" name="plate" value=filled.plate.clone() />
-                <input type="hidden" name="minutes" value=filled.minutes.to_string() />
-                <input type="hidden" name="gateway" value=filled.gateway.clone() />
-                {filled.longest.map(|longest| view! { <input type="hidden" name="longest" value=longest.to_string() /> })}
-                <input type="hidden" name="key" value=key />
-                <input type="hidden" name="confirm" value="true" />
-                <button class=class>{format!("{bay} — {text}")}</button>
-            </form>
-        }
-    };
-    Document {
-        title,
-        active: "",
-        live: None,
-    }
-    .respond(reader, StatusCode::CONFLICT, move || {
-        let other = api::secret::random_token();
-        let same = api::secret::random_token();
-        view! {
-            <section class="card narrow which-bay" data-status="which-bay">
-                <h1>{title}</h1>
-                <p>
-                    {lang.pay().the_sensors_see_that_bay} <b>{meant.clone()}</b>
-                    {lang.pay().empty_vehicle_has_just_come}
-                    <b>{likelier.clone()}</b> {lang.pay().please_look_at_the_sign}
-                </p>
-                {option(&likelier, other, "primary", lang.pay().this_is_where_i_am)}
-                {option(&meant, same, "", lang.pay().i_am_sure)}
-                <p class="note">{lang.pay().nothing_has_been_charged_yet}</p>
-            </section>
-        }
-    })
 }
 
 async fn form(

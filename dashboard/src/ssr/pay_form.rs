@@ -135,7 +135,7 @@ pub(super) fn view(
                 <p class="ends" aria-hidden="true"><span>{shortest}</span><span>{longest}</span></p>
                 <div class="choices">{choices}</div>
             </fieldset>
-            {ways.buttons(lang)}
+            {ways.buttons_or(lang.ways().park_for_nothing, lang)}
             {metered_button(held, lang)}
             {ways.to_wallet(&format!("/b/{}", bay.code), lang)}
             {has_passes.then(|| view! {
@@ -192,11 +192,12 @@ pub(super) fn choice(
     lang: Lang,
 ) -> impl IntoView + use<> {
     let amount = lang.money(priced.quote.amount_vnd);
+    let is_free = priced.quote.amount_vnd == Vnd::ZERO;
     let until = clock(priced.ends_at, tz, now);
     let lines = price_lines(&priced.quote.lines, amount.clone(), lang);
     view! {
         <label class="choice" class:fine=is_fine>
-            <input type="radio" name="minutes" value=minutes.to_string() checked=checked />
+            <input type="radio" name="minutes" value=minutes.to_string() checked=checked data-free=is_free.then_some("") />
             <span class="choice-head">
                 <b>{label}</b>
                 <small>{lang.words().until} {until}</small>

@@ -236,7 +236,7 @@ pub(super) fn pending_view(pending: Pending, lang: Lang) -> impl IntoView + use<
     let address = payment.redirect_url.clone().filter(|_| !late);
     let has_code = payment.qr.is_some() && !late;
     let by_bank = payment.gateway == "vietqr";
-    let name = gateway_name(&payment.gateway);
+    let name = gateway_name(&payment.gateway, lang);
     // The provider has not answered yet: look again soon.
     let asking = payment.qr.is_none() && payment.redirect_url.is_none() && !late;
     view! {
@@ -308,12 +308,12 @@ fn copy(text: String, lang: Lang) -> impl IntoView {
 }
 
 /// A gateway's name as drivers know it.
-pub(crate) fn gateway_name(code: &str) -> &'static str {
+pub(crate) fn gateway_name(code: &str, lang: Lang) -> &'static str {
     match code {
         "vnpay" => "VNPAY",
         "momo" => "MoMo",
         "zalopay" => "ZaloPay",
-        "wallet" => "Clearbay",
+        "wallet" => lang.ways().wallet,
         _ => "VietQR",
     }
 }

@@ -119,7 +119,7 @@ fn view(loaded: Loaded, address: &str, lang: Lang) -> impl IntoView + use<> {
                 <div><dt>{lang.receipt().until}</dt><dd>{full_time(receipt.ends_at, tz)}</dd></div>
                 <div><dt>{lang.receipt().collected_by}</dt><dd>{receipt.operator_name}</dd></div>
                 <div><dt>{lang.receipt().vat}</dt><dd>{lang.money(vat)} {lang.receipt().included}</dd></div>
-                <div><dt>{lang.receipt().paid_by}</dt><dd>{gateway_name(&receipt.gateway)} " · " <code>{receipt.reference}</code></dd></div>
+                <div><dt>{lang.receipt().paid_by}</dt><dd>{gateway_name(&receipt.gateway, lang)} " · " <code>{receipt.reference}</code></dd></div>
                 <div><dt>{lang.words().number}</dt><dd><code class="id">{receipt.id.to_string()}</code></dd></div>
             </dl>
             <p class="note">

@@ -3,7 +3,7 @@
 use api::extract::{Query, strict_cookie};
 use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
-use api::service::{device, exemption_decision, parking_notice, shift};
+use api::service::{device, entitlement, exemption_decision, parking_notice, shift};
 use api::{ApiError, App};
 use axum::extract::{Form, FromRequestParts, Path, State};
 use axum::http::request::Parts;
@@ -187,8 +187,12 @@ pub(crate) async fn lots_page(
         Ok(notices) => notices,
         Err(error) => return problem(&reader, &error),
     };
-    let own = match shift::own(&app, &who, now).await {
-        Ok(own) => own,
+    let own = tokio::try_join!(
+        shift::own(&app, &who, now),
+        entitlement::in_two_bays(&app, &who, now)
+    );
+    let (own, twice) = match own {
+        Ok(loaded) => loaded,
         Err(error) => return problem(&reader, &error),
     };
     let mine = query.lots.as_deref() == Some("mine");
@@ -207,6 +211,7 @@ pub(crate) async fn lots_page(
             {staff_plate::plate_form(String::new(), String::new(), lang)}
             {own_view(&own, now, tz, lang)}
             {staff_first::view(first, own.now.as_ref(), mine, now, lang)}
+            {staff_first::twice_view(twice, who.operator.as_deref(), lang).into_any()}
             <p class="actions">
                 {waits("/staff/notices", lang.staff().unpaid_notices, unpaid_notices)}
                 {waits("/staff/money", lang.staff().disputes, disputes)}

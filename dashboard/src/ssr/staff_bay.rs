@@ -6,11 +6,14 @@ use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
+use chrono_tz::Tz;
+use domain::Timestamp;
 use domain::board::BayStatus;
 use domain::plate::Plate;
 use domain::session::GRACE;
 use leptos::prelude::*;
 use serde::Deserialize;
+use store::parking_notice::ParkingNotice;
 use store::staff::Staff;
 
 use super::document::Document;
@@ -48,7 +51,7 @@ pub(crate) async fn write_notice(
         parking_notice::issue(&app, &who, &code, plate, App::now()).await
     };
     match written.await {
-        Ok(notice) => Redirect::to(&format!("/n/{}", notice.code)).into_response(),
+        Ok(notice) => Redirect::to(&format!("/n/{}?written", notice.code)).into_response(),
         Err(error @ (ApiError::Unprocessable(_) | ApiError::Conflict(_))) => {
             show(&app, &reader, &code, who, Some((form.plate, error))).await
         }
@@ -91,6 +94,7 @@ fn view(
         lot,
         bay,
         owed,
+        notices,
     } = at_hand;
     let (now, tz) = (App::now(), place.timezone);
     let code = place.code.clone();
@@ -130,7 +134,8 @@ fn view(
                     <small class="amenities">{icon::labels(bay.amenities(), lang)}</small>
                 </div>
             </header>
-            {owed.map(|owed| owed_view(&code, owed, failed, lang))}
+            {noticed(&notices, tz, now, lang)}
+            {owed.map(|owed| owed_view(&code, owed, !notices.is_empty(), failed, lang))}
             {(!owes).then(|| view! { <p class="hint">{nothing}</p> })}
             <p><a class="button" href=format!("/b/{code}")>
                 {lang.staff_bay().take_payment_here_open_bay}
@@ -140,9 +145,24 @@ fn view(
     }
 }
 
+/// The notices that the vehicle has already, for who comes by again.
+fn noticed(notices: &[ParkingNotice], tz: Tz, now: Timestamp, lang: Lang) -> impl IntoView + use<> {
+    let row = |notice: &ParkingNotice| {
+        view! {
+            <p class="hint" data-notice=notice.code.to_string()>
+                <b>{lang.staff_bay().has_a_notice}</b> " · " {notice.plate.reveal().to_owned()} " · "
+                {lang.money(notice.amount_vnd)} " · " {lang.staff_bay().written_at} " " {clock(notice.issued_at, tz, now)} " "
+                <a href=format!("/n/{}", notice.code)>{lang.staff_bay().open_and_print}</a>
+            </p>
+        }
+    };
+    notices.iter().map(row).collect_view()
+}
+
 fn owed_view(
     code: &str,
     owed: Priced,
+    has_notice: bool,
     failed: Option<(String, ApiError)>,
     lang: Lang,
 ) -> impl IntoView + use<> {
@@ -152,10 +172,8 @@ fn owed_view(
         Some((plate, error)) => (plate, Some(reason(&error, lang))),
         None => (String::new(), None),
     };
-    view! {
-        {price_lines(&owed.quote.lines, total, lang)}
-        {fresh.then(|| view! { <p class="hint">{lang.staff_bay().vehicle_has_just_come_give}</p> })}
-        {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
+    let failed = error.is_some();
+    let form = view! {
         <form method="post" action=format!("/staff/bays/{code}/notice")>
             <label class="field">
                 <span>{lang.words().licence_plate}</span>
@@ -164,6 +182,24 @@ fn owed_view(
             </label>
             <button class="primary">{lang.staff_bay().write_a_notice}</button>
         </form>
+    };
+    // Nobody writes a second one by mistake.
+    let form = if has_notice {
+        view! {
+            <details open=failed>
+                <summary>{lang.staff_bay().notice_for_another_plate}</summary>
+                {form}
+            </details>
+        }
+        .into_any()
+    } else {
+        form.into_any()
+    };
+    view! {
+        {price_lines(&owed.quote.lines, total, lang)}
+        {fresh.then(|| view! { <p class="hint">{lang.staff_bay().vehicle_has_just_come_give}</p> })}
+        {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
+        {form}
     }
 }
 

@@ -51,9 +51,9 @@ fn waiting_view(
         view! {
             <tr>
                 <th scope="row">{link(&request)} <small>{lang.class(request.class)}</small></th>
-                <td>{ground_name(grounds, &request.ground, lang)}</td>
-                <td>{request.document_kind} " " {request.document_number}</td>
-                <td>{lang.duration(now - request.asked_at)} <br/> <small>{minute(request.asked_at, tz)}</small></td>
+                <td data-label=lang.words().ground>{ground_name(grounds, &request.ground, lang)}</td>
+                <td data-label=lang.words().document>{request.document_kind} " " {request.document_number}</td>
+                <td data-label=lang.staff_exemption_list().has_waited>{lang.duration(now - request.asked_at)} <br/> <small>{minute(request.asked_at, tz)}</small></td>
             </tr>
         }
     };
@@ -83,8 +83,8 @@ fn decided_view(
         view! {
             <tr>
                 <th scope="row">{link(&request)} <small>{lang.class(request.class)}</small></th>
-                <td>{ground_name(grounds, &request.ground, lang)}</td>
-                <td>{state} {request.reason.map(|reason| view! { <br/> <small>{reason}</small> })}</td>
+                <td data-label=lang.words().ground>{ground_name(grounds, &request.ground, lang)}</td>
+                <td data-label=lang.staff_exemption_list().answer>{state} {request.reason.map(|reason| view! { <br/> <small>{reason}</small> })}</td>
                 <td>{request.decided_at.map(|at| minute(at, tz))} " · " {request.decided_by}</td>
             </tr>
         }

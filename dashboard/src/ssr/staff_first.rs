@@ -10,6 +10,7 @@ use domain::notice::NoticeCode;
 use leptos::prelude::*;
 use store::parking_notice::ParkingNotice;
 use store::shift::PlannedShift;
+use store::whereabouts::Parked;
 
 use super::staff::status_words;
 use crate::lang::Lang;
@@ -54,6 +55,40 @@ pub(super) fn of<'a>(
         .collect();
     owing.sort_by_key(|owing| (owing.notice.is_some(), Reverse(now - owing.from)));
     owing
+}
+
+/// Plates that stand in two bays at once, for somebody to look at: of another operator's lot no more is told
+/// than that.
+pub(super) fn twice_view(
+    parked: Vec<Parked>,
+    own: Option<&str>,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let text = lang.staff_first();
+    let empty = parked.is_empty();
+    let of_plate = parked.chunk_by(|one, other| one.plate == other.plate);
+    let rows = of_plate.map(|bays| {
+        let plate = bays.first().map(|bay| bay.plate.reveal().to_owned());
+        let bays = bays.iter().map(|parked| {
+            if own.is_some_and(|own| own != parked.operator) {
+                return view! { <span>{text.another_operators_lot}</span> }.into_any();
+            }
+            let (bay, lot) = (parked.bay.clone(), parked.lot_name.clone());
+            view! { <span><a href=format!("/staff/bays/{bay}")>{bay.clone()}</a> " " <small>{lot}</small></span> }
+                .into_any()
+        });
+        view! { <li class="overstayed twice"><b>{plate}</b> {bays.collect_view()}</li> }
+    });
+    let rows = rows.collect_view();
+    (!empty).then(|| {
+        view! {
+            <section class="first" data-twice>
+                <h2>{text.one_plate_in_two_bays}</h2>
+                <ul class="attention">{rows}</ul>
+                <p class="note">{text.each_on_a_session}</p>
+            </section>
+        }
+    })
 }
 
 /// The first of them, and how many there are. Who is on a shift may look at its lots alone: only where they

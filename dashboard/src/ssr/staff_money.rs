@@ -219,7 +219,7 @@ fn refunds_view(rows: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
         view! {
             <tr>
                 <td>{clock(refund.created_at, tz, now)}</td>
-                <td>{gateway_name(&refund.gateway)} " " <code>{refund.bank_ref}</code></td>
+                <td>{gateway_name(&refund.gateway, lang)} " " <code>{refund.bank_ref}</code></td>
                 <td>{refund.note.unwrap_or_default()}</td>
                 <td class="amount">{lang.money(refund.amount_vnd)}</td>
                 <td>
@@ -318,7 +318,7 @@ fn suspense_row(row: SuspendedNotice, tz: Tz, lang: Lang) -> impl IntoView {
     view! {
         <tr>
             <td>{clock(row.paid_at, tz, now)}</td>
-            <td>{gateway_name(&row.gateway)} " " <code>{row.bank_ref}</code></td>
+            <td>{gateway_name(&row.gateway, lang)} " " <code>{row.bank_ref}</code></td>
             <td>{why(&row.outcome)}</td>
             <td class="amount">{amount}</td>
             <td>{action}</td>

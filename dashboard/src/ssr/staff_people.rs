@@ -18,6 +18,9 @@ use super::staff::{SignedIn, staff_bar};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
+/// What the list of operators sends for those of the city, who see every lot: no operator's code.
+const WHOLE_CITY: &str = "*";
+
 /// What the page says of the deed before it.
 enum Told {
     /// A login's new password, never shown again.
@@ -54,9 +57,14 @@ pub(crate) async fn add(
 ) -> Response {
     let done = async {
         let now = App::now();
-        let operator = match form.operator.trim() {
-            "" => who.operator.clone(),
-            code => Some(code.to_owned()),
+        let operator = match (form.operator.trim(), &who.operator) {
+            (WHOLE_CITY, None) => None,
+            // Nobody is let into every lot for want of a choice.
+            ("", None) => {
+                return Err(ApiError::Unprocessable("choose the operator".to_owned()));
+            }
+            ("", Some(own)) => Some(own.clone()),
+            (code, _) => Some(code.to_owned()),
         };
         let role = if form.administrator {
             Role::Administrator
@@ -120,8 +128,9 @@ async fn answer(app: &App, reader: &Reader, who: Staff, done: Result<Told, ApiEr
 }
 
 async fn show(app: &App, reader: &Reader, who: Staff, told: Option<Told>) -> Response {
-    let members = match people::list(app, &who).await {
-        Ok(members) => members,
+    let loaded = tokio::try_join!(people::list(app, &who), people::operators(app, &who));
+    let (members, operators) = match loaded {
+        Ok(loaded) => loaded,
         Err(error) => return problem(reader, &error),
     };
     let lang = reader.lang;
@@ -156,7 +165,7 @@ async fn show(app: &App, reader: &Reader, who: Staff, told: Option<Told>) -> Res
                 </tr></thead>
                 <tbody>{rows}</tbody>
             </table></div>
-            {add_view(&who, lang)}
+            {add_view(&who, operators, lang)}
         }
     })
 }
@@ -199,22 +208,36 @@ fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
         Role::Administrator => ("staff", lang.staff_people().no_administrator),
         Role::Staff => ("administrator", lang.staff_people().make_administrator),
     };
+    // What cannot be taken back by a second touch is asked once more.
+    let asked = |value: &'static str, text: &'static str, what: &'static str| {
+        view! {
+            <details>
+                <summary>{text}</summary>
+                <p class="note">{what}</p>
+                {deed(value, lang.staff_people().yes_do_it)}
+            </details>
+        }
+    };
     let changes = (!is_own).then(|| {
         view! {
             {deed(other_role, other_text)}
-            {if out { deed("in", lang.staff_people().let_in_again) } else { deed("out", lang.staff_people().shut_them_out) }}
+            {if out {
+                deed("in", lang.staff_people().let_in_again).into_any()
+            } else {
+                asked("out", lang.staff_people().shut_them_out, lang.staff_people().signed_out_at_once).into_any()
+            }}
         }
     });
     view! {
         <tr>
             <th scope="row">{member.login.clone()}</th>
-            <td>{member.name}</td>
-            <td>{member.operator.unwrap_or_else(|| lang.staff_people().the_city.to_owned())}</td>
-            <td>{role} {out.then(|| format!(" · {}", lang.staff_people().shut_out))}</td>
-            <td>{member.signed_in_at.map(|at| clock(at, tz, now))}</td>
+            <td data-label=lang.staff_people().name>{member.name}</td>
+            <td data-label=lang.staff_people().operator>{member.operator.unwrap_or_else(|| lang.staff_people().the_city.to_owned())}</td>
+            <td data-label=lang.staff_people().role>{role} {out.then(|| format!(" · {}", lang.staff_people().shut_out))}</td>
+            <td data-label=lang.staff_people().signed_in>{member.signed_in_at.map(|at| clock(at, tz, now))}</td>
             <td>
                 <form class="inline" method="post" action=format!("/staff/people/{}", member.login)>
-                    {deed("password", lang.staff_people().new_password)}
+                    {asked("password", lang.staff_people().new_password, lang.staff_people().old_password_ends)}
                     {changes}
                 </form>
             </td>
@@ -222,7 +245,7 @@ fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
     }
 }
 
-fn add_view(who: &Staff, lang: Lang) -> impl IntoView + use<> {
+fn add_view(who: &Staff, operators: Vec<(String, String)>, lang: Lang) -> impl IntoView + use<> {
     let city = who.operator.is_none();
     view! {
         <form class="card narrow" method="post" action="/staff/people">
@@ -237,8 +260,14 @@ fn add_view(who: &Staff, lang: Lang) -> impl IntoView + use<> {
             </label>
             {city.then(|| view! {
                 <label class="field">
-                    <span>{lang.staff_people().operator_code_none_the_city}</span>
-                    <input name="operator" maxlength="60" autocomplete="off" autocapitalize="characters" />
+                    <span>{lang.staff_people().the_operator}</span>
+                    <select name="operator" required>
+                        <option value="">{lang.staff_people().please_choose}</option>
+                        {operators.into_iter().map(|(code, name)| view! {
+                            <option value=code.clone()>{format!("{name} ({code})")}</option>
+                        }).collect_view()}
+                        <option value=WHOLE_CITY>{lang.staff_people().whole_city_all_operators}</option>
+                    </select>
                 </label>
             })}
             <label><input type="checkbox" name="administrator" value="true" /> " " {lang.staff_people().is_an_administrator}</label>

@@ -2,7 +2,7 @@
 
 use api::service::shift_plan::{self, Plan, Wish};
 use api::{ApiError, App};
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{NaiveDate, NaiveTime};
@@ -84,9 +84,16 @@ impl Typed {
 pub(crate) async fn page(
     State(app): State<App>,
     reader: Reader,
+    RawQuery(query): RawQuery,
     SignedIn(who): SignedIn,
 ) -> Response {
-    show(&app, &reader, who, None, None).await
+    let text = reader.lang.staff_shifts();
+    let told = match query.as_deref() {
+        Some("saved") => Some(text.saved),
+        Some("cancelled") => Some(text.cancelled),
+        _ => None,
+    };
+    show(&app, &reader, who, None, told.map(Told::Done)).await
 }
 
 /// `/staff/shifts/{id}`: the form with a shift in it, to be changed or cancelled.
@@ -141,9 +148,19 @@ pub(crate) async fn cancel(
 ) -> Response {
     match shift_plan::cancel(&app, &who, ShiftId(id), App::now()).await {
         // Cancelled a moment ago by somebody else: the list shows it.
-        Ok(()) | Err(ApiError::NotFound(_)) => Redirect::to("/staff/shifts").into_response(),
+        Ok(()) | Err(ApiError::NotFound(_)) => {
+            Redirect::to("/staff/shifts?cancelled").into_response()
+        }
         Err(error) => problem(&reader, &error),
     }
+}
+
+/// What the page says of the deed before it.
+enum Told {
+    /// It is done.
+    Done(&'static str),
+    /// It is not, and this was typed.
+    Failed(Typed, ApiError),
 }
 
 async fn answer(
@@ -155,10 +172,10 @@ async fn answer(
     done: Result<(), ApiError>,
 ) -> Response {
     match done {
-        Ok(()) => Redirect::to("/staff/shifts").into_response(),
+        Ok(()) => Redirect::to("/staff/shifts?saved").into_response(),
         Err(
             error @ (ApiError::Conflict(_) | ApiError::Unprocessable(_) | ApiError::NotFound(_)),
-        ) => show(app, reader, who, id, Some((typed, error))).await,
+        ) => show(app, reader, who, id, Some(Told::Failed(typed, error))).await,
         Err(error) => problem(reader, &error),
     }
 }
@@ -168,7 +185,7 @@ async fn show(
     reader: &Reader,
     who: Staff,
     id: Option<ShiftId>,
-    failed: Option<(Typed, ApiError)>,
+    told: Option<Told>,
 ) -> Response {
     let now = App::now();
     let loaded = async {
@@ -185,14 +202,13 @@ async fn show(
     };
     let (lang, tz) = (reader.lang, app.city.timezone);
     let title = lang.staff_shifts().shifts;
-    let status = failed
-        .as_ref()
-        .map_or(StatusCode::OK, |(_, error)| error.status());
-    let (typed, error) = match (failed, &shift) {
-        (Some((typed, error)), _) => (typed, Some(error)),
-        (None, Some(shift)) => (Typed::of_shift(shift, tz), None),
-        (None, None) => (Typed::default(), None),
+    let (typed, error, done) = match (told, &shift) {
+        (Some(Told::Failed(typed, error)), _) => (typed, Some(error), None),
+        (_, Some(shift)) => (Typed::of_shift(shift, tz), None, None),
+        (Some(Told::Done(text)), None) => (Typed::default(), None, Some(text)),
+        (None, None) => (Typed::default(), None, None),
     };
+    let status = error.as_ref().map_or(StatusCode::OK, ApiError::status);
     let last_day = shift_plan::last_day(app, now).to_string();
     let today = now.with_timezone(&tz).date_naive();
     Document {
@@ -223,6 +239,7 @@ async fn show(
         view! {
             {staff_bar(&who, "/staff/shifts", lang)}
             <h1>{title} " " <small>{lang.staff_shifts().this_week_and_the_next}</small></h1>
+            {done.map(|text| view! { <p class="ok" role="status">"✓ " {text}</p> })}
             <div class="plan">
                 {form}
                 <div>{days_view(days, who.operator.is_none(), tz, now, lang)}</div>

@@ -94,6 +94,17 @@ impl Ways {
         view! { <div class="pay-buttons">{from_wallet} {buttons}</div> }
     }
 
+    /// As [`Self::buttons`], for choices of which some cost nothing (`data-free`): while such a one is
+    /// chosen, the style sheet shows the button `free` in their place, for it asks for no money.
+    pub(super) fn buttons_or(&self, free: &'static str, lang: Lang) -> impl IntoView + use<> {
+        view! {
+            {self.buttons(lang)}
+            <div class="pay-buttons free-only">
+                <button class="primary" name="gateway" value=self.first()>{free}</button>
+            </div>
+        }
+    }
+
     /// The way to a wallet, for a driver who is not signed in or has nothing in it; `back` is the page
     /// to come back to.
     pub(super) fn to_wallet(&self, back: &str, lang: Lang) -> impl IntoView + use<> {

@@ -71,6 +71,7 @@ pub(super) static CITY: City = City {
     by_operator: "By operator",
     by_class: "By vehicle class",
     by_method: "By payment method",
+    not_these_days: "These days cannot be shown: 1 to 366 of them, the first not after the last.",
 };
 
 pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
@@ -329,6 +330,7 @@ pub(super) static MINE: Mine = Mine {
     nothing_has_been_paid_phone: "Nothing has been paid for on this phone yet.",
     state: "State",
     exempt_from_paying_send_document: "Exempt from paying? Send your document to the city",
+    held: "held",
 };
 
 pub(super) static NOTICE: Notice = Notice {
@@ -349,6 +351,9 @@ pub(super) static NOTICE: Notice = Notice {
     print: "Print",
     why_withdraw_it: "Why withdraw it?",
     withdraw: "Withdraw",
+    written_print_it: "Written. Print it and put it on the windscreen; the driver scans the code to pay.",
+    back_to_the_lot: "Back to the lot",
+    to_see_to_first: "Whom to see to",
 };
 
 pub(super) static OFFLINE: Offline = Offline {
@@ -415,6 +420,17 @@ pub(super) static PAY: Pay = Pay {
     the_code_on_the_sign: "The code on the sign",
     go_on: "Go on",
     back_to_find_parking: "Back to find parking",
+    you_have_time_elsewhere: "This vehicle has time in another bay",
+    has_paid_time_in: "has time in",
+    if_it_stands_here_now: "If it stands here now, moving the time costs nothing.",
+    move_my_time_to: "Move my time to",
+    pay_for_both: "No, pay for this bay as well",
+    look_at_that_session: "Look at that session",
+    entitlement_is_in_use: "The pass or exemption is in use",
+    sensor_sees_this_plates_vehicle: "This plate has a pass or an exemption, but it serves a vehicle that the sensor sees in another bay, until",
+    serves_one_vehicle: "One plate can stand in one place only. If it has just left the other bay, please try again in a few minutes.",
+    go_on_at_the_usual_price: "Park here at the usual price",
+    another_plate: "Another plate",
 };
 
 pub(super) static PAY_FORM: PayForm = PayForm {
@@ -481,6 +497,7 @@ pub(super) static PROBLEM: Problem = Problem {
     please_try_again_moment_if: "Please try again in a moment. If you have paid, do not pay again.",
     that_did_not_work: "That did not work",
     please_try_again_if_have: "Please try again. If you have paid, do not pay again.",
+    not_yours: "This page is for another operator's staff, or needs an administrator's rights.",
 };
 
 pub(super) static RECEIPT: Receipt = Receipt {
@@ -540,7 +557,6 @@ pub(super) static SESSION: Session = Session {
     staff_will_give_it_back: "staff will give it back",
     add_the_time: "Add the time",
     more_time: "More time",
-    ends_now_pay_time_parked: "Ends now; you pay for the time you parked.",
     ending_now_gives_you_back: "Ending now gives you back",
     ending_now_gives_nothing_back: "Ending now gives nothing back.",
     leave_early: "Leave early",
@@ -551,6 +567,16 @@ pub(super) static SESSION: Session = Session {
     wrong_plate_or_wrong_bay: "Wrong plate or wrong bay?",
     the_right_bay_code: "The right bay's code",
     move_there: "Move there",
+    cost_so_far: "So far",
+    held_in_the_wallet: "Held in the wallet",
+    pay_only_for_time_parked: "When it ends, the wallet pays for the time parked only; the rest is free again.",
+    stop_and_pay: "Stop and pay",
+    unused_of_it: "not used",
+    it_cost: "What this parking cost",
+    back_of_disputes: "Given back otherwise",
+    unused_by_its_share: "Unused time is given back by its share, or what was paid beyond the price of the time parked, where that is more.",
+    unused_is_repriced: "Only the price of the time parked is paid; what was paid beyond it is given back.",
+    unused_is_kept: "Here, unused time is not given back.",
 };
 
 pub(super) static STAFF: Staff = Staff {
@@ -596,6 +622,10 @@ pub(super) static STAFF_BAY: StaffBay = StaffBay {
     driver_without_phone_pays_card: "A driver without a phone pays by card or code on this device. Never take cash.",
     vehicle_has_just_come_give: "The vehicle has just come: give the driver a few minutes to pay.",
     write_a_notice: "Write a notice",
+    has_a_notice: "Has a notice",
+    written_at: "written at",
+    open_and_print: "Look at it, print it",
+    notice_for_another_plate: "A notice for another plate",
 };
 
 pub(super) static STAFF_CAMERA: StaffCamera = StaffCamera {
@@ -682,6 +712,9 @@ pub(super) static STAFF_FIRST: StaffFirst = StaffFirst {
     has_its_notice: "has its notice",
     to_see_to_first: "To see to first",
     nobody_is_unpaid_or_overstayed: "Nobody is unpaid or overstayed.",
+    one_plate_in_two_bays: "One plate in two bays",
+    another_operators_lot: "another operator's lot",
+    each_on_a_session: "Each has its session, and the sensors see both vehicles. Please look at the plates.",
 };
 
 pub(super) static STAFF_MONEY: StaffMoney = StaffMoney {
@@ -748,9 +781,14 @@ pub(super) static STAFF_PEOPLE: StaffPeople = StaffPeople {
     add_somebody: "Add somebody",
     login_field: "Login",
     name_field: "Name",
-    operator_code_none_the_city: "Operator's code (none: the city)",
     is_an_administrator: "Is an administrator",
     add: "Add",
+    the_operator: "Operator",
+    please_choose: "— choose —",
+    whole_city_all_operators: "The whole city, every operator",
+    old_password_ends: "The old password is good no longer, and they are signed out.",
+    signed_out_at_once: "They are signed out at once and cannot come in.",
+    yes_do_it: "Yes, do it",
 };
 
 pub(super) static STAFF_PLATE: StaffPlate = StaffPlate {
@@ -841,6 +879,8 @@ pub(super) static STAFF_SHIFTS: StaffShifts = StaffShifts {
     at_which_lots: "At which lots",
     note: "Note",
     save: "Save",
+    saved: "The shift is saved.",
+    cancelled: "The shift is cancelled.",
 };
 
 pub(super) static WALLET: Wallet = Wallet {
@@ -893,4 +933,6 @@ pub(super) static WAYS: Ways = Ways {
     pay_by_vietqr: "Pay by VietQR",
     have_wallet_sign_phone_number: "Have a wallet? Sign in by phone number",
     put_money_into_the_wallet: "Put money into the wallet",
+    park_for_nothing: "Park, it costs nothing",
+    wallet: "Clearbay wallet",
 };

@@ -91,6 +91,7 @@ tables! {
         by_operator,
         by_class,
         by_method,
+        not_these_days,
     }
     /// The texts of `city_collection`.
     city_collection: CityCollection = CITY_COLLECTION {
@@ -349,6 +350,7 @@ tables! {
         nothing_has_been_paid_phone,
         state,
         exempt_from_paying_send_document,
+        held,
     }
     /// The texts of `notice`.
     notice: Notice = NOTICE {
@@ -369,6 +371,9 @@ tables! {
         print,
         why_withdraw_it,
         withdraw,
+        written_print_it,
+        back_to_the_lot,
+        to_see_to_first,
     }
     /// The texts of `offline`.
     offline: Offline = OFFLINE {
@@ -435,6 +440,17 @@ tables! {
         the_code_on_the_sign,
         go_on,
         back_to_find_parking,
+        you_have_time_elsewhere,
+        has_paid_time_in,
+        if_it_stands_here_now,
+        move_my_time_to,
+        pay_for_both,
+        look_at_that_session,
+        entitlement_is_in_use,
+        sensor_sees_this_plates_vehicle,
+        serves_one_vehicle,
+        go_on_at_the_usual_price,
+        another_plate,
     }
     /// The texts of `pay_form`.
     pay_form: PayForm = PAY_FORM {
@@ -501,6 +517,7 @@ tables! {
         please_try_again_moment_if,
         that_did_not_work,
         please_try_again_if_have,
+        not_yours,
     }
     /// The texts of `receipt`.
     receipt: Receipt = RECEIPT {
@@ -562,7 +579,6 @@ tables! {
         staff_will_give_it_back,
         add_the_time,
         more_time,
-        ends_now_pay_time_parked,
         ending_now_gives_you_back,
         ending_now_gives_nothing_back,
         leave_early,
@@ -573,6 +589,16 @@ tables! {
         wrong_plate_or_wrong_bay,
         the_right_bay_code,
         move_there,
+        cost_so_far,
+        held_in_the_wallet,
+        pay_only_for_time_parked,
+        stop_and_pay,
+        unused_of_it,
+        it_cost,
+        back_of_disputes,
+        unused_by_its_share,
+        unused_is_repriced,
+        unused_is_kept,
     }
     /// The texts of `staff`.
     staff: Staff = STAFF {
@@ -618,6 +644,10 @@ tables! {
         driver_without_phone_pays_card,
         vehicle_has_just_come_give,
         write_a_notice,
+        has_a_notice,
+        written_at,
+        open_and_print,
+        notice_for_another_plate,
     }
     /// The texts of `staff_camera`.
     staff_camera: StaffCamera = STAFF_CAMERA {
@@ -704,6 +734,9 @@ tables! {
         has_its_notice,
         to_see_to_first,
         nobody_is_unpaid_or_overstayed,
+        one_plate_in_two_bays,
+        another_operators_lot,
+        each_on_a_session,
     }
     /// The texts of `staff_money`.
     staff_money: StaffMoney = STAFF_MONEY {
@@ -770,9 +803,14 @@ tables! {
         add_somebody,
         login_field,
         name_field,
-        operator_code_none_the_city,
         is_an_administrator,
         add,
+        the_operator,
+        please_choose,
+        whole_city_all_operators,
+        old_password_ends,
+        signed_out_at_once,
+        yes_do_it,
     }
     /// The texts of `staff_plate`.
     staff_plate: StaffPlate = STAFF_PLATE {
@@ -863,6 +901,8 @@ tables! {
         at_which_lots,
         note,
         save,
+        saved,
+        cancelled,
     }
     /// The texts of `wallet`.
     wallet: Wallet = WALLET {
@@ -915,5 +955,7 @@ tables! {
         pay_by_vietqr,
         have_wallet_sign_phone_number,
         put_money_into_the_wallet,
+        park_for_nothing,
+        wallet,
     }
 }

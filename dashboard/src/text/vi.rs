@@ -71,6 +71,7 @@ pub(super) static CITY: City = City {
     by_operator: "Theo đơn vị",
     by_class: "Theo loại xe",
     by_method: "Theo cách trả",
+    not_these_days: "Không xem được khoảng ngày này: từ 1 đến 366 ngày, ngày đầu không sau ngày cuối.",
 };
 
 pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
@@ -329,6 +330,7 @@ pub(super) static MINE: Mine = Mine {
     nothing_has_been_paid_phone: "Chưa có lượt đỗ nào trên máy này.",
     state: "Tình trạng",
     exempt_from_paying_send_document: "Xe thuộc đối tượng miễn phí? Gửi giấy tờ cho thành phố",
+    held: "giữ",
 };
 
 pub(super) static NOTICE: Notice = Notice {
@@ -349,6 +351,9 @@ pub(super) static NOTICE: Notice = Notice {
     print: "In phiếu",
     why_withdraw_it: "Vì sao hủy?",
     withdraw: "Hủy phiếu",
+    written_print_it: "Đã lập phiếu. In ra và đặt lên kính xe; tài xế quét mã để trả.",
+    back_to_the_lot: "Về điểm đỗ",
+    to_see_to_first: "Xe cần xem",
 };
 
 pub(super) static OFFLINE: Offline = Offline {
@@ -415,6 +420,17 @@ pub(super) static PAY: Pay = Pay {
     the_code_on_the_sign: "Mã trên biển",
     go_on: "Tiếp",
     back_to_find_parking: "Về trang tìm chỗ",
+    you_have_time_elsewhere: "Xe này đang có giờ ở chỗ khác",
+    has_paid_time_in: "đang có giờ đỗ ở",
+    if_it_stands_here_now: "Nếu xe đỗ ở đây, chuyển giờ đã trả sang thì không mất thêm tiền.",
+    move_my_time_to: "Chuyển giờ sang",
+    pay_for_both: "Không, trả thêm cho chỗ này",
+    look_at_that_session: "Xem phiên đang chạy",
+    entitlement_is_in_use: "Vé tháng hoặc miễn phí đang được dùng",
+    sensor_sees_this_plates_vehicle: "Biển số này có vé tháng hoặc được miễn phí, nhưng đang dùng cho xe mà cảm biến thấy ở một chỗ khác, đến",
+    serves_one_vehicle: "Một biển số chỉ đỗ được một chỗ. Nếu xe vừa rời chỗ kia, xin thử lại sau vài phút.",
+    go_on_at_the_usual_price: "Đỗ ở đây với giá thường",
+    another_plate: "Biển số khác",
 };
 
 pub(super) static PAY_FORM: PayForm = PayForm {
@@ -481,6 +497,7 @@ pub(super) static PROBLEM: Problem = Problem {
     please_try_again_moment_if: "Xin thử lại sau ít phút. Nếu đã chuyển tiền thì không cần chuyển lại.",
     that_did_not_work: "Không thực hiện được",
     please_try_again_if_have: "Xin thử lại. Nếu đã chuyển tiền thì không cần chuyển lại.",
+    not_yours: "Trang này dành cho nhân viên của đơn vị khác, hoặc cần quyền quản trị.",
 };
 
 pub(super) static RECEIPT: Receipt = Receipt {
@@ -540,7 +557,6 @@ pub(super) static SESSION: Session = Session {
     staff_will_give_it_back: "nhân viên sẽ trả lại",
     add_the_time: "Thêm giờ",
     more_time: "Thêm giờ",
-    ends_now_pay_time_parked: "Kết thúc và trả đúng thời gian đã đỗ.",
     ending_now_gives_you_back: "Kết thúc bây giờ thì được trả lại",
     ending_now_gives_nothing_back: "Kết thúc bây giờ không được trả lại tiền.",
     leave_early: "Kết thúc sớm",
@@ -551,6 +567,16 @@ pub(super) static SESSION: Session = Session {
     wrong_plate_or_wrong_bay: "Sai biển số hoặc sai chỗ?",
     the_right_bay_code: "Mã chỗ đúng",
     move_there: "Chuyển chỗ",
+    cost_so_far: "Đến bây giờ",
+    held_in_the_wallet: "Đang giữ trong ví",
+    pay_only_for_time_parked: "Khi kết thúc, ví chỉ trả số tiền của thời gian đã đỗ; phần còn lại được nhả ra.",
+    stop_and_pay: "Kết thúc và trả",
+    unused_of_it: "chưa dùng",
+    it_cost: "Đã trả cho lượt đỗ này",
+    back_of_disputes: "Trả lại khác",
+    unused_by_its_share: "Giờ chưa dùng được trả lại theo tỷ lệ, hoặc phần trả thừa so với giá của giờ đã đỗ nếu phần đó lớn hơn.",
+    unused_is_repriced: "Chỉ phải trả giá của giờ đã đỗ; phần trả thừa được trả lại.",
+    unused_is_kept: "Ở đây giờ chưa dùng không được trả lại.",
 };
 
 pub(super) static STAFF: Staff = Staff {
@@ -596,6 +622,10 @@ pub(super) static STAFF_BAY: StaffBay = StaffBay {
     driver_without_phone_pays_card: "Lái xe không có điện thoại thì trả bằng thẻ hoặc mã trên máy này. Không nhận tiền mặt.",
     vehicle_has_just_come_give: "Xe vừa đến: cho lái xe vài phút để trả.",
     write_a_notice: "Lập phiếu báo chưa trả",
+    has_a_notice: "Đã có phiếu",
+    written_at: "lập lúc",
+    open_and_print: "Xem, in lại",
+    notice_for_another_plate: "Lập phiếu cho biển số khác",
 };
 
 pub(super) static STAFF_CAMERA: StaffCamera = StaffCamera {
@@ -682,6 +712,9 @@ pub(super) static STAFF_FIRST: StaffFirst = StaffFirst {
     has_its_notice: "có phiếu",
     to_see_to_first: "Cần xử lý trước",
     nobody_is_unpaid_or_overstayed: "Không có xe nào chưa trả tiền.",
+    one_plate_in_two_bays: "Một biển số ở hai chỗ",
+    another_operators_lot: "điểm của đơn vị khác",
+    each_on_a_session: "Mỗi chỗ đều có phiên và cảm biến thấy xe. Xin xem biển số trên xe.",
 };
 
 pub(super) static STAFF_MONEY: StaffMoney = StaffMoney {
@@ -748,9 +781,14 @@ pub(super) static STAFF_PEOPLE: StaffPeople = StaffPeople {
     add_somebody: "Thêm người",
     login_field: "Tên đăng nhập",
     name_field: "Họ tên",
-    operator_code_none_the_city: "Mã đơn vị (để trống: thành phố)",
     is_an_administrator: "Là quản trị",
     add: "Thêm",
+    the_operator: "Đơn vị",
+    please_choose: "— chọn —",
+    whole_city_all_operators: "Cả thành phố, mọi đơn vị",
+    old_password_ends: "Mật khẩu cũ hết hiệu lực ngay, và người này bị đăng xuất.",
+    signed_out_at_once: "Người này bị đăng xuất ngay và không vào được nữa.",
+    yes_do_it: "Đúng, làm",
 };
 
 pub(super) static STAFF_PLATE: StaffPlate = StaffPlate {
@@ -841,6 +879,8 @@ pub(super) static STAFF_SHIFTS: StaffShifts = StaffShifts {
     at_which_lots: "Ở điểm nào",
     note: "Ghi chú",
     save: "Ghi",
+    saved: "Đã lưu ca.",
+    cancelled: "Đã hủy ca.",
 };
 
 pub(super) static WALLET: Wallet = Wallet {
@@ -893,4 +933,6 @@ pub(super) static WAYS: Ways = Ways {
     pay_by_vietqr: "Trả bằng mã VietQR",
     have_wallet_sign_phone_number: "Có ví? Đăng nhập bằng số điện thoại",
     put_money_into_the_wallet: "Nạp tiền vào ví",
+    park_for_nothing: "Đỗ, không mất tiền",
+    wallet: "Ví Clearbay",
 };

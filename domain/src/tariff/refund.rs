@@ -14,7 +14,8 @@ pub enum Unused {
     /// It is lost.
     #[default]
     Kept,
-    /// Its share of what was paid is returned, rounded down to whole đồng.
+    /// Its share of what was paid is returned, rounded down to whole đồng, or what [`Unused::Repriced`]
+    /// returns where that is more: who pays before never pays more than who pays when leaving.
     ProRata,
     /// What was paid beyond the price of the time used is returned.
     Repriced,
@@ -41,20 +42,24 @@ impl TariffBook<'_> {
         }
         let tariff = self.in_force(from).ok_or(QuoteError::NoTariff)?;
         let stop = stop.clamp(from, to);
+        let beyond_used = || {
+            if stop == from {
+                return Ok(paid);
+            }
+            let used = self.quote(from, stop)?.amount_vnd;
+            paid.checked_sub(used).ok_or(QuoteError::Overflow)
+        };
         let back = match tariff.unused {
             _ if stop == to => 0,
             Unused::Kept => 0,
             Unused::ProRata => {
                 let (unused, whole) = (to - stop, to - from);
-                paid.portion(unused.num_milliseconds(), whole.num_milliseconds().max(1))
-                    .ok_or(QuoteError::Overflow)?
-                    .get()
+                let share = paid
+                    .portion(unused.num_milliseconds(), whole.num_milliseconds().max(1))
+                    .ok_or(QuoteError::Overflow)?;
+                share.max(beyond_used()?).get()
             }
-            Unused::Repriced if stop == from => paid.get(),
-            Unused::Repriced => {
-                let used = self.quote(from, stop)?.amount_vnd;
-                paid.checked_sub(used).ok_or(QuoteError::Overflow)?.get()
-            }
+            Unused::Repriced => beyond_used()?.get(),
         };
         Ok(Vnd::new(back.clamp(0, paid.get().max(0))))
     }

@@ -19,6 +19,7 @@ use store::report::{RevenueBy, SensedPaid};
 
 use super::document::Document;
 use super::parts::stat;
+use super::payment::gateway_name;
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -100,8 +101,28 @@ pub(crate) async fn page(
             }
             .page(&reader, move || view(figures, &city, lang))
         }
+        Err(error @ ApiError::Unprocessable(_)) => not_these_days(&app, &reader, &query, &error),
         Err(error) => problem(&reader, &error),
     }
+}
+
+/// The days that were asked for, to be put right.
+fn not_these_days(app: &App, reader: &Reader, query: &RangeQuery, error: &ApiError) -> Response {
+    let lang = reader.lang;
+    let today = App::now().with_timezone(&app.city.timezone).date_naive();
+    let (from, to) = (query.from.unwrap_or(today), query.to.unwrap_or(today));
+    let city = app.city.name.clone();
+    Document {
+        title: lang.city().city,
+        active: "/city",
+        live: None,
+    }
+    .respond(reader, error.status(), move || {
+        view! {
+            {head(&city, Range { from, to }, lang)}
+            <p class="error" role="alert">{lang.city().not_these_days}</p>
+        }
+    })
 }
 
 async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
@@ -135,17 +156,7 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     });
     let mut parts = Vec::new();
     for (by, ..) in BY {
-        let mut part = report::revenue(app, range, by).await?;
-        if by == RevenueBy::Method {
-            for row in &mut part.rows {
-                let gateway = app
-                    .gateways
-                    .iter()
-                    .find(|gateway| gateway.code() == row.key);
-                row.name = gateway.map_or(row.key.clone(), |gateway| gateway.name().to_owned());
-            }
-        }
-        parts.push(part);
+        parts.push(report::revenue(app, range, by).await?);
     }
     Ok(Figures {
         range,
@@ -199,22 +210,16 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
                 row.name = class.map_or(row.key.clone(), |class| lang.class(class).to_owned());
             }
         }
+        if by == "method" {
+            for row in &mut part.rows {
+                gateway_name(&row.key, lang).clone_into(&mut row.name);
+            }
+        }
         ranking(by_words(kind, lang), &part, &range, by, lang)
     });
     let parts = parts.collect_view();
     view! {
-        <header class="city-head">
-            <div>
-                <h1>{city.to_owned()} ": " {lang.city().parking_revenue}</h1>
-                <p class="note">{lang.city().from_very_receipts_drivers_hold}</p>
-            </div>
-            <form class="range" method="get" action="/city">
-                {presets(range, lang)}
-                <label><span>{lang.words().from}</span><input type="date" name="from" value=range.from.to_string() /></label>
-                <label><span>{lang.city().to}</span><input type="date" name="to" value=range.to.to_string() /></label>
-                <button>{lang.city().show}</button>
-            </form>
-        </header>
+        {head(city, range, lang)}
         <div class="stats">
             <div class="stat lead" data-total=total.to_string()>
                 <small>{lang.city().collected}</small>
@@ -248,9 +253,31 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
     }
 }
 
+fn head(city: &str, range: Range, lang: Lang) -> impl IntoView + use<> {
+    view! {
+        <header class="city-head">
+            <div>
+                <h1>{city.to_owned()} ": " {lang.city().parking_revenue}</h1>
+                <p class="note">{lang.city().from_very_receipts_drivers_hold}</p>
+            </div>
+            <form class="range" method="get" action="/city">
+                {presets(range, lang)}
+                <label><span>{lang.words().from}</span><input type="date" name="from" value=range.from.to_string() /></label>
+                <label><span>{lang.city().to}</span><input type="date" name="to" value=range.to.to_string() /></label>
+                <button>{lang.city().show}</button>
+            </form>
+        </header>
+    }
+}
+
 /// Periods that people ask for most.
 fn presets(range: Range, lang: Lang) -> impl IntoView + use<> {
-    let back = |days: u64| range.to - Days::new(days);
+    let back = |days: u64| {
+        range
+            .to
+            .checked_sub_days(Days::new(days))
+            .unwrap_or(range.to)
+    };
     let month = range.to.with_day(1).unwrap_or(range.to);
     let offered = [
         (lang.city().n_7_days, back(6)),

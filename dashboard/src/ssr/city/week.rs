@@ -78,7 +78,7 @@ fn heat_map(
                     }
                     None => ("none".to_owned(), lang.words().unknown.to_owned()),
                 };
-                view! { <td class=class>{text}</td> }
+                view! { <td class=class data-label=lang.city_week().advice>{text}</td> }
             })
             .collect_view();
         view! { <tr><th scope="row">{format!("{hour:02}")}</th>{cells}</tr> }
@@ -181,9 +181,9 @@ fn advice_row(row: LotAdvice, lang: Lang) -> impl IntoView {
         <tr>
             <th scope="row"><a href=format!("/lots/{}", row.lot)>{row.name}</a> <small>{lang.class(row.class)}</small></th>
             <td>{when(row.band, lang)}</td>
-            <td class="amount">{row.used.occupied_bp / 100} " %"</td>
-            <td class="amount">{lang.money(row.price_vnd)}</td>
-            <td class=class>{text}</td>
+            <td class="amount" data-label=lang.city_week().occupied>{row.used.occupied_bp / 100} " %"</td>
+            <td class="amount" data-label=lang.city_week().one_hour>{lang.money(row.price_vnd)}</td>
+            <td class=class data-label=lang.city_week().advice>{text}</td>
         </tr>
     }
 }

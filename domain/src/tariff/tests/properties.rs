@@ -241,6 +241,21 @@ proptest! {
         prop_assert!(back >= Vnd::ZERO && back <= Vnd::new(paid));
     }
 
+    /// Who pays before and leaves early pays no more than who pays when leaving, unless the tariff
+    /// keeps what is not used.
+    #[test]
+    fn paying_before_costs_no_more_than_paying_when_leaving(
+        tariff in any_tariff(), start in 0i64..150_000, length in 1i64..6_000, stop in 1i64..6_000,
+    ) {
+        prop_assume!(tariff.unused != Unused::Kept);
+        let (stop, from) = (stop.min(length), at("2026-01-01T00:00:00Z") + minutes(start));
+        let book = TariffBook::new([&tariff], VehicleClass::Car, Ho_Chi_Minh);
+        let paid = book.quote(from, from + minutes(length)).unwrap().amount_vnd;
+        let back = book.refund(from, from + minutes(length), from + minutes(stop), paid).unwrap();
+        let used = book.quote(from, from + minutes(stop)).unwrap().amount_vnd;
+        prop_assert!(paid.get() - back.get() <= used.get());
+    }
+
     /// A pass never makes a stay dearer, and the lines still sum.
     #[test]
     fn a_pass_never_costs(tariff in any_tariff(), start in 0i64..80_000, length in 1i64..6_000, hour in 0u32..24) {

@@ -364,7 +364,8 @@ fn unused_time_is_kept_shared_or_repriced() {
         .get()
     };
     assert_eq!(back(Unused::Kept, 60), 0);
-    assert_eq!(back(Unused::ProRata, 60), 90_000);
+    // The share would be 90,000; who had paid when leaving would have paid 25,000.
+    assert_eq!(back(Unused::ProRata, 60), 95_000);
     assert_eq!(back(Unused::ProRata, 61), 89_500);
     assert_eq!(back(Unused::Repriced, 60), 95_000);
     assert_eq!(back(Unused::Repriced, 61), 70_000);

@@ -1,0 +1,138 @@
+//! Where the vehicles of sessions are seen standing: one vehicle cannot be in two places.
+
+use domain::Timestamp;
+use domain::board::EARLY_PAYMENT;
+use domain::plate::Plate;
+use sqlx::FromRow;
+
+use crate::entitlement::Holder;
+use crate::{Store, StoreError, corrupt};
+
+/// Whether the vehicle of `session` is seen standing in its bay at `at`, as the board tells it: it
+/// came no later than its session allows ([`EARLY_PAYMENT`], `early`), has not left, and the sensor
+/// that says so is neither silent nor in doubt. `told` is the bay's state.
+const STANDING: &str = "
+    EXISTS (
+        SELECT FROM stay
+        WHERE stay.bay_id = session.bay_id AND stay.started_at <= at
+          AND stay.started_at <= session.starts_at + early
+          AND CASE WHEN stay.ended_at IS NOT NULL THEN stay.ended_at > at ELSE EXISTS (
+                SELECT FROM bay_state AS told
+                     JOIN device_assignment AS standing USING (bay_id)
+                WHERE told.bay_id = session.bay_id AND upper_inf(during)
+                  AND (lower_inf(during) OR lower(during) <= told.last_at)
+                  AND (silence_after_s IS NULL
+                       OR told.last_at + make_interval(secs => silence_after_s) >= at)
+                  AND NOT EXISTS (
+                        SELECT FROM device_fault AS fault
+                        WHERE fault.device_id = standing.device_id AND until IS NULL
+                          AND kind IN ('stuck', 'flapping', 'clock'))) END)";
+
+/// A vehicle with a session, in a bay where it is seen.
+#[derive(Clone, Debug)]
+pub struct Parked {
+    /// The vehicle's plate, as its session has it.
+    pub plate: Plate,
+    /// The bay's code.
+    pub bay: String,
+    /// The lot's name.
+    pub lot_name: String,
+    /// The code of the lot's operator.
+    pub operator: String,
+    /// When the session ends.
+    pub ends_at: Timestamp,
+}
+
+impl Store {
+    /// For each holder, in the order of the argument: until when an entitlement of its plate serves a
+    /// session in another bay, where the vehicle stood when the holder's time begins; `None` where
+    /// it does not.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn entitled_elsewhere(
+        &self,
+        holders: &[Holder],
+    ) -> Result<Vec<Option<Timestamp>>, StoreError> {
+        let plates: Vec<&str> = holders.iter().map(|holder| holder.plate.reveal()).collect();
+        let bays: Vec<i32> = holders.iter().map(|holder| holder.bay.0).collect();
+        let from: Vec<Timestamp> = holders.iter().map(|holder| holder.from).collect();
+        Ok(sqlx::query_scalar(sqlx::AssertSqlSafe(format!(
+            "SELECT (SELECT max(session.ends_at) FROM session
+                     WHERE session.plate = holder.plate AND session.bay_id <> holder.bay_id
+                       AND session.starts_at <= at AND session.ends_at > at
+                       AND session.status = 'paid' AND session.entitlement IS NOT NULL
+                       AND {STANDING})
+             FROM unnest($1::text[], $2::int[], $3::timestamptz[])
+                    WITH ORDINALITY AS holder (plate, bay_id, at, n),
+                  (VALUES ($4::interval)) AS allowed (early)
+             ORDER BY n"
+        )))
+        .bind(plates)
+        .bind(bays)
+        .bind(from)
+        .bind(EARLY_PAYMENT)
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
+    /// Vehicles with one plate that are seen standing in two bays or more, each on a session in
+    /// force, by plate: those of which an operator has one at least, or all. At most `limit` bays.
+    ///
+    /// # Errors
+    /// Database errors, and [`StoreError::Corrupt`] for a plate that is none.
+    pub async fn plates_in_two_bays(
+        &self,
+        operator: Option<&str>,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<Parked>, StoreError> {
+        let rows: Vec<ParkedRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
+            "WITH in_force AS (
+                SELECT session.*, at, early FROM session, (VALUES ($1::timestamptz, $2::interval)) AS asked (at, early)
+                WHERE status = 'paid' AND ends_at > $1 AND starts_at <= $1),
+             twice AS (
+                SELECT session.* FROM in_force AS session
+                WHERE plate IN (SELECT plate FROM in_force GROUP BY plate HAVING count(DISTINCT bay_id) > 1)
+                  AND {STANDING}),
+             parked AS (
+                SELECT plate, bay.code AS bay, lot.name AS lot_name, operator.code AS operator,
+                       max(ends_at) AS ends_at
+                FROM twice JOIN bay USING (bay_id) JOIN lot USING (lot_id)
+                     JOIN operator USING (operator_id)
+                GROUP BY plate, bay.code, lot.name, operator.code)
+             SELECT * FROM parked
+             WHERE plate IN (SELECT plate FROM parked GROUP BY plate
+                             HAVING count(*) > 1 AND bool_or($3::text IS NULL OR operator = $3))
+             ORDER BY plate, bay LIMIT $4"
+        )))
+        .bind(now)
+        .bind(EARLY_PAYMENT)
+        .bind(operator)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        rows.into_iter().map(ParkedRow::parked).collect()
+    }
+}
+
+#[derive(FromRow)]
+struct ParkedRow {
+    plate: String,
+    bay: String,
+    lot_name: String,
+    operator: String,
+    ends_at: Timestamp,
+}
+
+impl ParkedRow {
+    fn parked(self) -> Result<Parked, StoreError> {
+        Ok(Parked {
+            plate: Plate::parse(&self.plate).map_err(|_| corrupt("plate", "of a session"))?,
+            bay: self.bay,
+            lot_name: self.lot_name,
+            operator: self.operator,
+            ends_at: self.ends_at,
+        })
+    }
+}
