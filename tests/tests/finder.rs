@@ -336,6 +336,18 @@ async fn the_first_screen_answers() {
     let count = phone.script(lots).await.as_u64().unwrap();
     assert!((2..40).contains(&count), "{several}: {count}");
     phone.find(".map.base:not(.zoom-0)").await;
+    let wider = "return document.documentElement.scrollWidth - window.innerWidth";
+    assert!(phone.script(wider).await.as_i64().unwrap() <= 0);
+    phone.close().await;
+}
+
+#[tokio::test]
+async fn the_map_is_drawn_along_by_a_finger() {
+    let city = Serving::city(400).await;
+    let phone = Phone::start().await;
+    phone
+        .goto(&format!("{}/?zoom=2&at=105.8500,21.0300", city.url))
+        .await;
     // Drawn along by a finger, it shows another part, whose address can be shared; no link is followed.
     phone.find(".live .map-frame").await;
     let before = text(&phone.script("return location.search").await);
@@ -353,8 +365,6 @@ async fn the_first_screen_answers() {
     .await;
     let shown = "return document.querySelector('.markers').getAttribute('viewBox')";
     assert_eq!(phone.script(shown).await, "0 0 720 640");
-    let wider = "return document.documentElement.scrollWidth - window.innerWidth";
-    assert!(phone.script(wider).await.as_i64().unwrap() <= 0);
     phone.close().await;
 }
 
