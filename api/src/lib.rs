@@ -47,6 +47,8 @@ pub struct App {
     pub sms: Option<Arc<Sms>>,
     /// How browsers are told something while their page is closed, where they are.
     pub push: Option<Arc<Push>>,
+    /// The keys of the public log, where the city has one.
+    pub log: Option<Arc<service::public_log::PublicLog>>,
     /// Calls gateways and push services.
     pub http: reqwest::Client,
     /// Where drivers and gateways reach us, without a slash at the end.

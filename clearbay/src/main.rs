@@ -70,6 +70,10 @@ enum Command {
     Staff(command::staff::People),
     /// Compare a gateway's statement with what was booked, and show every difference.
     Reconcile(command::reconcile::Reconcile),
+    /// Check a city's public log, reports and published revenue, trusting nothing but a pinned key.
+    Verify(command::verify::Verify),
+    /// Make a key for the public log.
+    LogKey(command::verify::LogKeyCommand),
     /// Make a key for push messages to drivers' phones.
     PushKey(command::push::PushKey),
     /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
@@ -111,6 +115,8 @@ fn main() -> ExitCode {
             Command::Demo(command) => command.run().await,
             Command::Staff(command) => command.run().await,
             Command::PushKey(command) => command.run(),
+            Command::LogKey(command) => command.run(),
+            Command::Verify(command) => return command.run().await,
             Command::Reconcile(command) => return command.run().await,
         };
         done.map(|()| ExitCode::SUCCESS)

@@ -6,16 +6,23 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use anyhow::Context;
+use domain::log::LogSigner;
 
 /// The key by which push services know us, which is made in its own way.
 const VAPID_KEY: &str = "CLEARBAY_VAPID_KEY";
 
+/// The key of the public log, likewise.
+const LOG_KEY: &str = "CLEARBAY_LOG_KEY";
+/// The name of a demo's log: of no city's.
+const LOG_NAME: &str = "demo.clearbay.example/log";
+
 /// Names of the secrets a demo makes, as they are called in the environment.
-pub const NAMES: [&str; 13] = [
+pub const NAMES: [&str; 14] = [
     "CLEARBAY_SESSION_KEY",
     "CLEARBAY_WEBHOOK_KEY",
     "CLEARBAY_IMPORT_TOKEN",
     VAPID_KEY,
+    LOG_KEY,
     "CLEARBAY_VNPAY_HASH_SECRET",
     "CLEARBAY_MOMO_ACCESS_KEY",
     "CLEARBAY_MOMO_SECRET_KEY",
@@ -74,6 +81,7 @@ fn new_secret(name: &str) -> anyhow::Result<String> {
     let token = api::secret::random_token();
     Ok(match name {
         VAPID_KEY => api::push::VapidKey::generate()?,
+        LOG_KEY => LogSigner::generate(LOG_NAME, rand::random())?.1,
         // Passwords are typed by hand; ten characters of base 64 are sixty bits.
         _ if name.ends_with("PASSWORD") => token.chars().take(10).collect(),
         _ => token,

@@ -39,6 +39,7 @@ pub mod people;
 pub mod place;
 pub mod plate;
 mod price_rule;
+pub mod public_log;
 pub mod purchase;
 pub mod push_subscription;
 pub mod quarantine;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
+use domain::log::{LogKey, LogSigner};
 use domain::place::Place;
 use domain::staff::Role;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
@@ -19,6 +20,19 @@ use crate::sensors::{Told, publish};
 use crate::serve_process::{ServeProcess, ServeSettings};
 
 /// The key by which tests' sessions and wallets get their tokens.
+/// The name of the public log of tests.
+pub const LOG_NAME: &str = "tests.clearbay.example/log";
+
+/// A key of the public log of tests, public and private; each number has another.
+///
+/// # Panics
+/// Never: the name is right.
+pub fn log_key(number: u8) -> (LogKey, String) {
+    let (signer, text) = LogSigner::generate(LOG_NAME, [number; 32]).unwrap();
+    (signer.public().clone(), text)
+}
+
+/// The key of the tests' sessions.
 pub const SESSION_KEY: &str = "a-session-key-of-tests";
 /// The key that tests share with the bank.
 pub const WEBHOOK_KEY: &str = "a-webhook-key-of-tests";
@@ -127,6 +141,7 @@ impl Serving {
             ("CLEARBAY_SESSION_KEY", SESSION_KEY.to_owned()),
             ("CLEARBAY_WEBHOOK_KEY", WEBHOOK_KEY.to_owned()),
             ("CLEARBAY_IMPORT_TOKEN", IMPORT_TOKEN.to_owned()),
+            ("CLEARBAY_LOG_KEY", log_key(1).1),
         ]);
         let serve = ServeProcess::start(ServeSettings {
             env,

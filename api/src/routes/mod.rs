@@ -35,6 +35,7 @@ mod occupancy;
 mod offers;
 mod passes;
 mod payments;
+mod public_log;
 mod push_subscriptions;
 mod quotes;
 mod receipts;
@@ -53,6 +54,7 @@ mod wallets;
         (name = "lots", description = "Where one can park, live"),
         (name = "pay", description = "Quote, session, payment, receipt: what a driver's phone does"),
         (name = "reports", description = "What the city publishes"),
+        (name = "log", description = "The public log, by which anybody can check what the city publishes"),
         (name = "staff", description = "For those who are signed in"),
         (name = "partners", description = "Banks and handheld terminals"),
         (name = "service", description = "For those who run it"),
@@ -121,6 +123,11 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(collection::get_collection))
         .routes(routes!(demand::get_week))
         .routes(routes!(demand::get_price_advice))
+        .routes(routes!(public_log::get_checkpoint))
+        .routes(routes!(public_log::get_keys))
+        .routes(routes!(public_log::list_reports))
+        .routes(routes!(public_log::get_day_report))
+        .routes(routes!(public_log::get_report_revision))
         .routes(routes!(lots::get_staff_lot))
         .routes(routes!(notices::write_notice))
         .routes(routes!(notices::withdraw_notice))
@@ -185,6 +192,8 @@ pub fn router(app: App, pages: Router<App>) -> Router {
         )
     });
     router
+        // A tile's path has slashes in it, which a documented path cannot say.
+        .route("/log/tile/{*path}", get(public_log::get_tile))
         .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", document))
         .route("/api", get(|| async { Html(API_HOME) }))
         .route(

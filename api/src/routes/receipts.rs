@@ -4,6 +4,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use chrono::{DateTime, Utc};
 use domain::id::{ReceiptId, RefundId};
+use domain::log::Inclusion;
 use domain::money::Vnd;
 use domain::place::VehicleClass;
 use domain::purchase::Shares;
@@ -16,7 +17,7 @@ use utoipa::ToSchema;
 use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::Path;
-use crate::service::invoice;
+use crate::service::{invoice, public_log};
 
 /// A receipt. It holds no plate.
 #[derive(Serialize, ToSchema)]
@@ -51,6 +52,9 @@ pub(super) struct ReceiptView {
     issued_at: DateTime<Utc>,
     /// Through whom it was paid.
     gateway: String,
+    /// Its place in the public log, with all that it takes to check it; none for the moment that it waits
+    /// for that, two seconds at most.
+    log: Option<Inclusion>,
 }
 
 /// Money of a receipt that goes back.
@@ -106,6 +110,7 @@ pub(super) async fn get_receipt(
         ends_at: receipt.ends_at,
         issued_at: receipt.issued_at,
         gateway: receipt.gateway,
+        log: public_log::receipt_inclusion(&app, id).await?,
     }))
 }
 

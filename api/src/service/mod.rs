@@ -21,6 +21,7 @@ pub mod pass;
 pub mod payment;
 pub mod people;
 pub mod plate;
+pub mod public_log;
 pub mod reminder;
 pub mod report;
 pub mod session;

@@ -10,6 +10,7 @@ use api::gateway::config::Gateways;
 use api::secret::Secrets;
 use api::{App, Sms};
 use clearbay::{broker, secrets};
+use domain::log::LogSigner;
 use domain::staff::Role;
 use store::Store;
 use tokio::process::{Child, Command};
@@ -17,7 +18,7 @@ use tokio::sync::watch;
 
 use super::Database;
 use super::device_signing::MasterKey;
-use super::serve::{ServeOptions, Service, recorder, serve};
+use super::serve::{ServeOptions, Service, log_keys, recorder, serve};
 use crate::connections::listen;
 use crate::out::out;
 use crate::shutdown;
@@ -121,6 +122,7 @@ impl Demo {
             gateways,
             sms,
             push,
+            log: log_keys(&secret("CLEARBAY_LOG_KEY"), "")?,
             listener,
             metrics: recorder()?,
         };
@@ -185,6 +187,7 @@ impl Demo {
         let own = [
             "CLEARBAY_SESSION_KEY",
             "CLEARBAY_VAPID_KEY",
+            "CLEARBAY_LOG_KEY",
             "CLEARBAY_CITY_PASSWORD",
             "CLEARBAY_STAFF_PASSWORD",
         ];
@@ -297,6 +300,12 @@ fn welcome(
     bay: &str,
 ) -> String {
     let password = |name: &str| known.get(name).map_or("", String::as_str);
+    let log_key = known.get("CLEARBAY_LOG_KEY");
+    let log_key = log_key.and_then(|key| key.parse::<LogSigner>().ok());
+    let log_key = log_key.map(|signer| signer.public().to_string());
+    let log_key = log_key.unwrap_or_default();
+    let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("clearbay"));
+    let program = program.display();
     let operator = |index: usize| operators.get(index).map_or("", String::as_str);
     format!(
         "
@@ -310,6 +319,7 @@ Clearbay is up.
                       login staff2  password {}   (operator {})
   City and citizens http://{address}/city
   A driver's phone  http://{providers}/phone   (the messages sent to it)
+  Check the revenue {program} verify --url http://{address} --key {log_key}
   API               http://{address}/api/docs/
   Broker            {mqtt_url}
 

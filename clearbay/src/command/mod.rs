@@ -17,6 +17,7 @@ pub mod serve;
 pub mod simulate;
 pub mod staff;
 pub mod tariff;
+pub mod verify;
 
 use store::{Engine, Store};
 

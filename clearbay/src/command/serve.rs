@@ -11,6 +11,7 @@ use api::limit::Limits;
 use api::live::LiveBoard;
 use api::plate_reader::PlateReader;
 use api::secret::Secrets;
+use api::service::public_log::{self, PublicLog};
 use api::service::session::MAX_UPLOAD_AGE;
 use api::{App, Push, Sms};
 use chrono::TimeDelta;
@@ -70,6 +71,20 @@ pub struct Serve {
         default_value = ""
     )]
     vapid_key: String,
+    /// Signs the public log and the day's reports; `clearbay log-key` makes one. Two, separated by a space,
+    /// while one takes the other's place. Without it receipts wait for their place in the log. Processes of
+    /// one database share it.
+    #[arg(
+        long,
+        env = "CLEARBAY_LOG_KEY",
+        hide_env_values = true,
+        default_value = ""
+    )]
+    log_key: String,
+    /// Public keys that signed the log in earlier times, separated by spaces: whoever trusts the present key
+    /// can read older reports by them.
+    #[arg(long, env = "CLEARBAY_LOG_FORMER_KEYS", default_value = "")]
+    log_former_keys: String,
 }
 
 /// What the demo has in common with a served city.
@@ -120,6 +135,7 @@ impl Serve {
         }
         let public_url = self.options.public_url.as_deref();
         let push = self.options.push.push(&self.vapid_key, public_url)?;
+        let log = log_keys(&self.log_key, &self.log_former_keys)?;
         let listener = listen(self.listen)?;
         let store = self
             .database
@@ -141,11 +157,22 @@ impl Serve {
             gateways,
             sms,
             push,
+            log,
             listener,
             metrics: recorder()?,
         };
         serve(service, &self.broker.mqtt_url, &self.options, shutdown).await
     }
+}
+
+/// The keys of the public log, out of the environment; none where it has none.
+pub fn log_keys(private: &str, former: &str) -> anyhow::Result<Option<PublicLog>> {
+    if private.trim().is_empty() {
+        return Ok(None);
+    }
+    // The key itself is in no message.
+    let log = PublicLog::parse(private, former);
+    Ok(Some(log.context("CLEARBAY_LOG_KEY")?))
 }
 
 /// Installs the recorder of metrics. Once in a process.
@@ -170,6 +197,8 @@ pub struct Service {
     pub sms: Option<Sms>,
     /// How drivers are told something while their page is closed, where they are.
     pub push: Option<Push>,
+    /// The keys of the public log.
+    pub log: Option<PublicLog>,
     /// Where requests come in.
     pub listener: TcpListener,
     /// What is measured.
@@ -189,6 +218,7 @@ pub async fn serve(
         gateways,
         sms,
         push,
+        log,
         listener,
         metrics,
     } = service;
@@ -235,6 +265,7 @@ pub async fn serve(
         gateways: Arc::new(gateways),
         sms: sms.map(Arc::new),
         push: push.map(Arc::new),
+        log: log.map(Arc::new),
         http: api::gateway::client()?,
         public_url: public_url.into(),
         city: Arc::new(city),
@@ -249,6 +280,7 @@ pub async fn serve(
     let outbox = tokio::spawn(api::service::outbox::work(app.clone(), shutdown.clone()));
     let watch = tokio::spawn(api::service::change::watch(app.clone(), shutdown.clone()));
     let reminders = tokio::spawn(api::service::reminder::work(app.clone(), shutdown.clone()));
+    let publisher = tokio::spawn(public_log::work(app.clone(), shutdown.clone()));
     let pages = dashboard::router(options.web_dir.as_deref());
     let router = api::routes::router(app, pages);
     tracing::info!(address = %listener.local_addr()?, "serving");
@@ -273,6 +305,7 @@ pub async fn serve(
     outbox.await?;
     watch.await?;
     reminders.await?;
+    publisher.await?;
     store.close().await;
     Ok(())
 }

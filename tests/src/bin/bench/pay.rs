@@ -147,6 +147,7 @@ async fn app(database_url: &str, connections: u32) -> anyhow::Result<App> {
     live.reload(&store, App::now()).await?;
     let env = |name: &str| (name == "CLEARBAY_WEBHOOK_KEY").then(|| WEBHOOK_KEY.to_owned());
     Ok(App {
+        log: None,
         city: Arc::new(store.city("hn").await?),
         store,
         live,

@@ -1,0 +1,390 @@
+//! `clearbay verify` and `clearbay log-key`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use domain::log::{Document, Inclusion, LogKey, LogKeys, LogSigner, Sums};
+use domain::money::Vnd;
+use reqwest::StatusCode;
+use serde::Deserialize;
+use tokio::task::JoinSet;
+use verifier::{Answer, Memory, Verdict, Verifier};
+
+use crate::out::out;
+
+/// Something does not hold. Errors are 1.
+const DOES_NOT_HOLD: u8 = 2;
+/// How much is fetched at once.
+const AT_ONCE: usize = 8;
+/// No resource of a log is larger.
+const MAX_BODY: usize = 16 * 1024 * 1024;
+/// How many days are shown: all are checked.
+const DAYS_SHOWN: usize = 10;
+/// More than any receipt's file.
+const MAX_FILE_BYTES: u64 = 1024 * 1024;
+
+const EXAMPLES: &str = "\
+Pin the key that the city has published by another way than this server, such as its gazette: a server
+that lies can tell you any key. What is seen is remembered, so that the next check also shows that
+nothing of it was changed or taken away since.
+
+Exit code: 0 when all holds, 2 when something does not, 1 when it cannot be told (no connection).
+
+Examples:
+  clearbay verify --url https://parking.example --key parking.example/log+1a2b3c4d+AQ...
+  clearbay verify receipt receipt.json --key @city.key      # from https://parking.example/api/v1/receipts/...";
+
+/// Check a city's public log, reports and published revenue, trusting nothing but a pinned key.
+#[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES, args_conflicts_with_subcommands = true)]
+pub struct Verify {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// The city's address.
+    #[arg(long, required = true)]
+    url: Option<String>,
+    #[command(flatten)]
+    keys: Option<Keys>,
+    /// Where it is remembered what was seen [default: a file for each log in the folder of programs' state,
+    /// $XDG_STATE_HOME/clearbay or ~/.local/state/clearbay].
+    #[arg(long)]
+    state: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Check that one receipt is in the log, without any connection.
+    Receipt(VerifyReceipt),
+}
+
+/// Check that one receipt is in the log, without any connection.
+#[derive(Debug, clap::Args)]
+pub struct VerifyReceipt {
+    /// The receipt as JSON, as its page or the API gives it.
+    file: PathBuf,
+    #[command(flatten)]
+    keys: Keys,
+}
+
+/// The pinned keys.
+#[derive(Debug, clap::Args)]
+struct Keys {
+    /// The key that you trust: name+id+key, or @FILE with one. Twice while one takes the other's place.
+    #[arg(long = "key", required = true)]
+    key: Vec<String>,
+}
+
+impl Keys {
+    fn read(&self) -> anyhow::Result<LogKeys> {
+        let mut keys = Vec::new();
+        for key in &self.key {
+            let text = match key.strip_prefix('@') {
+                Some(file) => std::fs::read_to_string(file)
+                    .with_context(|| format!("cannot read the key in {file}"))?,
+                None => key.clone(),
+            };
+            let lines = text.lines().filter(|line| !line.trim().is_empty());
+            for line in lines {
+                keys.push(line.parse::<LogKey>()?);
+            }
+        }
+        LogKeys::new(keys).context("the keys are those of several logs, or there is none")
+    }
+}
+
+impl Verify {
+    /// Runs the command.
+    pub async fn run(self) -> anyhow::Result<ExitCode> {
+        if let Some(What::Receipt(receipt)) = self.what {
+            return receipt.run();
+        }
+        let keys = self.keys.context("--key is needed")?.read()?;
+        let url = self.url.context("--url is needed")?;
+        let url = url.trim_end_matches('/').to_owned();
+        let state = match self.state {
+            Some(file) => file,
+            None => state_file(keys.origin())?,
+        };
+        let known = recall(&state)?;
+        let mut verifier = Verifier::new(keys.clone(), known);
+        fetch_all(&mut verifier, &url).await?;
+        let verdict = verifier.verdict();
+        if let Some(memory) = &verdict.memory {
+            remember(&state, memory)?;
+        }
+        tell(&verdict, &keys, &state);
+        Ok(match verdict.holds() {
+            true => ExitCode::SUCCESS,
+            false => ExitCode::from(DOES_NOT_HOLD),
+        })
+    }
+}
+
+/// Fetches what the verifier wants until it wants nothing.
+async fn fetch_all(verifier: &mut Verifier, url: &str) -> anyhow::Result<()> {
+    let client = api::gateway::client()?;
+    let progress = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    loop {
+        let wanted = verifier.wants();
+        if wanted.is_empty() {
+            break;
+        }
+        let mut wanted = wanted.into_iter();
+        let mut fetching = JoinSet::new();
+        loop {
+            while fetching.len() < AT_ONCE
+                && let Some(path) = wanted.next()
+            {
+                let request = client.get(format!("{url}{path}"));
+                fetching.spawn(async move {
+                    let answer = answer(request.send().await, &path).await;
+                    (path, answer)
+                });
+            }
+            let Some(done) = fetching.join_next().await else {
+                break;
+            };
+            let (path, answer) = done?;
+            verifier.give(&path, answer?);
+        }
+        let done = verifier.progress();
+        if progress && done.of > 0 {
+            eprint!("\r{} of {} entries ", done.entries, done.of);
+        }
+    }
+    if progress {
+        eprint!("\r\x1b[K");
+    }
+    Ok(())
+}
+
+async fn answer(
+    reply: Result<reqwest::Response, reqwest::Error>,
+    path: &str,
+) -> anyhow::Result<Answer> {
+    let cannot = || format!("{path} cannot be fetched");
+    let mut reply = reply.with_context(cannot)?;
+    match reply.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => return Ok(Answer::NotFound),
+        status => anyhow::bail!("{path}: the server answers {status}"),
+    }
+    let mut body = Vec::new();
+    while let Some(chunk) = reply.chunk().await.with_context(cannot)? {
+        body.extend(chunk);
+        anyhow::ensure!(
+            body.len() <= MAX_BODY,
+            "{path} is larger than any part of a log"
+        );
+    }
+    Ok(Answer::Body(body))
+}
+
+fn tell(verdict: &Verdict, keys: &LogKeys, state: &Path) {
+    let Some(head) = verdict.head else {
+        return tell_findings(verdict);
+    };
+    out!("Log        {}, {} entries", keys.origin(), head.size);
+    out!("Root       {}", head.root);
+    if verdict.holds() {
+        out!("Signed     by a key that you trust");
+        match verdict.known {
+            Some(known) => out!(
+                "Last time  {} entries: the log begins with exactly those",
+                known.size
+            ),
+            None => out!(
+                "Last time  never; remembered from now on in {}",
+                state.display()
+            ),
+        }
+        out!("Entries    all read; they make exactly the tree that was signed");
+        match verdict.reports {
+            0 => out!("Reports    none yet: a day is reported when it is over"),
+            count => out!("Reports    {count} signed, each the sum of its entries"),
+        }
+        match verdict.totals {
+            0 => out!("Published  nothing yet to compare"),
+            count => out!(
+                "Published  {count} totals by day, ward, lot and operator, each the sum of the log's"
+            ),
+        }
+    }
+    let skipped = verdict.days.len().saturating_sub(DAYS_SHOWN);
+    out!("");
+    out!("Day         receipts  refunds          revenue");
+    if skipped > 0 {
+        out!("... {skipped} days before");
+    }
+    for (day, sums) in verdict.days.iter().skip(skipped) {
+        out!("{}", row(&day.to_string(), sums));
+    }
+    out!("{}", row("all", &verdict.total()));
+    for note in &verdict.notes {
+        out!("Note: {note}");
+    }
+    out!("");
+    tell_findings(verdict);
+}
+
+fn tell_findings(verdict: &Verdict) {
+    if verdict.holds() {
+        out!("ALL HOLDS. The published revenue is the sum of a log that nobody has changed.");
+        out!("That your own payment is in it shows: clearbay verify receipt FILE");
+        return;
+    }
+    for finding in &verdict.findings {
+        out!("WRONG: {finding}");
+    }
+    out!("");
+    match verdict.findings.len() {
+        1 => out!("DOES NOT HOLD: one thing is wrong. What was remembered is kept as it was."),
+        count => {
+            out!("DOES NOT HOLD: {count} things are wrong. What was remembered is kept as it was.")
+        }
+    }
+}
+
+fn row(name: &str, sums: &Sums) -> String {
+    let revenue = Vnd::new(sums.revenue_vnd()).to_string();
+    format!(
+        "{name:<10}  {:>8}  {:>7}  {revenue:>15}",
+        sums.receipts, sums.refunds
+    )
+}
+
+/// The file in which a log is remembered, unless another is named.
+fn state_file(origin: &str) -> anyhow::Result<PathBuf> {
+    let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    let folder = var("XDG_STATE_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(PathBuf::from(var("HOME")?).join(".local/state")))
+        .context("neither HOME nor XDG_STATE_HOME is set: name a file with --state")?;
+    let plain = |letter: char| match letter {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '.' | '-' => letter,
+        _ => '_',
+    };
+    let name: String = origin.chars().map(plain).collect();
+    Ok(folder.join("clearbay").join(format!("{name}.json")))
+}
+
+fn recall(file: &Path) -> anyhow::Result<Option<Memory>> {
+    match std::fs::read_to_string(file) {
+        Ok(text) => {
+            let memory = Memory::parse(&text).with_context(|| file.display().to_string())?;
+            Ok(Some(memory))
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error).with_context(|| format!("cannot read {}", file.display())),
+    }
+}
+
+/// Whole or not at all: a file that is half written would be no memory.
+fn remember(file: &Path, memory: &Memory) -> anyhow::Result<()> {
+    let cannot = || format!("cannot write {}", file.display());
+    if let Some(folder) = file.parent() {
+        std::fs::create_dir_all(folder).with_context(cannot)?;
+    }
+    let new = file.with_extension("new");
+    std::fs::write(&new, memory.to_text()).with_context(cannot)?;
+    std::fs::rename(&new, file).with_context(cannot)
+}
+
+/// A receipt's file: as the API gives it, or its proof alone.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ReceiptFile {
+    Receipt {
+        log: Inclusion,
+        amount_vnd: Option<i64>,
+    },
+    Waiting {
+        #[serde(rename = "log")]
+        _log: (),
+    },
+    Alone(Inclusion),
+}
+
+impl VerifyReceipt {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let keys = self.keys.read()?;
+        let file = self.file.display();
+        let size = std::fs::metadata(&self.file).with_context(|| format!("cannot read {file}"))?;
+        anyhow::ensure!(
+            size.len() <= MAX_FILE_BYTES,
+            "{file} is larger than any receipt"
+        );
+        let text =
+            std::fs::read_to_string(&self.file).with_context(|| format!("cannot read {file}"))?;
+        let read: ReceiptFile = serde_json::from_str(&text)
+            .with_context(|| format!("{file} is no receipt as the API gives it"))?;
+        let (inclusion, shown) = match read {
+            ReceiptFile::Receipt { log, amount_vnd } => (log, amount_vnd),
+            ReceiptFile::Alone(log) => (log, None),
+            ReceiptFile::Waiting { .. } => anyhow::bail!(
+                "{file} was fetched before the receipt had its place in the log, which takes two seconds: fetch it again"
+            ),
+        };
+        let included = match inclusion.check(&keys) {
+            Ok(included) => included,
+            Err(why) => {
+                out!("WRONG: {why}");
+                return Ok(ExitCode::from(DOES_NOT_HOLD));
+            }
+        };
+        let amount = included.document.amount_vnd();
+        if shown.is_some_and(|shown| shown != amount.get()) {
+            out!(
+                "WRONG: the file shows another amount than the receipt that is in the log, {amount}"
+            );
+            return Ok(ExitCode::from(DOES_NOT_HOLD));
+        }
+        match &included.document {
+            Document::Receipt(receipt) => out!(
+                "Receipt {}: {amount} for bay {}, issued {}",
+                receipt.receipt,
+                receipt.bay,
+                receipt.issued_at
+            ),
+            Document::Refund(refund) => out!(
+                "Refund {}: {amount} of receipt {}, promised {}",
+                refund.refund,
+                refund.receipt,
+                refund.promised_at
+            ),
+        }
+        out!(
+            "IN THE LOG of {} as entry {} of {}: it counts {amount} on {} for lot {}, ward {}, operator {}.",
+            keys.origin(),
+            inclusion.index,
+            included.head.size,
+            included.entry.day,
+            included.entry.lot,
+            included.entry.ward,
+            included.entry.operator
+        );
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// Make a key for the public log. The private one is kept secret as CLEARBAY_LOG_KEY; the public one is
+/// published where citizens look it up, such as the city's gazette.
+#[derive(Debug, clap::Args)]
+pub struct LogKeyCommand {
+    /// The log's name: the city's address without https://, and /log.
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+impl LogKeyCommand {
+    /// Runs the command.
+    pub fn run(&self) -> anyhow::Result<()> {
+        let (signer, private) = LogSigner::generate(&self.name, rand::random())
+            .context("a log's name has no spaces and no plus, such as parking.example/log")?;
+        out!("{private}");
+        // Apart from the secret, so that each can be sent to its own file.
+        eprintln!("public key, to be published: {}", signer.public());
+        Ok(())
+    }
+}

@@ -1,0 +1,253 @@
+//! The public log of revenue: what waits for a place, the entries, the tree's tiles, its signed head.
+
+use chrono::NaiveDate;
+use domain::Timestamp;
+use domain::id::{ReceiptId, RefundId};
+use domain::log::{Edge, Hash, Salt, TreeHead, record_hash};
+use sqlx::PgConnection;
+
+use crate::{Store, StoreError, corrupt};
+
+mod queued;
+mod report;
+mod served;
+
+pub use report::{DayReports, PublishedReport};
+pub use served::Leaf;
+
+/// Whoever publishes holds this advisory lock, with the city's key: `plog`.
+const PUBLISHER: i32 = 0x706c_6f67;
+
+/// What one round of publishing did.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Published {
+    /// The tree as it is now.
+    pub head: TreeHead,
+    /// How many entries are new.
+    pub added: u64,
+    /// The earliest day on which one of them counts: perhaps one that is reported already.
+    pub earliest: Option<NaiveDate>,
+}
+
+/// An entry with what is kept beside it.
+struct NewLeaf {
+    receipt: Option<ReceiptId>,
+    refund: Option<RefundId>,
+    salt: Salt,
+    day: NaiveDate,
+    entry: Vec<u8>,
+}
+
+impl Store {
+    /// Whether anything waits for its place in a city's log.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn log_waits(&self, city: &str) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM log_queue JOIN city USING (city_id) WHERE code = $1)",
+        )
+        .bind(city)
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
+    /// Gives what waits its places in the log, at most `limit` of it, in the order in which it came, and
+    /// signs the tree that it makes: entries, tiles and head in one transaction. `None` where another
+    /// process is at it. `anew` signs the head even where nothing is new, for there is another key.
+    ///
+    /// # Errors
+    /// [`StoreError::Corrupt`] where the tiles are not those of the head: then nothing is signed. Database
+    /// errors.
+    pub async fn log_publish(
+        &self,
+        city: &str,
+        limit: i64,
+        sign: impl Fn(&TreeHead) -> Option<Vec<u8>> + Send,
+        anew: bool,
+        now: Timestamp,
+    ) -> Result<Option<Published>, StoreError> {
+        let mut tx = self.pool.begin().await?;
+        let Some(city_id) = lock(&mut tx, city).await? else {
+            return Ok(None);
+        };
+        let (mut edge, known) = edge(&mut tx, city_id).await?;
+        let before = edge.size();
+        let queued = queued::take(&mut tx, city_id, limit).await?;
+        if queued.is_empty() && known && !anew {
+            let root = edge.root();
+            return Ok(Some(Published {
+                head: TreeHead { size: before, root },
+                added: 0,
+                earliest: None,
+            }));
+        }
+        let mut tiles: Vec<(u8, u64, Vec<Hash>)> = Vec::new();
+        let mut leaves = Vec::with_capacity(queued.len());
+        for queued in queued {
+            let leaf = queued.leaf();
+            edge.push(record_hash(&leaf.entry), |level, index, hashes| {
+                tiles.push((level, index, hashes.to_vec()));
+            });
+            leaves.push(leaf);
+        }
+        leaves_insert(&mut tx, city_id, before, &leaves).await?;
+        for ((level, row), index) in (0..).zip(edge.rows()).zip(last_tiles(edge.size())) {
+            if !row.is_empty() {
+                tiles.push((level, index, row.clone()));
+            }
+        }
+        tiles_put(&mut tx, city_id, &tiles).await?;
+        let head = TreeHead {
+            size: edge.size(),
+            root: edge.root(),
+        };
+        let checkpoint = sign(&head).ok_or_else(|| corrupt("log key", "it does not sign"))?;
+        sqlx::query(
+            "INSERT INTO log_head (city_id, size, root, checkpoint, published_at)
+             VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT (city_id) DO UPDATE SET size = excluded.size, root = excluded.root,
+                checkpoint = excluded.checkpoint, published_at = excluded.published_at",
+        )
+        .bind(city_id)
+        .bind(signed(head.size))
+        .bind(&head.root.0[..])
+        .bind(checkpoint)
+        .bind(now)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(Some(Published {
+            head,
+            added: head.size - before,
+            earliest: leaves.iter().map(|leaf| leaf.day).min(),
+        }))
+    }
+}
+
+/// The city's key, where nobody else publishes its log.
+async fn lock(tx: &mut PgConnection, city: &str) -> Result<Option<i32>, StoreError> {
+    let found: Option<(i32, bool)> = sqlx::query_as(
+        "SELECT city_id, pg_try_advisory_xact_lock($2, city_id) FROM city WHERE code = $1",
+    )
+    .bind(city)
+    .bind(PUBLISHER)
+    .fetch_optional(tx)
+    .await?;
+    let (city_id, mine) = found.ok_or(StoreError::NotFound("city"))?;
+    Ok(mine.then_some(city_id))
+}
+
+/// The growing edge of a city's tree, and whether a head has been signed at all.
+async fn edge(tx: &mut PgConnection, city: i32) -> Result<(Edge, bool), StoreError> {
+    let head: Option<(i64, Vec<u8>)> =
+        sqlx::query_as("SELECT size, root FROM log_head WHERE city_id = $1")
+            .bind(city)
+            .fetch_optional(&mut *tx)
+            .await?;
+    let Some((size, root)) = head else {
+        return Ok((Edge::default(), false));
+    };
+    let size = size.unsigned_abs();
+    let mut rows = Vec::new();
+    for ((level, length), index) in (0_i16..).zip(Edge::lengths(size)).zip(last_tiles(size)) {
+        if length == 0 {
+            rows.push(Vec::new());
+            continue;
+        }
+        let bytes: Option<Vec<u8>> = sqlx::query_scalar(
+            "SELECT hashes FROM log_tile WHERE city_id = $1 AND level = $2 AND tile_index = $3",
+        )
+        .bind(city)
+        .bind(level)
+        .bind(signed(index))
+        .fetch_optional(&mut *tx)
+        .await?;
+        rows.push(hashes(&bytes.unwrap_or_default())?);
+    }
+    let edge = Edge::of_rows(size, rows).map_err(|why| corrupt("log tile", why))?;
+    // What does not fit what was signed before is never signed.
+    if edge.root().0[..] != root {
+        return Err(corrupt(
+            "log tile",
+            "the tiles are not those of the signed head",
+        ));
+    }
+    Ok((edge, true))
+}
+
+/// Which tile is the last of each level of a tree of `size` entries, from the leaves up.
+fn last_tiles(size: u64) -> impl Iterator<Item = u64> {
+    (1..=8).map(move |level| size.checked_shr(8 * level).unwrap_or(0))
+}
+
+fn hashes(bytes: &[u8]) -> Result<Vec<Hash>, StoreError> {
+    let (hashes, rest) = bytes.as_chunks::<32>();
+    if !rest.is_empty() {
+        return Err(corrupt("log tile", "it ends within a hash"));
+    }
+    Ok(hashes.iter().copied().map(Hash).collect())
+}
+
+/// As PostgreSQL counts.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+async fn leaves_insert(
+    tx: &mut PgConnection,
+    city: i32,
+    first: u64,
+    leaves: &[NewLeaf],
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "INSERT INTO log_leaf (city_id, leaf_index, receipt_id, refund_id, salt, day, entry)
+         SELECT $1, $2 + n - 1, receipt_id, refund_id, salt, day, entry
+         FROM unnest($3::uuid[], $4::uuid[], $5::bytea[], $6::date[], $7::bytea[])
+            WITH ORDINALITY AS new (receipt_id, refund_id, salt, day, entry, n)",
+    )
+    .bind(city)
+    .bind(signed(first))
+    .bind(column(leaves, |leaf| leaf.receipt.map(|id| id.0)))
+    .bind(column(leaves, |leaf| leaf.refund.map(|id| id.0)))
+    .bind(column(leaves, |leaf| leaf.salt.0.to_vec()))
+    .bind(column(leaves, |leaf| leaf.day))
+    .bind(column(leaves, |leaf| leaf.entry.clone()))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn column<T>(leaves: &[NewLeaf], get: impl Fn(&NewLeaf) -> T) -> Vec<T> {
+    leaves.iter().map(get).collect()
+}
+
+/// Writes tiles. One that has grown takes the place of what it was; none ever shrinks.
+async fn tiles_put(
+    tx: &mut PgConnection,
+    city: i32,
+    tiles: &[(u8, u64, Vec<Hash>)],
+) -> Result<(), StoreError> {
+    let mut newest: std::collections::BTreeMap<(u8, u64), Vec<u8>> =
+        std::collections::BTreeMap::new();
+    for (level, index, hashes) in tiles {
+        let bytes = hashes.iter().flat_map(|hash| hash.0).collect();
+        newest.insert((*level, *index), bytes);
+    }
+    let levels: Vec<i16> = newest.keys().map(|(level, _)| i16::from(*level)).collect();
+    let indexes: Vec<i64> = newest.keys().map(|(_, index)| signed(*index)).collect();
+    let hashes: Vec<Vec<u8>> = newest.into_values().collect();
+    sqlx::query(
+        "INSERT INTO log_tile (city_id, level, tile_index, hashes)
+         SELECT $1, * FROM unnest($2::smallint[], $3::bigint[], $4::bytea[])
+         ON CONFLICT (city_id, level, tile_index) DO UPDATE SET hashes = excluded.hashes
+            WHERE octet_length(log_tile.hashes) < octet_length(excluded.hashes)",
+    )
+    .bind(city)
+    .bind(levels)
+    .bind(indexes)
+    .bind(hashes)
+    .execute(tx)
+    .await?;
+    Ok(())
+}

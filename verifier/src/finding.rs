@@ -1,0 +1,233 @@
+//! What does not hold, and where.
+
+use std::fmt;
+
+use chrono::NaiveDate;
+use domain::log::{NoteError, Place, ReportError, Sums, TreeHead};
+use domain::money::Vnd;
+
+/// Something that does not hold, or is worth knowing. Its text says what and where, for people.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Finding {
+    /// Something that a log must serve is not there.
+    NotServed(String),
+    /// Something cannot be read.
+    Unreadable {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// The checkpoint is not believed.
+    Checkpoint(NoteError),
+    /// The log has fewer entries than the last time: some were taken away.
+    Shrunk {
+        /// The head of the last time.
+        known: TreeHead,
+        /// The head now.
+        now: TreeHead,
+    },
+    /// Two trees of the same size: different people are shown different logs.
+    Fork {
+        /// The head of the last time.
+        known: TreeHead,
+        /// The head now.
+        now: TreeHead,
+    },
+    /// The log does not begin with what it was the last time.
+    Rewritten {
+        /// The head of the last time.
+        known: TreeHead,
+        /// Between which entries the first difference lies, where that can be told.
+        entries: Option<(u64, u64)>,
+    },
+    /// An entry cannot be read.
+    Entry {
+        /// Which.
+        index: u64,
+        /// Why.
+        why: String,
+    },
+    /// An entry is not the one that the tree was made of.
+    NotInTree {
+        /// Which.
+        index: u64,
+    },
+    /// A tile is not made of the entries, or of the tiles below it.
+    Tile(String),
+    /// The entries do not make the tree that was signed.
+    Root {
+        /// What was signed.
+        signed: TreeHead,
+        /// What the entries make.
+        made: TreeHead,
+    },
+    /// An entry counts on a day long before those of entries before it.
+    Backdated {
+        /// Which.
+        index: u64,
+        /// Its day.
+        day: NaiveDate,
+        /// The latest day before it.
+        after: NaiveDate,
+    },
+    /// A signed report is not believed.
+    Report {
+        /// Its path.
+        path: String,
+        /// Why.
+        why: ReportError,
+    },
+    /// A report is served under another day or revision than it says.
+    ReportElsewhere {
+        /// Its path.
+        path: String,
+        /// The day that it says.
+        day: NaiveDate,
+    },
+    /// A report stands on a tree that is not the beginning of this log.
+    ReportTree {
+        /// Its day.
+        day: NaiveDate,
+        /// Its revision.
+        revision: u32,
+        /// The tree that it names.
+        head: TreeHead,
+    },
+    /// A report says other sums than the log.
+    ReportSums {
+        /// Its day.
+        day: NaiveDate,
+        /// Its revision.
+        revision: u32,
+        /// Where.
+        place: Place,
+        /// What it says.
+        reported: Sums,
+        /// What the log has.
+        logged: Sums,
+    },
+    /// A day that was closed long ago has no report of all its entries.
+    Unreported {
+        /// The day.
+        day: NaiveDate,
+        /// How many of its entries are in no report.
+        entries: u64,
+    },
+    /// Worth knowing: a day's report was revised.
+    Revised {
+        /// The day.
+        day: NaiveDate,
+        /// By how much.
+        added_vnd: i64,
+    },
+    /// What the city publishes is not what the log has.
+    Published {
+        /// By what it is summed, and the key.
+        what: String,
+        /// What is published.
+        published: i64,
+        /// What the log has.
+        logged: i64,
+    },
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let vnd = |amount: i64| Vnd::new(amount).to_string();
+        match self {
+            Self::NotServed(path) => write!(f, "{path} is not served"),
+            Self::Unreadable { what, why } => write!(f, "{what} cannot be read: {why}"),
+            Self::Checkpoint(why) => write!(f, "the checkpoint is not believed: {why}"),
+            Self::Shrunk { known, now } => write!(
+                f,
+                "the log has shrunk: {} entries the last time, {} now; entries were taken away, or you are shown another log",
+                known.size, now.size
+            ),
+            Self::Fork { known, now } => write!(
+                f,
+                "a fork: two logs of {} entries are signed, with root {} the last time and {} now; different people are shown different logs",
+                now.size, known.root, now.root
+            ),
+            Self::Rewritten { known, entries } => {
+                write!(
+                    f,
+                    "the past was changed: the log does not begin with the {} entries of the last time",
+                    known.size
+                )?;
+                match entries {
+                    Some((from, to)) => {
+                        write!(f, "; the first difference lies in entries {from} to {to}")
+                    }
+                    None => Ok(()),
+                }
+            }
+            Self::Entry { index, why } => write!(f, "entry {index}: {why}"),
+            Self::NotInTree { index } => write!(
+                f,
+                "entry {index} is not the one that the tree was made of: it was changed, exchanged or inserted"
+            ),
+            Self::Tile(path) => write!(
+                f,
+                "{path} does not fit the entries and tiles that it is made of"
+            ),
+            Self::Root { signed, made } => write!(
+                f,
+                "the {} entries that are served make the root {}, signed was {} of {} entries",
+                made.size, made.root, signed.root, signed.size
+            ),
+            Self::Backdated { index, day, after } => write!(
+                f,
+                "entry {index} counts on {day}, though an entry before it counts on {after}: backdated"
+            ),
+            Self::Report { path, why } => write!(f, "{path} is not believed: {why}"),
+            Self::ReportElsewhere { path, day } => write!(f, "{path} is the report of {day}"),
+            Self::ReportTree {
+                day,
+                revision,
+                head,
+            } => write!(
+                f,
+                "the report of {day} (revision {revision}) stands on a tree of {} entries that is not the beginning of this log",
+                head.size
+            ),
+            Self::ReportSums {
+                day,
+                revision,
+                place,
+                reported,
+                logged,
+            } => write!(
+                f,
+                "the report of {day} (revision {revision}) says {} of {} receipts and {} refunds for lot {} (ward {}, operator {}); the log has {} of {} receipts and {} refunds",
+                vnd(reported.revenue_vnd()),
+                reported.receipts,
+                reported.refunds,
+                place.lot,
+                place.ward,
+                place.operator,
+                vnd(logged.revenue_vnd()),
+                logged.receipts,
+                logged.refunds
+            ),
+            Self::Unreported { day, entries } => {
+                write!(f, "{entries} entries of {day} are in no signed report")
+            }
+            Self::Revised { day, added_vnd } => write!(
+                f,
+                "the report of {day} was revised: {} came after it was first signed",
+                vnd(*added_vnd)
+            ),
+            Self::Published {
+                what,
+                published,
+                logged,
+            } => write!(
+                f,
+                "published for {what}: {}; the log has {}",
+                vnd(*published),
+                vnd(*logged)
+            ),
+        }
+    }
+}

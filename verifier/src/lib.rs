@@ -1,0 +1,295 @@
+//! Checks a city's public log for somebody who trusts neither the operators nor the city: from a pinned key,
+//! and what the log serves.
+//!
+//! [`Verifier`] fetches nothing and keeps nothing: it says what it wants ([`Verifier::wants`]), is given it
+//! ([`Verifier::give`]), and tells in the end what holds and what does not ([`Verifier::verdict`]). So the
+//! command line and the page in the browser are the same code. What is checked is written down in
+//! `docs/public-log.md`.
+
+mod entries;
+mod finding;
+mod memory;
+mod published;
+mod reports;
+mod tally;
+
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use domain::log::{LogKeys, LogPath, Place, Sums, TreeHead};
+
+pub use finding::Finding;
+pub use memory::{Memory, MemoryError};
+
+use entries::Entries;
+use published::Published;
+use reports::Reports;
+use tally::Tally;
+
+/// The log's own list of its keys, which counts as far as a trusted key has signed it.
+const KEYS: &str = "/log/keys";
+
+/// What came of fetching something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Its bytes.
+    Body(Vec<u8>),
+    /// The server says that there is no such thing.
+    NotFound,
+}
+
+/// How far it has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Progress {
+    /// Entries that were checked.
+    pub entries: u64,
+    /// Entries that there are; 0 before that is known.
+    pub of: u64,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub struct Verdict {
+    /// What does not hold. Empty: everything holds.
+    pub findings: Vec<Finding>,
+    /// What holds and yet is worth knowing.
+    pub notes: Vec<Finding>,
+    /// The tree head that was checked.
+    pub head: Option<TreeHead>,
+    /// The tree head that was known from the last time.
+    pub known: Option<TreeHead>,
+    /// What was collected and given back, by day, as the log has it.
+    pub days: BTreeMap<NaiveDate, Sums>,
+    /// How many signed reports were compared.
+    pub reports: usize,
+    /// How many published totals were compared.
+    pub totals: usize,
+    /// What to remember until the next time; `None` where something does not hold: then the old is kept.
+    pub memory: Option<Memory>,
+}
+
+impl Verdict {
+    /// Whether everything holds.
+    pub fn holds(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// All money of the log.
+    pub fn total(&self) -> Sums {
+        let mut total = Sums::default();
+        self.days.values().for_each(|sums| total.plus(sums));
+        total
+    }
+}
+
+/// Sums by day and place.
+pub(crate) type DaySums = BTreeMap<NaiveDate, BTreeMap<Place, Sums>>;
+
+enum Phase {
+    /// Which reports there are.
+    ReportList,
+    /// The reports themselves.
+    Reports,
+    /// The signed head, after the reports, so that it is newer than what they stand on.
+    Checkpoint,
+    /// Entries and tiles.
+    Entries(Box<Entries>),
+    /// What the city publishes.
+    Published(Published),
+    Done,
+}
+
+/// A check of one log.
+pub struct Verifier {
+    keys: LogKeys,
+    known: Option<Memory>,
+    phase: Phase,
+    /// What was asked for, with what has come of it.
+    asked: BTreeMap<String, Option<Answer>>,
+    reports: Reports,
+    tally: Tally,
+    head: Option<TreeHead>,
+    memory: Option<Memory>,
+    totals: usize,
+    findings: Vec<Finding>,
+    notes: Vec<Finding>,
+}
+
+impl std::fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Verifier")
+            .field("origin", &self.keys.origin())
+            .field("head", &self.head)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Verifier {
+    /// Begins. `known` is what was remembered of the last time, for the same log.
+    pub fn new(keys: LogKeys, known: Option<Memory>) -> Self {
+        let known = known.filter(|known| known.origin == keys.origin());
+        Self {
+            keys,
+            known,
+            phase: Phase::ReportList,
+            asked: BTreeMap::from([(reports::LIST.to_owned(), None), (KEYS.to_owned(), None)]),
+            reports: Reports::default(),
+            tally: Tally::default(),
+            head: None,
+            memory: None,
+            totals: 0,
+            findings: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
+
+    /// What it wants, as paths below the city's address, in any order; nothing where it is done.
+    pub fn wants(&self) -> Vec<String> {
+        let open = self.asked.iter().filter(|(_, answer)| answer.is_none());
+        open.map(|(path, _)| path.clone()).collect()
+    }
+
+    /// Gives it what it wanted. What it did not want is passed over.
+    pub fn give(&mut self, path: &str, answer: Answer) {
+        if let Some(place) = self.asked.get_mut(path) {
+            *place = Some(answer);
+        }
+        while !matches!(self.phase, Phase::Done) && self.asked.values().all(Option::is_some) {
+            let answers = std::mem::take(&mut self.asked);
+            let answers = answers.into_iter();
+            let answers = answers.filter_map(|(path, answer)| Some((path, answer?)));
+            self.go_on(&answers.collect());
+        }
+    }
+
+    /// How far it has come.
+    pub fn progress(&self) -> Progress {
+        Progress {
+            entries: self.tally.entries(),
+            of: self.head.map_or(0, |head| head.size),
+        }
+    }
+
+    /// What was found.
+    pub fn verdict(self) -> Verdict {
+        Verdict {
+            memory: self.memory.filter(|_| self.findings.is_empty()),
+            findings: self.findings,
+            notes: self.notes,
+            head: self.head,
+            known: self.known.map(|known| known.head()),
+            days: self.tally.days(),
+            reports: self.reports.len(),
+            totals: self.totals,
+        }
+    }
+
+    fn go_on(&mut self, answers: &BTreeMap<String, Answer>) {
+        match std::mem::replace(&mut self.phase, Phase::Done) {
+            Phase::ReportList => {
+                // Where no trusted key has signed it, it says nothing; the checkpoint will tell.
+                if let Some(Answer::Body(list)) = answers.get(KEYS)
+                    && let Ok(keys) = self.keys.with_list(list)
+                {
+                    self.keys = keys;
+                }
+                let body = self.body(reports::LIST, answers);
+                let wanted = body.and_then(|body| self.reports.list(&body, &mut self.findings));
+                self.ask(wanted.unwrap_or_default());
+                self.phase = Phase::Reports;
+            }
+            Phase::Reports => {
+                for (path, answer) in answers {
+                    match answer {
+                        Answer::Body(note) => {
+                            self.reports.add(path, note, &self.keys, &mut self.findings);
+                        }
+                        Answer::NotFound => self.findings.push(Finding::NotServed(path.clone())),
+                    }
+                }
+                self.ask(vec![at(LogPath::Checkpoint)]);
+                self.phase = Phase::Checkpoint;
+            }
+            Phase::Checkpoint => self.checkpoint(answers),
+            Phase::Entries(mut entries) => {
+                entries.take(
+                    answers,
+                    &mut self.tally,
+                    &mut self.reports,
+                    &mut self.findings,
+                );
+                self.entries(entries);
+            }
+            Phase::Published(published) => {
+                self.totals += published.compare(answers, &self.tally, &mut self.findings);
+            }
+            Phase::Done => {}
+        }
+    }
+
+    fn checkpoint(&mut self, answers: &BTreeMap<String, Answer>) {
+        let Some(note) = self.body(&at(LogPath::Checkpoint), answers) else {
+            return;
+        };
+        let head = match self.keys.open_head(&note) {
+            Ok(head) => head,
+            // Nothing that an unknown hand has signed is worth reading on.
+            Err(why) => return self.findings.push(Finding::Checkpoint(why)),
+        };
+        self.head = Some(head);
+        if let Some(known) = &self.known {
+            if head.size < known.size {
+                self.findings.push(Finding::Shrunk {
+                    known: known.head(),
+                    now: head,
+                });
+            } else if head.size == known.size && head.root != known.root {
+                self.findings.push(Finding::Fork {
+                    known: known.head(),
+                    now: head,
+                });
+            }
+        }
+        self.reports.stand_on(head, &mut self.findings);
+        self.entries(Box::new(Entries::new(head, self.known.clone())));
+    }
+
+    fn entries(&mut self, mut entries: Box<Entries>) {
+        let wanted = entries.wants();
+        if !wanted.is_empty() {
+            self.ask(wanted);
+            self.phase = Phase::Entries(entries);
+            return;
+        }
+        self.memory = entries.finish(self.keys.origin(), &mut self.findings);
+        self.reports
+            .finish(&self.tally, &mut self.findings, &mut self.notes);
+        self.tally.finish(&mut self.findings);
+        let published = Published::new(self.reports.days());
+        let wanted = published.wants();
+        if wanted.is_empty() {
+            return;
+        }
+        self.ask(wanted);
+        self.phase = Phase::Published(published);
+    }
+
+    fn ask(&mut self, paths: Vec<String>) {
+        self.asked = paths.into_iter().map(|path| (path, None)).collect();
+    }
+
+    fn body(&mut self, path: &str, answers: &BTreeMap<String, Answer>) -> Option<Vec<u8>> {
+        match answers.get(path) {
+            Some(Answer::Body(body)) => Some(body.clone()),
+            _ => {
+                self.findings.push(Finding::NotServed(path.to_owned()));
+                None
+            }
+        }
+    }
+}
+
+/// Where a resource of the log is, below the city's address.
+pub(crate) fn at(path: LogPath) -> String {
+    format!("/log/{path}")
+}
