@@ -110,3 +110,11 @@ impl Secrets {
 pub fn random_token() -> String {
     URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>())
 }
+
+/// An idempotency key as a phone makes it at `at`: a version 7 UUID, which has that time in it.
+pub fn key_made_at(at: domain::Timestamp) -> String {
+    let nanos = at.timestamp_subsec_nanos();
+    let seconds = u64::try_from(at.timestamp()).unwrap_or_default();
+    let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos);
+    uuid::Uuid::new_v7(time).to_string()
+}

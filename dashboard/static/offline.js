@@ -35,7 +35,7 @@ const note = (wish) => {
   write([...read().filter((known) => !same(known)), { ...wish, at: new Date(at).toISOString(), key: timedKey(at) }]);
 };
 
-const clock = (at) => new Date(at).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit" });
+const clock = (at) => new Date(at).toLocaleTimeString(document.documentElement.lang, { hour: "2-digit", minute: "2-digit", hourCycle: "h23", timeZone: "Asia/Ho_Chi_Minh" });
 
 const show = () => {
   const starts = read();

@@ -132,6 +132,20 @@ const add = () => {
   prints(root);
 };
 
+// A page that takes its time says that it comes; one that was left and comes back by the back button does not.
+const busy = (is) => {
+  document.documentElement.classList.toggle("busy", is);
+  document.getElementById("content")?.setAttribute("aria-busy", is);
+};
+let leaving;
+// What comes as a file leaves the page where it is.
+const leaves = () => {
+  busy(true);
+  setTimeout(busy, 30_000, false);
+};
+addEventListener("beforeunload", () => (leaving = setTimeout(leaves, 400)));
+addEventListener("pageshow", () => (clearTimeout(leaving), busy(false)));
+
 add();
 // A row of tabs may be longer than a phone is wide: the one at hand is not out of sight.
 document.querySelector(".tabs [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });

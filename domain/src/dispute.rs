@@ -22,6 +22,8 @@ pub enum DisputeReason {
     LeftEarly,
     /// The bay was taken or closed.
     CouldNotPark,
+    /// Somebody asked for cash on top of the payment.
+    CashAsked,
     /// Something else.
     Other,
 }
@@ -32,12 +34,14 @@ codes!(DisputeReason {
     WrongAmount = "wrong_amount",
     LeftEarly = "left_early",
     CouldNotPark = "could_not_park",
+    CashAsked = "cash_asked",
     Other = "other",
 });
 
 impl DisputeReason {
     /// All of them, in the order in which they are offered.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
+        Self::CashAsked,
         Self::WrongBay,
         Self::DoubleCharge,
         Self::WrongAmount,

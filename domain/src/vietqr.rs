@@ -21,6 +21,32 @@ pub struct VietQr {
     pub purpose: Option<String>,
 }
 
+/// The name of a bank by its identification number, as its customers know it; of those that most people have.
+/// Source: the members of NAPAS's network, <https://napas.com.vn>.
+pub fn bank_name(bin: &str) -> Option<&'static str> {
+    Some(match bin {
+        "970403" => "Sacombank",
+        "970405" => "Agribank",
+        "970407" => "Techcombank",
+        "970415" => "VietinBank",
+        "970416" => "ACB",
+        "970418" => "BIDV",
+        "970422" => "MB",
+        "970423" => "TPBank",
+        "970426" => "MSB",
+        "970431" => "Eximbank",
+        "970432" => "VPBank",
+        "970436" => "Vietcombank",
+        "970437" => "HDBank",
+        "970440" => "SeABank",
+        "970441" => "VIB",
+        "970443" => "SHB",
+        "970448" => "OCB",
+        "970449" => "LPBank",
+        _ => return None,
+    })
+}
+
 /// Why a payload cannot be written or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VietQrError {

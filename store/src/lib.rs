@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
@@ -71,6 +72,9 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
 /// How long a connection that lies unused is believed to be still there: under load it is never
 /// unused for longer, and a server that goes away is seldom met within it.
 const TRUSTED_FOR: Duration = Duration::from_millis(20);
+
+/// A statement that takes longer is worth a line of the log: reports of a year may take seconds.
+const SLOW: Duration = Duration::from_secs(5);
 
 /// The database, as the rest of Clearbay sees it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -188,7 +192,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Unavailable`] where the database does not answer within ten seconds.
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url.parse()?;
+        let options: PgConnectOptions = url
+            .parse::<PgConnectOptions>()?
+            .log_slow_statements(log::LevelFilter::Warn, SLOW);
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))

@@ -1,7 +1,7 @@
 //! Proofs of posted payments.
 
 use domain::Timestamp;
-use domain::id::{PaymentId, ReceiptId, SessionId};
+use domain::id::{PassId, PaymentId, ReceiptId, SessionId};
 use domain::money::Vnd;
 use domain::place::VehicleClass;
 use domain::tariff::QuoteLine;
@@ -55,7 +55,57 @@ pub struct Receipt {
     pub reference: String,
 }
 
+/// A receipt of a purchase, in a list.
+#[derive(Clone, Debug)]
+pub struct ReceiptOf {
+    /// The session whose time it is; none of a pass.
+    pub session: Option<SessionId>,
+    /// The pass.
+    pub pass: Option<PassId>,
+    /// The receipt.
+    pub id: ReceiptId,
+    /// Its amount.
+    pub amount_vnd: Vnd,
+    /// When the money was booked.
+    pub issued_at: Timestamp,
+}
+
 impl Store {
+    /// The receipts of sessions, with all that they bought, and of passes, oldest first.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn receipts_of(
+        &self,
+        sessions: &[SessionId],
+        passes: &[PassId],
+    ) -> Result<Vec<ReceiptOf>, StoreError> {
+        let sessions: Vec<Uuid> = sessions.iter().map(|id| id.0).collect();
+        let passes: Vec<Uuid> = passes.iter().map(|id| id.0).collect();
+        let rows: Vec<(Uuid, Option<Uuid>, Uuid, i64, Timestamp)> = sqlx::query_as(
+            "SELECT purchase_id, purchase.session_id, receipt_id, receipt.amount_vnd, issued_at
+             FROM purchase JOIN payment USING (purchase_id) JOIN receipt USING (payment_id)
+             WHERE purchase.session_id = ANY($1) OR purchase_id = ANY($2)
+             ORDER BY issued_at",
+        )
+        .bind(sessions)
+        .bind(passes)
+        .fetch_all(&self.pool)
+        .await?;
+        let receipt =
+            |(purchase, session, id, amount, issued_at): (Uuid, Option<Uuid>, _, _, _)| {
+                ReceiptOf {
+                    session: session.map(SessionId),
+                    // A pass goes by its purchase's number.
+                    pass: session.is_none().then_some(PassId(purchase)),
+                    id: ReceiptId(id),
+                    amount_vnd: Vnd::new(amount),
+                    issued_at,
+                }
+            };
+        Ok(rows.into_iter().map(receipt).collect())
+    }
+
     /// The receipt of that identity.
     ///
     /// # Errors

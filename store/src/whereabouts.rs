@@ -2,6 +2,7 @@
 
 use domain::Timestamp;
 use domain::board::EARLY_PAYMENT;
+use domain::id::BayId;
 use domain::plate::Plate;
 use sqlx::FromRow;
 
@@ -74,6 +75,31 @@ impl Store {
         .bind(EARLY_PAYMENT)
         .fetch_all(&self.pool)
         .await?)
+    }
+
+    /// For which vehicles a bay is paid at `now`, with the end of each one's time, the latest first.
+    ///
+    /// # Errors
+    /// Database errors, and [`StoreError::Corrupt`] for a plate that is none.
+    pub async fn bay_paid_for(
+        &self,
+        bay: BayId,
+        now: Timestamp,
+    ) -> Result<Vec<(Plate, Timestamp)>, StoreError> {
+        let rows: Vec<(String, Timestamp)> = sqlx::query_as(
+            "SELECT plate, ends_at FROM session
+             WHERE bay_id = $1 AND ends_at > $2 AND starts_at <= $2 AND status = 'paid'
+             ORDER BY ends_at DESC LIMIT 5",
+        )
+        .bind(bay.0)
+        .bind(now)
+        .fetch_all(&self.pool)
+        .await?;
+        let paid = |(plate, until): (String, Timestamp)| {
+            let plate = Plate::parse(&plate).map_err(|_| corrupt("plate", "of a session"))?;
+            Ok((plate, until))
+        };
+        rows.into_iter().map(paid).collect()
     }
 
     /// Vehicles with one plate that are seen standing in two bays or more, each on a session in

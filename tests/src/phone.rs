@@ -16,6 +16,9 @@ use crate::{eventually, provided};
 /// How long whoever looks for something on a page waits for it.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The narrowest window that Chromium makes, in pixels.
+const NARROWEST_WINDOW: u32 = 500;
+
 /// How a browser looks at pages.
 #[derive(Clone, Copy, Debug)]
 pub struct View {
@@ -132,11 +135,26 @@ impl Phone {
         })
         .await;
         let page = connected.into_inner().unwrap();
-        Self {
+        let phone = Self {
             page,
             _driver: driver,
             _profile: profile,
+        };
+        if view.width < NARROWEST_WINDOW {
+            phone.narrow(view.width, view.height).await;
         }
+        phone
+    }
+
+    /// Makes the page as narrow as a phone's: no window of Chromium's is.
+    ///
+    /// # Panics
+    /// Where the browser refuses.
+    pub async fn narrow(&self, width: u32, height: u32) {
+        let metrics =
+            json!({"width": width, "height": height, "deviceScaleFactor": 2, "mobile": true});
+        self.devtools("Emulation.setDeviceMetricsOverride", metrics)
+            .await;
     }
 
     /// Goes to an address.

@@ -28,6 +28,21 @@ async fn serious(phone: &Phone, axe: &str) -> Vec<String> {
     found.map(text).collect()
 }
 
+/// What makes the page wider than the screen, so that it has to be drawn aside to be read.
+async fn too_wide(phone: &Phone) -> Vec<String> {
+    let found = phone
+        .script(
+            "const wide = document.documentElement.clientWidth;
+             if (document.documentElement.scrollWidth <= wide) return [];
+             const scrolls = (element) => element && (['auto', 'scroll', 'hidden'].includes(getComputedStyle(element).overflowX) || scrolls(element.parentElement));
+             const over = [...document.querySelectorAll('body *')]
+                .filter((element) => element.getBoundingClientRect().right > wide + 1 && !scrolls(element.parentElement));
+             return [`wider than the screen by ${document.documentElement.scrollWidth - wide}: ` + over.slice(-2).map((element) => element.outerHTML.slice(0, 100)).join(' | ')]",
+        )
+        .await;
+    found.as_array().unwrap().iter().map(text).collect()
+}
+
 /// Things happen in the city, so that pages have something to show; the addresses of the pages.
 async fn lively(city: &Serving) -> Vec<String> {
     let place = simulator::city::hanoi(400).unwrap();
@@ -103,7 +118,15 @@ async fn no_page_keeps_anybody_out() {
         let look = async |path: &str| -> Vec<String> {
             phone.goto(&format!("{}{path}", city.url)).await;
             phone.find("main").await;
-            let found = serious(&phone, &axe).await;
+            let mut found = serious(&phone, &axe).await;
+            if view.width < 500 {
+                // The narrowest phone in use.
+                phone.narrow(360, 740).await;
+                found.extend(too_wide(&phone).await);
+                phone.narrow(view.width, view.height).await;
+            } else {
+                found.extend(too_wide(&phone).await);
+            }
             found
                 .into_iter()
                 .map(|what| format!("{path} ({}, {lang}): {what}", view.width))

@@ -173,8 +173,16 @@ async fn a_wallet_is_filled_and_spent_from_any_phone_of_its_driver() {
     ] {
         assert!(ended.contains(part), "{part}: {ended}");
     }
+    // The receipt, and the way to a complaint, are where one comes back to.
+    assert!(
+        ended.contains("href=\"/r/") && ended.contains("#dispute"),
+        "{ended}"
+    );
     let mine = page(city, "/my?lang=en", &session).await;
-    assert!(mine.contains(">0 ₫<"), "{mine}");
+    assert!(
+        mine.contains("0 ₫") && mine.contains("href=\"/r/"),
+        "{mine}"
+    );
 
     // When leaving: what the longest stay costs is held, what was parked is taken.
     let key = Uuid::new_v4().to_string();

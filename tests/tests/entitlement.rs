@@ -151,6 +151,10 @@ async fn a_browser_buys_a_pass_by_its_page() {
     let (to, _) = look(&payment).await;
     let (_, page) = look(&to.unwrap()).await;
     assert!(page.contains("data-status=\"paid\""), "{page}");
+    // Every payment has a receipt, and it is found again.
+    assert!(page.contains("href=\"/r/"), "{page}");
+    let (_, mine) = look("/my").await;
+    assert!(mine.contains("href=\"/r/"), "{mine}");
     assert_eq!(session(&city, PLATE, 60).await["quote"]["amount_vnd"], 0);
 }
 

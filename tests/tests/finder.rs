@@ -297,7 +297,7 @@ async fn the_first_screen_answers() {
     let tops = phone
         .script(
             "const top = (selector) => document.querySelector(selector).getBoundingClientRect().top;
-             return ['.hero .big', '#q', '.chips .chip', '.more-choices summary', '.map-frame', '.lots li']
+             return ['.hero .big', '#q', '.chips .chip:not(.needs-script)', '.more-choices summary', '.map-frame', '.lots li']
                 .map(top)",
         )
         .await;

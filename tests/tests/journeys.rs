@@ -80,6 +80,9 @@ async fn driver(city: &Serving, phone: &Phone) {
         .goto(&format!("{}{}", city.url, receipt.unwrap().unwrap()))
         .await;
     phone.click(".receipt details summary").await;
+    phone
+        .click("select[name=reason] option[value=wrong_bay]")
+        .await;
     phone.fill("textarea[name=text]", "tôi đỗ chỗ khác").await;
     phone.click(".receipt details button").await;
     phone.find("[data-dispute=open]").await;
@@ -110,8 +113,8 @@ async fn wallet_owner(paying: &Paying, phone: &Phone, number: &str) {
     phone.find("[data-status=pending] .qr svg").await;
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     transfer(city, phone).await;
-    phone.find("[data-balance]").await;
-    phone.goto(&format!("{}/b/{BAY}", city.url)).await;
+    // Back at the bay, with what was put in.
+    phone.find("form.pay button[value=wallet]").await;
     phone
         .script("document.querySelector('input[name=plate]').value = ''")
         .await;

@@ -287,3 +287,67 @@ async fn who_presses_twice_is_asked_for_the_same_money() {
         0
     );
 }
+
+/// Who has stood there for an hour may pay for that hour, and is told so; a guard collects what is due.
+#[tokio::test]
+async fn what_was_not_paid_is_asked_for_wherever_one_pays() {
+    let city = Serving::city(80).await;
+    let guard = city.staff("guard", Some("HNP")).await;
+    parked(&city, 60).await;
+    let look = async |path: &str| city.get(path).send().await.unwrap().text().await.unwrap();
+    let now = look(&format!("/b/{BAY}?lang=en")).await;
+    assert!(now.contains("data-due"), "{now}");
+    assert!(!now.contains("name=\"at\""), "{now}");
+    let page = look(&format!("/b/{BAY}?from=arrival&lang=en")).await;
+    assert!(page.contains("data-from"), "{page}");
+    let field = |name: &str| {
+        let (_, rest) = page
+            .split_once(&format!("name=\"{name}\" value=\""))
+            .unwrap();
+        rest.split_once('"').unwrap().0.to_owned()
+    };
+    let form = [
+        ("plate", PLATE.to_owned()),
+        ("minutes", "120".to_owned()),
+        ("gateway", "vietqr".to_owned()),
+        ("key", field("key")),
+        ("at", field("at")),
+    ];
+    let request = city.client.post(format!("{}/b/{BAY}", city.url));
+    let opened = request.form(&form).send().await.unwrap();
+    assert_eq!(opened.status(), StatusCode::SEE_OTHER);
+    // Its time begins with the vehicle's, not now.
+    let hour_ago: bool = sqlx::query_scalar(
+        "SELECT now() - starts_at BETWEEN interval '59 minutes' AND interval '62 minutes'
+            AND ends_at - starts_at = interval '2 hours' FROM session",
+    )
+    .fetch_one(&city.database.pool)
+    .await
+    .unwrap();
+    assert!(hour_ago);
+
+    // The guard's button leads to the very notice, with its code for the driver to scan.
+    let request = city
+        .client
+        .post(format!("{}/staff/bays/{BAY}/notice", city.url));
+    let form = [("plate", PLATE), ("collect", "true")];
+    let written = request
+        .header(COOKIE, &guard)
+        .form(&form)
+        .send()
+        .await
+        .unwrap();
+    let to = written.headers()["location"].to_str().unwrap().to_owned();
+    assert!(to.starts_with("/n/") && !to.contains('?'), "{to}");
+    let notice = city.get(&to).header(COOKIE, &guard).send().await.unwrap();
+    let notice = notice.text().await.unwrap();
+    assert!(
+        notice.contains("class=\"qr\"") && notice.contains("data-notice=\"open\""),
+        "{notice}"
+    );
+    let bay = city
+        .get(&format!("/staff/bays/{BAY}"))
+        .header(COOKIE, &guard);
+    let bay = bay.send().await.unwrap().text().await.unwrap();
+    assert!(bay.contains(to.strip_prefix("/n/").unwrap()), "{bay}");
+}

@@ -39,6 +39,8 @@ pub struct BayAtHand {
     pub owed: Option<Priced>,
     /// The notices that it has for that, newest first.
     pub notices: Vec<ParkingNotice>,
+    /// For which plates the bay is paid, and until when: masked, enough to compare with the vehicle.
+    pub paid_for: Vec<(String, Timestamp)>,
 }
 
 /// A bay of one's lots, with what its vehicle owes.
@@ -62,6 +64,8 @@ pub async fn bay(
     let owed = bay
         .owing_from()
         .and_then(|since| price_of(&place, since, now).ok());
+    let paid_for = app.store.bay_paid_for(place.id, now).await?.into_iter();
+    let paid_for = paid_for.map(|(plate, until)| (plate.masked(), until));
     let notices = match bay.owing_from() {
         Some(since) => app.store.parking_notices_of(place.id, since).await?,
         None => Vec::new(),
@@ -72,6 +76,7 @@ pub async fn bay(
         bay,
         owed,
         notices,
+        paid_for: paid_for.collect(),
     })
 }
 

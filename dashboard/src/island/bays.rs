@@ -48,7 +48,8 @@ pub fn StaffBays(
             .into_iter()
             .filter(|b| needs_staff(b.status))
             .collect();
-        bays.sort_by_key(|bay| (bay.status != BayStatus::Overstayed, bay.since));
+        // Who owes for longest comes first.
+        bays.sort_by_key(StaffBay::owing_from);
         bays
     };
     view! {

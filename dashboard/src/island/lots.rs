@@ -207,12 +207,12 @@ fn first_choices(wish: ReadSignal<Wish>, set_wish: WriteSignal<Wish>, lang: Lang
     );
     view! {
         <div class="chips" role="group" aria-label=lang.finder().kind_of_bay>
-            {classes.into_iter().collect_view()}
-            {accessible}
-            {charging}
             <button type="button" class="chip needs-script" on:click=move |_| locate(set_wish)>
                 {lang.finder().near_me}
             </button>
+            {classes.into_iter().collect_view()}
+            {accessible}
+            {charging}
         </div>
     }
 }

@@ -6,13 +6,14 @@ use api::{ApiError, App};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use domain::id::{ExemptionRequestId, SessionId};
+use domain::id::{ExemptionRequestId, PassId, SessionId};
 use domain::money::Vnd;
 use domain::purchase::PurchaseStatus;
 use domain::session::SessionStatus;
 use leptos::prelude::*;
 use store::exemption_request::ExemptionRequest;
 use store::pass::BoughtPass;
+use store::receipt::ReceiptOf;
 use store::session::Session;
 
 use super::document::Document;
@@ -87,14 +88,17 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     let loaded = async {
         let sessions = sessions(&app, &headers).await?;
         let ids: Vec<SessionId> = sessions.iter().map(|session| session.id).collect();
+        let passes = passes(&app, &headers).await?;
+        let pass_ids: Vec<PassId> = passes.iter().map(|pass| pass.id).collect();
         Ok((
             app.store.sessions_paid(&ids).await?,
+            app.store.receipts_of(&ids, &pass_ids).await?,
             sessions,
-            passes(&app, &headers).await?,
+            passes,
             requests(&app, &headers).await?,
         ))
     };
-    let (paid, sessions, passes, requests) = match loaded.await {
+    let (paid, receipts, sessions, passes, requests) = match loaded.await {
         Ok(loaded) => loaded,
         Err(error) => return problem(&reader, &error),
     };
@@ -108,6 +112,15 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
     .page(&reader, move || {
         let now = App::now();
         let empty = sessions.is_empty() && passes.is_empty() && requests.is_empty();
+        let links = |session: Option<SessionId>, pass: Option<PassId>| {
+            let own = receipts
+                .iter()
+                .filter(|receipt| (receipt.session, receipt.pass) == (session, pass));
+            let link = |receipt: &ReceiptOf| {
+                view! { " " <small><a href=format!("/r/{}", receipt.id)>{lang.words().receipt}</a></small> }
+            };
+            own.map(link).collect_view()
+        };
         let session = |session: Session| {
             let status = match session.status {
                 SessionStatus::Paid if now < session.ends_at => lang.mine().in_force,
@@ -130,11 +143,11 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
                     <th scope="row"><a href=format!("/s/{}", session.id)>{session.bay_code.clone()}</a></th>
                     <td>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</td>
                     <td>{status}</td>
-                    <td class="amount">{amount}</td>
+                    <td class="amount">{amount} {links(Some(session.id), None)}</td>
                 </tr>
             }
         };
-        let pass = move |pass: BoughtPass| {
+        let pass = |pass: BoughtPass| {
             let status = match pass.status {
                 PurchaseStatus::Paid => lang.words().is_paid,
                 _ => lang.mine().not_paid,
@@ -144,7 +157,7 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
                     <th scope="row"><a href=format!("/passes/{}", pass.id)>{lang.words().monthly_pass}</a></th>
                     <td>{lang.words().until} {clock(pass.pass.to, tz, now)}</td>
                     <td>{status}</td>
-                    <td class="amount">{lang.money(pass.pass.offer.price_vnd)}</td>
+                    <td class="amount">{lang.money(pass.pass.offer.price_vnd)} {links(None, Some(pass.id))}</td>
                 </tr>
             }
         };

@@ -101,7 +101,7 @@ pub(crate) async fn page(
     }
     .page(&reader, move || {
         view! {
-            {who.as_ref().map(|who| for_staff(who, &known.notice, fresh, lang))}
+            {who.as_ref().map(|who| for_staff(who, &known.notice, &address, fresh, lang))}
             {view(known, &ways, &address, who.is_some(), lang)}
         }
     })
@@ -169,9 +169,11 @@ pub(crate) async fn withdraw(
 fn for_staff(
     who: &Staff,
     notice: &ParkingNotice,
+    address: &str,
     fresh: bool,
     lang: Lang,
 ) -> impl IntoView + use<> {
+    let code = notice.is_open().then(|| qr_svg(address));
     view! {
         <div class="no-print">
             {staff_bar(who, "/staff/notices", lang)}
@@ -182,6 +184,12 @@ fn for_staff(
                     <a class="button" href=format!("/staff/lots/{}", notice.lot)>{lang.notice().back_to_the_lot}</a>
                     <a class="button" href="/staff">{lang.notice().to_see_to_first}</a>
                 </p>
+                {code.map(|code| view! {
+                    <div class="card center">
+                        <div class="qr" role="img" aria-label=lang.notice().driver_scans_here inner_html=code></div>
+                        <p class="note">{lang.notice().driver_scans_here}</p>
+                    </div>
+                })}
             </div>
         </div>
     }

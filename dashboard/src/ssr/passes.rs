@@ -273,9 +273,10 @@ pub(crate) async fn page(
         let token = session_cookie::held_pass_token(&headers, id).ok_or(ApiError::Unauthorized)?;
         let pass = pass::find(&app, id, &token).await?;
         let bay = app.store.bay_place(&pass.bay_code).await?;
-        Ok::<_, ApiError>((pass, bay))
+        let receipts = app.store.receipts_of(&[], &[id]).await?;
+        Ok::<_, ApiError>((pass, bay, receipts))
     };
-    let (pass, bay) = match loaded.await {
+    let (pass, bay, receipts) = match loaded.await {
         Ok(loaded) => loaded,
         Err(error) => return problem(&reader, &error),
     };
@@ -295,6 +296,9 @@ pub(crate) async fn page(
                 <h1>{if paid { lang.passes().your_pass_is_paid } else { title }}</h1>
                 {(!paid).then(|| view! { <p class="hint">{lang.passes().money_has_not_arrived_if}</p> })}
                 {facts}
+                {receipts.iter().map(|receipt| view! {
+                    <p><a class="button primary" href=format!("/r/{}", receipt.id)>{lang.words().receipt}</a></p>
+                }).collect_view()}
                 <p><a class="button" href="/">{lang.passes().find_parking}</a></p>
             </section>
         }

@@ -7,16 +7,18 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
 use domain::Timestamp;
+use domain::board::BayStatus;
 use domain::id::SessionId;
 use domain::money::Vnd;
 use domain::plate::Plate;
-use domain::session::{PAYMENT_WINDOW, SessionStatus};
+use domain::session::{OFFLINE_WINDOW, PAYMENT_WINDOW, SessionStatus};
 use leptos::prelude::*;
 use serde::Deserialize;
 use store::session::Session;
 
 use super::document::Document;
 use super::parts::message;
+use super::pay_form::Start;
 use super::ways::{self, Ways};
 use super::{Reader, mine, pay_ask, pay_form, problem};
 
@@ -60,11 +62,19 @@ pub(crate) struct PayForm {
     confirm: bool,
 }
 
+/// How the form is asked for.
+#[derive(Deserialize)]
+pub(crate) struct FormQuery {
+    /// `arrival`: the time is counted from when the vehicle came.
+    from: Option<String>,
+}
+
 /// `/b/{code}`: the price and why, the plate, how long.
 pub(crate) async fn form_page(
     State(app): State<App>,
     reader: Reader,
     Path(code): Path<String>,
+    Query(asked): Query<FormQuery>,
     headers: HeaderMap,
 ) -> Response {
     // Somebody typed it: codes are written in capitals.
@@ -75,7 +85,8 @@ pub(crate) async fn form_page(
     {
         return Redirect::to(&format!("/b/{}", bay.code)).into_response();
     }
-    form(&app, &reader, &code, &headers, None).await
+    let from_arrival = asked.from.as_deref() == Some("arrival");
+    form(&app, &reader, &code, &headers, from_arrival, None).await
 }
 
 /// `POST /b/{code}`: opens the session and goes to its payment. A second click carries the same
@@ -102,7 +113,9 @@ pub(crate) async fn submit(
             pay_ask::entitled_elsewhere(&reader, &filled, &code, until, &app)
         }
         Err(error @ (ApiError::Unprocessable(_) | ApiError::KeyReused | ApiError::NotCovered)) => {
-            form(&app, &reader, &code, &headers, Some((filled, error))).await
+            let from_arrival = filled.at.is_some();
+            let failed = Some((filled, error));
+            form(&app, &reader, &code, &headers, from_arrival, failed).await
         }
         // Whoever chose the wallet is not signed in any more.
         Err(ApiError::Unauthorized) => {
@@ -218,6 +231,7 @@ async fn form(
     reader: &Reader,
     code: &str,
     headers: &HeaderMap,
+    from_arrival: bool,
     failed: Option<(PayForm, ApiError)>,
 ) -> Response {
     let lang = reader.lang;
@@ -227,13 +241,19 @@ async fn form(
         Err(error) => return problem(reader, &error.into()),
     };
     let now = App::now();
-    let options = pay_form::options(&bay, now);
-    let occupancy = app
-        .live
-        .lot(&bay.lot_code, now)
-        .await
-        .and_then(|(_, bays)| bays.into_iter().find(|seen| seen.code == bay.code))
-        .map(|seen| seen.state);
+    let seen = app.live.staff_lot(&bay.lot_code, now).await;
+    let seen = seen.and_then(|(_, bays)| bays.into_iter().find(|seen| seen.code == bay.code));
+    // Since when a vehicle stands here for which nobody has paid; not longer than a start may be noted late.
+    let due_from = seen
+        .as_ref()
+        .and_then(|seen| seen.is_due_from(now))
+        .filter(|from| now - *from < OFFLINE_WINDOW);
+    let start = match due_from.filter(|_| from_arrival) {
+        Some(from) => Start::Arrival(from),
+        None => Start::Now { due_from },
+    };
+    let options = pay_form::options(&bay, start.at(now), now);
+    let seen_free = seen.is_some_and(|seen| seen.status == BayStatus::Free);
     let status = failed
         .as_ref()
         .map_or(StatusCode::OK, |(_, error)| error.status());
@@ -249,7 +269,7 @@ async fn form(
             let text = lang.pay().bay_has_no_price_yet;
             return message(lang.pay().not_for_sale, text.to_owned(), lang).into_any();
         }
-        pay_form::view(&bay, options, occupancy, failed, &ways, lang).into_any()
+        pay_form::view(&bay, options, (start, seen_free), failed, &ways, lang).into_any()
     })
 }
 

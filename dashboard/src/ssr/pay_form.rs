@@ -5,7 +5,6 @@ use api::{ApiError, App};
 use chrono::TimeDelta;
 use chrono_tz::Tz;
 use domain::Timestamp;
-use domain::board::Occupancy;
 use domain::money::Vnd;
 use domain::place::Amenities;
 use domain::plate::Plate;
@@ -26,11 +25,40 @@ const STEPS: [u32; 17] = [
     30, 60, 90, 120, 150, 180, 210, 240, 300, 360, 420, 480, 540, 600, 660, 720, 1440,
 ];
 
-/// The lengths of time that can be bought in a bay from `now` on, with their prices.
-pub(super) fn options(bay: &BayPlace, now: Timestamp) -> Vec<(u32, session::Priced)> {
+/// From when on the driver pays.
+#[derive(Clone, Copy)]
+pub(super) enum Start {
+    /// From now; `due_from` is since when a vehicle has stood there for which nobody has paid.
+    Now { due_from: Option<Timestamp> },
+    /// From when the vehicle came.
+    Arrival(Timestamp),
+}
+
+impl Start {
+    pub(super) const fn at(self, now: Timestamp) -> Timestamp {
+        match self {
+            Self::Now { .. } => now,
+            Self::Arrival(at) => at,
+        }
+    }
+}
+
+/// The lengths of time that can be bought in a bay from `start` on and are not over, with their prices.
+pub(super) fn options(
+    bay: &BayPlace,
+    start: Timestamp,
+    now: Timestamp,
+) -> Vec<(u32, session::Priced)> {
+    let lasting = |minutes: &u32| start + TimeDelta::minutes((*minutes).into()) > now;
     STEPS
         .into_iter()
-        .filter_map(|minutes| Some((minutes, session::price(bay, bay.class, minutes, now).ok()?)))
+        .filter(lasting)
+        .filter_map(|minutes| {
+            Some((
+                minutes,
+                session::price(bay, bay.class, minutes, start).ok()?,
+            ))
+        })
         .collect()
 }
 
@@ -49,7 +77,7 @@ pub(super) fn longest_held(options: &[(u32, session::Priced)], wallet: Vnd) -> O
 pub(super) fn view(
     bay: &BayPlace,
     options: Vec<(u32, session::Priced)>,
-    occupancy: Option<Occupancy>,
+    (start, seen_free): (Start, bool),
     failed: Option<(PayForm, ApiError)>,
     ways: &Ways,
     lang: Lang,
@@ -89,10 +117,9 @@ pub(super) fn view(
         tariff_of(bay, bay.class, App::now()).is_ok_and(|(_, rules)| !rules.passes.is_empty());
     let has_grounds =
         tariff_of(bay, bay.class, App::now()).is_ok_and(|(_, rules)| !rules.exemptions.is_empty());
-    let seen_free = occupancy == Some(Occupancy::Free);
     view! {
         <form class="pay narrow" method="post" action=format!("/b/{}", bay.code)>
-            <input type="hidden" name="key" value=api::secret::random_token() />
+            {start_fields(start)}
             <header class="bay-sign">
                 <span class="bay-code-sign" aria-hidden="true">{bay.code.clone()}</span>
                 <div>
@@ -102,6 +129,7 @@ pub(super) fn view(
             </header>
             {amenities(bay.amenities, lang)}
             {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
+            {start_words(start, &bay.code, tz, lang)}
             {seen_free.then(|| view! {
                 <p class="hint">{lang.pay_form().sensor_sees_no_vehicle_here}</p>
             })}
@@ -148,6 +176,52 @@ pub(super) fn view(
                 {lang.pay_form().no_account_no_app_do}
             </p>
         </form>
+    }
+}
+
+/// The key of the form; with the time of a start that is past, as a phone would have noted it.
+fn start_fields(start: Start) -> impl IntoView {
+    let (key, at) = match start {
+        Start::Now { .. } => (api::secret::random_token(), None),
+        Start::Arrival(at) => {
+            let noted = at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
+            (api::secret::key_made_at(at), Some(noted))
+        }
+    };
+    view! {
+        <input type="hidden" name="key" value=key />
+        {at.map(|at| view! { <input type="hidden" name="at" value=at /> })}
+    }
+}
+
+/// Who has stood here for long may pay for that time as well, and is told of it: a guard would ask for it.
+fn start_words(start: Start, code: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
+    let (text, now) = (lang.pay_form(), App::now());
+    match start {
+        Start::Now { due_from: None } => None,
+        Start::Now {
+            due_from: Some(from),
+        } => {
+            let at = clock(from, tz, now);
+            Some(
+                view! {
+                    <p class="hint" data-due>
+                        {text.seen_since} " " <b>{at.clone()}</b> " " {text.and_nobody_paid} " "
+                        <a href=format!("/b/{code}?from=arrival")>{text.pay_from_then} " " {at}</a>
+                    </p>
+                }
+                .into_any(),
+            )
+        }
+        Start::Arrival(from) => Some(
+            view! {
+                <p class="hint" data-from>
+                    {text.counted_from} " " <b>{clock(from, tz, now)}</b> ". "
+                    <a href=format!("/b/{code}")>{text.from_now_instead}</a>
+                </p>
+            }
+            .into_any(),
+        ),
     }
 }
 

@@ -2,15 +2,17 @@
 
 use api::service::payment;
 use api::{ApiError, App};
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use chrono_tz::Tz;
+use domain::Timestamp;
 use domain::id::PaymentId;
 use domain::payment::PaymentStatus;
 use domain::purchase::PurchaseStatus;
+use domain::session::SessionStatus;
 use domain::tariff::Quote;
-use domain::vietqr::VietQr;
+use domain::vietqr::{VietQr, bank_name};
 use leptos::prelude::*;
 use store::payment::Payment;
 use store::place::BayPlace;
@@ -27,6 +29,7 @@ pub(crate) async fn page(
     State(app): State<App>,
     reader: Reader,
     Path(id): Path<String>,
+    Query(query): Query<wallet::BackQuery>,
     headers: HeaderMap,
 ) -> Response {
     let payment = async {
@@ -35,7 +38,7 @@ pub(crate) async fn page(
     };
     let payment = match payment.await {
         Ok(payment) if payment.wallet.is_some() => {
-            return wallet::payment_page(&app, &reader, payment).await;
+            return wallet::payment_page(&app, &reader, payment, query.to.as_deref()).await;
         }
         Ok(payment) if payment.session.is_none() => {
             return passes::payment_page(&app, &reader, payment).await;
@@ -48,6 +51,7 @@ pub(crate) async fn page(
             payment,
             session,
             quote,
+            until,
             plate,
             bought,
             bay,
@@ -68,7 +72,7 @@ pub(crate) async fn page(
                 live,
             }
             .page(&reader, move || {
-                payment_view(payment, session, plate, &quote, &bay, lang)
+                payment_view(payment, session, plate, (&quote, until), &bay, lang)
             })
         }
         Err(error) => problem(&reader, &error),
@@ -80,6 +84,8 @@ struct Loaded {
     session: Session,
     /// What the payment is for, which may be more time.
     quote: Quote,
+    /// Until when the vehicle may park with it.
+    until: Timestamp,
     /// The vehicle's plate, masked for who has a notice, which anybody may who finds it.
     plate: String,
     /// Whether that has been paid for, by this payment or another.
@@ -97,6 +103,7 @@ async fn load(app: &App, payment: Payment) -> Result<Loaded, ApiError> {
     let bought = purchase
         .as_ref()
         .is_some_and(|purchase| purchase.status == PurchaseStatus::Paid);
+    let time = purchase.as_ref().and_then(|purchase| purchase.time);
     let quote = purchase.map_or_else(|| session.quote.clone(), |purchase| purchase.quote);
     let bay = app.store.bay_place(&session.bay_code).await?;
     let plate = if app.store.session_is_of_notice(session.id).await? {
@@ -107,6 +114,7 @@ async fn load(app: &App, payment: Payment) -> Result<Loaded, ApiError> {
     Ok(Loaded {
         plate,
         payment,
+        until: time.map_or(session.ends_at, |(_, until)| until),
         session,
         quote,
         bought,
@@ -140,18 +148,20 @@ fn payment_view(
     payment: Payment,
     session: Session,
     plate: String,
-    quote: &Quote,
+    (quote, until): (&Quote, Timestamp),
     bay: &BayPlace,
     lang: Lang,
 ) -> impl IntoView + use<> {
     let now = App::now();
+    // Time that is bought in addition is not the session's yet.
+    let until = until.max(session.ends_at);
     let tz = bay.timezone;
     let amount = lang.money(payment.amount_vnd);
     let summary = view! {
         <dl class="facts">
             <div><dt>{lang.words().bay}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
             <div><dt>{lang.words().plate}</dt><dd>{plate}</dd></div>
-            <div><dt>{lang.words().time}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(session.ends_at, tz, now)}</dd></div>
+            <div><dt>{lang.words().time}</dt><dd>{clock(session.starts_at, tz, now)} " – " {clock(until, tz, now)}</dd></div>
         </dl>
     };
     let lines = price_lines(&quote.lines, amount.clone(), lang);
@@ -190,7 +200,12 @@ fn payment_view(
             Pending {
                 payment,
                 payee: bay.operator_name.clone(),
-                again: format!("/b/{}", bay.code),
+                // More time is chosen where the session is.
+                again: if session.status == SessionStatus::Paid {
+                    format!("/s/{}", session.id)
+                } else {
+                    format!("/b/{}", bay.code)
+                },
                 timezone: tz,
                 summary: summary.into_any(),
                 lines: Some(lines.into_any()),
@@ -225,6 +240,7 @@ pub(super) fn pending_view(pending: Pending, lang: Lang) -> impl IntoView + use<
         summary,
         lines,
     } = pending;
+    let elsewhere = again.clone();
     let now = App::now();
     let amount = lang.money(payment.amount_vnd);
     let late = now >= payment.expires_at;
@@ -283,6 +299,7 @@ pub(super) fn pending_view(pending: Pending, lang: Lang) -> impl IntoView + use<
             <dl class="facts">
                 <div><dt>{if by_bank { lang.payment().transfer_text } else { lang.payment().reference }}</dt><dd><code>{payment.reference.clone()}</code> {copy(payment.reference, lang)}</dd></div>
                 {by_bank.then(|| view! { <div><dt>{lang.words().amount}</dt><dd>{amount_shown} " " {copy(payment.amount_vnd.get().to_string(), lang)}</dd></div> })}
+                {code.as_ref().map(|code| view! { <div><dt>{lang.payment().bank}</dt><dd>{bank_name(&code.bin).map(|name| format!("{name} "))} <small>{code.bin.clone()}</small></dd></div> })}
                 {code.map(|code| view! { <div><dt>{lang.payment().account}</dt><dd><code>{code.account.clone()}</code> {copy(code.account, lang)}</dd></div> })}
                 <div><dt>{lang.payment().to}</dt><dd>{payee}</dd></div>
                 <div><dt>{lang.payment().pay_before}</dt><dd>{clock(payment.expires_at, timezone, now)}</dd></div>
@@ -294,6 +311,7 @@ pub(super) fn pending_view(pending: Pending, lang: Lang) -> impl IntoView + use<
                     {lines}
                 </details>
             })}
+            {(!late).then(|| view! { <p><a href=elsewhere>{lang.payment().pay_another_way}</a></p> })}
         </section>
     }
 }

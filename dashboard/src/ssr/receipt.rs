@@ -172,9 +172,11 @@ fn dispute_view(id: ReceiptId, disputes: Vec<Dispute>, lang: Lang) -> impl IntoV
             DisputeStatus::Refunded => lang.receipt().accepted_the_money_goes_back,
             DisputeStatus::Refused => lang.receipt().not_accepted,
         };
+        let open = dispute.status == DisputeStatus::Open;
         view! {
             <p class="hint" data-dispute=dispute.status.code()>
                 <b>{reason_words(dispute.reason, lang)}</b> ": " {status} ". "
+                {open.then_some(lang.receipt().answered_within)}
                 {dispute.answer.unwrap_or_default()}
             </p>
         }
@@ -186,13 +188,13 @@ fn dispute_view(id: ReceiptId, disputes: Vec<Dispute>, lang: Lang) -> impl IntoV
     view! {
         {told}
         {(!open).then(|| view! {
-            <details class="no-print">
+            <details class="no-print" id="dispute">
                 <summary>{lang.receipt().something_wrong}</summary>
                 <form method="post" action=format!("/r/{id}/dispute")>
                     <input type="hidden" name="key" value=api::secret::random_token() />
                     <label class="field">
                         <span>{lang.receipt().what_is_it}</span>
-                        <select name="reason">{reasons}</select>
+                        <select name="reason" required><option value="">{lang.receipt().please_choose}</option>{reasons}</select>
                     </label>
                     <label class="field">
                         <span>{lang.receipt().tell_more_optional}</span>

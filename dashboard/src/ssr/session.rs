@@ -87,6 +87,7 @@ async fn look(app: &App, session: Session) -> Result<Shown, ApiError> {
     Ok(Shown {
         back: change::refund_if_stopped(&bay, &session, paid, now)?,
         of_notice: app.store.session_is_of_notice(session.id).await?,
+        receipts: app.store.receipts_of(&[session.id], &[]).await?,
         bill: Bill::of(&bay, &session, purchases, refunds, now)?,
         session,
         bay,

@@ -87,9 +87,18 @@ impl Bill {
             Some((so_far, _)) => vec![so_far],
             None => self.bought.iter().collect(),
         };
-        let tables = quotes
-            .into_iter()
-            .map(|quote| price_lines(&quote.lines, lang.money(quote.amount_vnd), lang));
+        // Several sums beside each other have to say what each is of.
+        let many = quotes.len() > 1;
+        let tables = quotes.into_iter().enumerate().map(|(index, quote)| {
+            let name = match index {
+                0 => lang.session().first_time,
+                _ => lang.session().time_in_addition,
+            };
+            view! {
+                {many.then(|| view! { <p class="note"><b>{name}</b></p> })}
+                {price_lines(&quote.lines, lang.money(quote.amount_vnd), lang)}
+            }
+        });
         let tables = tables.collect_view();
         let back = |is_of: fn(RefundGround) -> bool| {
             let of = self.refunds.iter().filter(|refund| is_of(refund.ground));

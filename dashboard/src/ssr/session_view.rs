@@ -8,6 +8,7 @@ use domain::money::Vnd;
 use domain::session::{GRACE, PLATE_WINDOW, WARN_BEFORE};
 use leptos::prelude::*;
 use store::place::BayPlace;
+use store::receipt::ReceiptOf;
 use store::session::Session;
 
 use super::parts::clock;
@@ -22,6 +23,7 @@ pub(super) struct Shown {
     pub(super) session: Session,
     pub(super) bay: BayPlace,
     pub(super) bill: Bill,
+    pub(super) receipts: Vec<ReceiptOf>,
     /// More minutes, with their price.
     pub(super) more: Vec<(u32, Priced)>,
     /// What would go back if it ended now.
@@ -42,6 +44,7 @@ pub(super) fn view(
         session,
         bay,
         bill,
+        receipts,
         more,
         back,
         of_notice,
@@ -71,6 +74,7 @@ pub(super) fn view(
             </dl>
             {bill.reasons(lang).into_any()}
             {bill.refunds(lang).into_any()}
+            {receipt_links(&receipts, tz, now, lang).into_any()}
             {(!more.is_empty()).then(|| more_view(&home, more, ways, tz, now, lang).into_any())}
             {running.then(|| if session.metered {
                 metered_stop_view(&home, &bill, lang).into_any()
@@ -80,6 +84,28 @@ pub(super) fn view(
             {(running && !of_notice).then(|| corrections(&home, &session, now, lang))}
         </section>
     }
+}
+
+/// A way to each receipt, and to a complaint: on the last.
+fn receipt_links(
+    receipts: &[ReceiptOf],
+    tz: Tz,
+    now: Timestamp,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let row = |receipt: &ReceiptOf| {
+        let amount = lang.money(receipt.amount_vnd);
+        let at = clock(receipt.issued_at, tz, now);
+        view! { <li><a href=format!("/r/{}", receipt.id)>{lang.words().receipt} " " {amount}</a> " · " {at}</li> }
+    };
+    let rows = receipts.iter().map(row).collect_view();
+    let last = receipts.last().map(|receipt| receipt.id);
+    last.map(|last| {
+        view! {
+            <ul class="refunds" data-receipts>{rows}</ul>
+            <p><a href=format!("/r/{last}#dispute")>{lang.session().something_wrong}</a></p>
+        }
+    })
 }
 
 fn headline(
@@ -129,11 +155,6 @@ fn more_view(
     now: Timestamp,
     lang: Lang,
 ) -> impl IntoView + use<> {
-    // Not what costs nothing beside buttons that ask for money.
-    let usual = more
-        .iter()
-        .position(|(_, priced)| priced.quote.amount_vnd > Vnd::ZERO)
-        .unwrap_or(0);
     let choices = more
         .into_iter()
         .enumerate()
@@ -143,7 +164,7 @@ fn more_view(
                 minutes,
                 format!("+ {length}"),
                 &priced,
-                (index == usual, false),
+                (index == 0, false),
                 (tz, now),
                 lang,
             )

@@ -208,6 +208,11 @@ pub(crate) async fn lots_page(
         view! {
             {staff_bar(&who, "/staff", lang)}
             <h1>{title}</h1>
+            <div class="counts">
+                {STATUSES.iter().zip(sums).map(|(status, sum)| view! {
+                    <span class=format!("count {status}")><b>{sum}</b><small>{status_words(*status, lang)}</small></span>
+                }).collect_view()}
+            </div>
             {staff_plate::plate_form(String::new(), String::new(), lang)}
             {own_view(&own, now, tz, lang)}
             {staff_first::view(first, own.now.as_ref(), mine, now, lang)}
@@ -218,11 +223,6 @@ pub(crate) async fn lots_page(
                 {waits("/staff/exemptions", lang.staff().exemptions_asked_for, requests)}
                 {waits("/staff/devices", lang.staff().sensors_to_repair, usize::try_from(faulty).unwrap_or_default())}
             </p>
-            <div class="counts">
-                {STATUSES.iter().zip(sums).map(|(status, sum)| view! {
-                    <span class=format!("count {status}")><b>{sum}</b><small>{status_words(*status, lang)}</small></span>
-                }).collect_view()}
-            </div>
             <div class="scroll card">
                 <table class="grid labelled">
                     <thead>

@@ -36,6 +36,9 @@ pub(crate) async fn page(
 #[derive(Deserialize)]
 pub(crate) struct NoticeForm {
     plate: String,
+    /// Whether the driver stands there and pays now.
+    #[serde(default)]
+    collect: bool,
 }
 
 /// `POST /staff/bays/{code}/notice`: writes a notice and shows it, to be printed or copied.
@@ -51,7 +54,10 @@ pub(crate) async fn write_notice(
         parking_notice::issue(&app, &who, &code, plate, App::now()).await
     };
     match written.await {
-        Ok(notice) => Redirect::to(&format!("/n/{}?written", notice.code)).into_response(),
+        Ok(notice) => {
+            let then = if form.collect { "" } else { "?written" };
+            Redirect::to(&format!("/n/{}{then}", notice.code)).into_response()
+        }
         Err(error @ (ApiError::Unprocessable(_) | ApiError::Conflict(_))) => {
             show(&app, &reader, &code, who, Some((form.plate, error))).await
         }
@@ -95,6 +101,7 @@ fn view(
         bay,
         owed,
         notices,
+        paid_for,
     } = at_hand;
     let (now, tz) = (App::now(), place.timezone);
     let code = place.code.clone();
@@ -131,15 +138,21 @@ fn view(
                     </h1>
                     <small>{since}</small>
                     <small>{paid_until}</small>
+                    {paid_for.into_iter().map(|(plate, until)| view! {
+                        <small data-paid-for>{lang.staff_bay().paid_for} " " <b>{plate}</b> " " {lang.words().until} " " {clock(until, tz, now)}</small>
+                    }).collect_view()}
                     <small class="amenities">{icon::labels(bay.amenities(), lang)}</small>
                 </div>
             </header>
             {noticed(&notices, tz, now, lang)}
             {owed.map(|owed| owed_view(&code, owed, !notices.is_empty(), failed, lang))}
             {(!owes).then(|| view! { <p class="hint">{nothing}</p> })}
-            <p><a class="button" href=format!("/b/{code}")>
-                {lang.staff_bay().take_payment_here_open_bay}
-            </a></p>
+            // What is due is collected by its notice: the bay's own page sells time from now on.
+            {(!owes).then(|| view! {
+                <p><a class="button" href=format!("/b/{code}")>
+                    {lang.staff_bay().take_payment_here_open_bay}
+                </a></p>
+            })}
             <p class="note">{lang.staff_bay().driver_without_phone_pays_card}</p>
         </section>
     }
@@ -181,6 +194,8 @@ fn owed_view(
                     autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" />
             </label>
             <button class="primary">{lang.staff_bay().write_a_notice}</button>
+            <button name="collect" value="true" class="wide">{lang.staff_bay().collect_here}</button>
+            <p class="note">{lang.staff_bay().collect_note}</p>
         </form>
     };
     // Nobody writes a second one by mistake.

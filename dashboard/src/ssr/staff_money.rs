@@ -2,7 +2,7 @@
 
 use api::service::dispute::{self, LIST_MAX};
 use api::{ApiError, App};
-use axum::extract::{Form, Path, State};
+use axum::extract::{Form, Path, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
 use domain::dispute::DisputeReason;
@@ -36,8 +36,10 @@ struct Work {
 pub(crate) async fn page(
     State(app): State<App>,
     reader: Reader,
+    RawQuery(query): RawQuery,
     SignedIn(who): SignedIn,
 ) -> Response {
+    let decided = query.as_deref() == Some("decided");
     let work = match load(&app, &who).await {
         Ok(work) => work,
         Err(error) => return problem(&reader, &error),
@@ -55,6 +57,7 @@ pub(crate) async fn page(
         view! {
             {staff_bar(&who, "/staff/money", lang)}
             <h1>{title}</h1>
+            {decided.then(|| view! { <p class="ok" role="status">"✓ " {lang.staff_money().decided}</p> })}
             {disputes_view(work.disputes, tz, lang)}
             {city.then(|| refunds_view(work.refunds, tz, lang))}
             {city.then(|| suspense_view(work.suspense, work.settled, tz, lang))}
@@ -155,7 +158,7 @@ pub(crate) async fn paid_back(
 fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
     match done {
         // Somebody else was quicker: the list shows it.
-        Ok(()) | Err(ApiError::Conflict(_)) => Redirect::to("/staff/money").into_response(),
+        Ok(()) | Err(ApiError::Conflict(_)) => Redirect::to("/staff/money?decided").into_response(),
         Err(error) => problem(reader, &error),
     }
 }
@@ -168,6 +171,7 @@ pub(crate) const fn reason_words(reason: DisputeReason, lang: Lang) -> &'static 
         DisputeReason::WrongAmount => lang.staff_money().wrong_amount,
         DisputeReason::LeftEarly => lang.staff_money().left_early,
         DisputeReason::CouldNotPark => lang.staff_money().could_not_park,
+        DisputeReason::CashAsked => lang.staff_money().cash_asked,
         DisputeReason::Other => lang.staff_money().something_else,
     }
 }

@@ -28,7 +28,7 @@ const AMOUNTS: [i64; 4] = [100_000, 200_000, 500_000, 1_000_000];
 
 #[derive(Deserialize)]
 pub(crate) struct BackQuery {
-    to: Option<String>,
+    pub(super) to: Option<String>,
 }
 
 /// `/wallet`; `?to=` is the page to go on to after signing in.
@@ -39,7 +39,7 @@ pub(crate) async fn page(
     headers: HeaderMap,
 ) -> Response {
     match driver::signed_in(&app, &headers, App::now()).await {
-        Ok(Some(driver)) => shown(&app, &reader, driver, None).await,
+        Ok(Some(driver)) => shown(&app, &reader, driver, inside(query.to.as_deref()), None).await,
         Ok(None) => ask_phone(&app, &reader, inside(query.to.as_deref()), None),
         Err(error) => problem(&reader, &error),
     }
@@ -51,6 +51,7 @@ pub(crate) struct TopUpForm {
     key: String,
     #[serde(default)]
     gateway: String,
+    to: Option<String>,
 }
 
 /// `POST /wallet/top-up`: to the payment of money for the wallet.
@@ -73,22 +74,33 @@ pub(crate) async fn top_up(
         wallet::top_up(&app, &driver.wallet, amount, gateway, form.key.clone(), now).await
     };
     match asked.await {
-        Ok(payment) => Redirect::to(&format!("/pay/{}", payment.id)).into_response(),
+        Ok(payment) => {
+            let back = inside(form.to.as_deref()).map(|to| format!("?to={to}"));
+            let back = back.unwrap_or_default();
+            Redirect::to(&format!("/pay/{}{back}", payment.id)).into_response()
+        }
         Err(error @ (ApiError::Unprocessable(_) | ApiError::KeyReused)) => {
-            shown(&app, &reader, driver, Some(error)).await
+            let to = inside(form.to.as_deref());
+            shown(&app, &reader, driver, to, Some(error)).await
         }
         Err(error) => problem(&reader, &error),
     }
 }
 
 /// `/pay/{id}` of money for a wallet: how to pay it, or, once it is paid, the wallet.
-pub(super) async fn payment_page(app: &App, reader: &Reader, payment: Payment) -> Response {
+pub(super) async fn payment_page(
+    app: &App,
+    reader: &Reader,
+    payment: Payment,
+    to: Option<&str>,
+) -> Response {
     let lang = reader.lang;
     let live = match payment.status {
         PaymentStatus::Pending => Some(format!("/api/v1/live/payments/{}", payment.id)),
         PaymentStatus::Voided => None,
         PaymentStatus::Posted | PaymentStatus::Refunded => {
-            return Redirect::to("/wallet").into_response();
+            let to = inside(to).unwrap_or_else(|| "/wallet".to_owned());
+            return Redirect::to(&to).into_response();
         }
     };
     let collector = match app.store.wallet_collector().await {
@@ -128,7 +140,13 @@ pub(super) fn document(lang: Lang) -> Document<'static> {
     }
 }
 
-async fn shown(app: &App, reader: &Reader, driver: Driver, failed: Option<ApiError>) -> Response {
+async fn shown(
+    app: &App,
+    reader: &Reader,
+    driver: Driver,
+    to: Option<String>,
+    failed: Option<ApiError>,
+) -> Response {
     let entries = match wallet::entries(app, &driver.wallet).await {
         Ok(entries) => entries,
         Err(error) => return problem(reader, &error),
@@ -147,7 +165,8 @@ async fn shown(app: &App, reader: &Reader, driver: Driver, failed: Option<ApiErr
                     <p class="hint">{lang.wallet().held_vehicle_parked} <b>{lang.money(held)}</b></p>
                 })}
                 <p class="note">{lang.wallet().of_the_number} {driver.phone.national()}</p>
-                {top_up_form(&ways, failed.is_some(), lang)}
+                {to.clone().map(|to| view! { <p><a href=to>{lang.wallet().back_to_where_you_were}</a></p> })}
+                {top_up_form(&ways, to, failed.is_some(), lang)}
             </section>
             {history(entries, tz, lang)}
             <section class="card narrow">
@@ -161,7 +180,7 @@ async fn shown(app: &App, reader: &Reader, driver: Driver, failed: Option<ApiErr
     })
 }
 
-fn top_up_form(ways: &Ways, failed: bool, lang: Lang) -> impl IntoView + use<> {
+fn top_up_form(ways: &Ways, to: Option<String>, failed: bool, lang: Lang) -> impl IntoView + use<> {
     let amounts = AMOUNTS.map(|amount| {
         view! {
             <label class="choice">
@@ -173,6 +192,7 @@ fn top_up_form(ways: &Ways, failed: bool, lang: Lang) -> impl IntoView + use<> {
     view! {
         <form class="pay" method="post" action="/wallet/top-up">
             <input type="hidden" name="key" value=api::secret::random_token() />
+            {to.map(|to| view! { <input type="hidden" name="to" value=to /> })}
             {failed.then(|| view! { <p class="error" role="alert">{lang.wallet().amount_cannot_put_please_choose}</p> })}
             <fieldset>
                 <legend>{lang.wallet().how_much_to_put_in}</legend>

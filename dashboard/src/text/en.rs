@@ -72,6 +72,14 @@ pub(super) static CITY: City = City {
     by_class: "By vehicle class",
     by_method: "By payment method",
     not_these_days: "These days cannot be shown: 1 to 366 of them, the first not after the last.",
+    how_made: "How it is made",
+    how_collected: "Revenue is the sum of the receipts of these days, less what went back, on the day on which it did. A receipt counts on the city's day on which bank or wallet says it was paid, for the ward, zone and operator of that day.",
+    how_log: "Every receipt and refund is an entry of a public log that nobody can change unnoticed. Anybody can sum it up:",
+    how_paid_time: "Parked time that was paid is the seconds in which a sensor saw a vehicle and a paid session covered the bay, out of all seconds in which it saw one.",
+    how_fullest: "At its fullest is the hour of the day in which most of the bays were taken, on average over these days; only time in which a bay's state was known counts.",
+    how_due: "What should have been collected prices every stay that a sensor saw whole by the price board of its time; the difference is divided into reasons, which add up to the đồng.",
+    as_data: "Data and API",
+    not_yet: "not yet",
 };
 
 pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
@@ -354,6 +362,7 @@ pub(super) static NOTICE: Notice = Notice {
     written_print_it: "Written. Print it and put it on the windscreen; the driver scans the code to pay.",
     back_to_the_lot: "Back to the lot",
     to_see_to_first: "Whom to see to",
+    driver_scans_here: "The driver scans this to pay",
 };
 
 pub(super) static OFFLINE: Offline = Offline {
@@ -448,6 +457,11 @@ pub(super) static PAY_FORM: PayForm = PayForm {
     there_not_enough_wallet_put: "There is not enough in the wallet. Put more in, or pay another way. Nothing has been charged.",
     details_have_changed_since_they: "The details have changed since they were first sent. Please check and send again.",
     entitled_plates_pay_nothing: "A vehicle with a pass or an exemption is known by its plate in the next step, and pays nothing.",
+    seen_since: "The sensor has seen a vehicle here since",
+    and_nobody_paid: "and nobody has paid. If it is yours, please pay for that time as well.",
+    pay_from_then: "Pay from",
+    counted_from: "Counted from when the vehicle came,",
+    from_now_instead: "Mine has just come: count from now",
 };
 
 pub(super) static PAYMENT: Payment = Payment {
@@ -482,6 +496,8 @@ pub(super) static PAYMENT: Payment = Payment {
     why_this_price: "Why this price?",
     copied: "Copied",
     copy: "Copy",
+    bank: "Bank",
+    pay_another_way: "Pay another way",
 };
 
 pub(super) static PAYMENT_WAIT: PaymentWait = PaymentWait {
@@ -528,6 +544,8 @@ pub(super) static RECEIPT: Receipt = Receipt {
     what_is_it: "What is it?",
     tell_more_optional: "Tell more (optional)",
     send: "Send",
+    please_choose: "— choose —",
+    answered_within: "Staff answer within some days, on this page.",
 };
 
 pub(super) static REMINDER: Reminder = Reminder {
@@ -577,6 +595,9 @@ pub(super) static SESSION: Session = Session {
     unused_by_its_share: "Unused time is given back by its share, or what was paid beyond the price of the time parked, where that is more.",
     unused_is_repriced: "Only the price of the time parked is paid; what was paid beyond it is given back.",
     unused_is_kept: "Here, unused time is not given back.",
+    something_wrong: "Something wrong?",
+    first_time: "The first time",
+    time_in_addition: "More time",
 };
 
 pub(super) static STAFF: Staff = Staff {
@@ -626,6 +647,9 @@ pub(super) static STAFF_BAY: StaffBay = StaffBay {
     written_at: "written at",
     open_and_print: "Look at it, print it",
     notice_for_another_plate: "A notice for another plate",
+    collect_here: "Take the payment here",
+    collect_note: "Writes a notice and opens its code, for the driver to pay on this device: exactly what is due.",
+    paid_for: "Paid for",
 };
 
 pub(super) static STAFF_CAMERA: StaffCamera = StaffCamera {
@@ -749,6 +773,8 @@ pub(super) static STAFF_MONEY: StaffMoney = StaffMoney {
     give_back: "Give back",
     what_was_done: "What was done",
     done: "Done",
+    cash_asked: "I was asked for cash",
+    decided: "The decision is recorded.",
 };
 
 pub(super) static STAFF_NOTICES: StaffNotices = StaffNotices {
@@ -905,6 +931,7 @@ pub(super) static WALLET: Wallet = Wallet {
     what: "What",
     when: "When",
     receipt: "Receipt",
+    back_to_where_you_were: "Back to where you were",
 };
 
 pub(super) static WALLET_SIGN_IN: WalletSignIn = WalletSignIn {

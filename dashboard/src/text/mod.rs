@@ -92,6 +92,14 @@ tables! {
         by_class,
         by_method,
         not_these_days,
+        how_made,
+        how_collected,
+        how_log,
+        how_paid_time,
+        how_fullest,
+        how_due,
+        as_data,
+        not_yet,
     }
     /// The texts of `city_collection`.
     city_collection: CityCollection = CITY_COLLECTION {
@@ -374,6 +382,7 @@ tables! {
         written_print_it,
         back_to_the_lot,
         to_see_to_first,
+        driver_scans_here,
     }
     /// The texts of `offline`.
     offline: Offline = OFFLINE {
@@ -468,6 +477,11 @@ tables! {
         there_not_enough_wallet_put,
         details_have_changed_since_they,
         entitled_plates_pay_nothing,
+        seen_since,
+        and_nobody_paid,
+        pay_from_then,
+        counted_from,
+        from_now_instead,
     }
     /// The texts of `payment`.
     payment: Payment = PAYMENT {
@@ -502,6 +516,8 @@ tables! {
         why_this_price,
         copied,
         copy,
+        bank,
+        pay_another_way,
     }
     /// The texts of `payment_wait`.
     payment_wait: PaymentWait = PAYMENT_WAIT {
@@ -548,6 +564,8 @@ tables! {
         what_is_it,
         tell_more_optional,
         send,
+        please_choose,
+        answered_within,
     }
     /// The texts of `reminder`.
     reminder: Reminder = REMINDER {
@@ -599,6 +617,9 @@ tables! {
         unused_by_its_share,
         unused_is_repriced,
         unused_is_kept,
+        something_wrong,
+        first_time,
+        time_in_addition,
     }
     /// The texts of `staff`.
     staff: Staff = STAFF {
@@ -648,6 +669,9 @@ tables! {
         written_at,
         open_and_print,
         notice_for_another_plate,
+        collect_here,
+        collect_note,
+        paid_for,
     }
     /// The texts of `staff_camera`.
     staff_camera: StaffCamera = STAFF_CAMERA {
@@ -771,6 +795,8 @@ tables! {
         give_back,
         what_was_done,
         done,
+        cash_asked,
+        decided,
     }
     /// The texts of `staff_notices`.
     staff_notices: StaffNotices = STAFF_NOTICES {
@@ -927,6 +953,7 @@ tables! {
         what,
         when,
         receipt,
+        back_to_where_you_were,
     }
     /// The texts of `wallet_sign_in`.
     wallet_sign_in: WalletSignIn = WALLET_SIGN_IN {

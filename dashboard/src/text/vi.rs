@@ -72,6 +72,14 @@ pub(super) static CITY: City = City {
     by_class: "Theo loại xe",
     by_method: "Theo cách trả",
     not_these_days: "Không xem được khoảng ngày này: từ 1 đến 366 ngày, ngày đầu không sau ngày cuối.",
+    how_made: "Cách tính",
+    how_collected: "Doanh thu là tổng các biên lai trong khoảng ngày, trừ đi tiền đã trả lại vào ngày trả lại. Biên lai tính theo ngày của thành phố khi ngân hàng hoặc ví báo đã trả, cho khu phố, khu giá và đơn vị của ngày đó.",
+    how_log: "Mỗi biên lai và mỗi lần trả lại là một dòng của sổ công khai, không ai sửa được mà không bị phát hiện. Ai cũng cộng lại được:",
+    how_paid_time: "Phần thời gian đỗ đã trả là số giây cảm biến thấy xe mà có phiên đã trả phủ lên, chia cho tất cả số giây cảm biến thấy xe.",
+    how_fullest: "Lúc đông nhất là giờ trong ngày có tỷ lệ chỗ có xe cao nhất, trung bình các ngày; chỉ tính những lúc biết rõ trạng thái của chỗ.",
+    how_due: "Lẽ ra phải thu: mỗi lượt cảm biến thấy trọn vẹn, theo bảng giá lúc đó; phần chênh được chia cho từng lý do, và cộng lại khớp từng đồng.",
+    as_data: "Dữ liệu và API",
+    not_yet: "chưa đến",
 };
 
 pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
@@ -354,6 +362,7 @@ pub(super) static NOTICE: Notice = Notice {
     written_print_it: "Đã lập phiếu. In ra và đặt lên kính xe; tài xế quét mã để trả.",
     back_to_the_lot: "Về điểm đỗ",
     to_see_to_first: "Xe cần xem",
+    driver_scans_here: "Lái xe quét mã này để trả",
 };
 
 pub(super) static OFFLINE: Offline = Offline {
@@ -448,6 +457,11 @@ pub(super) static PAY_FORM: PayForm = PayForm {
     there_not_enough_wallet_put: "Trong ví không đủ tiền. Xin nạp thêm, hoặc chọn cách trả khác. Chưa thu khoản nào.",
     details_have_changed_since_they: "Thông tin đã đổi sau lần gửi trước. Xin kiểm tra rồi gửi lại.",
     entitled_plates_pay_nothing: "Xe có vé tháng hoặc được miễn phí: bước sau tự nhận ra biển số, không phải trả gì.",
+    seen_since: "Cảm biến thấy một xe ở đây từ",
+    and_nobody_paid: "mà chưa ai trả. Nếu đó là xe của bạn, hãy trả cả thời gian đó.",
+    pay_from_then: "Trả từ",
+    counted_from: "Tính từ lúc xe đến,",
+    from_now_instead: "Xe tôi vừa vào: tính từ bây giờ",
 };
 
 pub(super) static PAYMENT: Payment = Payment {
@@ -482,6 +496,8 @@ pub(super) static PAYMENT: Payment = Payment {
     why_this_price: "Vì sao giá này?",
     copied: "Đã chép",
     copy: "Chép",
+    bank: "Ngân hàng",
+    pay_another_way: "Trả cách khác",
 };
 
 pub(super) static PAYMENT_WAIT: PaymentWait = PaymentWait {
@@ -528,6 +544,8 @@ pub(super) static RECEIPT: Receipt = Receipt {
     what_is_it: "Chuyện gì?",
     tell_more_optional: "Kể thêm (không bắt buộc)",
     send: "Gửi khiếu nại",
+    please_choose: "— chọn —",
+    answered_within: "Nhân viên trả lời trong vài ngày, ngay trên trang này.",
 };
 
 pub(super) static REMINDER: Reminder = Reminder {
@@ -577,6 +595,9 @@ pub(super) static SESSION: Session = Session {
     unused_by_its_share: "Giờ chưa dùng được trả lại theo tỷ lệ, hoặc phần trả thừa so với giá của giờ đã đỗ nếu phần đó lớn hơn.",
     unused_is_repriced: "Chỉ phải trả giá của giờ đã đỗ; phần trả thừa được trả lại.",
     unused_is_kept: "Ở đây giờ chưa dùng không được trả lại.",
+    something_wrong: "Có gì không đúng?",
+    first_time: "Lần đầu",
+    time_in_addition: "Thêm giờ",
 };
 
 pub(super) static STAFF: Staff = Staff {
@@ -626,6 +647,9 @@ pub(super) static STAFF_BAY: StaffBay = StaffBay {
     written_at: "lập lúc",
     open_and_print: "Xem, in lại",
     notice_for_another_plate: "Lập phiếu cho biển số khác",
+    collect_here: "Thu ngay tại đây",
+    collect_note: "Lập phiếu và mở mã để lái xe trả ngay trên máy này: đúng số tiền còn thiếu.",
+    paid_for: "Trả cho xe",
 };
 
 pub(super) static STAFF_CAMERA: StaffCamera = StaffCamera {
@@ -749,6 +773,8 @@ pub(super) static STAFF_MONEY: StaffMoney = StaffMoney {
     give_back: "Trả lại",
     what_was_done: "Đã xử lý thế nào",
     done: "Xong",
+    cash_asked: "Bị đòi thêm tiền mặt",
+    decided: "Đã ghi quyết định.",
 };
 
 pub(super) static STAFF_NOTICES: StaffNotices = StaffNotices {
@@ -905,6 +931,7 @@ pub(super) static WALLET: Wallet = Wallet {
     what: "Việc",
     when: "Lúc",
     receipt: "Biên lai",
+    back_to_where_you_were: "Về trang đang đỗ",
 };
 
 pub(super) static WALLET_SIGN_IN: WalletSignIn = WalletSignIn {

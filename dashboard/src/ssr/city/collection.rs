@@ -116,7 +116,7 @@ fn most_owed(lots: Vec<CollectedRow>, lang: Lang) -> impl IntoView {
     view! {
         <div>
             <h3>{lang.city_collection().where_most_is_owed}</h3>
-            <div class="scroll"><table class="grid">
+            <div class="scroll" tabindex="0" role="region" aria-label=lang.city_collection().where_most_is_owed><table class="grid">
                 <thead><tr>
                     <th scope="col">{lang.words().lot}</th>
                     <th scope="col" class="amount">{lang.city_collection().due}</th>

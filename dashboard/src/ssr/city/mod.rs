@@ -9,7 +9,7 @@ use api::{ApiError, App};
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
-use chrono::{Datelike, Days, NaiveDate};
+use chrono::{Datelike, Days, NaiveDate, NaiveDateTime};
 use domain::advice::PriceRules;
 use domain::money::Vnd;
 use domain::place::VehicleClass;
@@ -18,7 +18,6 @@ use serde::Deserialize;
 use store::report::{RevenueBy, SensedPaid};
 
 use super::document::Document;
-use super::parts::stat;
 use super::payment::gateway_name;
 use super::{Reader, problem};
 use crate::lang::Lang;
@@ -94,12 +93,13 @@ pub(crate) async fn page(
             let lang = reader.lang;
             let title = lang.city().city;
             let city = app.city.name.clone();
+            let now = App::now().with_timezone(&app.city.timezone).naive_local();
             Document {
                 title,
                 active: "/city",
                 live: None,
             }
-            .page(&reader, move || view(figures, &city, lang))
+            .page(&reader, move || view(figures, &city, now, lang))
         }
         Err(error @ ApiError::Unprocessable(_)) => not_these_days(&app, &reader, &query, &error),
         Err(error) => problem(&reader, &error),
@@ -171,7 +171,7 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     })
 }
 
-fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
+fn view(figures: Figures, city: &str, now: NaiveDateTime, lang: Lang) -> impl IntoView + use<> {
     let Figures {
         range,
         by_day,
@@ -226,10 +226,11 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
                 <b>{total_text}</b>
                 <span>{range.from.format("%d/%m").to_string()} " – " {range.to.format("%d/%m/%Y").to_string()}</span>
                 <span class="change">{change}</span>
+                <a class="how-made no-print" href="#how-collected">{lang.city().how_made}</a>
             </div>
-            {stat(lang.number(receipts), lang.city().receipts, average(total, receipts, lang))}
-            {stat(format!("{} %", percent(paid, sensed)), lang.city().parked_time_that_was_paid, format!("{} {}", lang.number(stays), lang.city().stays_sensed))}
-            {stat(fullest, lang.city().at_its_fullest, when)}
+            {figure("how-collected", lang.number(receipts), lang.city().receipts, average(total, receipts, lang), lang)}
+            {figure("how-paid", format!("{} %", percent(paid, sensed)), lang.city().parked_time_that_was_paid, format!("{} {}", lang.number(stays), lang.city().stays_sensed), lang)}
+            {figure("how-fullest", fullest, lang.city().at_its_fullest, when, lang)}
         </div>
         <section class="card">
             <h2>{lang.city().revenue_by_day} {csv(&range, "revenue", "&by=day")}</h2>
@@ -249,7 +250,8 @@ fn view(figures: Figures, city: &str, lang: Lang) -> impl IntoView + use<> {
             </section>
         </div>
         {week::price_advice(rules, advice, &range, lang)}
-        {week::heat_maps(&week, &range, lang)}
+        {week::heat_maps(&week, &range, now, lang)}
+        {how_made(range, lang).into_any()}
     }
 }
 
@@ -267,6 +269,24 @@ fn head(city: &str, range: Range, lang: Lang) -> impl IntoView + use<> {
                 <button>{lang.city().show}</button>
             </form>
         </header>
+    }
+}
+
+/// A figure with what it means, and a way to how it is made.
+fn figure(
+    how: &'static str,
+    figure: String,
+    label: &'static str,
+    note: String,
+    lang: Lang,
+) -> impl IntoView {
+    view! {
+        <div class="stat">
+            <small>{label}</small>
+            <b>{figure}</b>
+            <span>{note}</span>
+            <a class="how-made no-print" href=format!("#{how}")>{lang.city().how_made}</a>
+        </div>
     }
 }
 
@@ -289,6 +309,28 @@ fn presets(range: Range, lang: Lang) -> impl IntoView + use<> {
         view! { <a class="chip" aria-current=current href=format!("/city?from={from}&to={}", range.to)>{text}</a> }
     });
     view! { <span class="chips">{links.into_iter().collect_view()}</span> }
+}
+
+/// How the figures are made, where each of them leads.
+fn how_made(range: Range, lang: Lang) -> impl IntoView {
+    let text = lang.city();
+    let data = format!(
+        "/api/v1/reports/revenue?from={}&to={}&by=day",
+        range.from, range.to
+    );
+    view! {
+        <section class="card" id="how">
+            <h2>{text.how_made}</h2>
+            <dl class="how">
+                <dt id="how-collected">{text.collected}</dt><dd>{text.how_collected}</dd>
+                <dt id="how-paid">{text.parked_time_that_was_paid}</dt><dd>{text.how_paid_time}</dd>
+                <dt id="how-fullest">{text.at_its_fullest}</dt><dd>{text.how_fullest}</dd>
+                <dt id="how-due">{lang.city_collection().should_have_been_collected}</dt><dd>{text.how_due}</dd>
+            </dl>
+            <p>{text.how_log} " " <code>"clearbay verify"</code> " · " <a href="/log/checkpoint">"/log/checkpoint"</a></p>
+            <p><a href=data>"JSON"</a> " · " <a href="/api/docs/">{text.as_data}</a></p>
+        </section>
+    }
 }
 
 fn csv(range: &Range, report: &'static str, more: &str) -> impl IntoView + use<> {

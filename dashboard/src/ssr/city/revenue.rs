@@ -47,7 +47,7 @@ pub(super) fn average(total: i64, receipts: i64, lang: Lang) -> String {
         _ => format!(
             "{} {}",
             lang.city_revenue().on_average,
-            Vnd::new(total / receipts)
+            lang.money(Vnd::new(total / receipts))
         ),
     }
 }
@@ -67,18 +67,23 @@ pub(super) fn change_text(change: &Change, lang: Lang) -> String {
         let none = lang.city_revenue().nothing_collected;
         return format!("{before}: {none}");
     }
-    let more = i128::from(change.vnd - change.before_vnd) * 100 / i128::from(change.before_vnd);
-    let sign = if more < 0 { "−" } else { "+" };
-    format!("{days}: {sign}{} % {than} {before}", more.abs())
+    let tenths = i128::from(change.vnd - change.before_vnd) * 1_000 / i128::from(change.before_vnd);
+    let sign = if tenths < 0 { "−" } else { "+" };
+    let (whole, tenth) = (tenths.abs() / 10, tenths.abs() % 10);
+    let comma = lang.pick(",", ".");
+    format!("{days}: {sign}{whole}{comma}{tenth} % {than} {before}")
 }
 
-/// Millions of đồng, rounded to one digit after the comma.
+/// Millions of đồng, rounded to one digit after the comma; what is less, to the đồng.
 fn millions(amount: i64, lang: Lang) -> String {
+    if amount.abs() < 1_000_000 {
+        return lang.money(Vnd::new(amount));
+    }
     let tenths = (amount + 50_000).div_euclid(100_000);
-    let (whole, tenth) = (tenths.div_euclid(10), tenths.rem_euclid(10));
+    let (whole, tenth) = (lang.number(tenths.div_euclid(10)), tenths.rem_euclid(10));
     match lang {
-        Lang::Vi => format!("{whole},{tenth} tr"),
-        Lang::En => format!("{whole}.{tenth} M"),
+        Lang::Vi => format!("{whole},{tenth} tr ₫"),
+        Lang::En => format!("{whole}.{tenth} M ₫"),
     }
 }
 
@@ -88,13 +93,13 @@ pub(super) fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
         .iter()
         .map(|row| Bar {
             label: if revenue.rows.len() > 14 {
-                row.key[5..].to_owned()
+                day_and_month(&row.key)
             } else {
                 weekday(&row.key, lang)
             },
             value: row.amount_vnd,
             part: row.amount_vnd,
-            title: format!("{}: {}", row.key, Vnd::new(row.amount_vnd)),
+            title: format!("{}: {}", row.key, lang.money(Vnd::new(row.amount_vnd))),
         })
         .collect();
     let rows = revenue
@@ -130,6 +135,13 @@ pub(super) fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
             </div>
         </div>
     }
+}
+
+/// A date as it is said here, day before month.
+fn day_and_month(date: &str) -> String {
+    let date: Option<NaiveDate> = date.parse().ok();
+    date.map(|date| date.format("%d/%m").to_string())
+        .unwrap_or_default()
 }
 
 /// Millions where there are millions, else thousands.

@@ -2,6 +2,7 @@
 
 use api::service::demand::{LotAdvice, WeekHour};
 use api::service::report::Range;
+use chrono::{Datelike, NaiveDate, NaiveDateTime};
 use domain::advice::{Advice, Band, PriceRules};
 use leptos::prelude::*;
 
@@ -19,7 +20,23 @@ pub(super) fn weekday_name(weekday: u32, lang: Lang) -> &'static str {
 }
 
 /// Hours down, weekdays across: it fits a phone, and is its own table.
-pub(super) fn heat_maps(week: &[WeekHour], range: &Range, lang: Lang) -> impl IntoView + use<> {
+pub(super) fn heat_maps(
+    week: &[WeekHour],
+    range: &Range,
+    now: NaiveDateTime,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let days: Vec<NaiveDate> = range
+        .from
+        .iter_days()
+        .take_while(|day| *day <= range.to)
+        .collect();
+    let to_come = |weekday: u32, hour: u32| {
+        let of_weekday = |day: &&NaiveDate| day.weekday().num_days_from_monday() == weekday;
+        let mut days = days.iter().filter(of_weekday).peekable();
+        days.peek().is_some()
+            && days.all(|day| day.and_hms_opt(hour, 0, 0).is_some_and(|at| at > now))
+    };
     let most = week.iter().map(WeekHour::arrivals_per_100).max();
     let most = most.unwrap_or(0).max(1);
     let occupied = heat_map(
@@ -31,12 +48,14 @@ pub(super) fn heat_maps(week: &[WeekHour], range: &Range, lang: Lang) -> impl In
                 i64::from(hour.occupied_bp()) / 1_000,
             )
         },
+        &to_come,
         lang,
     );
     let turnover = heat_map(
         week,
         lang.city_week().vehicles_came_100_bays_hour,
         &move |hour| (hour.arrivals_per_100(), hour.arrivals_per_100() * 9 / most),
+        &to_come,
         lang,
     );
     view! {
@@ -60,6 +79,7 @@ fn heat_map(
     week: &[WeekHour],
     about: &'static str,
     cell: &dyn Fn(&WeekHour) -> (i64, i64),
+    to_come: &dyn Fn(u32, u32) -> bool,
     lang: Lang,
 ) -> impl IntoView + use<> {
     let heads = (0..7)
@@ -76,9 +96,13 @@ fn heat_map(
                         let (value, shade) = cell(found);
                         (format!("h{}", shade.clamp(0, 9)), value.to_string())
                     }
+                    // An hour that is yet to come is no sensor's fault.
+                    None if to_come(weekday, hour) => {
+                        ("to-come".to_owned(), lang.city().not_yet.to_owned())
+                    }
                     None => ("none".to_owned(), lang.words().unknown.to_owned()),
                 };
-                view! { <td class=class data-label=lang.city_week().advice>{text}</td> }
+                view! { <td class=class>{text}</td> }
             })
             .collect_view();
         view! { <tr><th scope="row">{format!("{hour:02}")}</th>{cells}</tr> }
