@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use domain::Timestamp;
 use domain::id::{ReceiptId, RefundId};
-use domain::log::{Edge, Hash, Salt, TreeHead, record_hash};
+use domain::log::{Edge, LogPath, Salt, TreeHead, record_hash, tile_bytes, tile_hashes};
 use sqlx::PgConnection;
 
 use crate::{Store, StoreError, corrupt};
@@ -12,7 +12,7 @@ mod queued;
 mod report;
 mod served;
 
-pub use report::{DayReports, PublishedReport};
+pub use report::PublishedReport;
 pub use served::Leaf;
 
 /// Whoever publishes holds this advisory lock, with the city's key: `plog`.
@@ -82,22 +82,19 @@ impl Store {
                 earliest: None,
             }));
         }
-        let mut tiles: Vec<(u8, u64, Vec<Hash>)> = Vec::new();
+        let mut tiles: Vec<(LogPath, Vec<u8>)> = Vec::new();
         let mut leaves = Vec::with_capacity(queued.len());
         for queued in queued {
             let leaf = queued.leaf();
-            edge.push(record_hash(&leaf.entry), |level, index, hashes| {
-                tiles.push((level, index, hashes.to_vec()));
+            edge.push(record_hash(&leaf.entry), |path, hashes| {
+                tiles.push((path, tile_bytes(hashes)));
             });
             leaves.push(leaf);
         }
         leaves_insert(&mut tx, city_id, before, &leaves).await?;
-        for ((level, row), index) in (0..).zip(edge.rows()).zip(last_tiles(edge.size())) {
-            if !row.is_empty() {
-                tiles.push((level, index, row.clone()));
-            }
-        }
-        tiles_put(&mut tx, city_id, &tiles).await?;
+        let open = edge.open_tiles();
+        tiles.extend(open.map(|(path, hashes)| (path, tile_bytes(hashes))));
+        tiles_put(&mut tx, city_id, tiles).await?;
         let head = TreeHead {
             size: edge.size(),
             root: edge.root(),
@@ -163,7 +160,8 @@ async fn edge(tx: &mut PgConnection, city: i32) -> Result<(Edge, bool), StoreErr
         .bind(signed(index))
         .fetch_optional(&mut *tx)
         .await?;
-        rows.push(hashes(&bytes.unwrap_or_default())?);
+        let hashes = tile_hashes(&bytes.unwrap_or_default());
+        rows.push(hashes.ok_or_else(|| corrupt("log tile", "it ends within a hash"))?);
     }
     let edge = Edge::of_rows(size, rows).map_err(|why| corrupt("log tile", why))?;
     // What does not fit what was signed before is never signed.
@@ -179,14 +177,6 @@ async fn edge(tx: &mut PgConnection, city: i32) -> Result<(Edge, bool), StoreErr
 /// Which tile is the last of each level of a tree of `size` entries, from the leaves up.
 fn last_tiles(size: u64) -> impl Iterator<Item = u64> {
     (1..=8).map(move |level| size.checked_shr(8 * level).unwrap_or(0))
-}
-
-fn hashes(bytes: &[u8]) -> Result<Vec<Hash>, StoreError> {
-    let (hashes, rest) = bytes.as_chunks::<32>();
-    if !rest.is_empty() {
-        return Err(corrupt("log tile", "it ends within a hash"));
-    }
-    Ok(hashes.iter().copied().map(Hash).collect())
 }
 
 /// As PostgreSQL counts.
@@ -226,17 +216,16 @@ fn column<T>(leaves: &[NewLeaf], get: impl Fn(&NewLeaf) -> T) -> Vec<T> {
 async fn tiles_put(
     tx: &mut PgConnection,
     city: i32,
-    tiles: &[(u8, u64, Vec<Hash>)],
+    tiles: Vec<(LogPath, Vec<u8>)>,
 ) -> Result<(), StoreError> {
-    let mut newest: std::collections::BTreeMap<(u8, u64), Vec<u8>> =
-        std::collections::BTreeMap::new();
-    for (level, index, hashes) in tiles {
-        let bytes = hashes.iter().flat_map(|hash| hash.0).collect();
-        newest.insert((*level, *index), bytes);
+    let (mut levels, mut indexes, mut hashes) = (Vec::new(), Vec::new(), Vec::new());
+    for (path, bytes) in tiles {
+        if let LogPath::Tile { level, index, .. } = path {
+            levels.push(i16::from(level));
+            indexes.push(signed(index));
+            hashes.push(bytes);
+        }
     }
-    let levels: Vec<i16> = newest.keys().map(|(level, _)| i16::from(*level)).collect();
-    let indexes: Vec<i64> = newest.keys().map(|(_, index)| signed(*index)).collect();
-    let hashes: Vec<Vec<u8>> = newest.into_values().collect();
     sqlx::query(
         "INSERT INTO log_tile (city_id, level, tile_index, hashes)
          SELECT $1, * FROM unnest($2::smallint[], $3::bigint[], $4::bytea[])

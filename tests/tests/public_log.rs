@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::log::{
-    Commitment, Edge, Entry, EntryKind, Hash, Inclusion, LogPath, LogSigner, TreeHead, record_hash,
-    sign_head,
+    Commitment, Edge, Entry, EntryKind, Inclusion, LogPath, LogSigner, TreeHead, record_hash,
+    sign_head, tile_bytes,
 };
 use domain::money::Vnd;
 use domain::vietqr::VietQr;
@@ -365,25 +365,13 @@ impl Owner<'_> {
                 .unwrap();
         let mut edge = Edge::default();
         let mut tiles: Vec<(LogPath, Vec<u8>)> = Vec::new();
-        let bytes = |hashes: &[Hash]| hashes.iter().flat_map(|hash| hash.0).collect::<Vec<u8>>();
         for entry in &entries {
-            edge.push(record_hash(entry), |level, index, hashes| {
-                let path = LogPath::Tile {
-                    level,
-                    index,
-                    width: 256,
-                };
-                tiles.push((path, bytes(hashes)));
+            edge.push(record_hash(entry), |path, hashes| {
+                tiles.push((path, tile_bytes(hashes)));
             });
         }
-        for (level, row) in (0_u8..).zip(edge.rows()).filter(|(_, row)| !row.is_empty()) {
-            let path = LogPath::Tile {
-                level,
-                index: edge.size() >> (8 * (u32::from(level) + 1)),
-                width: 1,
-            };
-            tiles.push((path, bytes(row)));
-        }
+        let open = edge.open_tiles();
+        tiles.extend(open.map(|(path, hashes)| (path, tile_bytes(hashes))));
         self.does("DELETE FROM log_tile").await;
         for (path, hashes) in tiles {
             let LogPath::Tile { level, index, .. } = path else {
@@ -428,16 +416,22 @@ fn forged(days_ago: i64, amount: i64) -> Entry {
     }
 }
 
-/// Each thing is done straight in the database, found, and taken back.
-#[tokio::test]
-async fn tampering_without_the_key_is_found() {
-    let city = with_a_past().await;
+/// Somebody who has seen the log as it is, and somebody who can change it.
+async fn owner_and_citizen(city: &Serving) -> (Owner<'_>, Citizen) {
     let citizen = Citizen::new();
     citizen.is_content(&city.url).await;
     let owner = Owner {
         pool: &city.database.pool,
     };
     owner.keep().await;
+    (owner, citizen)
+}
+
+/// Each thing is done straight in the database, found, and taken back.
+#[tokio::test]
+async fn tampering_without_the_key_is_found() {
+    let city = with_a_past().await;
+    let (owner, citizen) = owner_and_citizen(&city).await;
     let url = &city.url;
 
     // An amount is edited in an entry.
@@ -584,12 +578,7 @@ async fn tampering_without_the_key_is_found() {
 #[tokio::test]
 async fn tampering_with_the_key_is_found_by_whoever_saw_the_log_before() {
     let city = with_a_past().await;
-    let citizen = Citizen::new();
-    citizen.is_content(&city.url).await;
-    let owner = Owner {
-        pool: &city.database.pool,
-    };
-    owner.keep().await;
+    let (owner, citizen) = owner_and_citizen(&city).await;
     let url = &city.url;
 
     // The past is edited, and all is signed anew: another tree of the same size.

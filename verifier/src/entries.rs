@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use domain::log::{BUNDLE_ENTRIES, Edge, Entry, Hash, LogPath, TreeHead, record_hash, unpack};
+use domain::log::{
+    BUNDLE_ENTRIES, Edge, Entry, Hash, LogPath, TreeHead, record_hash, tile_bytes, tile_hashes,
+    tile_root, unpack,
+};
 
 use crate::finding::Finding;
 use crate::memory::Memory;
@@ -74,18 +77,11 @@ impl Entries {
 
     /// The tiles at the edge above the leaves, which are not full.
     fn close(&mut self) {
-        let size = self.head.size;
-        for (level, row) in (0_u8..).zip(self.edge.rows()).skip(1) {
-            if row.is_empty() {
-                continue;
-            }
-            let path = LogPath::Tile {
-                level,
-                index: size >> (8 * (u32::from(level) + 1)),
-                width: u16::try_from(row.len()).unwrap_or_default(),
-            };
-            self.tiles.push((path, bytes(row)));
-        }
+        // Those of the leaves were compared bundle by bundle.
+        let open = self.edge.open_tiles();
+        let above = open.filter(|(path, _)| !is_of_leaves(*path));
+        self.tiles
+            .extend(above.map(|(path, hashes)| (path, tile_bytes(hashes))));
     }
 
     /// Takes what was asked for.
@@ -162,21 +158,12 @@ impl Entries {
 
     fn push(&mut self, hash: Hash) {
         let (tiles, roots) = (&mut self.tiles, &mut self.roots);
-        self.edge.push(hash, |level, index, hashes| {
-            if level == 0 {
-                let mut perfect = Edge::default();
-                hashes
-                    .iter()
-                    .for_each(|hash| perfect.push(*hash, |_, _, _| {}));
-                roots.push(perfect.root());
-                return;
+        self.edge.push(hash, |path, hashes| {
+            if is_of_leaves(path) {
+                roots.push(tile_root(hashes));
+            } else {
+                tiles.push((path, tile_bytes(hashes)));
             }
-            let path = LogPath::Tile {
-                level,
-                index,
-                width: u16::try_from(hashes.len()).unwrap_or_default(),
-            };
-            tiles.push((path, bytes(hashes)));
         });
     }
 
@@ -195,12 +182,11 @@ impl Entries {
         let Some(Answer::Body(tile)) = answers.get(&at(path)) else {
             return self.wrong(findings, Finding::NotServed(at(path)));
         };
-        if tile.len() != hashes.len() * 32 {
+        let Some(served) = tile_hashes(tile).filter(|served| served.len() == hashes.len()) else {
             return self.wrong(findings, Finding::Tile(at(path)));
-        }
-        let (served, _) = tile.as_chunks::<32>();
+        };
         for (index, (hash, served)) in (first..).zip(hashes.iter().zip(served)) {
-            if hash.0 != *served {
+            if *hash != served {
                 self.wrong(findings, Finding::NotInTree { index });
             }
         }
@@ -288,6 +274,6 @@ const fn leaf_tile(bundle: LogPath) -> Option<LogPath> {
     }
 }
 
-fn bytes(hashes: &[Hash]) -> Vec<u8> {
-    hashes.iter().flat_map(|hash| hash.0).collect()
+const fn is_of_leaves(tile: LogPath) -> bool {
+    matches!(tile, LogPath::Tile { level: 0, .. })
 }

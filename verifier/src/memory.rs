@@ -3,7 +3,7 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
-use domain::log::{Hash, TreeHead};
+use domain::log::{BUNDLE_ENTRIES, Hash, TreeHead, tile_bytes, tile_hashes};
 use serde::{Deserialize, Serialize};
 
 /// A log as it was.
@@ -43,12 +43,11 @@ impl Memory {
 
     /// As text, to be kept.
     pub fn to_text(&self) -> String {
-        let tiles: Vec<u8> = self.tiles.iter().flat_map(|hash| hash.0).collect();
         let written = Written {
             origin: self.origin.clone(),
             size: self.size,
             root: self.root.to_string(),
-            tiles: BASE64_STANDARD.encode(tiles),
+            tiles: BASE64_STANDARD.encode(tile_bytes(&self.tiles)),
         };
         serde_json::to_string(&written).unwrap_or_default()
     }
@@ -62,15 +61,15 @@ impl Memory {
         let bytes = BASE64_STANDARD
             .decode(written.tiles)
             .map_err(|_| MemoryError)?;
-        let (tiles, rest) = bytes.as_chunks::<32>();
-        if !rest.is_empty() || tiles.len() as u64 != written.size / 256 {
+        let tiles = tile_hashes(&bytes).ok_or(MemoryError)?;
+        if tiles.len() as u64 != written.size / BUNDLE_ENTRIES {
             return Err(MemoryError);
         }
         Ok(Self {
             origin: written.origin,
             size: written.size,
             root: Hash::parse_hash(&written.root).map_err(|_| MemoryError)?,
-            tiles: tiles.iter().copied().map(Hash).collect(),
+            tiles,
         })
     }
 }

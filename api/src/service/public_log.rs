@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
-use domain::id::{ReceiptId, RefundId};
+use domain::id::ReceiptId;
 use domain::log::{
     DayReport, Inclusion, KeyError, LogKey, LogKeys, LogPath, LogSigner, Missing, TileSet,
     TreeHead, sign_head, sign_list,
@@ -156,7 +156,7 @@ async fn report(app: &App, log: &PublicLog) -> Result<(), store::StoreError> {
         .store
         .log_report_days(city, closed(app), DAYS_AT_ONCE, sign, now)
         .await?;
-    for day in done.signed {
+    for day in done {
         tracing::info!(%day, "the day's report is signed");
     }
     Ok(())
@@ -213,17 +213,6 @@ pub async fn receipt_inclusion(
     receipt: ReceiptId,
 ) -> Result<Option<Inclusion>, ApiError> {
     match app.store.log_leaf_of_receipt(receipt).await? {
-        Some(leaf) => inclusion(app, leaf).await,
-        None => Ok(None),
-    }
-}
-
-/// The same of a refund.
-///
-/// # Errors
-/// As [`receipt_inclusion`].
-pub async fn refund_inclusion(app: &App, refund: RefundId) -> Result<Option<Inclusion>, ApiError> {
-    match app.store.log_leaf_of_refund(refund).await? {
         Some(leaf) => inclusion(app, leaf).await,
         None => Ok(None),
     }

@@ -2,9 +2,9 @@
 //! rows of hashes however large the tree is.
 
 use tlog_tiles::Tile;
-use tlog_tiles::tlog::{EMPTY_HASH, Hash, node_hash};
+use tlog_tiles::tlog::{EMPTY_HASH, HASH_SIZE, Hash, node_hash};
 
-use super::tile::{HEIGHT, TILE_WIDTH};
+use super::tile::{HEIGHT, LogPath, TILE_WIDTH};
 
 /// The hashes of each level's last tile, as far as it is filled; a full tile is one hash of the next level.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -47,9 +47,17 @@ impl Edge {
         &self.rows
     }
 
-    /// Adds an entry by its hash. `filled` is told of each tile that is full by that: its level, its index
-    /// and its 256 hashes.
-    pub fn push(&mut self, leaf: Hash, mut filled: impl FnMut(u8, u64, &[Hash])) {
+    /// The tiles at the edge, which are not full, from the leaves up.
+    pub fn open_tiles(&self) -> impl Iterator<Item = (LogPath, &[Hash])> {
+        let rows = (0_u8..).zip(&self.rows).filter(|(_, row)| !row.is_empty());
+        rows.map(|(level, row)| {
+            let index = self.size >> (u32::from(HEIGHT) * (u32::from(level) + 1));
+            (LogPath::tile_of(level, index, row.len()), row.as_slice())
+        })
+    }
+
+    /// Adds an entry by its hash. `filled` is told of each tile that is full by that.
+    pub fn push(&mut self, leaf: Hash, mut filled: impl FnMut(LogPath, &[Hash])) {
         self.size += 1;
         let mut hash = leaf;
         let mut tiles = self.size;
@@ -63,8 +71,9 @@ impl Edge {
                 return;
             }
             tiles /= TILE_WIDTH as u64;
-            filled(u8::try_from(level).unwrap_or(u8::MAX), tiles - 1, row);
-            hash = Tile::subtree_hash(&bytes_of(row));
+            let level = u8::try_from(level).unwrap_or(u8::MAX);
+            filled(LogPath::tile_of(level, tiles - 1, TILE_WIDTH), row);
+            hash = tile_root(row);
             row.clear();
         }
     }
@@ -80,7 +89,7 @@ impl Edge {
                 if row.len() & width == 0 {
                     continue;
                 }
-                let perfect = Tile::subtree_hash(&bytes_of(&row[right - width..right]));
+                let perfect = tile_root(&row[right - width..right]);
                 right -= width;
                 root = Some(root.map_or(perfect, |root| node_hash(perfect, root)));
             }
@@ -89,7 +98,19 @@ impl Edge {
     }
 }
 
+/// The hash over a perfect tree's hashes: of a full tile, one of the level above.
+pub fn tile_root(hashes: &[Hash]) -> Hash {
+    Tile::subtree_hash(&tile_bytes(hashes))
+}
+
 /// Hashes one after the other, as tiles have them.
-pub(super) fn bytes_of(hashes: &[Hash]) -> Vec<u8> {
+pub fn tile_bytes(hashes: &[Hash]) -> Vec<u8> {
     hashes.iter().flat_map(|hash| hash.0).collect()
+}
+
+/// The hashes of a tile; `None` where it ends within one.
+pub fn tile_hashes(bytes: &[u8]) -> Option<Vec<Hash>> {
+    let (hashes, rest) = bytes.as_chunks::<HASH_SIZE>();
+    rest.is_empty()
+        .then(|| hashes.iter().copied().map(Hash).collect())
 }

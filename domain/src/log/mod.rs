@@ -16,7 +16,7 @@ mod tile;
 
 pub use bundle::{BUNDLE_ENTRIES, BundleError, pack, unpack};
 pub use document::{Commitment, Document, DocumentLine, ReceiptDocument, RefundDocument, Salt};
-pub use edge::{Edge, EdgeError};
+pub use edge::{Edge, EdgeError, tile_bytes, tile_hashes, tile_root};
 pub use entry::{Entry, EntryError, EntryKind};
 pub use inclusion::{Included, Inclusion, InclusionError};
 pub use key::{KeyError, LogKey, LogKeys, LogSigner, NoteError, TreeHead, sign_head, sign_list};

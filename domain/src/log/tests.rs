@@ -30,22 +30,11 @@ fn hex(hash: Hash) -> String {
 /// A tree of so many entries, with all of its tiles as they are served.
 fn tree(size: usize) -> (Edge, TileSet) {
     let (mut edge, mut tiles) = (Edge::default(), TileSet::default());
-    let mut put = |level, index, hashes: &[Hash]| {
-        let width = u16::try_from(hashes.len()).expect("a tile");
-        let path = LogPath::Tile {
-            level,
-            index,
-            width,
-        };
-        tiles.add(path, hashes.iter().flat_map(|hash| hash.0).collect());
-    };
     for n in 0..size {
-        edge.push(leaf(n), &mut put);
+        edge.push(leaf(n), |path, hashes| tiles.add(path, tile_bytes(hashes)));
     }
-    for (level, row) in (0..).zip(edge.rows()) {
-        if !row.is_empty() {
-            put(level, (size as u64) >> (8 * (level + 1)), row);
-        }
+    for (path, hashes) in edge.open_tiles() {
+        tiles.add(path, tile_bytes(hashes));
     }
     (edge, tiles)
 }
@@ -74,7 +63,7 @@ fn roots_are_those_of_certificate_transparency() {
     );
     let mut roots = Vec::new();
     for bytes in leaves {
-        edge.push(record_hash(bytes), |_, _, _| {});
+        edge.push(record_hash(bytes), |_, _| {});
         roots.push(hex(edge.root()));
     }
     assert_eq!(
@@ -101,7 +90,7 @@ fn the_edge_s_root_is_the_tree_s() {
             Edge::of_rows(n as u64 + 1, edge.rows().to_vec()).is_err(),
             "{n}"
         );
-        edge.push(*hash, |_, _, _| {});
+        edge.push(*hash, |_, _| {});
     }
 }
 
@@ -348,15 +337,11 @@ fn included(size: usize, place: usize) -> (Inclusion, LogSigner) {
         } else {
             leaf(n)
         };
-        edge.push(hash, |_, _, _| {});
+        edge.push(hash, |_, _| {});
     }
-    let row = edge.rows()[0].iter().flat_map(|hash| hash.0).collect();
-    let path = LogPath::Tile {
-        level: 0,
-        index: 0,
-        width: u16::try_from(size).expect("a tile"),
-    };
-    tiles.add(path, row);
+    for (path, hashes) in edge.open_tiles() {
+        tiles.add(path, tile_bytes(hashes));
+    }
     let (size, place) = (size as u64, place as u64);
     let proof = tiles.inclusion(size, place).expect("a proof");
     let signer = signer(NAME, 1);

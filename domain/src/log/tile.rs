@@ -69,6 +69,15 @@ impl LogPath {
         })
     }
 
+    /// A tile of so many hashes.
+    pub(super) fn tile_of(level: u8, index: u64, width: usize) -> Self {
+        Self::Tile {
+            level,
+            index,
+            width: u16::try_from(width).unwrap_or(u16::MAX),
+        }
+    }
+
     fn parts(self) -> Option<(Option<u8>, u64, u16)> {
         match self {
             Self::Checkpoint => None,
@@ -222,11 +231,8 @@ impl HashReader for Reader<'_> {
             // As wide as it is in this tree: that is the one which is served.
             let tile = Tile::from_index(HEIGHT, *index).parent(0, self.size);
             let tile = tile.ok_or(Error::IndexesNotInTree)?;
-            let path = LogPath::Tile {
-                level: tile.level(),
-                index: tile.level_index(),
-                width: u16::try_from(tile.width()).unwrap_or(u16::MAX),
-            };
+            let width = usize::try_from(tile.width()).unwrap_or(usize::MAX);
+            let path = LogPath::tile_of(tile.level(), tile.level_index(), width);
             match self.tiles.0.get(&path) {
                 Some(bytes) => hashes.push(tile.hash_at_index(bytes, *index)?),
                 None => {

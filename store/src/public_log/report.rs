@@ -19,13 +19,6 @@ pub struct PublishedReport {
     pub signed_at: Timestamp,
 }
 
-/// What one round of reporting did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DayReports {
-    /// Days whose report was signed.
-    pub signed: Vec<NaiveDate>,
-}
-
 #[derive(FromRow)]
 struct SumRow {
     ward: String,
@@ -43,7 +36,7 @@ impl Store {
     /// for its place in the log, nor while another process publishes.
     ///
     /// The sums are those of receipts and refunds, as every other report's; that the log says the same is
-    /// for others to check.
+    /// for others to check. The result is the days that were reported.
     ///
     /// # Errors
     /// Database errors.
@@ -54,10 +47,10 @@ impl Store {
         limit: i64,
         sign: impl Fn(&DayReport) -> Option<Vec<u8>> + Send,
         now: Timestamp,
-    ) -> Result<DayReports, StoreError> {
+    ) -> Result<Vec<NaiveDate>, StoreError> {
         let mut tx = self.pool.begin().await?;
         let Some(city_id) = lock(&mut tx, city).await? else {
-            return Ok(DayReports::default());
+            return Ok(Vec::new());
         };
         let head: Option<(i64, Vec<u8>)> = sqlx::query_as(
             "SELECT size, root FROM log_head WHERE city_id = $1
@@ -71,7 +64,7 @@ impl Store {
         .fetch_optional(&mut *tx)
         .await?;
         let Some((size, root)) = head else {
-            return Ok(DayReports::default());
+            return Ok(Vec::new());
         };
         let root = root
             .try_into()
@@ -99,7 +92,7 @@ impl Store {
         .bind(limit)
         .fetch_all(&mut *tx)
         .await?;
-        let mut done = DayReports::default();
+        let mut done = Vec::with_capacity(days.len());
         for (day, revision) in days {
             let rows: Vec<SumRow> = sqlx::query_as(
                 "SELECT ward.code AS ward, lot.code AS lot, operator.code AS operator,
@@ -140,7 +133,7 @@ impl Store {
             .bind(now)
             .execute(&mut *tx)
             .await?;
-            done.signed.push(day);
+            done.push(day);
         }
         tx.commit().await?;
         Ok(done)

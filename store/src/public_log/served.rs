@@ -1,13 +1,13 @@
 //! What is served of the log: the signed head, tiles, bundles of entries, the place of one receipt.
 
-use domain::id::{ReceiptId, RefundId};
+use domain::id::ReceiptId;
 use domain::log::{Document, LogPath, Salt, pack};
 use sqlx::FromRow;
 
 use super::{queued, signed};
 use crate::{Store, StoreError, corrupt};
 
-/// A receipt's or refund's place in the log, with what opens its promise.
+/// A receipt's place in the log, with what opens its promise.
 #[derive(Clone, Debug)]
 pub struct Leaf {
     /// Which entry it is.
@@ -101,23 +101,6 @@ impl Store {
         let Some(row) = row else { return Ok(None) };
         let mut facts = queued::receipt_facts(&mut connection, &[receipt.0]).await?;
         let facts = facts.remove(&receipt.0);
-        Ok(Some(row.leaf(facts)?))
-    }
-
-    /// A refund's place in the log; `None` where it waits for it yet, or lowers no revenue.
-    ///
-    /// # Errors
-    /// Database errors.
-    pub async fn log_leaf_of_refund(&self, refund: RefundId) -> Result<Option<Leaf>, StoreError> {
-        let mut connection = self.pool.acquire().await?;
-        let row: Option<LeafRow> =
-            sqlx::query_as("SELECT leaf_index, entry, salt FROM log_leaf WHERE refund_id = $1")
-                .bind(refund.0)
-                .fetch_optional(&mut *connection)
-                .await?;
-        let Some(row) = row else { return Ok(None) };
-        let mut facts = queued::refund_facts(&mut connection, &[refund.0]).await?;
-        let facts = facts.remove(&refund.0);
         Ok(Some(row.leaf(facts)?))
     }
 }
