@@ -103,7 +103,11 @@ const shares = (root) => {
 const prints = (root) => {
   for (const button of root.querySelectorAll("button[data-print]")) {
     button.hidden = false;
-    button.onclick = () => print();
+    button.onclick = () => {
+      // What is folded on the screen is wanted on paper.
+      for (const folded of root.querySelectorAll("details.log")) folded.open = true;
+      print();
+    };
   }
 };
 

@@ -11,6 +11,7 @@ use crate::{Store, StoreError, corrupt};
 mod queued;
 mod report;
 mod served;
+mod witnessed;
 
 pub use report::PublishedReport;
 pub use served::Leaf;

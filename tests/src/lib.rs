@@ -7,6 +7,7 @@
 
 pub mod assessing;
 pub mod broker;
+pub mod citizen;
 pub mod city;
 pub mod cpu;
 pub mod database;
@@ -14,6 +15,7 @@ pub mod database_server;
 pub mod faults;
 pub mod flood;
 pub mod ingesting;
+pub mod log_owner;
 pub mod oracle;
 pub mod paying;
 pub mod phone;
@@ -28,6 +30,7 @@ pub mod statements;
 pub mod telling;
 pub mod tls;
 pub mod watching;
+pub mod witness;
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;

@@ -79,6 +79,17 @@ impl Serving {
         Self::place(&simulator::city::hanoi(bays).unwrap(), Broker::rumqttd()).await
     }
 
+    /// Waits until it answers again.
+    ///
+    /// # Panics
+    /// Where it never does.
+    pub async fn is_back(&self) {
+        eventually("the city to be back", || async {
+            is_ready(&self.client, &self.url).await
+        })
+        .await;
+    }
+
     /// The same without the browser's bundle.
     ///
     /// # Panics

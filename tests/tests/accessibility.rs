@@ -76,6 +76,7 @@ async fn lively(city: &Serving) -> Vec<String> {
         format!("/r/{}", text(&payment["receipt_id"])),
         "/offline".to_owned(),
         "/city".to_owned(),
+        "/verify".to_owned(),
         "/staff".to_owned(),
         "/nowhere".to_owned(),
         "/my".to_owned(),

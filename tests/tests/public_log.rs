@@ -3,170 +3,22 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-use chrono::{DateTime, TimeDelta, Utc};
-use domain::log::{
-    Commitment, Edge, Entry, EntryKind, Inclusion, LogPath, LogSigner, TreeHead, record_hash,
-    sign_head, tile_bytes,
-};
+use chrono::TimeDelta;
+use domain::log::{Inclusion, record_hash};
 use domain::money::Vnd;
-use domain::vietqr::VietQr;
 use reqwest::StatusCode;
-use serde_json::{Value, json};
-use sqlx::PgPool;
+use serde_json::json;
+use tests::citizen::{BAY, Citizen, clearbay, day, noon, published, reported, sold, with_a_past};
+use tests::eventually;
+use tests::log_owner::{Owner, forged};
 use tests::serve_process::ServeProcess;
-use tests::serving::{IMPORT_TOKEN, LOG_NAME, Serving, log_key, text};
-use tests::{eventually, provided};
-use tokio::process::Command;
+use tests::serving::{LOG_NAME, Serving, log_key, text};
 use uuid::Uuid;
-
-const BAY: &str = "CN-01-001";
-
-/// What `clearbay verify` said.
-struct Said {
-    code: Option<i32>,
-    text: String,
-}
-
-async fn clearbay(args: &[&str]) -> Said {
-    let output = Command::new(provided("CLEARBAY_TEST_BIN"))
-        .args(args)
-        .output()
-        .await
-        .unwrap();
-    let text = [output.stdout, output.stderr].concat();
-    Said {
-        code: output.status.code(),
-        text: String::from_utf8_lossy(&text).into_owned(),
-    }
-}
-
-/// A citizen who pins the log's key and remembers what they have seen.
-struct Citizen {
-    folder: tempfile::TempDir,
-    key: String,
-}
-
-impl Citizen {
-    fn new() -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            key: log_key(1).0.to_string(),
-        }
-    }
-
-    async fn verify(&self, url: &str) -> Said {
-        let state = self.folder.path().join("state.json");
-        let state = state.to_str().unwrap();
-        clearbay(&["verify", "--url", url, "--key", &self.key, "--state", state]).await
-    }
-
-    async fn verify_receipt(&self, receipt: &Value) -> Said {
-        let file = self.folder.path().join("receipt.json");
-        std::fs::write(&file, receipt.to_string()).unwrap();
-        let file = file.to_str().unwrap();
-        clearbay(&["verify", "receipt", file, "--key", &self.key]).await
-    }
-
-    /// Finds what was done, says what and where, and remembers what it was before.
-    async fn finds(&self, url: &str, what: &[&str]) {
-        let said = self.verify(url).await;
-        assert_eq!(said.code, Some(2), "{}", said.text);
-        for part in what {
-            assert!(said.text.contains(part), "{part}: {}", said.text);
-        }
-    }
-
-    async fn is_content(&self, url: &str) -> String {
-        let said = self.verify(url).await;
-        assert_eq!(said.code, Some(0), "{}", said.text);
-        assert!(said.text.contains("ALL HOLDS"), "{}", said.text);
-        said.text
-    }
-}
-
-/// No vehicle pays twice here: what it pays twice goes back.
-static VEHICLES: AtomicUsize = AtomicUsize::new(0);
-
-/// Sells and is paid for so many sessions at a moment, as terminals upload them.
-async fn sold(city: &Serving, count: usize, at: DateTime<Utc>) {
-    let sale = |index: usize| {
-        json!({"key": format!("sale-{}-{index}", at.timestamp()), "bay": BAY,
-               "plate": format!("30A{:05}", VEHICLES.fetch_add(1, Ordering::Relaxed)), "class": "car", "minutes": 60, "at": at})
-    };
-    let sales: Vec<Value> = (0..count).map(sale).collect();
-    let upload = city
-        .client
-        .post(format!("{}/api/v1/imports/sessions", city.url))
-        .bearer_auth(IMPORT_TOKEN)
-        .json(&json!({ "sessions": sales }));
-    let opened: Value = upload.send().await.unwrap().json().await.unwrap();
-    let sessions = opened["sessions"].as_array().unwrap();
-    let qr_codes = sessions.iter().filter_map(|sale| sale["qr"].as_str());
-    let transfers: Vec<Value> = qr_codes
-        .map(|qr| {
-            let qr = VietQr::parse(qr).unwrap();
-            json!({"bank_ref": format!("FT{}", Uuid::new_v4().simple()), "currency": "VND",
-                   "description": qr.purpose, "amount_vnd": qr.amount_vnd,
-                   "paid_at": at + TimeDelta::minutes(1)})
-        })
-        .collect();
-    let outcomes = city.outcomes(&transfers).await;
-    assert_eq!(outcomes.len(), count, "{opened}");
-    assert!(
-        outcomes.iter().all(|outcome| outcome == "posted"),
-        "{outcomes:?}"
-    );
-}
-
-/// Noon of so many days ago, in the city.
-fn noon(days_ago: i64) -> DateTime<Utc> {
-    let day = Utc::now()
-        .with_timezone(&chrono_tz::Asia::Ho_Chi_Minh)
-        .date_naive();
-    let noon = (day - TimeDelta::days(days_ago))
-        .and_hms_opt(5, 0, 0)
-        .unwrap();
-    noon.and_utc()
-}
-
-fn day(days_ago: i64) -> String {
-    let noon = noon(days_ago).with_timezone(&chrono_tz::Asia::Ho_Chi_Minh);
-    noon.date_naive().to_string()
-}
-
-async fn published(city: &Serving, entries: i64) {
-    eventually("the log to have it all", || async {
-        city.database.count("log_leaf").await == entries
-            && city.database.count("log_queue").await == 0
-    })
-    .await;
-}
-
-async fn reported(city: &Serving, reports: i64) {
-    eventually("the days to be reported", || async {
-        city.database.count("log_report").await == reports
-    })
-    .await;
-}
-
-/// A city with three days of past, each with its report: 300, 7 and 5 receipts.
-async fn with_a_past() -> Serving {
-    let city = Serving::city(80).await;
-    // Each day in one transaction, so that it is published, and then reported, whole.
-    for (days_ago, count) in [(4, 300), (3, 7), (2, 5)] {
-        sold(&city, count, noon(days_ago)).await;
-    }
-    published(&city, 312).await;
-    reported(&city, 3).await;
-    city
-}
 
 #[tokio::test]
 async fn what_is_published_is_the_sum_of_the_log() {
     let city = with_a_past().await;
-    let citizen = Citizen::new();
+    let citizen = Citizen::default();
     let said = citizen.is_content(&city.url).await;
     assert!(said.contains(&format!("{LOG_NAME}, 312 entries")), "{said}");
     assert!(
@@ -244,13 +96,7 @@ async fn a_process_that_is_killed_loses_and_repeats_nothing() {
         another.kill().await;
         city.serve.start_again(None).await;
         another.start_again(None).await;
-        eventually("the city to be back", || async {
-            city.get("/readyz")
-                .send()
-                .await
-                .is_ok_and(|reply| reply.status().is_success())
-        })
-        .await;
+        city.is_back().await;
     }
     published(&city, 240).await;
     let twice = "(SELECT receipt_id FROM log_leaf GROUP BY 1 HAVING count(*) > 1) AS twice";
@@ -258,167 +104,12 @@ async fn a_process_that_is_killed_loses_and_repeats_nothing() {
     let places = "(SELECT FROM log_leaf GROUP BY city_id
         HAVING max(leaf_index) = 239 AND count(DISTINCT receipt_id) = 240) AS whole";
     assert_eq!(city.database.count(places).await, 1);
-    Citizen::new().is_content(&city.url).await;
-}
-
-/// The tables that guard themselves.
-const TABLES: [&str; 4] = ["log_leaf", "log_report", "receipt", "refund"];
-
-/// Whoever owns the database, with everything that they can switch off.
-struct Owner<'a> {
-    pool: &'a PgPool,
-}
-
-impl Owner<'_> {
-    async fn does(&self, sql: &str) {
-        let mut tx = self.pool.begin().await.unwrap();
-        for table in TABLES {
-            let off = format!("ALTER TABLE {table} DISABLE TRIGGER USER");
-            sqlx::raw_sql(sqlx::AssertSqlSafe(off))
-                .execute(&mut *tx)
-                .await
-                .unwrap();
-        }
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
-        sqlx::raw_sql(sql).execute(&mut *tx).await.unwrap();
-        for table in TABLES {
-            let on = format!("ALTER TABLE {table} ENABLE TRIGGER USER");
-            sqlx::raw_sql(sqlx::AssertSqlSafe(on))
-                .execute(&mut *tx)
-                .await
-                .unwrap();
-        }
-        tx.commit().await.unwrap();
-    }
-
-    /// Keeps all that the log is, to be brought back.
-    async fn keep(&self) {
-        for table in ["log_leaf", "log_tile", "log_head", "log_report", "receipt"] {
-            let sql = format!("CREATE TABLE IF NOT EXISTS kept_{table} AS TABLE {table}");
-            sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
-                .execute(self.pool)
-                .await
-                .unwrap();
-        }
-    }
-
-    async fn bring_back(&self) {
-        for table in ["log_leaf", "log_tile", "log_head", "log_report"] {
-            self.does(&format!(
-                "DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}"
-            ))
-            .await;
-        }
-        self.does(
-            "UPDATE receipt SET amount_vnd = kept_receipt.amount_vnd FROM kept_receipt
-             WHERE kept_receipt.receipt_id = receipt.receipt_id",
-        )
-        .await;
-    }
-
-    async fn entry(&self, index: i64) -> Entry {
-        let bytes: Vec<u8> = sqlx::query_scalar("SELECT entry FROM log_leaf WHERE leaf_index = $1")
-            .bind(index)
-            .fetch_one(self.pool)
-            .await
-            .unwrap();
-        Entry::parse(&bytes).unwrap()
-    }
-
-    async fn put_entry(&self, index: i64, entry: &Entry) {
-        let hex: String = entry
-            .to_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        self.does(&format!(
-            "UPDATE log_leaf SET entry = '\\x{hex}', day = '{}' WHERE leaf_index = {index}",
-            entry.day
-        ))
-        .await;
-    }
-
-    /// Adds an entry that no receipt stands behind.
-    async fn forge(&self, entry: &Entry) {
-        let hex: String = entry
-            .to_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        // A receipt is named twice, which the owner's index does not stop.
-        self.does(&format!(
-            "ALTER TABLE log_leaf DROP CONSTRAINT IF EXISTS log_leaf_receipt;
-             INSERT INTO log_leaf (city_id, leaf_index, receipt_id, salt, day, entry)
-             SELECT city_id, leaf_index + 1, receipt_id, salt, '{}', '\\x{hex}' FROM log_leaf
-             ORDER BY leaf_index DESC LIMIT 1",
-            entry.day
-        ))
-        .await;
-    }
-
-    /// Makes tiles and head anew for whatever the entries are now, and signs them with the log's own key.
-    async fn rebuild(&self) {
-        let entries: Vec<Vec<u8>> =
-            sqlx::query_scalar("SELECT entry FROM log_leaf ORDER BY leaf_index")
-                .fetch_all(self.pool)
-                .await
-                .unwrap();
-        let mut edge = Edge::default();
-        let mut tiles: Vec<(LogPath, Vec<u8>)> = Vec::new();
-        for entry in &entries {
-            edge.push(record_hash(entry), |path, hashes| {
-                tiles.push((path, tile_bytes(hashes)));
-            });
-        }
-        let open = edge.open_tiles();
-        tiles.extend(open.map(|(path, hashes)| (path, tile_bytes(hashes))));
-        self.does("DELETE FROM log_tile").await;
-        for (path, hashes) in tiles {
-            let LogPath::Tile { level, index, .. } = path else {
-                continue;
-            };
-            sqlx::query(
-                "INSERT INTO log_tile (city_id, level, tile_index, hashes)
-                 SELECT city_id, $1, $2, $3 FROM log_head",
-            )
-            .bind(i16::from(level))
-            .bind(i64::try_from(index).unwrap())
-            .bind(hashes)
-            .execute(self.pool)
-            .await
-            .unwrap();
-        }
-        let head = TreeHead {
-            size: edge.size(),
-            root: edge.root(),
-        };
-        let signer: LogSigner = log_key(1).1.parse().unwrap();
-        sqlx::query("UPDATE log_head SET size = $1, root = $2, checkpoint = $3")
-            .bind(i64::try_from(head.size).unwrap())
-            .bind(&head.root.0[..])
-            .bind(sign_head(&head, &[signer]).unwrap())
-            .execute(self.pool)
-            .await
-            .unwrap();
-    }
-}
-
-/// A forged entry of so much, that many days ago.
-fn forged(days_ago: i64, amount: i64) -> Entry {
-    Entry {
-        kind: EntryKind::Receipt,
-        day: day(days_ago).parse().unwrap(),
-        ward: "cua-nam".to_owned(),
-        lot: "CN-01".to_owned(),
-        operator: "HNP".to_owned(),
-        amount_vnd: Vnd::new(amount),
-        commitment: Commitment([1; 32]),
-    }
+    Citizen::default().is_content(&city.url).await;
 }
 
 /// Somebody who has seen the log as it is, and somebody who can change it.
 async fn owner_and_citizen(city: &Serving) -> (Owner<'_>, Citizen) {
-    let citizen = Citizen::new();
+    let citizen = Citizen::default();
     citizen.is_content(&city.url).await;
     let owner = Owner {
         pool: &city.database.pool,
@@ -511,7 +202,7 @@ async fn tampering_without_the_key_is_found() {
 
     // A tile is exchanged.
     owner
-        .does("UPDATE log_tile SET hashes = overlay(hashes PLACING '\\x00'::bytea FROM 1) WHERE level = 1")
+        .does("UPDATE log_tile SET hashes = set_byte(hashes, 0, get_byte(hashes, 0) # 1) WHERE level = 1")
         .await;
     citizen
         .finds(url, &["/log/tile/1/000.p/1 does not fit"])
@@ -602,7 +293,7 @@ async fn tampering_with_the_key_is_found_by_whoever_saw_the_log_before() {
     ];
     citizen.finds(url, &rewritten).await;
     // Somebody who comes for the first time sees it by the reports and by what is published.
-    let stranger = Citizen::new();
+    let stranger = Citizen::default();
     stranger
         .finds(url, &["the report of", "published for the total"])
         .await;
@@ -670,7 +361,7 @@ async fn a_receipt_that_was_changed_does_not_fit_its_entry() {
     published(&city, 1).await;
     let payment = city.payment(&open).await;
     let path = format!("/api/v1/receipts/{}", text(&payment["receipt_id"]));
-    let citizen = Citizen::new();
+    let citizen = Citizen::default();
     let right = city.json(&path).await;
     assert_eq!(citizen.verify_receipt(&right).await.code, Some(0));
     let inclusion: Inclusion = serde_json::from_value(right["log"].clone()).unwrap();
@@ -727,7 +418,7 @@ async fn a_key_is_exchanged_openly_or_not_at_all() {
     let city = Serving::city(80).await;
     sold(&city, 3, noon(1)).await;
     published(&city, 3).await;
-    let citizen = Citizen::new();
+    let citizen = Citizen::default();
     citizen.is_content(&city.url).await;
     let first = city.get("/log/checkpoint").send().await.unwrap();
     let first = first.text().await.unwrap();
@@ -737,10 +428,7 @@ async fn a_key_is_exchanged_openly_or_not_at_all() {
     let both = format!("{} {}", log_key(1).1, log_key(2).1);
     let process = serves_with_key(&city, both).await;
     let at = |process: &ServeProcess| process.url();
-    let newer = Citizen {
-        key: log_key(2).0.to_string(),
-        ..Citizen::new()
-    };
+    let newer = Citizen::pinning(log_key(2).0.to_string());
     eventually("both to have signed", || async {
         newer.verify(&at(&process)).await.code == Some(0)
     })
@@ -763,13 +451,7 @@ async fn a_key_is_exchanged_openly_or_not_at_all() {
         .await;
     process.kill().await;
     city.serve.start_again(None).await;
-    eventually("the city to be back", || async {
-        city.get("/readyz")
-            .send()
-            .await
-            .is_ok_and(|reply| reply.status().is_success())
-    })
-    .await;
+    city.is_back().await;
     assert_eq!(
         signed_anew(&city, "").await.lines().count(),
         first.lines().count()
@@ -778,7 +460,7 @@ async fn a_key_is_exchanged_openly_or_not_at_all() {
 
 #[tokio::test]
 async fn what_cannot_be_told_is_no_verdict() {
-    let citizen = Citizen::new();
+    let citizen = Citizen::default();
     let nobody = format!("http://{}", tests::free_address());
     let said = citizen.verify(&nobody).await;
     assert_eq!(said.code, Some(1), "{}", said.text);

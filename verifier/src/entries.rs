@@ -25,8 +25,11 @@ pub(crate) struct Entries {
     edge: Edge,
     /// The hash over each 256 entries.
     roots: Vec<Hash>,
-    /// The root when the log was as large as the last time.
+    /// The tree that witnesses have seen.
+    witnessed: Option<TreeHead>,
+    /// The root when the log was as large as the last time, and as when it was witnessed.
     root_then: Option<Hash>,
+    root_witnessed: Option<Hash>,
     /// Tiles above the leaves that are to be fetched, with what they must be.
     tiles: Vec<(LogPath, Vec<u8>)>,
     /// Bundles of the present batch.
@@ -41,13 +44,15 @@ pub(crate) struct Entries {
 }
 
 impl Entries {
-    pub(crate) fn new(head: TreeHead, known: Option<Memory>) -> Self {
+    pub(crate) fn new(head: TreeHead, known: Option<Memory>, witnessed: Option<TreeHead>) -> Self {
         Self {
             head,
             known,
             edge: Edge::default(),
             roots: Vec::new(),
+            witnessed,
             root_then: None,
+            root_witnessed: None,
             tiles: Vec::new(),
             batch: Vec::new(),
             next: 0,
@@ -150,6 +155,9 @@ impl Entries {
             if self.known.as_ref().is_some_and(|known| known.size == size) {
                 self.root_then = Some(self.edge.root());
             }
+            if self.witnessed.is_some_and(|head| head.size == size) {
+                self.root_witnessed = Some(self.edge.root());
+            }
             if reports.stands_at(size) {
                 reports.compare(size, self.edge.root(), tally, findings);
             }
@@ -245,6 +253,12 @@ impl Entries {
                 known: known.head(),
                 entries: first_difference(known, &self.roots),
             });
+        }
+        if let Some(head) = self.witnessed
+            && head.size > 0
+            && self.root_witnessed != Some(head.root)
+        {
+            findings.push(Finding::WitnessedTree { head, now: made });
         }
         Some(Memory {
             origin: origin.to_owned(),

@@ -41,6 +41,20 @@ pub enum Finding {
         /// Between which entries the first difference lies, where that can be told.
         entries: Option<(u64, u64)>,
     },
+    /// Too few of the witnesses that are trusted have seen this log.
+    NotWitnessed {
+        /// How many are needed.
+        needed: usize,
+        /// How many have.
+        found: usize,
+    },
+    /// Witnesses have seen another log under the same key.
+    WitnessedTree {
+        /// What they have seen.
+        head: TreeHead,
+        /// What is served.
+        now: TreeHead,
+    },
     /// An entry cannot be read.
     Entry {
         /// Which.
@@ -162,6 +176,15 @@ impl fmt::Display for Finding {
                     None => Ok(()),
                 }
             }
+            Self::NotWitnessed { needed, found } => write!(
+                f,
+                "{found} of the witnesses that you trust have seen this log, {needed} are needed: you may be shown another one than they"
+            ),
+            Self::WitnessedTree { head, now } => write!(
+                f,
+                "a fork: the witnesses have seen a log of {} entries with root {}, with which the {} entries that are served do not begin",
+                head.size, head.root, now.size
+            ),
             Self::Entry { index, why } => write!(f, "entry {index}: {why}"),
             Self::NotInTree { index } => write!(
                 f,

@@ -6,20 +6,25 @@
 //! command line and the page in the browser are the same code. What is checked is written down in
 //! `docs/public-log.md`.
 
+#[cfg(feature = "browser")]
+pub mod browser;
 mod entries;
 mod finding;
 mod memory;
 mod published;
+mod receipt;
 mod reports;
 mod tally;
+pub mod vietnamese;
 
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
-use domain::log::{LogKeys, LogPath, Place, Sums, TreeHead};
+use domain::log::{Cosignature, LogKeys, LogPath, Place, Sums, TreeHead, Witnesses};
 
 pub use finding::Finding;
 pub use memory::{Memory, MemoryError};
+pub use receipt::{CODE_MARK, Held, HeldError, ReceiptError};
 
 use entries::Entries;
 use published::Published;
@@ -28,6 +33,8 @@ use tally::Tally;
 
 /// The log's own list of its keys, which counts as far as a trusted key has signed it.
 const KEYS: &str = "/log/keys";
+/// The newest tree head that witnesses have seen.
+const WITNESSED: &str = "/log/checkpoint/witnessed";
 
 /// What came of fetching something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +65,8 @@ pub struct Verdict {
     pub head: Option<TreeHead>,
     /// The tree head that was known from the last time.
     pub known: Option<TreeHead>,
+    /// The tree head that trusted witnesses have seen, and which of them.
+    pub witnessed: Option<(TreeHead, Vec<Cosignature>)>,
     /// What was collected and given back, by day, as the log has it.
     pub days: BTreeMap<NaiveDate, Sums>,
     /// How many signed reports were compared.
@@ -102,7 +111,9 @@ enum Phase {
 /// A check of one log.
 pub struct Verifier {
     keys: LogKeys,
+    witnesses: Witnesses,
     known: Option<Memory>,
+    witnessed: Option<(TreeHead, Vec<Cosignature>)>,
     phase: Phase,
     /// What was asked for, with what has come of it.
     asked: BTreeMap<String, Option<Answer>>,
@@ -126,11 +137,13 @@ impl std::fmt::Debug for Verifier {
 
 impl Verifier {
     /// Begins. `known` is what was remembered of the last time, for the same log.
-    pub fn new(keys: LogKeys, known: Option<Memory>) -> Self {
+    pub fn new(keys: LogKeys, witnesses: Witnesses, known: Option<Memory>) -> Self {
         let known = known.filter(|known| known.origin == keys.origin());
         Self {
             keys,
+            witnesses,
             known,
+            witnessed: None,
             phase: Phase::ReportList,
             asked: BTreeMap::from([(reports::LIST.to_owned(), None), (KEYS.to_owned(), None)]),
             reports: Reports::default(),
@@ -141,6 +154,11 @@ impl Verifier {
             findings: Vec::new(),
             notes: Vec::new(),
         }
+    }
+
+    /// The log's name.
+    pub fn origin(&self) -> &str {
+        self.keys.origin()
     }
 
     /// What it wants, as paths below the city's address, in any order; nothing where it is done.
@@ -178,6 +196,7 @@ impl Verifier {
             notes: self.notes,
             head: self.head,
             known: self.known.map(|known| known.head()),
+            witnessed: self.witnessed,
             days: self.tally.days(),
             reports: self.reports.len(),
             totals: self.totals,
@@ -195,12 +214,17 @@ impl Verifier {
                 }
                 let body = self.body(reports::LIST, answers);
                 let wanted = body.and_then(|body| self.reports.list(&body, &mut self.findings));
-                self.ask(wanted.unwrap_or_default());
+                let mut wanted = wanted.unwrap_or_default();
+                if !self.witnesses.is_empty() {
+                    wanted.push(WITNESSED.to_owned());
+                }
+                self.ask(wanted);
                 self.phase = Phase::Reports;
             }
             Phase::Reports => {
                 for (path, answer) in answers {
                     match answer {
+                        _ if path == WITNESSED => self.witnessed(answer),
                         Answer::Body(note) => {
                             self.reports.add(path, note, &self.keys, &mut self.findings);
                         }
@@ -224,6 +248,25 @@ impl Verifier {
                 self.totals += published.compare(answers, &self.tally, &mut self.findings);
             }
             Phase::Done => {}
+        }
+    }
+
+    /// What the witnesses say, read before the newest head, which begins with it.
+    fn witnessed(&mut self, answer: &Answer) {
+        let body = match answer {
+            Answer::Body(body) => body.as_slice(),
+            Answer::NotFound => &[],
+        };
+        let cosigned = self.witnesses.cosigned(body);
+        if !self.witnesses.suffice(&cosigned) {
+            return self.findings.push(Finding::NotWitnessed {
+                needed: self.witnesses.needed(),
+                found: cosigned.len(),
+            });
+        }
+        match self.keys.open_head(body) {
+            Ok(head) => self.witnessed = Some((head, cosigned)),
+            Err(why) => self.findings.push(Finding::Checkpoint(why)),
         }
     }
 
@@ -251,7 +294,11 @@ impl Verifier {
             }
         }
         self.reports.stand_on(head, &mut self.findings);
-        self.entries(Box::new(Entries::new(head, self.known.clone())));
+        self.entries(Box::new(Entries::new(
+            head,
+            self.known.clone(),
+            self.witnessed.as_ref().map(|(head, _)| *head),
+        )));
     }
 
     fn entries(&mut self, mut entries: Box<Entries>) {

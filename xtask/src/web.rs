@@ -1,4 +1,5 @@
-//! The browser's bundle: the dashboard's islands as WebAssembly.
+//! The browser's bundle as WebAssembly: the dashboard's islands, which every live page loads, and the verifier,
+//! which `/verify` alone does.
 
 use std::collections::hash_map::DefaultHasher;
 use std::fmt;
@@ -13,10 +14,35 @@ use crate::workspace::{Workspace, make_dir};
 
 const TARGET: &str = "wasm32-unknown-unknown";
 
+/// A part of the bundle, made from a package with one of its features.
+struct Part {
+    package: &'static str,
+    feature: &'static str,
+    /// The library's file, without its ending.
+    library: &'static str,
+    /// What its files are called.
+    name: &'static str,
+}
+
+const PARTS: [Part; 2] = [
+    Part {
+        package: "clearbay-dashboard",
+        feature: "hydrate",
+        library: "dashboard",
+        name: "clearbay",
+    },
+    Part {
+        package: "clearbay-verifier",
+        feature: "browser",
+        library: "verifier",
+        name: "verifier",
+    },
+];
+
 /// What became of the bundle.
 #[derive(Debug)]
 pub enum Outcome {
-    /// It is in this folder, so many bytes of it compressed.
+    /// It is in this folder; so many compressed bytes of it are loaded by a live page.
     Ready(PathBuf, u64),
     /// It cannot be had; pages work by forms and plain events.
     Unavailable(String),
@@ -132,35 +158,33 @@ impl Toolchain {
 }
 
 fn bundle(workspace: &Workspace, toolchain: &Toolchain, folder: &Path) -> anyhow::Result<()> {
+    // A folder gets its name last, so that half a bundle is never served.
+    let part = workspace.state.join("web.part");
+    let _ = fs::remove_dir_all(&part);
+    make_dir(&part)?;
+    for of in &PARTS {
+        let module = compile(workspace, toolchain, of)?;
+        let mut bundler = workspace.cargo(["run", "--quiet", "--package", "clearbay-bundler"]);
+        say::run(bundler.arg("--").arg(module).arg(of.name).arg(&part))?;
+    }
+    let _ = fs::remove_dir_all(folder);
+    fs::rename(&part, folder)?;
+    Ok(())
+}
+
+/// The module of a part.
+fn compile(workspace: &Workspace, toolchain: &Toolchain, part: &Part) -> anyhow::Result<PathBuf> {
     let target_dir = workspace.state.join("wasm-target");
-    let mut command = workspace.cargo([
-        "build",
-        "--quiet",
-        "--package",
-        "clearbay-dashboard",
-        "--lib",
-    ]);
+    let mut command = workspace.cargo(["build", "--quiet", "--package", part.package, "--lib"]);
     command
-        .args(["--no-default-features", "--features", "hydrate"])
+        .args(["--no-default-features", "--features", part.feature])
         .args(["--target", TARGET, "--profile", "wasm"])
         .arg("--target-dir")
         .arg(&target_dir);
     toolchain.prepare(&mut command);
     say::run(&mut command)?;
-    let module = target_dir.join(TARGET).join("wasm/dashboard.wasm");
-    // A folder gets its name last, so that half a bundle is never served.
-    let part = workspace.state.join("web.part");
-    let _ = fs::remove_dir_all(&part);
-    make_dir(&part)?;
-    say::run(
-        workspace
-            .cargo(["run", "--quiet", "--package", "clearbay-bundler", "--"])
-            .arg(module)
-            .arg(&part),
-    )?;
-    let _ = fs::remove_dir_all(folder);
-    fs::rename(&part, folder)?;
-    Ok(())
+    let module = target_dir.join(TARGET).join("wasm").join(part.library);
+    Ok(module.with_extension("wasm"))
 }
 
 /// A hash of all that the bundle is made from.
@@ -169,7 +193,7 @@ fn fingerprint(workspace: &Workspace) -> anyhow::Result<String> {
         workspace.root.join("Cargo.lock"),
         workspace.root.join("Cargo.toml"),
     ];
-    for folder in ["dashboard", "domain", "xtask/bundler"] {
+    for folder in ["dashboard", "domain", "verifier", "xtask/bundler"] {
         collect(&workspace.root.join(folder), &mut files)?;
     }
     files.sort();

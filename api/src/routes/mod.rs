@@ -124,6 +124,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(demand::get_week))
         .routes(routes!(demand::get_price_advice))
         .routes(routes!(public_log::get_checkpoint))
+        .routes(routes!(public_log::get_witnessed_checkpoint))
         .routes(routes!(public_log::get_keys))
         .routes(routes!(public_log::list_reports))
         .routes(routes!(public_log::get_day_report))

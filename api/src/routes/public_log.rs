@@ -47,6 +47,15 @@ pub(super) async fn get_checkpoint(State(app): State<App>) -> Result<Response, A
     Ok(open(NOTE, &Keep::Ask, checkpoint))
 }
 
+/// The newest signed tree head that others have witnessed, with their signatures (C2SP tlog-cosignature): that the
+/// tree begins with each one that they saw before.
+#[utoipa::path(get, path = "/log/checkpoint/witnessed", tag = "log",
+    responses((status = 200, content_type = "text/plain", body = String), (status = 404, body = Problem)))]
+pub(super) async fn get_witnessed_checkpoint(State(app): State<App>) -> Result<Response, ApiError> {
+    let checkpoint = public_log::witnessed(&app).await?;
+    Ok(open(NOTE, &Keep::Ask, checkpoint))
+}
+
 /// Hashes of the tree (`/log/tile/{level}/{N}[.p/{width}]`) and entries (`/log/tile/entries/{N}[.p/{width}]`), as
 /// C2SP tlog-tiles has them.
 #[utoipa::path(get, path = "/log/tile/{path}", tag = "log",

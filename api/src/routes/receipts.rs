@@ -70,11 +70,14 @@ pub(super) struct RefundView {
     status: RefundStatus,
     /// When it was promised.
     created_at: DateTime<Utc>,
+    /// Its place in the public log, as of a receipt; none for money that never was revenue.
+    log: Option<Inclusion>,
 }
 
-impl From<Refund> for RefundView {
-    fn from(refund: Refund) -> Self {
+impl RefundView {
+    fn new(refund: Refund, log: Option<Inclusion>) -> Self {
         Self {
+            log,
             id: refund.id,
             amount_vnd: refund.amount_vnd,
             ground: refund.ground,
@@ -93,7 +96,11 @@ pub(super) async fn get_receipt(
     Path(id): Path<ReceiptId>,
 ) -> Result<Reply<ReceiptView>, ApiError> {
     let receipt = app.store.receipt(id).await?;
-    let refunds = app.store.receipt_refunds(id).await?;
+    let mut refunds = Vec::new();
+    for refund in app.store.receipt_refunds(id).await? {
+        let log = public_log::refund_inclusion(&app, refund.id).await?;
+        refunds.push(RefundView::new(refund, log));
+    }
     Ok(Reply(ReceiptView {
         id: receipt.id,
         lot: receipt.lot,
@@ -104,7 +111,7 @@ pub(super) async fn get_receipt(
         amount_vnd: receipt.amount_vnd,
         vat_vnd: Shares::of(receipt.amount_vnd, receipt.vat_bp, 0).vat_vnd,
         refunded_vnd: receipt.refunded_vnd,
-        refunds: refunds.into_iter().map(RefundView::from).collect(),
+        refunds,
         lines: receipt.lines,
         starts_at: receipt.starts_at,
         ends_at: receipt.ends_at,

@@ -31,3 +31,4 @@ pub mod shift;
 pub mod shift_plan;
 pub mod staff;
 pub mod wallet;
+pub mod witness;

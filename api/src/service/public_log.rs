@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chrono::{NaiveDate, TimeDelta};
-use domain::id::ReceiptId;
+use domain::id::{ReceiptId, RefundId};
 use domain::log::{
     DayReport, Inclusion, KeyError, LogKey, LogKeys, LogPath, LogSigner, Missing, TileSet,
     TreeHead, sign_head, sign_list,
@@ -11,6 +11,7 @@ use domain::log::{
 use store::public_log::{Leaf, Published, PublishedReport};
 use tokio::sync::watch;
 
+use super::witness::Witness;
 use crate::{ApiError, App};
 
 /// How often it is looked for what waits. Publication lags by this and the time of one round: less than
@@ -39,6 +40,7 @@ pub struct PublicLog {
     keys: LogKeys,
     /// The list of all its keys, signed.
     list: Vec<u8>,
+    witnesses: Vec<Witness>,
 }
 
 impl PublicLog {
@@ -58,6 +60,7 @@ impl PublicLog {
             keys: LogKeys::new(current.collect()).ok_or(KeyError::Private)?,
             list: sign_list(&signers, &former).map_err(|_| KeyError::Private)?,
             signers,
+            witnesses: Vec::new(),
         })
     }
 
@@ -69,6 +72,18 @@ impl PublicLog {
     /// The keys by which its signatures are checked.
     pub const fn keys(&self) -> &LogKeys {
         &self.keys
+    }
+
+    /// With those who witness its tree heads.
+    #[must_use]
+    pub fn witnessed_by(mut self, witnesses: Vec<Witness>) -> Self {
+        self.witnesses = witnesses;
+        self
+    }
+
+    /// Those who witness its tree heads.
+    pub fn witnesses(&self) -> &[Witness] {
+        &self.witnesses
     }
 
     fn sign(&self, head: &TreeHead) -> Option<Vec<u8>> {
@@ -218,33 +233,71 @@ pub async fn receipt_inclusion(
     }
 }
 
+/// The same of a refund; `None` for ever where it gives back what never was revenue.
+///
+/// # Errors
+/// As [`receipt_inclusion`].
+pub async fn refund_inclusion(app: &App, refund: RefundId) -> Result<Option<Inclusion>, ApiError> {
+    match app.store.log_leaf_of_refund(refund).await? {
+        Some(leaf) => inclusion(app, leaf).await,
+        None => Ok(None),
+    }
+}
+
 async fn inclusion(app: &App, leaf: Leaf) -> Result<Option<Inclusion>, ApiError> {
     let Some(log) = &app.log else { return Ok(None) };
+    let Some((head, checkpoint)) = head_of(app, log, leaf.index).await? else {
+        return Ok(None);
+    };
+    let prove = |tiles: &TileSet| tiles.inclusion(head.size, leaf.index);
+    let proof = with_tiles(app, prove).await?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok(Some(Inclusion::new(
+        (leaf.document.to_text(), leaf.salt),
+        (text(&leaf.entry), leaf.index),
+        &proof,
+        text(&checkpoint),
+    )))
+}
+
+/// The head to which an entry's proof leads: the newest that witnesses have seen, where it has the entry, or the
+/// newest of all. `None` where the entry is in none yet.
+async fn head_of(
+    app: &App,
+    log: &PublicLog,
+    index: u64,
+) -> Result<Option<(TreeHead, Vec<u8>)>, ApiError> {
     let city = &app.city.code;
-    let Some(checkpoint) = app.store.log_checkpoint(city).await? else {
-        return Ok(None);
+    let witnessed = match log.witnesses.is_empty() {
+        true => None,
+        false => app.store.log_witnessed(city).await?,
     };
-    // Signed by a key that is no longer ours, it is signed anew in a moment.
-    let Ok(head) = log.keys.open_head(&checkpoint) else {
-        return Ok(None);
-    };
-    if leaf.index >= head.size {
-        return Ok(None);
+    for checkpoint in [witnessed, app.store.log_checkpoint(city).await?] {
+        let Some(checkpoint) = checkpoint else {
+            continue;
+        };
+        // Signed by a key that is no longer ours, it is signed anew in a moment.
+        if let Ok(head) = log.keys.open_head(&checkpoint)
+            && index < head.size
+        {
+            return Ok(Some((head, checkpoint)));
+        }
     }
+    Ok(None)
+}
+
+/// An answer that is made of tiles, which are fetched as they are asked for.
+///
+/// # Errors
+/// [`ApiError::Internal`] where the tiles make no answer.
+pub(super) async fn with_tiles<T>(
+    app: &App,
+    question: impl Fn(&TileSet) -> Result<T, Missing>,
+) -> Result<T, ApiError> {
     let mut tiles = TileSet::default();
     for _ in 0..FETCHES_MAX {
-        match tiles.inclusion(head.size, leaf.index) {
-            Ok(proof) => {
-                return Ok(Some(Inclusion::new(
-                    (leaf.document.to_text(), leaf.salt),
-                    (
-                        String::from_utf8_lossy(&leaf.entry).into_owned(),
-                        leaf.index,
-                    ),
-                    &proof,
-                    String::from_utf8_lossy(&checkpoint).into_owned(),
-                )));
-            }
+        match question(&tiles) {
+            Ok(answer) => return Ok(answer),
             Err(Missing::Tiles(wanted)) => {
                 for path in wanted {
                     tiles.add(path, resource(app, path).await?);
@@ -257,4 +310,14 @@ async fn inclusion(app: &App, leaf: Leaf) -> Result<Option<Inclusion>, ApiError>
         }
     }
     Err(ApiError::Internal)
+}
+
+/// The newest tree head that witnesses have seen, with their signatures.
+///
+/// # Errors
+/// [`ApiError::NotFound`] where there is none.
+pub async fn witnessed(app: &App) -> Result<Vec<u8>, ApiError> {
+    of(app)?;
+    let found = app.store.log_witnessed(&app.city.code).await?;
+    found.ok_or(ApiError::NotFound("checkpoint"))
 }

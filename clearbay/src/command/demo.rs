@@ -122,7 +122,7 @@ impl Demo {
             gateways,
             sms,
             push,
-            log: log_keys(&secret("CLEARBAY_LOG_KEY"), "")?,
+            log: log_keys(&secret("CLEARBAY_LOG_KEY"), "", "")?,
             listener,
             metrics: recorder()?,
         };

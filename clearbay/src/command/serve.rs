@@ -13,6 +13,7 @@ use api::plate_reader::PlateReader;
 use api::secret::Secrets;
 use api::service::public_log::{self, PublicLog};
 use api::service::session::MAX_UPLOAD_AGE;
+use api::service::witness::{self, Witness};
 use api::{App, Push, Sms};
 use chrono::TimeDelta;
 use domain::Timestamp;
@@ -85,6 +86,10 @@ pub struct Serve {
     /// can read older reports by them.
     #[arg(long, env = "CLEARBAY_LOG_FORMER_KEYS", default_value = "")]
     log_former_keys: String,
+    /// Who witnesses the public log's tree heads (C2SP tlog-witness), each as KEY@URL, separated by spaces:
+    /// with them nobody can be shown another log than everybody else.
+    #[arg(long, env = "CLEARBAY_LOG_WITNESSES", default_value = "")]
+    log_witnesses: String,
 }
 
 /// What the demo has in common with a served city.
@@ -135,7 +140,7 @@ impl Serve {
         }
         let public_url = self.options.public_url.as_deref();
         let push = self.options.push.push(&self.vapid_key, public_url)?;
-        let log = log_keys(&self.log_key, &self.log_former_keys)?;
+        let log = log_keys(&self.log_key, &self.log_former_keys, &self.log_witnesses)?;
         let listener = listen(self.listen)?;
         let store = self
             .database
@@ -165,14 +170,16 @@ impl Serve {
     }
 }
 
-/// The keys of the public log, out of the environment; none where it has none.
-pub fn log_keys(private: &str, former: &str) -> anyhow::Result<Option<PublicLog>> {
+/// The keys of the public log and who witnesses it, out of the environment; none where it has no key.
+pub fn log_keys(private: &str, former: &str, witnesses: &str) -> anyhow::Result<Option<PublicLog>> {
     if private.trim().is_empty() {
         return Ok(None);
     }
     // The key itself is in no message.
-    let log = PublicLog::parse(private, former);
-    Ok(Some(log.context("CLEARBAY_LOG_KEY")?))
+    let log = PublicLog::parse(private, former).context("CLEARBAY_LOG_KEY")?;
+    let witnesses: Result<Vec<Witness>, _> = witnesses.split_whitespace().map(str::parse).collect();
+    let witnesses = witnesses.context("CLEARBAY_LOG_WITNESSES")?;
+    Ok(Some(log.witnessed_by(witnesses)))
 }
 
 /// Installs the recorder of metrics. Once in a process.
@@ -281,6 +288,7 @@ pub async fn serve(
     let watch = tokio::spawn(api::service::change::watch(app.clone(), shutdown.clone()));
     let reminders = tokio::spawn(api::service::reminder::work(app.clone(), shutdown.clone()));
     let publisher = tokio::spawn(public_log::work(app.clone(), shutdown.clone()));
+    let witnessing = tokio::spawn(witness::work(app.clone(), shutdown.clone()));
     let pages = dashboard::router(options.web_dir.as_deref());
     let router = api::routes::router(app, pages);
     tracing::info!(address = %listener.local_addr()?, "serving");
@@ -306,6 +314,7 @@ pub async fn serve(
     watch.await?;
     reminders.await?;
     publisher.await?;
+    witnessing.await?;
     store.close().await;
     Ok(())
 }

@@ -4,12 +4,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use domain::log::{Document, Inclusion, LogKey, LogKeys, LogSigner, Sums};
+use domain::log::{Cosignature, Document, LogKey, LogKeys, LogSigner, Sums, WitnessKey, Witnesses};
 use domain::money::Vnd;
 use reqwest::StatusCode;
-use serde::Deserialize;
 use tokio::task::JoinSet;
-use verifier::{Answer, Memory, Verdict, Verifier};
+use verifier::{Answer, Held, Memory, Verdict, Verifier};
 
 use crate::out::out;
 
@@ -61,7 +60,7 @@ enum What {
 /// Check that one receipt is in the log, without any connection.
 #[derive(Debug, clap::Args)]
 pub struct VerifyReceipt {
-    /// The receipt as JSON, as its page or the API gives it.
+    /// The receipt as JSON, as its page or the API gives it, or a text with the address of its QR code.
     file: PathBuf,
     #[command(flatten)]
     keys: Keys,
@@ -73,23 +72,46 @@ struct Keys {
     /// The key that you trust: name+id+key, or @FILE with one. Twice while one takes the other's place.
     #[arg(long = "key", required = true)]
     key: Vec<String>,
+    /// The key of a witness that you trust, or @FILE with some: others who have seen the log, so that you are
+    /// not shown another one than everybody.
+    #[arg(long = "witness")]
+    witness: Vec<String>,
+    /// How many of these must have seen it [default: all].
+    #[arg(long, requires = "witness")]
+    witnesses_needed: Option<usize>,
+}
+
+/// The lines of what somebody named: itself, or @FILE.
+fn named(text: &str) -> anyhow::Result<Vec<String>> {
+    let text = match text.strip_prefix('@') {
+        Some(file) => std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the key in {file}"))?,
+        None => text.to_owned(),
+    };
+    let lines = text.lines().filter(|line| !line.trim().is_empty());
+    Ok(lines.map(str::to_owned).collect())
 }
 
 impl Keys {
     fn read(&self) -> anyhow::Result<LogKeys> {
         let mut keys = Vec::new();
         for key in &self.key {
-            let text = match key.strip_prefix('@') {
-                Some(file) => std::fs::read_to_string(file)
-                    .with_context(|| format!("cannot read the key in {file}"))?,
-                None => key.clone(),
-            };
-            let lines = text.lines().filter(|line| !line.trim().is_empty());
-            for line in lines {
+            for line in named(key)? {
                 keys.push(line.parse::<LogKey>()?);
             }
         }
         LogKeys::new(keys).context("the keys are those of several logs, or there is none")
+    }
+
+    fn witnesses(&self) -> anyhow::Result<Witnesses> {
+        let mut keys = Vec::new();
+        for key in &self.witness {
+            for line in named(key)? {
+                keys.push(line.parse::<WitnessKey>()?);
+            }
+        }
+        let needed = self.witnesses_needed.unwrap_or(keys.len());
+        Witnesses::new(keys, needed).context("more witnesses are needed than are named")
     }
 }
 
@@ -99,7 +121,8 @@ impl Verify {
         if let Some(What::Receipt(receipt)) = self.what {
             return receipt.run();
         }
-        let keys = self.keys.context("--key is needed")?.read()?;
+        let trusted = self.keys.context("--key is needed")?;
+        let (keys, witnesses) = (trusted.read()?, trusted.witnesses()?);
         let url = self.url.context("--url is needed")?;
         let url = url.trim_end_matches('/').to_owned();
         let state = match self.state {
@@ -107,7 +130,7 @@ impl Verify {
             None => state_file(keys.origin())?,
         };
         let known = recall(&state)?;
-        let mut verifier = Verifier::new(keys.clone(), known);
+        let mut verifier = Verifier::new(keys.clone(), witnesses, known);
         fetch_all(&mut verifier, &url).await?;
         let verdict = verifier.verdict();
         if let Some(memory) = &verdict.memory {
@@ -189,6 +212,16 @@ fn tell(verdict: &Verdict, keys: &LogKeys, state: &Path) {
     out!("Root       {}", head.root);
     if verdict.holds() {
         out!("Signed     by a key that you trust");
+        match &verdict.witnessed {
+            Some((seen, by)) => {
+                out!(
+                    "Witnessed  {} entries, seen by {}",
+                    seen.size,
+                    witnesses(by)
+                );
+            }
+            None => out!("Witnessed  by nobody that you named: see --witness"),
+        }
         match verdict.known {
             Some(known) => out!(
                 "Last time  {} entries: the log begins with exactly those",
@@ -226,6 +259,17 @@ fn tell(verdict: &Verdict, keys: &LogKeys, state: &Path) {
     }
     out!("");
     tell_findings(verdict);
+}
+
+/// Who has seen a tree, and when.
+fn witnesses(by: &[Cosignature]) -> String {
+    let one = |it: &Cosignature| {
+        let at = i64::try_from(it.at_s).ok();
+        let at = at.and_then(|at| chrono::DateTime::from_timestamp(at, 0));
+        let at = at.map_or_else(String::new, |at| format!(" at {}", at.format("%F %T UTC")));
+        format!("{}{at}", it.witness)
+    };
+    by.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn tell_findings(verdict: &Verdict) {
@@ -291,24 +335,9 @@ fn remember(file: &Path, memory: &Memory) -> anyhow::Result<()> {
     std::fs::rename(&new, file).with_context(cannot)
 }
 
-/// A receipt's file: as the API gives it, or its proof alone.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ReceiptFile {
-    Receipt {
-        log: Inclusion,
-        amount_vnd: Option<i64>,
-    },
-    Waiting {
-        #[serde(rename = "log")]
-        _log: (),
-    },
-    Alone(Inclusion),
-}
-
 impl VerifyReceipt {
     fn run(self) -> anyhow::Result<ExitCode> {
-        let keys = self.keys.read()?;
+        let (keys, witnesses) = (self.keys.read()?, self.keys.witnesses()?);
         let file = self.file.display();
         let size = std::fs::metadata(&self.file).with_context(|| format!("cannot read {file}"))?;
         anyhow::ensure!(
@@ -317,29 +346,15 @@ impl VerifyReceipt {
         );
         let text =
             std::fs::read_to_string(&self.file).with_context(|| format!("cannot read {file}"))?;
-        let read: ReceiptFile = serde_json::from_str(&text)
-            .with_context(|| format!("{file} is no receipt as the API gives it"))?;
-        let (inclusion, shown) = match read {
-            ReceiptFile::Receipt { log, amount_vnd } => (log, amount_vnd),
-            ReceiptFile::Alone(log) => (log, None),
-            ReceiptFile::Waiting { .. } => anyhow::bail!(
-                "{file} was fetched before the receipt had its place in the log, which takes two seconds: fetch it again"
-            ),
-        };
-        let included = match inclusion.check(&keys) {
-            Ok(included) => included,
+        let held = Held::parse(&text).with_context(|| file.to_string())?;
+        let (included, cosigned) = match held.check(&keys, &witnesses) {
+            Ok(checked) => checked,
             Err(why) => {
                 out!("WRONG: {why}");
                 return Ok(ExitCode::from(DOES_NOT_HOLD));
             }
         };
         let amount = included.document.amount_vnd();
-        if shown.is_some_and(|shown| shown != amount.get()) {
-            out!(
-                "WRONG: the file shows another amount than the receipt that is in the log, {amount}"
-            );
-            return Ok(ExitCode::from(DOES_NOT_HOLD));
-        }
         match &included.document {
             Document::Receipt(receipt) => out!(
                 "Receipt {}: {amount} for bay {}, issued {}",
@@ -357,13 +372,16 @@ impl VerifyReceipt {
         out!(
             "IN THE LOG of {} as entry {} of {}: it counts {amount} on {} for lot {}, ward {}, operator {}.",
             keys.origin(),
-            inclusion.index,
+            held.inclusion.index,
             included.head.size,
             included.entry.day,
             included.entry.lot,
             included.entry.ward,
             included.entry.operator
         );
+        if !cosigned.is_empty() {
+            out!("That tree was seen by {}.", self::witnesses(&cosigned));
+        }
         Ok(ExitCode::SUCCESS)
     }
 }

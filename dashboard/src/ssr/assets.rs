@@ -16,14 +16,17 @@ const REMIND: &str = include_str!("../../static/remind.js");
 const SCAN: &str = include_str!("../../static/scan.js");
 const BOOT: &str = include_str!("../../static/boot.js");
 const PLATE: &str = include_str!("../../static/plate.js");
+const VERIFY: &str = include_str!("../../static/verify.js");
 const ICON: &str = include_str!("../../static/icon.svg");
 
 /// Addresses carry this, so that a browser may keep what it has for a year.
 static VERSION: LazyLock<String> = LazyLock::new(|| {
     short_hash(
-        [STYLE, LIVE, PHONE, OFFLINE, REMIND, SCAN, PLATE, BOOT, ICON]
-            .concat()
-            .as_bytes(),
+        [
+            STYLE, LIVE, PHONE, OFFLINE, REMIND, SCAN, PLATE, BOOT, VERIFY, ICON,
+        ]
+        .concat()
+        .as_bytes(),
     )
 });
 
@@ -44,6 +47,7 @@ pub(crate) async fn embedded(axum::extract::Path(name): axum::extract::Path<Stri
         "scan.js" => ("text/javascript; charset=utf-8", SCAN),
         "boot.js" => ("text/javascript; charset=utf-8", BOOT),
         "plate.js" => ("text/javascript; charset=utf-8", PLATE),
+        "verify.js" => ("text/javascript; charset=utf-8", VERIFY),
         "icon.svg" => ("image/svg+xml", ICON),
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
@@ -70,7 +74,12 @@ impl Bundle {
         let read = |path: PathBuf| std::fs::read(path).ok().map(Bytes::from);
         let mut files = Vec::new();
         let mut all = Vec::new();
-        for name in ["clearbay.js", "clearbay_bg.wasm"] {
+        for name in [
+            "clearbay.js",
+            "clearbay_bg.wasm",
+            "verifier.js",
+            "verifier_bg.wasm",
+        ] {
             let (plain, gzip) = (
                 read(folder.join(name))?,
                 read(folder.join(format!("{name}.gz")))?,

@@ -110,6 +110,7 @@ impl Document<'_> {
                             <a href="/wallet">{lang.frame().wallet}</a> " · "
                             <a href="/n">{lang.frame().got_a_notice}</a> " · "
                             <a href="/staff">{lang.frame().staff}</a> " · "
+                            <a href="/verify">{lang.verify().title}</a> " · "
                             <a href="/api/docs/">"API"</a>
                         </p>
                     </footer>

@@ -56,6 +56,7 @@ mod staff_plate;
 mod staff_shift;
 mod staff_shift_days;
 mod staff_shifts;
+mod verify;
 mod wallet;
 mod wallet_sign_in;
 mod ways;
@@ -169,6 +170,7 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/staff/login", post(staff::sign_in))
         .route("/staff/logout", post(staff::sign_out))
         .route("/city", get(city::page))
+        .route("/verify", get(verify::page))
         .route("/lang/{code}", get(choose_language))
         .route("/offline", get(offline::page))
         .route("/sw.js", get(offline::worker))

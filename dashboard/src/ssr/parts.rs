@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::tariff::QuoteLine;
 use leptos::prelude::*;
+use qrcode::EcLevel;
 use store::exemption::KnownGround;
 
 use crate::lang::Lang;
@@ -96,14 +97,17 @@ pub(crate) fn full_time(at: Timestamp, tz: Tz) -> String {
 
 /// A QR code as SVG, with the quiet zone that scanners want.
 pub(crate) fn qr_svg(payload: &str) -> String {
+    qr_of(payload, EcLevel::M, 240).unwrap_or_default()
+}
+
+/// The same at a level of error correction, at least so many points wide; `None` for what no code can hold.
+pub(crate) fn qr_of(payload: &str, level: EcLevel, width: u32) -> Option<String> {
     use qrcode::render::svg;
-    qrcode::QrCode::with_error_correction_level(payload, qrcode::EcLevel::M)
-        .map(|code| {
-            code.render::<svg::Color<'_>>()
-                .min_dimensions(240, 240)
-                .dark_color(svg::Color("#000"))
-                .light_color(svg::Color("#fff"))
-                .build()
-        })
-        .unwrap_or_default()
+    let code = qrcode::QrCode::with_error_correction_level(payload, level).ok()?;
+    let mut drawn = code.render::<svg::Color<'_>>();
+    let drawn = drawn
+        .min_dimensions(width, width)
+        .dark_color(svg::Color("#000"))
+        .light_color(svg::Color("#fff"));
+    Some(drawn.build())
 }

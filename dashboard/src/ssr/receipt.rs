@@ -1,23 +1,25 @@
 //! `/r/{id}`: a receipt, for whoever has its address. It holds no plate.
 
-use api::service::dispute as service;
+use api::service::{dispute as service, public_log};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
 use domain::dispute::{DisputeReason, DisputeStatus};
 use domain::id::ReceiptId;
+use domain::log::Inclusion;
 use domain::money::Vnd;
 use domain::purchase::Shares;
 use domain::refund::RefundStatus;
 use leptos::prelude::*;
+use qrcode::EcLevel;
 use serde::Deserialize;
 use store::dispute::Dispute;
 use store::receipt::Receipt;
 use store::refund::Refund;
 
 use super::document::Document;
-use super::parts::{full_time, price_lines, qr_svg};
+use super::parts::{full_time, price_lines, qr_of, qr_svg};
 use super::payment::gateway_name;
 use super::staff_money::reason_words;
 use super::{Reader, problem};
@@ -31,14 +33,14 @@ pub(crate) async fn page(
     let lang = reader.lang;
     match load(&app, &id).await {
         Ok(loaded) => {
-            let address = format!("{}/r/{}", app.public_url, loaded.receipt.id);
+            let url = app.public_url.to_string();
             let title = lang.receipt().receipt;
             Document {
                 title,
                 active: "",
                 live: None,
             }
-            .page(&reader, move || view(loaded, &address, lang))
+            .page(&reader, move || view(loaded, &url, lang))
         }
         Err(error) => problem(&reader, &error),
     }
@@ -46,15 +48,27 @@ pub(crate) async fn page(
 
 struct Loaded {
     receipt: Receipt,
-    refunds: Vec<Refund>,
+    /// Its place in the public log; none for the two seconds that it waits for that, or where there is no log.
+    log: Option<Inclusion>,
+    has_log: bool,
+    /// Each with its place in the log.
+    refunds: Vec<(Refund, Option<Inclusion>)>,
     disputes: Vec<Dispute>,
 }
 
 async fn load(app: &App, id: &str) -> Result<Loaded, ApiError> {
     let id: ReceiptId = id.parse().map_err(|_| ApiError::NotFound("receipt"))?;
+    let receipt = app.store.receipt(id).await?;
+    let mut refunds = Vec::new();
+    for refund in app.store.receipt_refunds(id).await? {
+        let log = public_log::refund_inclusion(app, refund.id).await?;
+        refunds.push((refund, log));
+    }
     Ok(Loaded {
-        receipt: app.store.receipt(id).await?,
-        refunds: app.store.receipt_refunds(id).await?,
+        receipt,
+        log: public_log::receipt_inclusion(app, id).await?,
+        has_log: app.log.is_some(),
+        refunds,
         disputes: app.store.receipt_disputes(id).await?,
     })
 }
@@ -84,12 +98,15 @@ pub(crate) async fn dispute(
     }
 }
 
-fn view(loaded: Loaded, address: &str, lang: Lang) -> impl IntoView + use<> {
+fn view(loaded: Loaded, url: &str, lang: Lang) -> impl IntoView + use<> {
     let Loaded {
         receipt,
+        log,
+        has_log,
         refunds,
         disputes,
     } = loaded;
+    let address = format!("{url}/r/{}", receipt.id);
     let tz: Tz = receipt.timezone.parse().unwrap_or(Tz::UTC);
     let amount = lang.money(receipt.amount_vnd);
     let vat = Shares::of(receipt.amount_vnd, receipt.vat_bp, 0).vat_vnd;
@@ -127,12 +144,13 @@ fn view(loaded: Loaded, address: &str, lang: Lang) -> impl IntoView + use<> {
                 <a href=format!("/city?from={day}&to={day}")>{day.format("%d/%m/%Y").to_string()}</a> "."
             </p>
             <div class="receipt-code">
-                <div role="img" aria-label=lang.receipt().qr_code_of_this_receipt inner_html=qr_svg(address)></div>
+                <div role="img" aria-label=lang.receipt().qr_code_of_this_receipt inner_html=qr_svg(&address)></div>
                 <p class="actions no-print">
                     <button type="button" hidden data-share>{lang.receipt().share}</button>
                     <button type="button" hidden data-print>{lang.receipt().print_or_save_as_pdf}</button>
                 </p>
             </div>
+            {has_log.then(|| log_view(id, log, url, lang)).into_any()}
             <p class="no-print"><a href=format!("/api/v1/receipts/{id}/invoice.xml")>{lang.receipt().e_invoice_xml}</a></p>
             {refunds_view(refunds, tz, lang)}
             {dispute_view(id, disputes, lang)}
@@ -140,9 +158,42 @@ fn view(loaded: Loaded, address: &str, lang: Lang) -> impl IntoView + use<> {
     }
 }
 
+/// Where the receipt is in the public log, and all that it takes to check that.
+fn log_view(id: ReceiptId, log: Option<Inclusion>, url: &str, lang: Lang) -> impl IntoView + use<> {
+    let text = lang.receipt();
+    let Some(log) = log else {
+        return view! { <p class="note">{text.log_waits}</p> }.into_any();
+    };
+    let proof = log.proof.len().to_string();
+    // Whole in its own address, of which no server is told what stands after the mark.
+    let check = log.to_code().map(|code| format!("/verify#r={code}"));
+    // Scanned off paper: as few dots as there can be.
+    let code = check
+        .as_ref()
+        .and_then(|path| qr_of(&format!("{url}{path}"), EcLevel::L, 480));
+    view! {
+        <details class="log" id="log">
+            <summary>{text.in_public_log} " · " {text.log_entry} " " {log.index.to_string()}</summary>
+            <p><a href=check>{text.log_check}</a> " · "
+                <a href=format!("/api/v1/receipts/{id}") download=format!("{id}.json")>{text.log_json}</a></p>
+            <dl class="facts">
+                <div><dt>{text.log_entry}</dt><dd><code class="id">{log.entry}</code></dd></div>
+                <div><dt>{text.log_salt}</dt><dd><code class="id">{log.salt.to_string()}</code></dd></div>
+                <div><dt>{text.log_proof}</dt><dd>{proof} " " {text.log_hashes}
+                    <ol class="hashes">{log.proof.into_iter().map(|hash| view! { <li><code class="id">{hash}</code></li> }).collect_view()}</ol></dd></div>
+            </dl>
+            {code.map(|code| view! {
+                <p class="note">{text.log_code}</p>
+                <div class="proof-code" role="img" aria-label=text.log_code_label inner_html=code></div>
+            })}
+        </details>
+    }
+    .into_any()
+}
+
 /// Each time that money went back, with its invoice.
-fn refunds_view(refunds: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
-    let row = move |refund: Refund| {
+fn refunds_view(refunds: Vec<(Refund, Option<Inclusion>)>, tz: Tz, lang: Lang) -> impl IntoView {
+    let row = move |(refund, log): (Refund, Option<Inclusion>)| {
         let status = match refund.status {
             RefundStatus::Done => lang.receipt().given_back,
             _ => lang.receipt().on_its_way,
@@ -151,6 +202,7 @@ fn refunds_view(refunds: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
             <li>
                 {full_time(refund.created_at, tz)} ": " <b>{lang.money(refund.amount_vnd)}</b> " · " {status} " · "
                 <a href=format!("/api/v1/refunds/{}/invoice.xml", refund.id)>{lang.receipt().adjusting_invoice}</a>
+                {log.map(|log| format!(" · {} {}", lang.receipt().log_of_refund, log.index))}
             </li>
         }
     };

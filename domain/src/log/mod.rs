@@ -6,6 +6,7 @@
 //! `docs/public-log.md`. Both who publishes and who verifies use this module.
 
 mod bundle;
+mod code;
 mod document;
 mod edge;
 mod entry;
@@ -13,8 +14,10 @@ mod inclusion;
 mod key;
 mod report;
 mod tile;
+mod witness;
 
 pub use bundle::{BUNDLE_ENTRIES, BundleError, pack, unpack};
+pub use code::CodeError;
 pub use document::{Commitment, Document, DocumentLine, ReceiptDocument, RefundDocument, Salt};
 pub use edge::{Edge, EdgeError, tile_bytes, tile_hashes, tile_root};
 pub use entry::{Entry, EntryError, EntryKind};
@@ -22,8 +25,12 @@ pub use inclusion::{Included, Inclusion, InclusionError};
 pub use key::{KeyError, LogKey, LogKeys, LogSigner, NoteError, TreeHead, sign_head, sign_list};
 pub use report::{DayReport, LotSum, Place, ReportError, Sums};
 pub use tile::{LogPath, Missing, PathError, TileSet};
+pub use witness::{
+    Cosignature, MAX_ANSWER, WitnessKey, WitnessKeyError, Witnesses, add_checkpoint,
+    read_add_checkpoint,
+};
 
-pub use tlog_tiles::tlog::{Hash, node_hash, record_hash};
+pub use tlog_tiles::tlog::{Hash, TreeProof, check_tree, node_hash, record_hash};
 
 #[cfg(test)]
 mod tests;

@@ -369,6 +369,24 @@ fn a_receipt_is_shown_to_be_in_the_log_and_nothing_of_it_can_be_changed() {
         right
     );
 
+    // And as a code, of which nothing can be changed either.
+    let code = right.to_code().expect("a code");
+    assert_eq!(Inclusion::of_code(&code), Ok(right.clone()));
+    for at in 0..code.len() {
+        let mut other = code.clone().into_bytes();
+        other[at] = if other[at] == b'A' { b'B' } else { b'A' };
+        let other = String::from_utf8(other).expect("text");
+        let read = Inclusion::of_code(&other);
+        assert!(
+            read.is_err()
+                || read == Ok(right.clone())
+                || read.is_ok_and(|it| it.check(&keys).is_err()),
+            "{at}"
+        );
+    }
+    assert!(Inclusion::of_code(&code[..code.len() - 40]).is_err());
+    assert!(Inclusion::of_code("").is_err());
+
     let with = |change: fn(&mut Inclusion)| {
         let mut other = right.clone();
         change(&mut other);

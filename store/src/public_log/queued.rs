@@ -199,7 +199,10 @@ struct RefundRow {
 }
 
 /// What refunds say.
-async fn refund_facts(tx: &mut PgConnection, refunds: &[Uuid]) -> Result<ById, StoreError> {
+pub(super) async fn refund_facts(
+    tx: &mut PgConnection,
+    refunds: &[Uuid],
+) -> Result<ById, StoreError> {
     let rows: Vec<RefundRow> = sqlx::query_as(
         // Where and whose revenue it lowers is what its receipt says, as in every report.
         "SELECT refund_id, receipt_id, refund.day, ward.code AS ward, lot.code AS lot,

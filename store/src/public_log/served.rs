@@ -1,13 +1,13 @@
-//! What is served of the log: the signed head, tiles, bundles of entries, the place of one receipt.
+//! What is served of the log: the signed head, tiles, bundles of entries, the place of a receipt or refund.
 
-use domain::id::ReceiptId;
+use domain::id::{ReceiptId, RefundId};
 use domain::log::{Document, LogPath, Salt, pack};
 use sqlx::FromRow;
 
 use super::{queued, signed};
 use crate::{Store, StoreError, corrupt};
 
-/// A receipt's place in the log, with what opens its promise.
+/// The place of a receipt or refund in the log, with what opens its promise.
 #[derive(Clone, Debug)]
 pub struct Leaf {
     /// Which entry it is.
@@ -28,11 +28,28 @@ struct LeafRow {
 }
 
 impl Store {
-    /// The newest signed tree head; `None` where none has been signed yet.
+    /// The newest signed tree head, with the lines of witnesses who have seen it; `None` where none has been
+    /// signed yet.
     ///
     /// # Errors
     /// Database errors.
     pub async fn log_checkpoint(&self, city: &str) -> Result<Option<Vec<u8>>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT log_head.checkpoint || coalesce(cosignatures, '')
+             FROM log_head JOIN city USING (city_id)
+                  LEFT JOIN log_witnessed USING (city_id, size, root)
+             WHERE code = $1",
+        )
+        .bind(city)
+        .fetch_optional(&self.pool)
+        .await?)
+    }
+
+    /// The same without witnesses.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn log_own_checkpoint(&self, city: &str) -> Result<Option<Vec<u8>>, StoreError> {
         Ok(sqlx::query_scalar(
             "SELECT checkpoint FROM log_head JOIN city USING (city_id) WHERE code = $1",
         )
@@ -100,14 +117,29 @@ impl Store {
                 .await?;
         let Some(row) = row else { return Ok(None) };
         let mut facts = queued::receipt_facts(&mut connection, &[receipt.0]).await?;
-        let facts = facts.remove(&receipt.0);
-        Ok(Some(row.leaf(facts)?))
+        Ok(Some(row.leaf(facts.remove(&receipt.0))?))
+    }
+
+    /// A refund's place in the log; `None` where it waits for it yet, or gives back what never was revenue.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn log_leaf_of_refund(&self, refund: RefundId) -> Result<Option<Leaf>, StoreError> {
+        let mut connection = self.pool.acquire().await?;
+        let row: Option<LeafRow> =
+            sqlx::query_as("SELECT leaf_index, entry, salt FROM log_leaf WHERE refund_id = $1")
+                .bind(refund.0)
+                .fetch_optional(&mut *connection)
+                .await?;
+        let Some(row) = row else { return Ok(None) };
+        let mut facts = queued::refund_facts(&mut connection, &[refund.0]).await?;
+        Ok(Some(row.leaf(facts.remove(&refund.0))?))
     }
 }
 
 impl LeafRow {
     fn leaf(self, facts: Option<queued::Facts>) -> Result<Leaf, StoreError> {
-        let facts = facts.ok_or(StoreError::NotFound("receipt"))?;
+        let facts = facts.ok_or_else(|| corrupt("log leaf", "what it is of"))?;
         let salt = self
             .salt
             .try_into()

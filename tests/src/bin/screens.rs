@@ -133,6 +133,7 @@ async fn scenes(city: &Serving) -> Vec<(String, String)> {
         ("offline", "/offline"),
         ("no-such-bay", "/b/ZZZ"),
         ("city", "/city"),
+        ("verify", "/verify"),
         ("not-found", "/nowhere"),
         ("staff-sign-in", "/staff"),
     ]
@@ -218,7 +219,25 @@ impl Camera<'_> {
         let session = self.phone.find("a[href^='/s/']").await.attr("href").await?;
         self.take("my", "/my").await?;
         self.take("session", &session.unwrap_or_default()).await?;
-        self.take("receipt", &receipt.unwrap_or_default()).await
+        self.take("receipt", &receipt.unwrap_or_default()).await?;
+        self.verify().await
+    }
+
+    /// Where the receipt is in the public log, and what a browser finds that checks it all.
+    async fn verify(&self) -> anyhow::Result<()> {
+        // It is in the log after two seconds at most.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        self.phone.page.refresh().await?;
+        self.phone.click("#log summary").await;
+        self.keep("receipt-log").await?;
+        let code = self.phone.find("#log a").await.attr("href").await?;
+        self.phone
+            .goto(&format!("{}{}", self.city.url, code.unwrap_or_default()))
+            .await;
+        self.phone.find("[data-receipt]:not([hidden])").await;
+        self.phone.click("#check button").await;
+        self.phone.find("[data-verdict]:not([hidden])").await;
+        self.keep("verified").await
     }
 
     /// A driver's way to a wallet with money in it, and what it pays.

@@ -1,0 +1,234 @@
+// The page that verifies: this fetches what the verifier asks for and shows what it says. What is checked, and
+// how, is in the verifier's WebAssembly: the same code as `clearbay verify`.
+const page = document.getElementById("verify");
+const { lang } = document.documentElement;
+const say = page.dataset;
+const { module: source, wasm } = say;
+const AT_ONCE = 8;
+// An entry with its hashes, as it is fetched.
+const BYTES_AN_ENTRY = 300;
+const MANY_ENTRIES = 300_000;
+
+const one = (root, selector) => root.querySelector(selector);
+const number = (value) => value.toLocaleString(lang);
+const money = (value) => `${number(value)} ₫`;
+const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+const show = (element, shown = true) => (element.hidden = !shown);
+const local = (day) => day.split("-").reverse().join("/");
+// With the day before the month, as in the whole page.
+const dates = lang === "en" ? "en-GB" : lang;
+
+const stored = (work) => {
+  try {
+    return work(localStorage);
+  } catch {
+    return null;
+  }
+};
+const memoryOf = (key) => `clearbay-log:${key.trim().split("+")[0]}`;
+const KEY = "clearbay-log-key";
+
+let code;
+const verifier = () =>
+  (code ??= import(source).then(async (loaded) => {
+    await loaded.default({ module_or_path: wasm });
+    return loaded;
+  }));
+
+const form = document.getElementById("check");
+const keyField = form.elements.key;
+
+// The key of the last check is used, whatever the server says today.
+const pinned = stored((storage) => storage.getItem(KEY));
+if (pinned) {
+  const served = keyField.dataset.served.split("\n");
+  const known = pinned.split("\n").some((key) => served.includes(key));
+  keyField.value = pinned;
+  if (!known) {
+    const changed = one(form, "[data-changed]");
+    one(changed, "code").textContent = served.join(" ");
+    show(changed);
+  }
+}
+
+const fetched = async (path) => {
+  const reply = await fetch(path, { cache: path.includes("/tile/") ? "default" : "no-cache" });
+  if (reply.status === 404) return undefined;
+  if (!reply.ok) throw new Error(`${path}: ${reply.status}`);
+  return new Uint8Array(await reply.arrayBuffer());
+};
+
+const checkAll = async (key, progress) => {
+  const { Check } = await verifier();
+  const check = new Check(key, stored((storage) => storage.getItem(memoryOf(key))) ?? undefined);
+  for (let wanted = check.wants(); wanted.length > 0; wanted = check.wants()) {
+    const paths = wanted[Symbol.iterator]();
+    const worker = async () => {
+      for (const path of paths) check.give(path, await fetched(path));
+    };
+    await Promise.all(Array.from({ length: AT_ONCE }, worker));
+    progress(check.entries(), check.of());
+  }
+  return JSON.parse(check.verdict(lang));
+};
+
+const showDays = (verdict) => {
+  const frame = one(page, "[data-days]");
+  const body = one(frame, "tbody");
+  body.replaceChildren(
+    ...verdict.days.slice(-14).reverse().map((day) => {
+      const row = document.createElement("tr");
+      const head = Object.assign(document.createElement("th"), { scope: "row", textContent: local(day.day.slice(2)) });
+      const cells = [number(day.receipts), number(day.refunds), money(day.revenue_vnd)].map((text) =>
+        Object.assign(document.createElement("td"), { className: "amount", textContent: text }),
+      );
+      row.append(head, ...cells);
+      return row;
+    }),
+  );
+  const { receipts, refunds, revenue_vnd } = verdict.total;
+  const sums = [number(receipts), number(refunds), money(revenue_vnd)];
+  frame.querySelectorAll("tfoot td").forEach((cell, place) => (cell.textContent = sums[place]));
+  show(frame, verdict.days.length > 0);
+};
+
+const items = (texts) => texts.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
+
+const showVerdict = (verdict) => {
+  const frame = one(page, "[data-verdict]");
+  show(one(frame, "[data-holds]"), verdict.holds);
+  show(one(frame, "[data-wrong]"), !verdict.holds);
+  show(one(frame, "[data-shown]"), verdict.holds);
+  one(frame, "[data-findings]").replaceChildren(...items(verdict.findings));
+  one(frame, "[data-notes]").replaceChildren(...items(verdict.notes));
+  const step = (name, shown, values = {}) => {
+    const item = one(frame, `[data-step="${name}"]`);
+    item.textContent = fill(item.dataset.text, values);
+    show(item, shown);
+  };
+  const { size, known, reports, totals } = verdict;
+  step("signed", true, { root: verdict.root });
+  step("known", known !== null, { n: number(known ?? 0) });
+  step("first", known === null);
+  const { witnesses, witnessed } = verdict;
+  step("witnessed", witnesses > 0, { n: number(witnesses), size: number(witnessed) });
+  step("entries", true, { n: number(size ?? 0) });
+  step("reports", reports > 0, { n: number(reports) });
+  step("no-report", reports === 0);
+  step("totals", totals > 0, { n: number(totals) });
+  showDays(verdict);
+  show(frame);
+  frame.focus();
+};
+
+form.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const button = one(form, "button");
+  const failed = one(form, "[data-failed]");
+  const progress = one(form, "[data-progress]");
+  const bar = one(progress, "progress");
+  const key = keyField.value.trim();
+  button.disabled = true;
+  show(failed, false);
+  show(one(page, "[data-verdict]"), false);
+  bar.removeAttribute("value");
+  one(progress, "span").textContent = say.begins;
+  show(progress);
+  try {
+    const verdict = await checkAll(key, (entries, of) => {
+      if (!of) return;
+      bar.max = of;
+      bar.value = entries;
+      const text = fill(say.checking, { n: number(entries), of: number(of) });
+      const large = of < MANY_ENTRIES ? "" : ` ${fill(say.tooLarge, { n: number(of), mb: Math.round((of * BYTES_AN_ENTRY) / 1e6) })}`;
+      one(progress, "span").textContent = text + large;
+    });
+    stored((storage) => {
+      // Only a key that holds is worth remembering.
+      if (verdict.holds) storage.setItem(KEY, key);
+      if (verdict.memory) storage.setItem(memoryOf(key), verdict.memory);
+    });
+    showVerdict(verdict);
+  } catch (error) {
+    failed.textContent = `${say.cannot} ${error.message ?? error}`;
+    show(failed);
+  } finally {
+    button.disabled = false;
+    show(progress, false);
+  }
+});
+
+const receiptForm = document.getElementById("check-receipt");
+
+// What is typed is a code's address, a receipt's number or its address.
+const receiptText = async (typed, file) => {
+  if (file) return file.text();
+  if (typed.includes("#r=") || typed.startsWith("{")) return typed;
+  const id = typed.match(/[0-9a-f]{8}-[0-9a-f-]{27}/i)?.[0];
+  if (!id) throw new Error(typed ? say.notFound : say.nothing);
+  const body = await fetched(`/api/v1/receipts/${id}`);
+  if (!body) throw new Error(say.notFound);
+  return new TextDecoder().decode(body);
+};
+
+const showReceipt = (told) => {
+  const frame = one(page, "[data-receipt]");
+  const [right, wrong] = [one(frame, "[data-holds]"), one(frame, "[data-wrong]")];
+  show(right, told.holds);
+  show(wrong, !told.holds);
+  one(wrong, "p").textContent = told.wrong ?? "";
+  const says = one(right, "[data-text]");
+  says.textContent = fill(says.dataset.text, {
+    ...told,
+    index: number(told.index),
+    size: number(told.size),
+    day: local(told.day),
+    amount: money(told.amount_vnd),
+  });
+  show(one(right, "[data-refund]"), told.refund);
+  show(one(right, "[data-of-receipt]"), told.bay !== null);
+  const at = told.at && new Date(told.at).toLocaleString(dates);
+  for (const fact of right.querySelectorAll("[data-fact]")) {
+    const { fact: name } = fact.dataset;
+    fact.textContent = (name === "at" ? at : told[name]) ?? "";
+  }
+  const lines = told.lines.map(([text, amount]) => {
+    const row = document.createElement("tr");
+    const cell = (textContent, className = "") => Object.assign(document.createElement("td"), { textContent, className });
+    row.append(cell(text), cell(money(amount), "amount"));
+    return row;
+  });
+  one(right, "tbody").replaceChildren(...lines);
+  show(frame);
+  frame.focus();
+};
+
+receiptForm.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const failed = one(receiptForm, "[data-failed]");
+  show(failed, false);
+  show(one(page, "[data-receipt]"), false);
+  const { receipt, file } = receiptForm.elements;
+  try {
+    const { check_receipt } = await verifier();
+    const text = await receiptText(receipt.value.trim(), file.files[0]);
+    showReceipt(JSON.parse(check_receipt(keyField.value, text, lang)));
+  } catch (error) {
+    failed.textContent = `${say.cannot} ${error.message ?? error}`;
+    show(failed);
+  }
+});
+
+// A receipt's own code or number in the address: it is checked at once. What stands after # is sent to nobody.
+const named = () => {
+  const asked = new URLSearchParams(location.search).get("receipt");
+  const held = location.hash.startsWith("#r=") ? location.href : asked;
+  if (!held) return;
+  receiptForm.elements.receipt.value = held;
+  receiptForm.requestSubmit();
+};
+
+show(one(document, "[data-without]"), false);
+show(page);
+addEventListener("hashchange", named);
+named();
