@@ -30,7 +30,7 @@ pub use witness::{
     read_add_checkpoint,
 };
 
-pub use tlog_tiles::tlog::{Hash, TreeProof, check_tree, node_hash, record_hash};
+pub use tlog_tiles::tlog::{Hash, TreeProof, check_record, check_tree, node_hash, record_hash};
 
 #[cfg(test)]
 mod tests;

@@ -15,6 +15,8 @@ mod ingest;
 mod live;
 #[path = "bench/live_many.rs"]
 mod live_many;
+#[path = "bench/log.rs"]
+mod log;
 #[path = "bench/pay.rs"]
 mod pay;
 #[path = "bench/pgbench.rs"]
@@ -25,8 +27,8 @@ mod tariff;
 /// The city that sensors and watchers are measured with.
 const LOTS: usize = 40;
 const BAYS_PER_LOT: usize = 50;
-const NAMES: [&str; 7] = [
-    "ingest", "live", "pay", "tariff", "forecast", "growth", "faults",
+const NAMES: [&str; 8] = [
+    "ingest", "live", "pay", "log", "tariff", "forecast", "growth", "faults",
 ];
 
 #[tokio::main]
@@ -48,6 +50,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("pay") {
         pay::run().await?;
+    }
+    if wanted("log") {
+        log::run().await?;
     }
     if wanted("tariff") {
         tariff::run()?;

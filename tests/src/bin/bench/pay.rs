@@ -28,12 +28,12 @@ use super::pgbench::Work;
 /// Drivers who pay at once, and as many clients of pgbench's.
 const CLIENTS: usize = 32;
 /// As many as `clearbay serve` holds.
-const CONNECTIONS: u32 = 16;
+pub(super) const CONNECTIONS: u32 = 16;
 /// Payments of one run, a multiple of [`CLIENTS`].
-const PAYMENTS: usize = 2_048;
+pub(super) const PAYMENTS: usize = 2_048;
 /// Runs of each kind, in turn; the median counts.
 const RUNS: usize = 5;
-const LOTS: usize = 40;
+pub(super) const LOTS: usize = 40;
 const BAYS_PER_LOT: usize = 50;
 const WEBHOOK_KEY: &str = "the-webhook-key-of-the-bench";
 
@@ -65,7 +65,8 @@ pub async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn new_city() -> anyhow::Result<TestDatabase> {
+/// A city without a past.
+pub(super) async fn new_city() -> anyhow::Result<TestDatabase> {
     let database = TestDatabase::create().await;
     let place = city::small(LOTS, BAYS_PER_LOT);
     database
@@ -75,10 +76,18 @@ async fn new_city() -> anyhow::Result<TestDatabase> {
     Ok(database)
 }
 
-/// Payments a second by many drivers at once, in so many lots.
+/// Payments a second by many drivers at once, in so many lots of a new city.
 async fn measure(lots: usize) -> anyhow::Result<f64> {
     let database = new_city().await?;
     let app = app(&database.url, CONNECTIONS).await?;
+    let rate = drive(&app, lots).await?;
+    app.store.close().await;
+    check(&database).await?;
+    Ok(rate)
+}
+
+/// The same in a city that is there.
+pub(super) async fn drive(app: &App, lots: usize) -> anyhow::Result<f64> {
     let start = Utc::now();
     let next = Arc::new(AtomicUsize::new(0));
     let started = Instant::now();
@@ -99,10 +108,7 @@ async fn measure(lots: usize) -> anyhow::Result<f64> {
     for client in clients {
         client.await??;
     }
-    let rate = PAYMENTS as f64 / started.elapsed().as_secs_f64();
-    app.store.close().await;
-    check(&database).await?;
-    Ok(rate)
+    Ok(PAYMENTS as f64 / started.elapsed().as_secs_f64())
 }
 
 /// What pgbench makes of the recorded statements in a new city.
@@ -141,7 +147,7 @@ async fn record() -> anyhow::Result<Work> {
 }
 
 /// What `clearbay serve` works with.
-async fn app(database_url: &str, connections: u32) -> anyhow::Result<App> {
+pub(super) async fn app(database_url: &str, connections: u32) -> anyhow::Result<App> {
     let store = Store::connect(database_url, connections).await?;
     let live = Arc::new(LiveBoard::default());
     live.reload(&store, App::now()).await?;
