@@ -55,17 +55,14 @@ impl Owner<'_> {
 
     /// Makes all as it was kept.
     pub async fn bring_back(&self) {
-        for table in ["log_leaf", "log_tile", "log_head", "log_report"] {
-            self.does(&format!(
-                "DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}"
-            ))
-            .await;
-        }
-        self.does(
-            "UPDATE receipt SET amount_vnd = kept_receipt.amount_vnd FROM kept_receipt
-             WHERE kept_receipt.receipt_id = receipt.receipt_id",
-        )
-        .await;
+        // At once: the publisher is at work meanwhile.
+        let tables = ["log_leaf", "log_tile", "log_head", "log_report"];
+        let tables = tables.map(|table| {
+            format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table};")
+        });
+        let receipts = "UPDATE receipt SET amount_vnd = kept_receipt.amount_vnd FROM kept_receipt
+             WHERE kept_receipt.receipt_id = receipt.receipt_id";
+        self.does(&format!("{} {receipts}", tables.concat())).await;
     }
 
     /// An entry of the log.

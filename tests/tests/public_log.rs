@@ -83,6 +83,16 @@ async fn what_is_published_is_the_sum_of_the_log() {
         "{said}"
     );
     assert_eq!(city.json("/log/reports").await["reports"][3]["revision"], 2);
+    // What a terminal uploads weeks late moves no day that is long over: it counts on the first that still may.
+    sold(&city, 1, noon(20)).await;
+    published(&city, 316).await;
+    citizen.is_content(&city.url).await;
+    let entry = Owner {
+        pool: &city.database.pool,
+    };
+    let entry = entry.entry(315).await;
+    // The latest day before it is today's.
+    assert_eq!(entry.day.to_string(), day(2));
 }
 
 #[tokio::test]

@@ -3,14 +3,11 @@
 use std::collections::BTreeMap;
 
 use chrono::{Days, NaiveDate};
-use domain::log::{Entry, Place, Sums};
+use domain::log::{Entry, LATE_DAYS, Place, Sums};
 
 use crate::finding::Finding;
 use crate::{DaySums, reports};
 
-/// An entry counts at most this long before the latest day of an entry before it: a bank may tell of a
-/// payment a day late, and the day may have turned meanwhile.
-const LATE_DAYS: u64 = 2;
 /// How many backdated entries are named.
 const NAMED_MAX: usize = 20;
 
@@ -32,7 +29,7 @@ impl Tally {
         self.entries += 1;
         let earliest = self
             .latest
-            .and_then(|latest| latest.checked_sub_days(Days::new(LATE_DAYS)));
+            .and_then(|latest| latest.checked_sub_days(Days::new(LATE_DAYS.into())));
         if let (Some(after), Some(earliest)) = (self.latest, earliest)
             && entry.day < earliest
             && self.backdated.len() < NAMED_MAX

@@ -10,6 +10,11 @@ use crate::place::codes;
 /// The form of entries that this version writes and reads.
 const VERSION: u8 = 1;
 
+/// An entry counts at most so many days before the latest day of the entries before it. A bank tells of a payment
+/// a day late, and the day may have turned meanwhile; what comes later than that counts on the first day that it
+/// still may, so that days that are long over stand still.
+pub const LATE_DAYS: u16 = 2;
+
 /// Which way the money went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -20,7 +20,7 @@ pub use bundle::{BUNDLE_ENTRIES, BundleError, pack, unpack};
 pub use code::CodeError;
 pub use document::{Commitment, Document, DocumentLine, ReceiptDocument, RefundDocument, Salt};
 pub use edge::{Edge, EdgeError, tile_bytes, tile_hashes, tile_root};
-pub use entry::{Entry, EntryError, EntryKind};
+pub use entry::{Entry, EntryError, EntryKind, LATE_DAYS};
 pub use inclusion::{Included, Inclusion, InclusionError};
 pub use key::{KeyError, LogKey, LogKeys, LogSigner, NoteError, TreeHead, sign_head, sign_list};
 pub use report::{DayReport, LotSum, Place, ReportError, Sums};

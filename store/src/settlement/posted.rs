@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use domain::Timestamp;
+use domain::log::LATE_DAYS;
 use sqlx::types::JsonValue;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
@@ -38,11 +39,17 @@ pub(super) async fn receipts_insert(
     if rows.is_empty() {
         return Ok(());
     }
+    // Days that are long over stand still: money that comes later than that counts on the first that does not.
     sqlx::query(
         "INSERT INTO receipt (receipt_id, payment_id, session_id, bay_id, lot_id, amount_vnd, lines,
                               issued_at, day, ward_id, zone_id, operator_id)
-         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::bigint[],
-            $7::jsonb[], $8::timestamptz[], $9::date[], $10::int[], $11::int[], $12::int[])",
+         SELECT receipt, payment, session, bay, lot, amount, lines, issued_at,
+                greatest(day, (SELECT max(log_leaf.day) - $13 FROM log_leaf
+                               WHERE city_id = (SELECT city_id FROM lot WHERE lot.lot_id = new.lot))),
+                ward, zone, operator
+         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::bigint[],
+            $7::jsonb[], $8::timestamptz[], $9::date[], $10::int[], $11::int[], $12::int[])
+            AS new (receipt, payment, session, bay, lot, amount, lines, issued_at, day, ward, zone, operator)",
     )
     .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.payment).collect::<Vec<_>>())
@@ -56,6 +63,7 @@ pub(super) async fn receipts_insert(
     .bind(rows.iter().map(|row| row.parking.ward).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.parking.zone).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.parking.operator).collect::<Vec<_>>())
+    .bind(i32::from(LATE_DAYS))
     .execute(tx)
     .await?;
     Ok(())
