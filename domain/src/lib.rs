@@ -17,6 +17,7 @@ pub mod health;
 pub mod id;
 pub mod invoice;
 pub mod ledger;
+pub mod licence;
 pub mod log;
 pub mod map;
 pub mod money;

@@ -107,7 +107,8 @@ impl Span {
         (from < until).then_some(Self { from, until })
     }
 
-    fn without(&self, other: &Self) -> impl Iterator<Item = Self> + use<> {
+    /// What of it lies outside `other`: nothing, one part or two, in order of time.
+    pub fn without(&self, other: &Self) -> impl Iterator<Item = Self> + use<> {
         let (from, until) = (self.from, self.until);
         let before = Self {
             from,
@@ -122,11 +123,40 @@ impl Span {
             .filter(|span| span.from < span.until)
     }
 
-    fn length_us(&self) -> i64 {
+    /// How long it is, in microseconds.
+    pub fn length_us(&self) -> i64 {
         (self.until - self.from)
             .num_microseconds()
             .unwrap_or(i64::MAX)
     }
+}
+
+/// The same time in spans that neither touch nor overlap, in order of time.
+pub fn merged(mut spans: Vec<Span>) -> Vec<Span> {
+    spans.retain(|span| span.from < span.until);
+    spans.sort_unstable_by_key(|span| (span.from, span.until));
+    let mut apart: Vec<Span> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match apart.last_mut() {
+            Some(last) if span.from <= last.until => last.until = last.until.max(span.until),
+            _ => apart.push(span),
+        }
+    }
+    apart
+}
+
+/// What of a span lies outside some that are [`merged`], in order of time.
+pub fn outside(span: Span, merged: &[Span]) -> Vec<Span> {
+    let first = merged.partition_point(|other| other.until <= span.from);
+    let mut rest = vec![span];
+    for other in merged[first..]
+        .iter()
+        .take_while(|other| other.from < span.until)
+    {
+        let Some(last) = rest.pop() else { break };
+        rest.extend(last.without(other));
+    }
+    rest
 }
 
 /// What a lot's bays did together in one bucket.

@@ -4,6 +4,7 @@ use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
 use crate::device::Device;
+use crate::licence::LICENSED_PLACES;
 use crate::map::{self, MapError, MapFeature};
 use crate::tariff::{Tariff, TariffError};
 
@@ -169,6 +170,10 @@ pub struct Lot {
     pub operator: String,
     /// Its middle.
     pub position: Position,
+    /// How many vehicles it is licensed to hold at once, which may be fewer than its bays; `None` where
+    /// the city has not told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub licensed_places: Option<u32>,
     /// Its bays.
     pub bays: Vec<Bay>,
 }
@@ -222,13 +227,24 @@ pub enum PlaceError {
         /// The rule broken.
         reason: TariffError,
     },
+    /// A licence names no number of places that can be.
+    #[error(
+        "lot {lot:?}: licensed_places is {places}, not a number from 1 to 100000; leave it out where it is not known"
+    )]
+    LicensedPlaces {
+        /// The lot's code.
+        lot: String,
+        /// What it names.
+        places: u32,
+    },
     /// The map cannot be drawn.
     #[error("map: {0}")]
     Map(#[from] MapError),
 }
 
 impl Place {
-    /// Checks that codes are unique, references resolve, tariffs are sound and the map can be drawn.
+    /// Checks that codes are unique, references resolve, licences and tariffs are sound and the map can be
+    /// drawn.
     ///
     /// # Errors
     /// The first thing found wrong.
@@ -258,6 +274,14 @@ impl Place {
             }
         }
         for lot in &self.lots {
+            if let Some(places) = lot.licensed_places
+                && !LICENSED_PLACES.contains(&places)
+            {
+                return Err(PlaceError::LicensedPlaces {
+                    lot: lot.code.clone(),
+                    places,
+                });
+            }
             let known = [
                 (
                     "ward",

@@ -1,17 +1,19 @@
-//! Stays and paid sessions of a city's bays, for what was collected against what sensors saw. No plates.
+//! Stays and paid sessions of a city's bays, and of which time anything was known: for what was collected
+//! against what sensors saw, and for what lots held. No plates.
 
 use std::collections::BTreeMap;
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, SubsecRound, TimeDelta};
 use domain::Timestamp;
 use domain::collection::{SeenStay, Waiver};
 use domain::id::{BayId, LotId, ZoneId};
+use domain::occupancy::Span;
 use domain::place::VehicleClass;
 use domain::tariff::Tariff;
 use sqlx::FromRow;
 use sqlx::types::Json;
 
-use crate::place::class;
+use crate::place::{class, zone_name};
 use crate::{Store, StoreError};
 
 /// For so long before and after a range stays and sessions are read that may belong together with one
@@ -34,16 +36,20 @@ pub struct SoldTime {
 /// One bay's past.
 #[derive(Clone, Debug)]
 pub struct BayPast {
+    /// Its key.
+    pub bay: BayId,
     /// Its lot's key.
     pub lot: LotId,
     /// Its price zone's key.
     pub zone: ZoneId,
     /// What it is made for.
     pub class: VehicleClass,
-    /// Stays that its sensor saw without doubt or loss, in order of time.
+    /// What its sensor told, in order of time.
     pub stays: Vec<SeenStay>,
     /// Paid sessions, in order of time.
     pub sold: Vec<SoldTime>,
+    /// When nobody knew what it held, in order of time.
+    pub unknown: Vec<Span>,
 }
 
 /// A lot as reports name it.
@@ -63,6 +69,15 @@ pub struct LotNames {
     pub operator: String,
     /// Its operator's name.
     pub operator_name: String,
+    /// How many vehicles it may hold at once, where the city has told.
+    pub licensed_places: Option<i32>,
+}
+
+impl LotNames {
+    /// How many vehicles it may hold at once, where the city has told.
+    pub fn licensed(&self) -> Option<u32> {
+        u32::try_from(self.licensed_places?).ok()
+    }
 }
 
 /// The past of a city's bays around a range of time.
@@ -72,8 +87,10 @@ pub struct CityPast {
     pub lots: Vec<LotNames>,
     /// Every version of every zone's prices.
     pub tariffs: BTreeMap<ZoneId, Vec<Tariff>>,
-    /// Bays with stays or sessions.
+    /// Its bays.
     pub bays: Vec<BayPast>,
+    /// Bay-microseconds by lot and local day of which it was known what bays held.
+    pub known_us: BTreeMap<(LotId, NaiveDate), i64>,
 }
 
 impl Store {
@@ -81,7 +98,7 @@ impl Store {
     /// `now`: a vehicle that is still there stays until then.
     ///
     /// # Errors
-    /// Database errors.
+    /// [`StoreError::NotFound`] where there is no such city; database errors.
     pub async fn city_past(
         &self,
         city: &str,
@@ -89,11 +106,19 @@ impl Store {
         to: Timestamp,
         now: Timestamp,
     ) -> Result<CityPast, StoreError> {
+        // As precise as what is kept.
+        let now = now.trunc_subsecs(6);
         let (from, to) = (from - AROUND, to + AROUND);
         let mut tx = self.snapshot().await?;
+        let tz: String = sqlx::query_scalar("SELECT timezone FROM city WHERE code = $1")
+            .bind(city)
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or(StoreError::NotFound("city"))?;
         let lots: Vec<LotNames> = sqlx::query_as(
             "SELECT lot_id, lot.code AS lot, lot.name AS lot_name, ward.code AS ward,
-                    ward.name AS ward_name, operator.code AS operator, operator.name AS operator_name
+                    ward.name AS ward_name, operator.code AS operator, operator.name AS operator_name,
+                    licensed_places
              FROM lot JOIN city USING (city_id) JOIN ward USING (ward_id) JOIN operator USING (operator_id)
              WHERE city.code = $1 ORDER BY lot.code",
         )
@@ -115,21 +140,16 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         let ids: Vec<i32> = bays.iter().map(|bay| bay.0).collect();
-        let stays: Vec<(i32, Timestamp, Timestamp)> = sqlx::query_as(
-            "WITH unsure AS (
-                SELECT bay_id, during * tstzrange(since, until) AS during
-                FROM device_fault JOIN device_assignment USING (device_id)
-                WHERE kind IN ('stuck', 'flapping', 'clock', 'comms_lost') AND since < $3
-                  AND coalesce(until, 'infinity') > $2)
-             SELECT bay_id, started_at, least(coalesce(ended_at, $4), $4)
-             FROM stay
-             -- Longer ones have no price.
-             WHERE bay_id = ANY($1) AND started_at >= $2 - interval '31 days' AND started_at < least($3, $4)
-               AND coalesce(ended_at, $4) > $2
-               AND NOT EXISTS (
-                    SELECT FROM unsure WHERE unsure.bay_id = stay.bay_id
-                        AND unsure.during && tstzrange(started_at, coalesce(ended_at, $4)))
-             ORDER BY bay_id, started_at",
+        let stays: Vec<(i32, Timestamp, Option<Timestamp>)> = sqlx::query_as(
+            "SELECT bay_id, started_at, ended_at FROM stay
+             WHERE bay_id = ANY($1) AND started_at >= $2 AND started_at < least($3, $4)
+             UNION ALL
+             -- Stays of a bay follow one another: only the last before can reach into it.
+             SELECT bay.bay_id, started_at, ended_at FROM unnest($1::int[]) AS bay (bay_id), LATERAL (
+                SELECT started_at, ended_at FROM stay
+                WHERE stay.bay_id = bay.bay_id AND started_at < $2 ORDER BY started_at DESC LIMIT 1) AS before
+             WHERE coalesce(ended_at, 'infinity') > $2
+             ORDER BY 1, 2",
         )
         .bind(&ids)
         .bind(from)
@@ -137,6 +157,12 @@ impl Store {
         .bind(now)
         .fetch_all(&mut *tx)
         .await?;
+        // What belongs to a stay is read until it ends, however long after the range.
+        let lasting: BTreeMap<BayId, Timestamp> = stays
+            .iter()
+            .map(|(bay, _, ended_at)| (BayId(*bay), ended_at.map_or(now, |at| at.min(now))))
+            .filter(|(_, until)| *until > to)
+            .collect();
         let sold: Vec<SoldRow> = sqlx::query_as(
             "SELECT bay_id, session.starts_at, session.ends_at, pass_id IS NOT NULL AS by_pass,
                     exemption_id IS NOT NULL AS exempt, money.collected_vnd
@@ -146,29 +172,56 @@ impl Store {
                 FROM purchase JOIN payment USING (purchase_id) JOIN receipt USING (payment_id)
                 WHERE purchase.session_id = session.session_id AND purchase.status = 'paid') AS money
              WHERE bay_id = ANY($1) AND session.status = 'paid' AND session.starts_at >= $2
-               AND session.starts_at < $3 AND session.ends_at > session.starts_at
+               AND session.ends_at > session.starts_at
+               AND (session.starts_at < $3 OR EXISTS (
+                    SELECT FROM unnest($4::int[], $5::timestamptz[]) AS there (bay_id, until)
+                    WHERE there.bay_id = session.bay_id AND session.starts_at < until))
              ORDER BY bay_id, session.starts_at",
         )
         .bind(&ids)
         .bind(from)
         .bind(to)
+        .bind(lasting.keys().map(|bay| bay.0).collect::<Vec<_>>())
+        .bind(lasting.values().copied().collect::<Vec<_>>())
         .fetch_all(&mut *tx)
         .await?;
+        let lot_of = |(bay, lot, ..): &(i32, i32, i32, String)| (BayId(*bay), LotId(*lot));
+        let during = Span {
+            from,
+            until: to.min(now),
+        };
+        let mut known = self
+            .known_past(
+                &mut tx,
+                &bays.iter().map(lot_of).collect(),
+                &lasting,
+                during,
+                zone_name(&tz)?,
+            )
+            .await?;
         tx.commit().await?;
         let mut past: BTreeMap<BayId, BayPast> = BTreeMap::new();
         for (bay, lot, zone, of) in bays {
             let bay_past = BayPast {
+                bay: BayId(bay),
                 lot: LotId(lot),
                 zone: ZoneId(zone),
                 class: class(&of)?,
                 stays: Vec::new(),
                 sold: Vec::new(),
+                unknown: known.unknown.remove(&BayId(bay)).unwrap_or_default(),
             };
             past.insert(BayId(bay), bay_past);
         }
-        for (bay, from, to) in stays.into_iter().filter(|(_, from, to)| from < to) {
-            if let Some(bay) = past.get_mut(&BayId(bay)) {
-                bay.stays.push(SeenStay { from, to });
+        for (bay, from, ended_at) in stays {
+            // Of a device whose clock runs ahead, the end may lie in the future.
+            let to = ended_at.filter(|to| *to <= now);
+            if let Some(bay) = past.get_mut(&BayId(bay)).filter(|_| from < now) {
+                bay.stays.push(SeenStay {
+                    from,
+                    to: to.unwrap_or(now),
+                    is_open: to.is_none(),
+                });
             }
         }
         for row in sold {
@@ -176,7 +229,6 @@ impl Store {
                 bay.sold.push(row.sold());
             }
         }
-        past.retain(|_, bay| !bay.stays.is_empty() || !bay.sold.is_empty());
         let mut by_zone: BTreeMap<ZoneId, Vec<Tariff>> = BTreeMap::new();
         for (zone, Json(tariff)) in tariffs {
             by_zone.entry(ZoneId(zone)).or_default().push(tariff);
@@ -185,6 +237,7 @@ impl Store {
             lots,
             tariffs: by_zone,
             bays: past.into_values().collect(),
+            known_us: known.known_us,
         })
     }
 }

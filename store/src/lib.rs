@@ -29,6 +29,7 @@ pub mod health;
 mod health_record;
 pub mod idempotency;
 pub mod invoice;
+mod known;
 pub mod ledger;
 mod map;
 mod occupancy;

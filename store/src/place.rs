@@ -329,14 +329,16 @@ async fn import_tariffs(tx: &mut PgConnection, city: i32, place: &Place) -> Resu
 async fn import_lots(tx: &mut PgConnection, city: i32, place: &Place) -> Result<(), StoreError> {
     for lot in &place.lots {
         sqlx::query(
-            "INSERT INTO lot (city_id, ward_id, zone_id, operator_id, code, name, kind, longitude, latitude)
-             SELECT $1, ward_id, zone_id, operator_id, $5, $6, $7, $8, $9
+            "INSERT INTO lot (city_id, ward_id, zone_id, operator_id, code, name, kind, longitude, latitude,
+                              licensed_places)
+             SELECT $1, ward_id, zone_id, operator_id, $5, $6, $7, $8, $9, $10
              FROM ward, zone, operator
              WHERE ward.city_id = $1 AND ward.code = $2
                AND zone.city_id = $1 AND zone.code = $3 AND operator.code = $4
              ON CONFLICT (code) DO UPDATE SET ward_id = excluded.ward_id, zone_id = excluded.zone_id,
                 operator_id = excluded.operator_id, name = excluded.name, kind = excluded.kind,
-                longitude = excluded.longitude, latitude = excluded.latitude",
+                longitude = excluded.longitude, latitude = excluded.latitude,
+                licensed_places = excluded.licensed_places",
         )
         .bind(city)
         .bind(&lot.ward)
@@ -347,6 +349,7 @@ async fn import_lots(tx: &mut PgConnection, city: i32, place: &Place) -> Result<
         .bind(lot.kind.code())
         .bind(lot.position[0])
         .bind(lot.position[1])
+        .bind(lot.licensed_places.map(i64::from))
         .execute(&mut *tx)
         .await?;
     }

@@ -35,6 +35,7 @@ pub fn of_devices(lots: usize, bays: usize, device: impl Fn(&str) -> Device) -> 
         zone: "centre".to_owned(),
         operator: "khai-thac".to_owned(),
         position: [105.85, 21.03],
+        licensed_places: None,
         bays: (0..bays)
             .map(|bay| {
                 let code = format!("lot-{number}-{bay}");

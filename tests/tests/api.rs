@@ -151,6 +151,8 @@ async fn the_document_names_every_route_that_clients_count_on() {
         ("/api/v1/payments/{id}", "get"),
         ("/api/v1/receipts/{id}", "get"),
         ("/api/v1/reports/revenue", "get"),
+        ("/api/v1/reports/collection", "get"),
+        ("/api/v1/reports/over-capacity", "get"),
     ] {
         assert!(
             document["paths"][path][method].is_object(),

@@ -68,9 +68,45 @@ async fn a_simulated_past_fills_the_reports_and_the_books_are_right() {
     }
     // In all: a day that has just begun may have a few vehicles, and none of them paid.
     assert!(paid_s > 0, "{parking}");
+    assert_collection_is_told_with_its_range(&city).await;
     simulator.kill().await.unwrap();
     city.assert_books_are_right().await;
     assert_eq!(city.database.count("refused_message").await, 0);
+}
+
+/// For each lot and day, reasons add up and what is owed lies within its range; one lot, which has more
+/// bays than it is licensed for, holds too many.
+async fn assert_collection_is_told_with_its_range(city: &Serving) {
+    let report = city.json("/api/v1/reports/collection?by=lot_day").await;
+    let rows = report["rows"].as_array().unwrap();
+    assert_eq!(rows.len(), 40 * 7);
+    for row in rows {
+        let vnd = |field: &str| row[format!("{field}_vnd")].as_i64().unwrap();
+        let explained = vnd("collected") + vnd("grace") + vnd("pass") + vnd("exempt");
+        let owed = vnd("paid_elsewhere") + vnd("unpaid") + vnd("short") + vnd("open");
+        let over = vnd("beyond") + vnd("unknown") + vnd("elsewhere");
+        assert_eq!(vnd("due"), explained + owed - over, "{row}");
+        assert!(
+            vnd("owed_low") <= vnd("owed") && vnd("owed") <= vnd("owed_high"),
+            "{row}"
+        );
+    }
+    assert!(
+        rows.iter()
+            .any(|row| row["unpaid_vnd"].as_i64().unwrap() > 0)
+    );
+    let path = "/api/v1/reports/over-capacity?only_beyond=true";
+    let crowded = simulator::city::CROWDED;
+    let beyond = city.json(path).await;
+    let beyond = beyond["rows"].as_array().unwrap();
+    assert!(!beyond.is_empty());
+    assert!(
+        beyond.iter().all(|row| row["lot"] == *crowded),
+        "{beyond:?}"
+    );
+    let page = city.get("/city?lang=en").send().await.unwrap();
+    let page = page.text().await.unwrap();
+    assert!(page.contains(&format!("data-beyond=\"{crowded}\"")));
 }
 
 /// However revenue is broken down, it is the same revenue. The city goes on selling meanwhile: the days

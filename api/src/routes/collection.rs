@@ -10,8 +10,11 @@ use super::reports::{Format, csv};
 use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Query, day};
-use crate::service::collection::{self, CollectedBy, CollectedRow};
+use crate::service::collection::{self, Collected, CollectedBy, CollectedRow};
 use crate::service::report::Range;
+
+/// How many rows one answer has at most: of a city of many lots, choose fewer days or one lot.
+pub(super) const ROWS_MAX: usize = 10_000;
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
@@ -19,6 +22,7 @@ pub(super) enum By {
     #[default]
     Day,
     Lot,
+    LotDay,
     Ward,
     Operator,
 }
@@ -31,44 +35,115 @@ pub(super) struct CollectionQuery {
     /// The last day; today where left out.
     #[serde(default, deserialize_with = "day")]
     to: Option<NaiveDate>,
-    /// By what to sum; by day where left out.
+    /// By what to sum; by day where left out. `lot_day` gives a row for each lot and day.
     #[serde(default)]
     #[param(inline)]
     by: By,
+    /// The code of one lot; all of them where left out.
+    lot: Option<String>,
     /// `csv` for a spreadsheet.
     #[serde(default)]
     #[param(inline)]
     format: Format,
 }
 
-/// What was due and what came, in đồng: `due = collected + grace + pass + exempt + unpaid + short - beyond -
-/// unseen`.
+/// What was due and what came, in đồng: `due = collected + grace + pass + exempt + paid_elsewhere + unpaid +
+/// short + open - beyond - unseen`, with `unseen = unknown + elsewhere`.
+///
+/// That is what sensors saw. What nobody saw makes a range, from `owed_low_vnd` to `owed_high_vnd`. Low: where
+/// nobody knows there was no vehicle, who is still there will pay, and a session of a bay that nobody could
+/// see paid for the vehicle nearby that did not pay. High: where nobody knows there was always a vehicle,
+/// which paid for the time of its bay's own sessions alone, at what a parked hour of the lot cost on average
+/// (of fewer than 20 stays: where that is dearer, at what one of its price zone did, or of that few at the
+/// board's dearest hour); who is still there will not pay. Neither says anything of sensors that err without
+/// being noticed.
 #[derive(Serialize, ToSchema)]
 pub(super) struct CollectionRow {
-    /// The date or the code; `total` for the sum.
+    /// The date or the code; of a lot's day the code, a space and the date; `total` for the sum.
     key: String,
     /// Its name, for people.
     name: String,
-    /// Stays that sensors saw without doubt.
-    stays: i64,
+    /// The lot's code, where the row is of one lot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    lot: Option<String>,
+    /// The day, where the row is of one day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    day: Option<NaiveDate>,
+    /// The amounts.
+    #[serde(flatten)]
+    amounts: Amounts,
+}
+
+macro_rules! amounts {
+    ($($(#[$doc:meta])* $field:ident: $Type:ty = $of:expr;)*) => {
+        /// What was counted and summed.
+        #[derive(Serialize, ToSchema)]
+        pub(super) struct Amounts { $($(#[$doc])* $field: $Type,)* }
+
+        impl Amounts {
+            fn of(sum: &Collection) -> Self {
+                Self { $($field: $of(sum),)* }
+            }
+
+            /// Their names and values, for a spreadsheet.
+            fn cells(&self) -> Vec<(&'static str, String)> {
+                vec![$((stringify!($field), self.$field.to_string()),)*]
+            }
+        }
+    };
+}
+
+amounts! {
+    /// Stays that sensors saw whole, without doubt.
+    stays: i64 = |sum: &Collection| sum.stays;
     /// What they should have brought by the board's prices.
-    due_vnd: i64,
+    due_vnd: i64 = |sum: &Collection| sum.due_vnd;
     /// What sessions brought, less what went back.
-    collected_vnd: i64,
+    collected_vnd: i64 = |sum: &Collection| sum.collected_vnd;
     /// Due within the grace that everybody has.
-    grace_vnd: i64,
+    grace_vnd: i64 = |sum: &Collection| sum.grace_vnd;
     /// Due from vehicles with a pass, which was paid for when it was bought.
-    pass_vnd: i64,
+    pass_vnd: i64 = |sum: &Collection| sum.pass_vnd;
     /// Due from vehicles that are exempt.
-    exempt_vnd: i64,
+    exempt_vnd: i64 = |sum: &Collection| sum.exempt_vnd;
     /// Due from vehicles without any session.
-    unpaid_vnd: i64,
+    unpaid_vnd: i64 = |sum: &Collection| sum.unpaid_vnd;
     /// Due from vehicles that stayed longer than they paid.
-    short_vnd: i64,
-    /// Paid for time that was not used.
-    beyond_vnd: i64,
-    /// Paid where no vehicle was seen: the sensor was in doubt or silent, or the vehicle stood elsewhere.
-    unseen_vnd: i64,
+    short_vnd: i64 = |sum: &Collection| sum.short_vnd;
+    /// Paid for time that was not used, or not yet.
+    beyond_vnd: i64 = |sum: &Collection| sum.beyond_vnd;
+    /// Paid where no vehicle was seen: `unknown_vnd` and `elsewhere_vnd` together.
+    unseen_vnd: i64 = Collection::unseen_vnd;
+    /// Paid where nobody knows whether a vehicle was there: in some of that time the sensor was silent or in
+    /// doubt, the stay was not seen whole, or the time is not over.
+    unknown_vnd: i64 = |sum: &Collection| sum.unknown_vnd;
+    /// Paid where the sensor knew that no vehicle was there.
+    elsewhere_vnd: i64 = |sum: &Collection| sum.elsewhere_vnd;
+    /// Due from vehicles without a session of their bay, while one of the same lot and class was paid that was
+    /// empty, for 15 minutes at least at the same time. Such a pair is found by time, not by plate.
+    paid_elsewhere_vnd: i64 = |sum: &Collection| sum.paid_elsewhere_vnd;
+    /// Due so far from vehicles that are still there, and not paid yet.
+    open_vnd: i64 = |sum: &Collection| sum.open_vnd;
+    /// Stays that are not over; they are among `stays`.
+    open_stays: i64 = |sum: &Collection| sum.uncertainty.open_stays;
+    /// Stays that reach into time of which nothing is known; they are not among `stays`.
+    unsure_stays: i64 = |sum: &Collection| sum.uncertainty.unsure_stays;
+    /// How long the stays were together, in milliseconds.
+    sensed_ms: i64 = |sum: &Collection| sum.seen_us / 1_000;
+    /// Bay-milliseconds of which it was known whether a vehicle was there.
+    known_ms: i64 = |sum: &Collection| sum.uncertainty.known_us / 1_000;
+    /// Bay-milliseconds in all: of the days of the range, as far as they have passed.
+    total_ms: i64 = |sum: &Collection| sum.uncertainty.total_us / 1_000;
+    /// What nobody paid who should have, as far as it was seen: `unpaid_vnd` and `short_vnd` together.
+    owed_vnd: i64 = Collection::owed_vnd;
+    /// The least that this can be.
+    owed_low_vnd: i64 = |sum: &Collection| sum.owed().low_vnd;
+    /// The most that this can be.
+    owed_high_vnd: i64 = |sum: &Collection| sum.owed().high_vnd;
+    /// The most that was due; `due_vnd` is the least.
+    due_high_vnd: i64 = |sum: &Collection| sum.due().high_vnd;
+    /// Less than half of the time was known: then no figure of this row says much.
+    too_little_known: bool = |sum: &Collection| sum.uncertainty.is_too_large();
 }
 
 /// What was collected against what sensors saw.
@@ -84,27 +159,11 @@ pub(super) struct CollectionReport {
     total: CollectionRow,
 }
 
-fn row(key: String, name: String, sum: Collection) -> CollectionRow {
-    CollectionRow {
-        key,
-        name,
-        stays: sum.stays,
-        due_vnd: sum.due_vnd,
-        collected_vnd: sum.collected_vnd,
-        grace_vnd: sum.grace_vnd,
-        pass_vnd: sum.pass_vnd,
-        exempt_vnd: sum.exempt_vnd,
-        unpaid_vnd: sum.unpaid_vnd,
-        short_vnd: sum.short_vnd,
-        beyond_vnd: sum.beyond_vnd,
-        unseen_vnd: sum.unseen_vnd,
-    }
-}
-
-/// What stays should have brought by the board's prices, what came, and why the two differ, by the day
-/// on which a stay began.
+/// What stays should have brought by the board's prices, what came, why the two differ, and between what and
+/// what the part lies that nobody paid, by the day on which a stay began.
 #[utoipa::path(get, path = "/api/v1/reports/collection", tag = "reports", params(CollectionQuery),
-    responses((status = 200, body = CollectionReport), (status = 422, body = Problem)))]
+    responses((status = 200, body = CollectionReport), (status = 404, body = Problem),
+        (status = 422, body = Problem)))]
 pub(super) async fn get_collection(
     State(app): State<App>,
     Query(query): Query<CollectionQuery>,
@@ -112,50 +171,56 @@ pub(super) async fn get_collection(
     let now = App::now();
     let range = Range::new(&app, query.from, query.to, now)?;
     let collected = collection::collected(&app, range, now).await?;
+    let one: Collected;
+    let collected = match &query.lot {
+        None => &*collected,
+        Some(lot) => {
+            one = collected.of_lot(lot);
+            if one.lots.is_empty() {
+                return Err(ApiError::NotFound("lot"));
+            }
+            &one
+        }
+    };
     let by = match query.by {
         By::Day => CollectedBy::Day,
         By::Lot => CollectedBy::Lot,
+        By::LotDay => CollectedBy::LotDay,
         By::Ward => CollectedBy::Ward,
         By::Operator => CollectedBy::Operator,
     };
-    let rows = collected
-        .by(by)
-        .into_iter()
-        .map(|CollectedRow { key, name, sum }| row(key, name, sum));
-    if let Format::Csv = query.format {
-        let headings = [
-            "key",
-            "name",
-            "stays",
-            "due_vnd",
-            "collected_vnd",
-            "grace_vnd",
-            "pass_vnd",
-            "exempt_vnd",
-            "unpaid_vnd",
-            "short_vnd",
-            "beyond_vnd",
-            "unseen_vnd",
-        ];
-        let cells = rows.map(|row| {
-            let amounts = [
-                row.stays,
-                row.due_vnd,
-                row.collected_vnd,
-                row.grace_vnd,
-                row.pass_vnd,
-                row.exempt_vnd,
-                row.unpaid_vnd,
-                row.short_vnd,
-                row.beyond_vnd,
-                row.unseen_vnd,
-            ];
-            let [a, b, c, d, e, f, g, h, i, j] = amounts.map(|amount| amount.to_string());
-            [row.key, row.name, a, b, c, d, e, f, g, h, i, j]
-        });
-        return Ok(csv("collection", range, &headings, cells));
+    let found = collected.by(by);
+    if found.len() > ROWS_MAX {
+        return Err(ApiError::Unprocessable(format!(
+            "that is more than {ROWS_MAX} rows; choose fewer days, or one lot"
+        )));
     }
-    let total = row("total".to_owned(), String::new(), collected.total());
+    let rows = found.into_iter().map(|row| {
+        let CollectedRow {
+            key,
+            name,
+            lot,
+            day,
+            sum,
+        } = row;
+        CollectionRow {
+            key,
+            name,
+            lot,
+            day,
+            amounts: Amounts::of(&sum),
+        }
+    });
+    if let Format::Csv = query.format {
+        return Ok(spreadsheet(range, rows));
+    }
+    let total = CollectionRow {
+        key: "total".to_owned(),
+        name: String::new(),
+        lot: None,
+        day: None,
+        amounts: Amounts::of(&collected.total()),
+    };
     let report = CollectionReport {
         from: range.from,
         to: range.to,
@@ -163,4 +228,19 @@ pub(super) async fn get_collection(
         total,
     };
     Ok(Reply(report).into_response())
+}
+
+fn spreadsheet(range: Range, rows: impl Iterator<Item = CollectionRow>) -> Response {
+    let names = Amounts::of(&Collection::default()).cells();
+    let amounts = names.iter().map(|(name, _)| *name);
+    let headings: Vec<&str> = ["key", "name"].into_iter().chain(amounts).collect();
+    let headings: Vec<&str> = headings.into_iter().chain(["lot", "day"]).collect();
+    let rows = rows.map(|row| {
+        let mut cells = vec![row.key, row.name];
+        cells.extend(row.amounts.cells().into_iter().map(|(_, cell)| cell));
+        cells.push(row.lot.unwrap_or_default());
+        cells.push(row.day.map(|day| day.to_string()).unwrap_or_default());
+        cells
+    });
+    csv("collection", range, &headings, rows)
 }

@@ -33,6 +33,7 @@ mod lots;
 mod notices;
 mod occupancy;
 mod offers;
+mod over_capacity;
 mod passes;
 mod payments;
 mod public_log;
@@ -121,6 +122,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(reports::get_occupancy))
         .routes(routes!(reports::get_parking))
         .routes(routes!(collection::get_collection))
+        .routes(routes!(over_capacity::get_over_capacity))
         .routes(routes!(demand::get_week))
         .routes(routes!(demand::get_price_advice))
         .routes(routes!(public_log::get_checkpoint))

@@ -180,15 +180,16 @@ fn csv_revenue(range: Range, by: By, revenue: &Revenue) -> Response {
 const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// A report as a CSV file (RFC 4180) with a header row, for a spreadsheet: programs read JSON.
-pub(super) fn csv<const N: usize>(
+pub(super) fn csv<R: AsRef<[String]>>(
     report: &str,
     range: Range,
-    headings: &[&str; N],
-    rows: impl Iterator<Item = [String; N]>,
+    headings: &[&str],
+    rows: impl Iterator<Item = R>,
 ) -> Response {
     let mut text = format!("{BYTE_ORDER_MARK}{}\r\n", headings.join(","));
     for row in rows {
-        text += &row.map(|cell| quoted(&cell)).join(",");
+        let cells: Vec<String> = row.as_ref().iter().map(|cell| quoted(cell)).collect();
+        text += &cells.join(",");
         text += "\r\n";
     }
     let name = format!(

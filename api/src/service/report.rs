@@ -3,6 +3,7 @@
 use chrono::{Days, NaiveDate};
 use domain::Timestamp;
 use domain::day::midnight;
+use domain::occupancy::Span;
 use store::report::{RevenueBy, RevenueRow, SensedPaid};
 
 use crate::{ApiError, App};
@@ -52,6 +53,20 @@ impl Range {
             from,
             midnight(self.to + Days::new(1), tz).min(now).max(from),
         )
+    }
+
+    /// Its days that have begun by `now`, each with its time, which does not end after that.
+    pub fn days(&self, app: &App, now: Timestamp) -> Vec<(NaiveDate, Span)> {
+        let tz = app.city.timezone;
+        let day = |day: NaiveDate| {
+            let until = midnight(day + Days::new(1), tz).min(now);
+            let from = midnight(day, tz);
+            (day, Span { from, until })
+        };
+        let days = self.from.iter_days().take_while(|day| *day <= self.to);
+        days.map(day)
+            .filter(|(_, span)| span.from < span.until)
+            .collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! English.
 
 use super::{
-    BayMap, City, CityCollection, CityParking, CityRevenue, CityWeek, ExemptionForm,
+    BayMap, City, CityCollection, CityLicence, CityParking, CityRevenue, CityWeek, ExemptionForm,
     ExemptionRequest, Exemptions, Find, Finder, Frame, Icon, Lot, Markers, Mine, Notice, Offline,
     Outlook, Part, Passes, Pay, PayForm, Payment, PaymentWait, Problem, Receipt, Reminder, Row,
     Session, Staff, StaffBay, StaffCamera, StaffDevices, StaffExemptionList, StaffExemptionRequest,
@@ -77,14 +77,14 @@ pub(super) static CITY: City = City {
     how_log: "Every receipt and refund is an entry of a public log that nobody can change unnoticed. Anybody can sum it up:",
     how_paid_time: "Parked time that was paid is the seconds in which a sensor saw a vehicle and a paid session covered the bay, out of all seconds in which it saw one.",
     how_fullest: "At its fullest is the hour of the day in which most of the bays were taken, on average over these days; only time in which a bay's state was known counts.",
-    how_due: "What should have been collected prices every stay that a sensor saw whole by the price board of its time; the difference is divided into reasons, which add up to the đồng.",
+    how_due: "What should have been collected prices every stay that a sensor saw whole by the price board of its time; the difference is divided into reasons, which add up to the đồng. What was not seen is not left out: it makes the range from low to high.",
     as_data: "Data and API",
     not_yet: "not yet",
 };
 
 pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
     collected_against_what_sensors_saw: "Collected against what sensors saw",
-    source_stays_sensors_saw_whole: "Source: stays that sensors saw whole, by the day they began; prices by the board of that time; the money of the sessions that belong to them, less what was refunded. Stays with a sensor in doubt or silent are not counted as due. It is not the total by day of receipt.",
+    source_stays_sensors_saw_whole: "Source: stays that sensors saw whole, by the day they began; prices by the board of that time; the money of the sessions that belong to them, less what was refunded. Stays during which the sensor was in doubt or silent are not among what was due but in the range. It is not the total by day of receipt.",
     stays_sensors_saw_price_board: "stays that sensors saw, by the price board",
     collected: "Collected",
     from_these_stays: "from these stays",
@@ -104,8 +104,37 @@ pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
     exemptions_why: "granted by the city",
     unused: "Paid for time not used",
     unused_why: "left before the paid time ended",
-    unseen: "Paid where no vehicle was seen",
-    unseen_why: "the sensor was in doubt or silent, or the vehicle stood elsewhere",
+    still_there: "Still there",
+    still_there_why: "due so far, and not paid yet",
+    paid_elsewhere: "Paid for another bay",
+    paid_elsewhere_why: "at the same time somebody paid for an empty bay of the same lot",
+    nobody_could_see: "Paid where nobody could see",
+    nobody_could_see_why: "the sensor was silent or in doubt, or the paid time is not over",
+    empty_bay: "Paid for an empty bay",
+    empty_bay_why: "the sensor knew that no vehicle was there",
+    due_as_far_as_seen: "Should have been collected, as far as seen",
+    with_what_nobody_saw: "With what no sensor saw",
+    nobody_paid: "Due, and paid by nobody",
+    nobody_paid_why: "not paid at all or stayed longer, with what no sensor saw",
+    cannot_be_told: "cannot be told: less than half of the time was known",
+    known: "Known",
+    what_the_range_means: "The range says how far what no sensor saw could move the figure. Low: where nobody knows there was no vehicle, who is still there will pay, and money for a bay that nobody could see was that of a vehicle nearby that had not paid. High: where nobody knows there always was a vehicle, and nobody paid but for the time bought for that very bay; an hour costs what it did on average in that lot; who is still there will not pay. The range does not cover sensors that err without anybody noticing, two vehicles that used one paid time one after the other, or a “paid for another bay” that was mere chance, for sensors know no plates.",
+    formula: "Should have been collected = collected + grace + passes + exemptions + paid for another bay + not paid + stayed longer + still there − not used − nobody could see − empty bay. It comes out to the đồng.",
+    day_by_day: "Day by day",
+    all_lots: "All lots",
+    stays: "Stays",
+};
+
+pub(super) static CITY_LICENCE: CityLicence = CityLicence {
+    more_vehicles_than_licensed: "More vehicles than licensed",
+    none_beyond: "Sensors saw no lot that held more vehicles than it is licensed for.",
+    none_told: "No lot's licence is known yet; the city's installation file tells it.",
+    licensed: "Licensed",
+    most_at_once: "Most at once",
+    came_beyond: "Came when it was full",
+    time_beyond: "Time beyond",
+    days: "Days",
+    source: "Source: stays that sensors saw, counted at every instant. What is unknown counts neither as a vehicle nor as none, so there were no fewer than this.",
 };
 
 pub(super) static CITY_PARKING: CityParking = CityParking {

@@ -1,7 +1,7 @@
 //! Vietnamese.
 
 use super::{
-    BayMap, City, CityCollection, CityParking, CityRevenue, CityWeek, ExemptionForm,
+    BayMap, City, CityCollection, CityLicence, CityParking, CityRevenue, CityWeek, ExemptionForm,
     ExemptionRequest, Exemptions, Find, Finder, Frame, Icon, Lot, Markers, Mine, Notice, Offline,
     Outlook, Part, Passes, Pay, PayForm, Payment, PaymentWait, Problem, Receipt, Reminder, Row,
     Session, Staff, StaffBay, StaffCamera, StaffDevices, StaffExemptionList, StaffExemptionRequest,
@@ -77,14 +77,14 @@ pub(super) static CITY: City = City {
     how_log: "Mỗi biên lai và mỗi lần trả lại là một dòng của sổ công khai, không ai sửa được mà không bị phát hiện. Ai cũng cộng lại được:",
     how_paid_time: "Phần thời gian đỗ đã trả là số giây cảm biến thấy xe mà có phiên đã trả phủ lên, chia cho tất cả số giây cảm biến thấy xe.",
     how_fullest: "Lúc đông nhất là giờ trong ngày có tỷ lệ chỗ có xe cao nhất, trung bình các ngày; chỉ tính những lúc biết rõ trạng thái của chỗ.",
-    how_due: "Lẽ ra phải thu: mỗi lượt cảm biến thấy trọn vẹn, theo bảng giá lúc đó; phần chênh được chia cho từng lý do, và cộng lại khớp từng đồng.",
+    how_due: "Lẽ ra phải thu: mỗi lượt cảm biến thấy trọn vẹn, theo bảng giá lúc đó; phần chênh được chia cho từng lý do, và cộng lại khớp từng đồng. Phần không thấy được không bị bỏ qua: nó thành khoảng từ mức thấp đến mức cao.",
     as_data: "Dữ liệu và API",
     not_yet: "chưa đến",
 };
 
 pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
     collected_against_what_sensors_saw: "Thu được so với cảm biến thấy",
-    source_stays_sensors_saw_whole: "Nguồn: lượt đỗ mà cảm biến thấy trọn vẹn, theo ngày bắt đầu; giá theo bảng giá lúc đó; tiền của các lượt trả gắn với lượt đỗ, trừ phần đã hoàn. Lượt có cảm biến đáng ngờ hoặc mất tín hiệu không tính là phải thu. Khác với tổng thu theo ngày lập biên lai.",
+    source_stays_sensors_saw_whole: "Nguồn: lượt đỗ mà cảm biến thấy trọn vẹn, theo ngày bắt đầu; giá theo bảng giá lúc đó; tiền của các lượt trả gắn với lượt đỗ, trừ phần đã hoàn. Lượt có lúc cảm biến đáng ngờ hoặc mất tín hiệu không nằm trong phần phải thu mà nằm trong khoảng. Khác với tổng thu theo ngày lập biên lai.",
     stays_sensors_saw_price_board: "lượt cảm biến thấy, theo bảng giá",
     collected: "Thu được",
     from_these_stays: "của các lượt đỗ này",
@@ -104,8 +104,37 @@ pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
     exemptions_why: "đối tượng thành phố cho miễn",
     unused: "Trả dư giờ",
     unused_why: "rời sớm hơn giờ đã trả",
-    unseen: "Không thấy xe",
-    unseen_why: "cảm biến không rõ, hoặc xe đỗ chỗ khác",
+    still_there: "Xe còn đang đỗ",
+    still_there_why: "tính đến lúc này, chưa trả",
+    paid_elsewhere: "Trả nhầm chỗ khác",
+    paid_elsewhere_why: "cùng lúc đó có người trả cho một chỗ đang trống ở cùng điểm đỗ",
+    nobody_could_see: "Trả khi không rõ có xe",
+    nobody_could_see_why: "cảm biến mất tín hiệu hoặc đáng ngờ, hoặc chưa hết giờ đã trả",
+    empty_bay: "Trả cho chỗ trống",
+    empty_bay_why: "cảm biến biết chắc là không có xe",
+    due_as_far_as_seen: "Lẽ ra phải thu, phần cảm biến thấy",
+    with_what_nobody_saw: "Kể cả phần cảm biến không thấy",
+    nobody_paid: "Phần phải thu mà không ai trả",
+    nobody_paid_why: "không trả và đỗ quá giờ, kể cả phần cảm biến không thấy",
+    cannot_be_told: "chưa thể nói được: chưa biết rõ nổi một nửa thời gian",
+    known: "Biết rõ",
+    what_the_range_means: "Khoảng này cho thấy phần cảm biến không thấy có thể làm con số thay đổi đến đâu. Mức thấp: lúc không rõ thì coi như không có xe, xe còn đang đỗ rồi sẽ trả, và tiền trả cho chỗ không rõ là của xe đỗ gần đó mà chưa trả. Mức cao: lúc không rõ thì coi như lúc nào cũng có xe và không ai trả gì, trừ giờ đã mua cho chính chỗ ấy; mỗi giờ tính theo mức trung bình của điểm đỗ; xe còn đang đỗ sẽ không trả. Khoảng này không lường được cảm biến báo sai mà không ai biết, hai xe nối nhau dùng một lượt trả, hoặc một lần “trả nhầm chỗ khác” chỉ là trùng hợp, vì cảm biến không biết biển số.",
+    formula: "Lẽ ra phải thu = thu được + ân hạn + vé tháng + được miễn + trả nhầm chỗ khác + không trả + đỗ quá giờ + còn đang đỗ − trả dư giờ − trả khi không rõ − trả cho chỗ trống. Khớp đến từng đồng.",
+    day_by_day: "Từng ngày",
+    all_lots: "Tất cả điểm đỗ",
+    stays: "Lượt đỗ",
+};
+
+pub(super) static CITY_LICENCE: CityLicence = CityLicence {
+    more_vehicles_than_licensed: "Nhận quá số chỗ được phép",
+    none_beyond: "Cảm biến không thấy điểm đỗ nào nhận quá số xe được phép.",
+    none_told: "Chưa có số chỗ được phép của điểm đỗ nào; số này nằm trong tệp lắp đặt của thành phố.",
+    licensed: "Được phép",
+    most_at_once: "Nhiều nhất cùng lúc",
+    came_beyond: "Xe vào khi đã đủ",
+    time_beyond: "Thời gian quá số",
+    days: "Số ngày",
+    source: "Nguồn: lượt đỗ cảm biến thấy, đếm từng lúc. Lúc không rõ thì không tính là có xe cũng không tính là trống, nên số thật không thể ít hơn.",
 };
 
 pub(super) static CITY_PARKING: CityParking = CityParking {

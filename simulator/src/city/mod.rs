@@ -20,6 +20,10 @@ pub const CODE: &str = "hanoi";
 /// The fewest and the most bays the city can be drawn with.
 pub const BAYS: std::ops::RangeInclusive<u32> = 80..=20_000;
 
+/// The lot that has more bays than it is licensed for, so that there is something to be seen of it: one
+/// that is full all day.
+pub const CROWDED: &str = "HK-09";
+
 /// The city's prices, as its operator would import them.
 const TARIFFS: &str = include_str!("../../../deploy/tariffs/hanoi.toml");
 
@@ -152,6 +156,10 @@ fn lot(spec: &LotSpec, bays: u32, devices: &mut u32) -> Lot {
         LotKind::Street => outline::kerb(&classes, spec.bearing_deg),
         LotKind::OffStreet => outline::yard(&classes),
     };
+    let licensed = match spec.code {
+        CROWDED => bays * 2 / 3,
+        _ => bays,
+    };
     let of = |class, bays| amenity::amenities(spec.kind, spec.demand, class, bays);
     // Cars first, as the classes stand.
     let mut amenities = of(VehicleClass::Car, bays - motorbikes);
@@ -179,6 +187,7 @@ fn lot(spec: &LotSpec, bays: u32, devices: &mut u32) -> Lot {
         zone: spec.zone.to_owned(),
         operator: OPERATORS[spec.operator].0.to_owned(),
         position: spec.position,
+        licensed_places: Some(licensed.max(1)),
         bays: bays.collect(),
     }
 }
@@ -235,6 +244,10 @@ mod tests {
             let count: usize = place.lots.iter().map(|lot| lot.bays.len()).sum();
             assert_eq!(count, bays as usize);
             assert!(place.lots.iter().all(|lot| !lot.bays.is_empty()));
+            for lot in &place.lots {
+                let places = lot.licensed_places.unwrap() as usize;
+                assert_eq!(places < lot.bays.len(), lot.code == CROWDED, "{}", lot.code);
+            }
         }
         assert!(hanoi(79).is_err());
         assert!(hanoi(20_001).is_err());

@@ -86,6 +86,7 @@ fn lot(index: usize, car_park: &CarPark, code: &str) -> Lot {
             MIDDLE[0] + STEP[0] * (column - 2.5),
             MIDDLE[1] + STEP[1] * (row - 2.0),
         ],
+        licensed_places: None,
         bays: bays.collect(),
     }
 }

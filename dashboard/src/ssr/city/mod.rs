@@ -26,6 +26,7 @@ use parking::{occupancy, percent, sensed_and_paid};
 use revenue::{Change, average, change_text, days, finished, ranking, until};
 
 mod collection;
+mod licence;
 mod parking;
 mod revenue;
 mod week;
@@ -34,6 +35,8 @@ mod week;
 pub(crate) struct RangeQuery {
     from: Option<NaiveDate>,
     to: Option<NaiveDate>,
+    /// The code of the lot whose days are shown one by one.
+    lot: Option<String>,
 }
 
 /// By what revenue is broken down, with the title of each.
@@ -85,6 +88,7 @@ pub(crate) async fn page(
         RangeQuery {
             from: None,
             to: None,
+            lot: None,
         },
         |Query(query)| query,
     );
@@ -99,7 +103,9 @@ pub(crate) async fn page(
                 active: "/city",
                 live: None,
             }
-            .page(&reader, move || view(figures, &city, now, lang))
+            .page(&reader, move || {
+                view(figures, &city, query.lot.as_deref(), now, lang)
+            })
         }
         Err(error @ ApiError::Unprocessable(_)) => not_these_days(&app, &reader, &query, &error),
         Err(error) => problem(&reader, &error),
@@ -171,7 +177,13 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     })
 }
 
-fn view(figures: Figures, city: &str, now: NaiveDateTime, lang: Lang) -> impl IntoView + use<> {
+fn view(
+    figures: Figures,
+    city: &str,
+    lot: Option<&str>,
+    now: NaiveDateTime,
+    lang: Lang,
+) -> impl IntoView + use<> {
     let Figures {
         range,
         by_day,
@@ -238,7 +250,8 @@ fn view(figures: Figures, city: &str, now: NaiveDateTime, lang: Lang) -> impl In
             <p class="source">{lang.city().source_receipts_less_what_was}</p>
         </section>
         <div class="three">{parts}</div>
-        {collection::view(collected.as_deref(), &range, lang)}
+        {collection::view(collected.as_deref(), &range, lot, lang)}
+        {collected.as_deref().map(|collected| licence::view(collected, &range, lang).into_any())}
         <div class="two">
             <section class="card">
                 <h2>{lang.city().parking_against_payments} {csv(&range, "parking", "")}</h2>
