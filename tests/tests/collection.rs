@@ -325,7 +325,10 @@ async fn a_lot_s_days_say_how_sure_they_are_and_what_it_held() {
     assert_eq!(by_day[0]["day"], json!(from));
     for field in ["due_vnd", "owed_vnd", "stays", "known_ms", "total_ms"] {
         let of_days: i64 = by_day.iter().map(|row| amount(row, field)).sum();
-        assert_eq!(of_days, amount(&report["total"], field), "{field}");
+        // Of times, each row has whole milliseconds.
+        let off = of_days.abs_diff(amount(&report["total"], field));
+        let rounded = if field.ends_with("_ms") { 6 } else { 0 };
+        assert!(off <= rounded, "{field}: {off}");
     }
     let one = city
         .json(&format!(
@@ -385,7 +388,7 @@ async fn a_lot_s_days_say_how_sure_they_are_and_what_it_held() {
     assert!(page.contains(&format!("/city?from={from}&amp;to={to}&amp;lot=lot-0#days")));
     // Of one lot all is known, of one nothing.
     assert!(page.contains("<td class=\"amount between\">25,000 ₫</td>"));
-    assert!(page.contains("cannot be told"));
+    assert!(page.contains("cannot tell") && !page.contains("cannot be told"));
     // Whatever is asked for as a lot.
     let strange = text(format!("/city?lang=vi&lot=%3Cscript%3E&{days}")).await;
     assert!(strange.contains("Nhận quá số chỗ được phép") && !strange.contains("id=\"days\""));

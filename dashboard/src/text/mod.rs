@@ -137,6 +137,7 @@ tables! {
         nobody_paid,
         nobody_paid_why,
         cannot_be_told,
+        cannot_tell,
         known,
         what_the_range_means,
         formula,

@@ -40,12 +40,12 @@ fn reasons(sum: &Collection, lang: Lang) -> [(i64, bool, &'static str, &'static 
     ]
 }
 
-/// An amount, or between what and what it lies; nothing of either where too little is known.
+/// An amount, or between what and what it lies; neither where too little is known.
 fn between(bounds: Bounds, sum: &Collection, lang: Lang) -> String {
     let money = |vnd| lang.money(Vnd::new(vnd));
     let (low, high) = (money(bounds.low_vnd), money(bounds.high_vnd));
     match lang {
-        _ if sum.uncertainty.is_too_large() => lang.city_collection().cannot_be_told.to_owned(),
+        _ if sum.uncertainty.is_too_large() => lang.city_collection().cannot_tell.to_owned(),
         _ if bounds.is_exact() && sum.uncertainty.is_none() => low,
         Lang::Vi => format!("từ {low} đến {high}"),
         Lang::En => format!("between {low} and {high}"),
@@ -146,6 +146,9 @@ fn sums(total: &Collection, lang: Lang) -> impl IntoView + use<> {
         true => text.should_have_been_collected,
         false => text.due_as_far_as_seen,
     };
+    let too_little = total.uncertainty.is_too_large().then(|| {
+        view! { <tr><td colspan="2" class="note">{text.cannot_be_told}</td></tr> }
+    });
     let with_unseen = (!total.uncertainty.is_none()).then(|| {
         view! {
             <tr>
@@ -173,6 +176,7 @@ fn sums(total: &Collection, lang: Lang) -> impl IntoView + use<> {
                     <th scope="row">{text.nobody_paid} <small>{text.nobody_paid_why}</small></th>
                     <td class="amount between"><b>{between(total.owed(), total, lang)}</b></td>
                 </tr>
+                {too_little}
             </tfoot>
         </table>
     }
