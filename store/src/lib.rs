@@ -33,6 +33,7 @@ mod known;
 pub mod ledger;
 mod map;
 mod occupancy;
+pub mod open_data;
 pub mod outbox;
 pub mod parking_notice;
 pub mod pass;

@@ -182,7 +182,7 @@ impl Store {
         rows.into_iter().map(|row| row.place(&tariffs)).collect()
     }
 
-    async fn tariffs_of(
+    pub(crate) async fn tariffs_of(
         &self,
         zones: &[i32],
     ) -> Result<BTreeMap<ZoneId, Vec<TariffVersion>>, StoreError> {
