@@ -62,6 +62,9 @@ pub enum ApiError {
     /// The wallet's money does not suffice.
     #[error("there is not enough in the wallet")]
     NotCovered,
+    /// None of the media types that the request takes.
+    #[error("this is told as {0} only")]
+    NotAcceptable(String),
     /// The method is not one of this path's.
     #[error("this path does not know that method")]
     MethodNotAllowed,
@@ -142,6 +145,11 @@ impl ApiError {
             ),
             Self::Conflict(_) => (StatusCode::CONFLICT, "conflict", "Conflict"),
             Self::NotCovered => (StatusCode::CONFLICT, "not-covered", "Not enough money"),
+            Self::NotAcceptable(_) => (
+                StatusCode::NOT_ACCEPTABLE,
+                "not-acceptable",
+                "No media type that is taken",
+            ),
             Self::MethodNotAllowed => (
                 StatusCode::METHOD_NOT_ALLOWED,
                 "method-not-allowed",

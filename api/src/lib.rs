@@ -16,6 +16,7 @@ pub mod gateway;
 pub mod hashing;
 pub mod limit;
 pub mod live;
+pub mod open;
 pub mod plate_reader;
 pub mod push;
 pub mod remembered;
@@ -59,6 +60,8 @@ pub struct App {
     pub limits: Arc<limit::Limits>,
     /// Costly answers, as they were computed last.
     pub answers: Arc<remembered::Answers>,
+    /// What open data's readers share.
+    pub open: Arc<open::OpenData>,
     /// Reads plates off pictures, where a program for that is named.
     pub plate_reader: Option<Arc<plate_reader::PlateReader>>,
     /// Renders the metrics in Prometheus's text format.

@@ -67,7 +67,8 @@ pub struct Limits {
     scans: Pool,
     pictures: Pool,
     streams: Arc<Semaphore>,
-    reports: Arc<Semaphore>,
+    /// Whose turn it is to compute a report.
+    pub reports: Turns,
     /// Where passwords are hashed.
     pub hashing: Hashing,
     /// Who may try a password now.
@@ -137,7 +138,7 @@ impl Limits {
             pictures: Pool::of(PICTURES, PICTURES * READERS, MAX_PICTURE_TIME),
             streams: Arc::new(Semaphore::new(streams)),
             hashing: Hashing::start(),
-            reports: Arc::new(Semaphore::new(REPORTS)),
+            reports: Turns::default(),
             sign_ins: Throttle::default(),
         }
     }
@@ -176,7 +177,27 @@ impl Limits {
     /// # Errors
     /// [`ApiError::Unavailable`] where none comes up in time.
     pub async fn report(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        match tokio::time::timeout(MAX_WAIT, self.reports.clone().acquire_owned()).await {
+        self.reports.take().await
+    }
+}
+
+/// Turns at computing something that keeps a connection to the database busy.
+#[derive(Debug)]
+pub struct Turns(Arc<Semaphore>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(REPORTS)))
+    }
+}
+
+impl Turns {
+    /// A turn, to be held by the work itself.
+    ///
+    /// # Errors
+    /// [`ApiError::Unavailable`] where none comes up in time.
+    pub async fn take(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        match tokio::time::timeout(MAX_WAIT, self.0.clone().acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
             _ => Err(ApiError::Unavailable("too many reports at once")),
         }

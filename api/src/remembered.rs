@@ -11,7 +11,7 @@ use domain::offer::LotOffer;
 use store::report::{LotWeek, SensedPaid};
 
 use crate::ApiError;
-use crate::limit::Limits;
+use crate::limit::{Limits, Turns};
 use crate::service::collection::Collected;
 use crate::service::forecast::{LEARNT_FOR, Learnt};
 use crate::service::report::Range;
@@ -106,13 +106,27 @@ impl<K: Clone + Eq + Hash, T: Clone + Send + 'static> Remembered<K, T> {
         now: Timestamp,
         compute: impl Future<Output = Result<T, ApiError>> + Send + 'static,
     ) -> Result<T, ApiError> {
+        self.get_in_turn(&limits.reports, about, now, compute).await
+    }
+
+    /// The same among others than the city's reports.
+    ///
+    /// # Errors
+    /// Those of `compute`, and where too many wait for their turn.
+    pub async fn get_in_turn(
+        &self,
+        turns: &Turns,
+        about: K,
+        now: Timestamp,
+        compute: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+    ) -> Result<T, ApiError> {
         let mut known = self.slot(about).lock_owned().await;
         if let Some((computed_at, answer)) = &*known
             && now - *computed_at < self.fresh_for
         {
             return Ok(answer.clone());
         }
-        let permit = limits.report().await?;
+        let permit = turns.take().await?;
         // What was begun is finished for the next reader, though this one may be gone by then.
         let computing = tokio::spawn(async move {
             let _permit = permit;

@@ -212,8 +212,14 @@ impl Store {
             (code, tariffs)
         });
         Ok(OpenPlaces {
-            lots: lots.into_iter().map(|lot| (lot.code.clone(), lot)).collect(),
-            bays: bays.into_iter().map(|bay| (bay.code.clone(), bay)).collect(),
+            lots: lots
+                .into_iter()
+                .map(|lot| (lot.code.clone(), lot))
+                .collect(),
+            bays: bays
+                .into_iter()
+                .map(|bay| (bay.code.clone(), bay))
+                .collect(),
             wards: wards.into_iter().collect(),
             tariffs: tariffs.collect(),
         })
@@ -342,10 +348,7 @@ impl Store {
                 free_us,
                 arrivals,
             };
-            tallies
-                .entry(LotId(lot))
-                .or_default()
-                .add(at, tally);
+            tallies.entry(LotId(lot)).or_default().add(at, tally);
         }
         let buckets = known.into_iter().map(|(id, code)| {
             let tallies = tallies.remove(&LotId(id)).unwrap_or_default();

@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 
 use crate::setup::database::{self, Database, Purpose};
-use crate::setup::{axe, broker, browser, plates};
+use crate::setup::{axe, broker, browser, plates, published};
 use crate::workspace::Workspace;
 use crate::{say, supervise, web};
 
@@ -25,6 +25,21 @@ impl Test {
             Some(script) => env.set("CLEARBAY_TEST_AXE", &script.display().to_string()),
             None => println!(
                 "axe-core: npm or its registry is missing: the test of accessibility skips, and passes"
+            ),
+        }
+        match published::pythons(workspace) {
+            Some((checks, client)) => {
+                env.set(
+                    "CLEARBAY_TEST_OPEN_DATA_PYTHON",
+                    &checks.display().to_string(),
+                );
+                env.set(
+                    "CLEARBAY_TEST_NGSI_LD_PYTHON",
+                    &client.display().to_string(),
+                );
+            }
+            None => println!(
+                "open data: Python or its registry is missing: tests by published schemas skip, and pass"
             ),
         }
         match plates::tesseract(workspace) {

@@ -55,6 +55,7 @@ mod wallets;
         (name = "lots", description = "Where one can park, live"),
         (name = "pay", description = "Quote, session, payment, receipt: what a driver's phone does"),
         (name = "reports", description = "What the city publishes"),
+        (name = "open", description = "Open data, in formats that others' programs know"),
         (name = "log", description = "The public log, by which anybody can check what the city publishes"),
         (name = "staff", description = "For those who are signed in"),
         (name = "partners", description = "Banks and handheld terminals"),
@@ -146,6 +147,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
             gateways::provider_webhook_get
         ))
         .split_for_parts();
+    crate::open::document(&mut document);
     let components = document.components.get_or_insert_default();
     let bearer = |description: &str| {
         SecurityScheme::Http(
@@ -194,7 +196,7 @@ pub fn router(app: App, pages: Router<App>) -> Router {
             id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()),
         )
     });
-    router
+    crate::open::mount(&app, router)
         // A tile's path has slashes in it, which a documented path cannot say.
         .route("/log/tile/{*path}", get(public_log::get_tile))
         .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", document))

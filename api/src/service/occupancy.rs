@@ -1,5 +1,7 @@
 //! How full lots were.
 
+use std::collections::BTreeMap;
+
 use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::occupancy::{BUCKET, OccupancyBucket, Tally, bucket_of};
@@ -89,9 +91,47 @@ pub async fn history(
 ) -> Result<(u32, Vec<OccupancyStep>), ApiError> {
     let found = app.live.lot(lot, now).await;
     let capacity = found.ok_or(ApiError::NotFound("lot"))?.0.capacity;
-    let Period { from, to, step } = period;
-    let last = bucket_of(to - TimeDelta::microseconds(1)) + BUCKET;
+    let (from, last) = (period.from, last_of(period));
     let buckets = app.store.lot_occupancy(lot, from, last, now).await?;
+    Ok((capacity, steps(buckets, capacity, period, now)))
+}
+
+/// The same of several lots, given how many bays each has: a row for each step that has begun, by the lot's code.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn histories(
+    app: &App,
+    capacities: &BTreeMap<String, u32>,
+    period: Period,
+    now: Timestamp,
+) -> Result<BTreeMap<String, Vec<OccupancyStep>>, ApiError> {
+    let lots: Vec<String> = capacities.keys().cloned().collect();
+    let last = last_of(period);
+    let found = app
+        .store
+        .lots_occupancy(&lots, period.from, last, now)
+        .await?;
+    let lot = |(code, buckets): (String, Vec<OccupancyBucket>)| {
+        let capacity = capacities.get(&code).copied().unwrap_or_default();
+        (code, steps(buckets, capacity, period, now))
+    };
+    Ok(found.into_iter().map(lot).collect())
+}
+
+/// The end of the last quarter of an hour that a period touches.
+fn last_of(period: Period) -> Timestamp {
+    bucket_of(period.to - TimeDelta::microseconds(1)) + BUCKET
+}
+
+fn steps(
+    buckets: Vec<OccupancyBucket>,
+    capacity: u32,
+    period: Period,
+    now: Timestamp,
+) -> Vec<OccupancyStep> {
+    let Period { from, to, step } = period;
+    let last = last_of(period);
     let mut buckets = buckets.into_iter().peekable();
     let mut steps = Vec::new();
     let mut at = from;
@@ -106,7 +146,7 @@ pub async fn history(
         steps.push(average(at, sum, capacity, passed));
         at = until;
     }
-    Ok((capacity, steps))
+    steps
 }
 
 fn average(at: Timestamp, sum: Tally, capacity: u32, passed: TimeDelta) -> OccupancyStep {

@@ -9,6 +9,7 @@ use anyhow::Context;
 use api::gateway::config::Gateways;
 use api::limit::Limits;
 use api::live::LiveBoard;
+use api::open::OpenData;
 use api::plate_reader::PlateReader;
 use api::secret::Secrets;
 use api::service::public_log::{self, PublicLog};
@@ -118,6 +119,11 @@ pub struct ServeOptions {
     #[arg(long, env = "CLEARBAY_STALLED_AFTER_S", default_value_t = 30,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub stalled_after_s: u32,
+    /// How many requests a second one reader of open data may make for long; more get 429. Behind a proxy
+    /// readers are told apart by `X-Forwarded-For`; all together may make ten times as many.
+    #[arg(long, env = "CLEARBAY_OPEN_REQUESTS_PER_S", default_value_t = 50,
+        value_parser = clap::value_parser!(u32).range(1..))]
+    pub open_requests_per_s: u32,
     /// How drivers are told something while their page is closed.
     #[command(flatten)]
     pub push: PushOptions,
@@ -237,7 +243,7 @@ pub async fn serve(
     })?;
     let live = Arc::new(LiveBoard::default());
     live.reload(&store, App::now()).await?;
-    let mqtt = board_client(mqtt_url)?;
+    let mqtt = client("board", mqtt_url)?;
     let feed = tokio::spawn(api::live::feed(
         live.clone(),
         store.clone(),
@@ -281,6 +287,7 @@ pub async fn serve(
             live_places(options.max_streams, options.max_requests),
         )),
         answers: Arc::default(),
+        open: Arc::new(OpenData::new(options.open_requests_per_s)),
         plate_reader,
         metrics: Arc::new(move || metrics.render()),
     };
@@ -289,6 +296,11 @@ pub async fn serve(
     let reminders = tokio::spawn(api::service::reminder::work(app.clone(), shutdown.clone()));
     let publisher = tokio::spawn(public_log::work(app.clone(), shutdown.clone()));
     let witnessing = tokio::spawn(witness::work(app.clone(), shutdown.clone()));
+    let open_data = tokio::spawn(api::open::publish::work(
+        app.clone(),
+        client("open", mqtt_url)?,
+        shutdown.clone(),
+    ));
     let pages = dashboard::router(options.web_dir.as_deref());
     let router = api::routes::router(app, pages);
     tracing::info!(address = %listener.local_addr()?, "serving");
@@ -315,12 +327,14 @@ pub async fn serve(
     reminders.await?;
     publisher.await?;
     witnessing.await?;
+    open_data.await?;
     store.close().await;
     Ok(())
 }
 
-fn board_client(mqtt_url: &str) -> anyhow::Result<MqttOptions> {
-    let id = format!("clearbay-board-{}", uuid::Uuid::new_v4().simple());
+/// A client of the broker, named for what it does.
+fn client(name: &str, mqtt_url: &str) -> anyhow::Result<MqttOptions> {
+    let id = format!("clearbay-{name}-{}", uuid::Uuid::new_v4().simple());
     let separator = if mqtt_url.contains('?') { '&' } else { '?' };
     let mut mqtt = MqttOptions::parse_url(format!("{mqtt_url}{separator}client_id={id}"))
         .context("MQTT_URL is not of the form mqtt://user:password@host:port")?;

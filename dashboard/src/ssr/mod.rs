@@ -30,6 +30,7 @@ mod map_labels;
 mod mine;
 mod notice;
 mod offline;
+mod open;
 mod outlook;
 mod parts;
 mod passes;
@@ -171,6 +172,7 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/staff/logout", post(staff::sign_out))
         .route("/city", get(city::page))
         .route("/verify", get(verify::page))
+        .route("/open", get(open::page))
         .route("/lang/{code}", get(choose_language))
         .route("/offline", get(offline::page))
         .route("/sw.js", get(offline::worker))

@@ -1,13 +1,6 @@
 //! English.
 
-use super::{
-    BayMap, City, CityCollection, CityLicence, CityParking, CityRevenue, CityWeek, ExemptionForm,
-    ExemptionRequest, Exemptions, Find, Finder, Frame, Icon, Lot, Markers, Mine, Notice, Offline,
-    Outlook, Part, Passes, Pay, PayForm, Payment, PaymentWait, Problem, Receipt, Reminder, Row,
-    Session, Staff, StaffBay, StaffCamera, StaffDevices, StaffExemptionList, StaffExemptionRequest,
-    StaffFirst, StaffMoney, StaffNotices, StaffPeople, StaffPlate, StaffShift, StaffShiftDays,
-    StaffShifts, Verify, Wallet, WalletSignIn, Ways, Words,
-};
+use super::*;
 
 pub(super) static WORDS: Words = Words {
     free: "free",
@@ -79,6 +72,7 @@ pub(super) static CITY: City = City {
     how_fullest: "At its fullest is the hour of the day in which most of the bays were taken, on average over these days; only time in which a bay's state was known counts.",
     how_due: "What should have been collected prices every stay that a sensor saw whole by the price board of its time; the difference is divided into reasons, which add up to the đồng. What was not seen is not left out: it makes the range from low to high.",
     as_data: "Data and API",
+    open_data: "Open data",
     not_yet: "not yet",
 };
 
@@ -327,6 +321,24 @@ pub(super) static FRAME: Frame = Frame {
 pub(super) static ICON: Icon = Icon {
     for_disabled_people: "For disabled people",
     with_ev_charger: "With EV charger",
+};
+
+pub(super) static OPEN_DATA: OpenData = OpenData {
+    open_data: "Open data",
+    lead: "Anybody may read, reuse and build on the city's parking data: no account, no key.",
+    licence: "Licence",
+    licence_why: "Copy it, change it, use it in your business; only name the source: the city and this page's address.",
+    unknown_why: "Unknown is neither free nor full. A bay whose sensor is silent or in doubt is told as unknown in each format's own way; hours without data are -1.",
+    privacy: "No plates, nothing of payments or of who pays. Stays are given out only once they have ended, rounded to the minute, under pseudonyms.",
+    limits: "Answers have an ETag: send it back as If-None-Match and get 304 while nothing is new. Who asks too often gets 429 with Retry-After. Any web page may read (CORS).",
+    for_everybody: "For everybody",
+    for_machines: "Catalogue",
+    standard: "Standard",
+    address: "Address",
+    example: "Example",
+    fresh: "Freshness",
+    fields: "Fields",
+    parameters: "Parameters",
 };
 
 pub(super) static LOT: Lot = Lot {

@@ -99,6 +99,7 @@ tables! {
         how_fullest,
         how_due,
         as_data,
+        open_data,
         not_yet,
     }
     /// The texts of `city_collection`.
@@ -347,6 +348,24 @@ tables! {
     icon: Icon = ICON {
         for_disabled_people,
         with_ev_charger,
+    }
+    /// The texts of `open`.
+    open_data: OpenData = OPEN_DATA {
+        open_data,
+        lead,
+        licence,
+        licence_why,
+        unknown_why,
+        privacy,
+        limits,
+        for_everybody,
+        for_machines,
+        standard,
+        address,
+        example,
+        fresh,
+        fields,
+        parameters,
     }
     /// The texts of `lot`.
     lot: Lot = LOT {

@@ -1,13 +1,6 @@
 //! Vietnamese.
 
-use super::{
-    BayMap, City, CityCollection, CityLicence, CityParking, CityRevenue, CityWeek, ExemptionForm,
-    ExemptionRequest, Exemptions, Find, Finder, Frame, Icon, Lot, Markers, Mine, Notice, Offline,
-    Outlook, Part, Passes, Pay, PayForm, Payment, PaymentWait, Problem, Receipt, Reminder, Row,
-    Session, Staff, StaffBay, StaffCamera, StaffDevices, StaffExemptionList, StaffExemptionRequest,
-    StaffFirst, StaffMoney, StaffNotices, StaffPeople, StaffPlate, StaffShift, StaffShiftDays,
-    StaffShifts, Verify, Wallet, WalletSignIn, Ways, Words,
-};
+use super::*;
 
 pub(super) static WORDS: Words = Words {
     free: "trống",
@@ -79,6 +72,7 @@ pub(super) static CITY: City = City {
     how_fullest: "Lúc đông nhất là giờ trong ngày có tỷ lệ chỗ có xe cao nhất, trung bình các ngày; chỉ tính những lúc biết rõ trạng thái của chỗ.",
     how_due: "Lẽ ra phải thu: mỗi lượt cảm biến thấy trọn vẹn, theo bảng giá lúc đó; phần chênh được chia cho từng lý do, và cộng lại khớp từng đồng. Phần không thấy được không bị bỏ qua: nó thành khoảng từ mức thấp đến mức cao.",
     as_data: "Dữ liệu và API",
+    open_data: "Dữ liệu mở",
     not_yet: "chưa đến",
 };
 
@@ -327,6 +321,24 @@ pub(super) static FRAME: Frame = Frame {
 pub(super) static ICON: Icon = Icon {
     for_disabled_people: "Dành cho người khuyết tật",
     with_ev_charger: "Có sạc điện",
+};
+
+pub(super) static OPEN_DATA: OpenData = OpenData {
+    open_data: "Dữ liệu mở",
+    lead: "Mọi người đều có thể đọc, dùng lại và xây dựng trên dữ liệu đỗ xe của thành phố: không cần tài khoản, không cần khóa.",
+    licence: "Giấy phép",
+    licence_why: "Bạn được tự do sao chép, sửa đổi và dùng cho mục đích thương mại, chỉ cần ghi nguồn: thành phố và địa chỉ trang này.",
+    unknown_why: "Chưa rõ không phải là trống, cũng không phải là đầy. Chỗ có cảm biến im lặng hoặc đáng ngờ được nêu là chưa rõ theo cách của từng định dạng; giờ không có dữ liệu có giá trị -1.",
+    privacy: "Không có biển số, không có gì về thanh toán hay người trả tiền. Lượt đỗ chỉ được đưa ra sau khi kết thúc, làm tròn đến phút, dưới bí danh.",
+    limits: "Câu trả lời có ETag: hãy gửi lại bằng If-None-Match để chỉ nhận 304 khi không có gì mới. Ai hỏi quá nhiều nhận 429 với Retry-After. Trang web nào cũng đọc được (CORS).",
+    for_everybody: "Cho mọi người",
+    for_machines: "Danh mục",
+    standard: "Tiêu chuẩn",
+    address: "Địa chỉ",
+    example: "Ví dụ",
+    fresh: "Độ tươi",
+    fields: "Các trường",
+    parameters: "Tham số",
 };
 
 pub(super) static LOT: Lot = Lot {

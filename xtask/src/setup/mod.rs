@@ -8,6 +8,7 @@ pub mod browser;
 pub mod database;
 pub mod debs;
 pub mod plates;
+pub mod published;
 
 /// A program on the PATH.
 pub fn on_path(name: &str) -> Option<PathBuf> {

@@ -341,7 +341,7 @@ fn how_made(range: Range, lang: Lang) -> impl IntoView {
                 <dt id="how-due">{lang.city_collection().should_have_been_collected}</dt><dd>{text.how_due}</dd>
             </dl>
             <p>{text.how_log} " " <a href="/verify">{lang.verify().title}</a> " · " <a href="/log/checkpoint">"/log/checkpoint"</a></p>
-            <p><a href=data>"JSON"</a> " · " <a href="/api/docs/">{text.as_data}</a></p>
+            <p><a href=data>"JSON"</a> " · " <a href="/open">{text.open_data}</a> " · " <a href="/api/docs/">{text.as_data}</a></p>
         </section>
     }
 }

@@ -169,6 +169,7 @@ pub(super) async fn app(database_url: &str, connections: u32) -> anyhow::Result<
         public_url: "https://parking.example".into(),
         limits: Arc::new(Limits::new(1, 1)),
         answers: Arc::default(),
+        open: Arc::default(),
         plate_reader: None,
         metrics: Arc::new(String::new),
     })

@@ -1,0 +1,146 @@
+//! Routes and OpenAPI of the feeds, out of the catalogue.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{FromRequestParts, Query, Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, Required, ResponseBuilder, ResponsesBuilder};
+
+use super::params::Params;
+use super::{Ask, FEEDS, Feed, accept, answer, ngsi, reply, snapshot};
+use crate::extract::Path;
+use crate::{ApiError, App};
+
+/// The feeds' routes. Errors may be read from any page, too.
+pub(crate) fn mount(app: &App, mut router: Router<App>) -> Router<App> {
+    let mut feeds = Router::new();
+    for feed in FEEDS {
+        let handler = move |state: State<App>, request: Request| serve(feed, state, request);
+        feeds = feeds.route(feed.path, get(handler));
+    }
+    let guarded = middleware::from_fn_with_state(app.clone(), limit_and_open);
+    router = router.merge(feeds.route_layer(guarded));
+    router
+}
+
+/// Counts the request, and lets any page read what is said.
+async fn limit_and_open(State(app): State<App>, request: Request, next: Next) -> Response {
+    let is_ngsi = request.uri().path().starts_with("/open/ngsi-ld/");
+    let mut response = match app.open.rate.take(request.headers(), App::now()) {
+        Ok(()) => next.run(request).await,
+        Err(wait_s) => {
+            metrics::counter!("clearbay_open_data_refused_total").increment(1);
+            ApiError::TooOften { wait_s }.into_response()
+        }
+    };
+    if is_ngsi && !response.status().is_success() {
+        ngsi::as_ngsi_error(&mut response);
+    }
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
+        (
+            header::ACCESS_CONTROL_EXPOSE_HEADERS,
+            "etag, link, retry-after, ngsild-results-count",
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    response
+}
+
+async fn serve(
+    feed: &'static Feed,
+    State(app): State<App>,
+    request: Request,
+) -> Result<Response, ApiError> {
+    let now = App::now();
+    let (mut parts, _) = request.into_parts();
+    let id = match feed.is_direct() {
+        true => String::new(),
+        false => Path::<String>::from_request_parts(&mut parts, &()).await?.0,
+    };
+    let headers: HeaderMap = parts.headers;
+    let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
+    let Query(query) = query.map_err(|why| ApiError::BadRequest(why.body_text()))?;
+    let ask = Ask {
+        media: accept::choose(&headers, feed.media, feed.versions)?,
+        params: Params::new(query, feed.params)?,
+        city: snapshot::snapshot(&app, now).await?,
+        feed,
+        id,
+        now,
+        app,
+    };
+    let answer: Arc<_> = answer(ask).await?;
+    Ok(reply(&answer, feed, &headers, now))
+}
+
+/// Adds the feeds to the OpenAPI document.
+pub(crate) fn document(document: &mut OpenApi) {
+    for feed in FEEDS {
+        let text = ContentBuilder::new().build();
+        let content = feed
+            .media
+            .iter()
+            .map(|media| ((*media).to_owned(), text.clone()));
+        let content: Vec<_> = content.collect();
+        let mut ok = ResponseBuilder::new().description(feed.title.en);
+        for (media, content) in content {
+            ok = ok.content(media, content);
+        }
+        let problem = |what: &str| {
+            let content = ContentBuilder::new()
+                .schema(Some(Ref::from_schema_name("Problem")))
+                .build();
+            ResponseBuilder::new()
+                .description(what)
+                .content("application/problem+json", content)
+                .build()
+        };
+        let mut responses = ResponsesBuilder::new()
+            .response("200", ok.build())
+            .response(
+                "304",
+                ResponseBuilder::new().description("Not modified").build(),
+            )
+            .response("400", problem("A parameter cannot be read"))
+            .response("406", problem("No media type that is taken"))
+            .response("429", problem("Asked too often; see Retry-After"));
+        if !feed.is_direct() {
+            responses = responses.response("404", problem("There is no such thing"));
+        }
+        let mut operation = OperationBuilder::new()
+            .tag("open")
+            .operation_id(Some(format!("open_{:?}", feed.source)))
+            .summary(Some(feed.title.en))
+            .description(Some(feed.about.en))
+            .responses(responses.build());
+        if !feed.is_direct() {
+            let id = ParameterBuilder::new()
+                .name("id")
+                .parameter_in(ParameterIn::Path)
+                .required(Required::True)
+                .build();
+            operation = operation.parameter(id);
+        }
+        for param in feed.params {
+            let query = ParameterBuilder::new()
+                .name(param.name)
+                .parameter_in(ParameterIn::Query)
+                .required(Required::False)
+                .description(Some(param.about))
+                .build();
+            operation = operation.parameter(query);
+        }
+        document
+            .paths
+            .add_path_operation(feed.path, vec![HttpMethod::Get], operation.build());
+    }
+}
