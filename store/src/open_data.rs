@@ -137,29 +137,32 @@ pub struct Dwell {
     pub seconds: i64,
 }
 
-/// The stays that touch the time from $2 to $3 in the bays asked for. A bay's stays do not overlap: beside
-/// those that began in that time only the last before it can.
-const STAYS: &str = "place AS (
+/// The bays asked for, and when their sensors were in doubt or lost.
+const PLACES: &str = "place AS (
         SELECT bay_id, bay.code AS bay, bay.class, lot.code AS lot
         FROM bay JOIN lot USING (lot_id) JOIN city USING (city_id)
         WHERE city.code = $1 AND ($4::text[] IS NULL OR lot.code = ANY($4))
           AND ($5::text IS NULL OR bay.code = $5)
-     ), near AS (
-        SELECT bay_id, started_at, ended_at FROM stay JOIN place USING (bay_id)
-        WHERE started_at >= $2 AND started_at < $3
-        UNION ALL
-        SELECT bay_id, started_at, ended_at
-        FROM place CROSS JOIN LATERAL (
-            SELECT started_at, ended_at FROM stay
-            WHERE stay.bay_id = place.bay_id AND started_at < $2
-            ORDER BY started_at DESC LIMIT 1) AS last
      ), doubt AS (
         SELECT bay_id, kind, during * tstzrange(since, until) AS during
         FROM device_fault JOIN device_assignment USING (device_id)
         WHERE kind IN ('stuck', 'flapping', 'clock', 'comms_lost') AND since < $3
      )";
 
-/// Of [`STAYS`], those that were seen whole by a sensor beyond doubt.
+/// Their stays that began from $2 to $3. The bay's names go along: a planner that expects few bays would join
+/// them once more by comparing each with each.
+const BEGAN: &str = "SELECT place.*, started_at, ended_at FROM stay JOIN place USING (bay_id)
+        WHERE started_at >= $2 AND started_at < $3";
+
+/// Their last stays that began before $2. A bay's stays do not overlap, so that no earlier one can end later.
+const BEFORE: &str = "SELECT place.*, started_at, ended_at
+        FROM place CROSS JOIN LATERAL (
+            -- Written so that only the primary key has that order: along another index the whole past may be read.
+            SELECT started_at, ended_at FROM stay
+            WHERE stay.bay_id >= place.bay_id AND (stay.bay_id, started_at) < (place.bay_id, $2)
+            ORDER BY stay.bay_id DESC, started_at DESC LIMIT 1) AS last";
+
+/// Of stays, those that were seen whole by a sensor beyond doubt.
 const SURE: &str = "NOT EXISTS (
         SELECT FROM doubt WHERE doubt.bay_id = near.bay_id AND doubt.during && tstzrange(started_at, ended_at))";
 
@@ -231,25 +234,24 @@ impl Store {
     /// Database errors.
     pub async fn open_events(&self, ask: &OpenAsk<'_>) -> Result<Vec<CurbEvent>, StoreError> {
         let sql = format!(
-            "WITH {STAYS}, moment AS (
-                SELECT 'park_start' AS kind, bay_id, started_at AS at, started_at FROM near
+            "WITH {PLACES}, near AS ({BEGAN} UNION ALL {BEFORE}), moment AS (
+                SELECT 'park_start' AS kind, bay_id, bay, lot, started_at AS at, started_at FROM near
                 WHERE started_at >= $2
                 UNION ALL
-                SELECT 'park_end', bay_id, ended_at, started_at FROM near
+                SELECT 'park_end', bay_id, bay, lot, ended_at, started_at FROM near
                 WHERE ended_at >= $2 AND ended_at < $3
              ), told AS (
-                SELECT kind, moment.bay_id, at, started_at, device_id
+                SELECT kind, bay, lot, at, started_at, device_id
                 FROM moment LEFT JOIN device_assignment AS a ON a.bay_id = moment.bay_id AND during @> at
                 WHERE NOT EXISTS (
                     SELECT FROM doubt WHERE doubt.bay_id = moment.bay_id AND doubt.kind <> 'comms_lost'
                        AND doubt.during @> at)
                 UNION ALL
-                SELECT event_type, bay_id, at, NULL, device_id
-                FROM device_comms_event JOIN device_assignment USING (device_id)
+                SELECT event_type, bay, lot, at, NULL, device_id
+                FROM device_comms_event JOIN device_assignment USING (device_id) JOIN place USING (bay_id)
                 WHERE at >= $2 AND at < $3 AND during @> at
              ), page AS (
-                SELECT told.*, place.bay, place.lot FROM told JOIN place USING (bay_id)
-                ORDER BY at DESC, bay, kind LIMIT $6 OFFSET $7
+                SELECT * FROM told ORDER BY at DESC, bay, kind LIMIT $6 OFFSET $7
              )
              SELECT kind, bay, lot, at, started_at, page.device_id, model,
                     coalesce((SELECT min(received_at) FROM event
@@ -267,8 +269,8 @@ impl Store {
     /// Database errors.
     pub async fn open_stays(&self, ask: &OpenAsk<'_>) -> Result<Vec<OpenStay>, StoreError> {
         let sql = format!(
-            "WITH {STAYS}
-             SELECT bay, lot, class, started_at, ended_at FROM near JOIN place USING (bay_id)
+            "WITH {PLACES}, near AS ({BEGAN} UNION ALL {BEFORE})
+             SELECT bay, lot, class, started_at, ended_at FROM near
              WHERE ended_at >= $2 AND ended_at < $3 AND {SURE}
              ORDER BY ended_at DESC, bay LIMIT $6 OFFSET $7"
         );
@@ -295,11 +297,11 @@ impl Store {
         ask: &OpenAsk<'_>,
     ) -> Result<BTreeMap<(String, Timestamp), Dwell>, StoreError> {
         let sql = format!(
-            "WITH {STAYS}
+            "WITH {PLACES}, near AS ({BEGAN})
              SELECT lot, date_bin('1 hour', started_at, $2) AS hour, count(*) AS stays,
                     extract(epoch FROM sum(ended_at - started_at))::bigint AS seconds
-             FROM near JOIN place USING (bay_id)
-             WHERE started_at >= $2 AND ended_at IS NOT NULL AND {SURE}
+             FROM near
+             WHERE ended_at IS NOT NULL AND {SURE}
              GROUP BY 1, 2 ORDER BY 1, 2 LIMIT $6 OFFSET $7"
         );
         let rows: Vec<(String, Timestamp, i64, i64)> =

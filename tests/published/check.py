@@ -132,7 +132,7 @@ def apds(what, body):
 
     value = json.loads(body)
     wrong = [] if value["data"] else [f"{what}: nothing to check"]
-    wrong += told(schema("api/PaginatedListMeta").iter_errors(value["meta"]), "meta")
+    wrong += told(schema("api/PaginatedListMeta").iter_errors(value), "meta")
     for item in value["data"]:
         wrong += told(schema(classes[what]).iter_errors(item), what)
     return wrong[:5]

@@ -8,6 +8,8 @@ from ngsildclient import Client
 client = Client(hostname="127.0.0.1", port=int(sys.argv[1]))
 spots = client.query(type="ParkingSpot", limit=5)
 one = client.get(sys.argv[2])
+# The client says things of its own before.
+print()
 json.dump(
     {
         "count": client.count(type="ParkingSpot"),

@@ -77,6 +77,7 @@ async fn lively(city: &Serving) -> Vec<String> {
         "/offline".to_owned(),
         "/city".to_owned(),
         "/verify".to_owned(),
+        "/open".to_owned(),
         "/staff".to_owned(),
         "/nowhere".to_owned(),
         "/my".to_owned(),

@@ -9,10 +9,10 @@ use crate::ApiError;
 /// Metres of a degree of latitude, on the sphere of GeoJSON's usual tools.
 const DEGREE_M: f64 = 111_319.49;
 
-/// A point some metres east and north of another, to a centimetre.
+/// A point some metres east and north of another, to the six digits that RFC 7946 (11.2) finds enough.
 pub(super) fn offset(from: Position, metres: [f32; 2]) -> Position {
     let [east, north] = metres.map(f64::from);
-    let round = |degrees: f64| (degrees * 1e7).round() / 1e7;
+    let round = |degrees: f64| (degrees * 1e6).round() / 1e6;
     let shrink = from[1].to_radians().cos().max(1e-6);
     [
         round(from[0] + east / (DEGREE_M * shrink)),
@@ -83,7 +83,7 @@ pub(super) fn point(at: Position) -> Value {
 pub(super) fn middle(points: &[Position]) -> Position {
     let count = points.len().max(1) as f64;
     let sum = |axis: usize| points.iter().map(|point| point[axis]).sum::<f64>() / count;
-    [sum(0), sum(1)].map(|degrees| (degrees * 1e7).round() / 1e7)
+    [sum(0), sum(1)].map(|degrees| (degrees * 1e6).round() / 1e6)
 }
 
 /// Where somebody looks.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{FromRequestParts, Query, Request, State};
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -21,11 +21,24 @@ pub(crate) fn mount(app: &App, mut router: Router<App>) -> Router<App> {
     let mut feeds = Router::new();
     for feed in FEEDS {
         let handler = move |state: State<App>, request: Request| serve(feed, state, request);
-        feeds = feeds.route(feed.path, get(handler));
+        feeds = feeds.route(feed.path, get(handler).options(preflight));
     }
     let guarded = middleware::from_fn_with_state(app.clone(), limit_and_open);
     router = router.merge(feeds.route_layer(guarded));
     router
+}
+
+/// What a page's script is told that sets headers of its own, such as `If-None-Match` (Fetch, 4.8).
+async fn preflight() -> Response {
+    let allowed = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "accept, if-none-match",
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, "86400"),
+    ];
+    (StatusCode::NO_CONTENT, allowed).into_response()
 }
 
 /// Counts the request, and lets any page read what is said.

@@ -134,6 +134,7 @@ async fn scenes(city: &Serving) -> Vec<(String, String)> {
         ("no-such-bay", "/b/ZZZ"),
         ("city", "/city"),
         ("verify", "/verify"),
+        ("open", "/open"),
         ("not-found", "/nowhere"),
         ("staff-sign-in", "/staff"),
     ]

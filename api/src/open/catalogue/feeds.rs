@@ -611,8 +611,8 @@ pub const FEEDS: &[Feed] = &[
         path: "/open/cds/metrics/aggregates",
         title: Words::new("CDS: số liệu theo giờ", "CDS: aggregates"),
         about: Words::new(
-            "Số lượt, độ đầy và thời gian đỗ trung bình (phút) từng giờ đã qua. Giờ mà phần lớn thời gian không biết tình trạng có giá trị -1; độ đầy là phần có xe trong thời gian biết được.",
-            "Sessions, occupancy and average dwell time (minutes) of each past hour. An hour of which most was unknown is -1; occupancy is the occupied share of what is known.",
+            "Số lượt, độ đầy và thời gian đỗ trung bình (phút) từng giờ đã qua, tối đa bảy ngày một lần hỏi. Giờ mà phần lớn thời gian không biết tình trạng có giá trị -1; độ đầy là phần có xe trong thời gian biết được.",
+            "Sessions, occupancy and average dwell time (minutes) of each past hour, seven days at most at once. An hour of which most was unknown is -1; occupancy is the occupied share of what is known.",
         ),
         standard: CDS_METRICS,
         media: CDS_CSV,

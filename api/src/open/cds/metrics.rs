@@ -26,10 +26,8 @@ use crate::service::occupancy::{OccupancyStep, Period, histories};
 const STAYS: usize = 10_000;
 /// How many may.
 const STAYS_MAX: usize = 50_000;
-/// How long a time may be of which stays are told.
-const STAYS_FOR: TimeDelta = TimeDelta::days(7);
-/// How long a time may be of which figures are told.
-const HOURS_FOR: TimeDelta = TimeDelta::days(31);
+/// How long a time may be of which is told at once.
+const TIME_FOR: TimeDelta = TimeDelta::days(7);
 /// How many lines a table has at most.
 const LINES_MAX: i64 = 200_000;
 /// What stands for an hour of which most was unknown.
@@ -66,14 +64,14 @@ fn asked<'a>(ask: &'a Ask) -> Result<Places<'a>, ApiError> {
 }
 
 /// The time that is asked for, the last day where none is.
-fn time(ask: &Ask, at_most: TimeDelta) -> Result<(Timestamp, Timestamp), ApiError> {
+fn time(ask: &Ask) -> Result<(Timestamp, Timestamp), ApiError> {
     let to = ask.params.millis("end_time")?.unwrap_or(ask.now);
     let from = ask.params.millis("start_time")?;
     let from = from.unwrap_or(to - TimeDelta::days(1));
-    if from >= to || to - from > at_most {
+    if from >= to || to - from > TIME_FOR {
         return Err(bad(format!(
             "start_time lies before end_time, by at most {} days",
-            at_most.num_days()
+            TIME_FOR.num_days()
         )));
     }
     Ok((from, to))
@@ -82,7 +80,7 @@ fn time(ask: &Ask, at_most: TimeDelta) -> Result<(Timestamp, Timestamp), ApiErro
 /// `/open/cds/metrics/sessions`
 pub(in super::super) async fn sessions(ask: &Ask) -> Result<Answer, ApiError> {
     let places = asked(ask)?;
-    let (from, to) = time(ask, STAYS_FOR)?;
+    let (from, to) = time(ask)?;
     let part = ask.params.part(STAYS, STAYS_MAX)?;
     let lots = places.lots();
     let asked = OpenAsk {
@@ -192,7 +190,7 @@ fn short(number: f64) -> String {
 /// `/open/cds/metrics/aggregates`
 pub(in super::super) async fn aggregates(ask: &Ask) -> Result<Answer, ApiError> {
     let places = asked(ask)?;
-    let (from, to) = time(ask, HOURS_FOR)?;
+    let (from, to) = time(ask)?;
     let metrics: Vec<(Metric, &str)> = match ask.params.text("metric_type") {
         None => METRICS.to_vec(),
         Some(name) => {
