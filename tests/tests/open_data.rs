@@ -46,7 +46,7 @@ fn place() -> Place {
     // A motorbike's price goes by parts of the day.
     let all = hanoi.zones.iter().flat_map(|zone| &zone.tariffs);
     let motorbikes = all.filter(|tariff| tariff.class == VehicleClass::Motorbike);
-    place.zones[0].tariffs.extend(motorbikes.cloned().take(1));
+    place.zones[0].tariffs.extend(motorbikes.take(1).cloned());
     place
 }
 
