@@ -17,6 +17,7 @@ pub mod hashing;
 pub mod limit;
 pub mod live;
 pub mod open;
+pub mod oidc;
 pub mod plate_reader;
 pub mod push;
 pub mod remembered;

@@ -4,11 +4,15 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::id::{ExemptionRequestId, PassId, SessionId, WalletId};
 use hmac::{Hmac, Mac};
+use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use uuid::Uuid;
 
 type HmacSha256 = Hmac<Sha256>;
+
+/// The length of what makes the key of each sealed text another.
+const SALT: usize = 16;
 
 /// Everything that must not leave this process. `Debug` shows none of it.
 #[derive(Clone)]
@@ -96,6 +100,39 @@ impl Secrets {
         URL_SAFE_NO_PAD.encode(hmac_sha256(&self.session_key, &[kind, id.as_bytes()]))
     }
 
+    /// A text that nobody else can read or make, for a browser to keep: it opens for the same purpose only. It
+    /// does not grow old by itself, so it must say until when it counts. `None` where the machine encrypts
+    /// nothing.
+    pub fn seal(&self, purpose: &str, plain: &[u8]) -> Option<String> {
+        let salt: [u8; SALT] = rand::random();
+        let mut sealed = plain.to_vec();
+        self.sealing_key(purpose, &salt)?
+            .seal_in_place_append_tag(no_nonce(), Aad::from(purpose), &mut sealed)
+            .ok()?;
+        Some(URL_SAFE_NO_PAD.encode([&salt[..], &sealed].concat()))
+    }
+
+    /// What a text was made of that [`Secrets::seal`] made for that purpose.
+    pub fn open(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
+        let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (salt, sealed) = bytes.split_at_mut_checked(SALT)?;
+        let plain = self
+            .sealing_key(purpose, salt)?
+            .open_in_place(no_nonce(), Aad::from(purpose), sealed)
+            .ok()?;
+        Some(plain.to_vec())
+    }
+
+    fn sealing_key(&self, purpose: &str, salt: &[u8]) -> Option<LessSafeKey> {
+        let key = hmac_sha256(
+            &self.session_key,
+            &[b"seal ", purpose.as_bytes(), b" ", salt],
+        );
+        Some(LessSafeKey::new(
+            UnboundKey::new(&CHACHA20_POLY1305, &key).ok()?,
+        ))
+    }
+
     /// Whether `token` is the terminals'.
     pub fn import_token_matches(&self, token: &str) -> bool {
         !self.import_token.is_empty()
@@ -104,6 +141,11 @@ impl Secrets {
                 &sha256(token.as_bytes()),
             )
     }
+}
+
+/// Each key seals one text, so there is nothing for a nonce to tell apart.
+fn no_nonce() -> Nonce {
+    Nonce::assume_unique_for_key([0; NONCE_LEN])
 }
 
 /// A token that nobody can guess: 32 random bytes.
@@ -117,4 +159,48 @@ pub fn key_made_at(at: domain::Timestamp) -> String {
     let seconds = u64::try_from(at.timestamp()).unwrap_or_default();
     let time = uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos);
     uuid::Uuid::new_v7(time).to_string()
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    fn secrets(key: &str) -> Secrets {
+        Secrets {
+            session_key: key.as_bytes().to_vec(),
+            webhook_key: Vec::new(),
+            import_token: String::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_sealed_opens_for_its_purpose_and_key_alone() {
+        let ours = secrets("a-key-of-tests");
+        let sealed = ours.seal("one", b"a name").unwrap();
+        assert_eq!(ours.open("one", &sealed).as_deref(), Some(&b"a name"[..]));
+        assert_eq!(ours.open("two", &sealed), None);
+        assert_eq!(secrets("another-key").open("one", &sealed), None);
+        assert_ne!(
+            ours.seal("one", b"a name").unwrap(),
+            sealed,
+            "nobody sees that two are the same"
+        );
+        assert!(
+            !URL_SAFE_NO_PAD
+                .decode(&sealed)
+                .unwrap()
+                .windows(6)
+                .any(|part| part == b"a name")
+        );
+        for index in 0..sealed.len() {
+            let mut changed = sealed.clone().into_bytes();
+            changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
+            let changed = String::from_utf8(changed).unwrap();
+            assert_eq!(ours.open("one", &changed), None, "{index}");
+        }
+        for nonsense in ["", "A", "AAAA", "?", &sealed[..24]] {
+            assert_eq!(ours.open("one", nonsense), None);
+        }
+    }
 }

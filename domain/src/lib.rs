@@ -15,6 +15,7 @@ pub mod exemption;
 pub mod forecast;
 pub mod health;
 pub mod id;
+pub mod identity;
 pub mod invoice;
 pub mod ledger;
 pub mod licence;
