@@ -16,8 +16,8 @@ pub mod gateway;
 pub mod hashing;
 pub mod limit;
 pub mod live;
-pub mod open;
 pub mod oidc;
+pub mod open;
 pub mod plate_reader;
 pub mod push;
 pub mod remembered;
@@ -30,6 +30,7 @@ pub mod throttle;
 pub use error::ApiError;
 pub use gateway::config::Gateways;
 pub use live::LiveBoard;
+pub use oidc::Oidc;
 pub use push::Push;
 pub use secret::Secrets;
 pub use sms::Sms;
@@ -49,9 +50,11 @@ pub struct App {
     pub sms: Option<Arc<Sms>>,
     /// How browsers are told something while their page is closed, where they are.
     pub push: Option<Arc<Push>>,
+    /// Where people confirm who they are, where the city has such a provider.
+    pub oidc: Option<Arc<Oidc>>,
     /// The keys of the public log, where the city has one.
     pub log: Option<Arc<service::public_log::PublicLog>>,
-    /// Calls gateways and push services.
+    /// Calls gateways, push services and the identity provider.
     pub http: reqwest::Client,
     /// Where drivers and gateways reach us, without a slash at the end.
     pub public_url: Arc<str>,

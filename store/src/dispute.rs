@@ -3,6 +3,7 @@
 use domain::Timestamp;
 use domain::dispute::{DisputeReason, DisputeStatus};
 use domain::id::{DisputeId, PaymentId, ReceiptId, RefundId, SessionId};
+use domain::identity::Identity;
 use domain::money::Vnd;
 use domain::refund::RefundGround;
 use sqlx::FromRow;
@@ -10,6 +11,7 @@ use uuid::Uuid;
 
 use crate::audit::{Audit, audit_insert};
 use crate::idempotency::{Claim, Intent, claim};
+use crate::identity::{With, confirmed_name_insert, identity_of};
 use crate::staff::Staff;
 use crate::{Store, StoreError, corrupt, without_nul};
 
@@ -42,6 +44,24 @@ pub struct Dispute {
     pub answer: Option<String>,
     /// When they did.
     pub answered_at: Option<Timestamp>,
+    /// Who the driver is, where they let a confirmed name stand with it: for the staff who decide, not for
+    /// whoever has the receipt's address.
+    pub identity: Option<Identity>,
+}
+
+/// A dispute to be opened.
+#[derive(Clone, Debug)]
+pub struct NewDispute<'a> {
+    /// Its identity, used unless the intent was done before.
+    pub id: DisputeId,
+    /// The receipt that it objects to.
+    pub receipt: ReceiptId,
+    /// What the driver objects to.
+    pub reason: DisputeReason,
+    /// In the driver's words.
+    pub text: &'a str,
+    /// Who the driver is, where they say so.
+    pub identity: Option<&'a Identity>,
 }
 
 /// What staff decide.
@@ -71,13 +91,17 @@ impl Store {
     /// [`StoreError::NotFound`] where there is no such receipt.
     pub async fn dispute_open(
         &self,
-        id: DisputeId,
-        receipt: ReceiptId,
-        reason: DisputeReason,
-        text: &str,
+        new: &NewDispute<'_>,
         intent: &Intent,
         now: Timestamp,
     ) -> Result<Opened, StoreError> {
+        let NewDispute {
+            id,
+            receipt,
+            reason,
+            text,
+            identity,
+        } = *new;
         let mut tx = self.pool.begin().await?;
         let session: Option<Option<Uuid>> =
             sqlx::query_scalar("SELECT session_id FROM receipt WHERE receipt_id = $1")
@@ -107,6 +131,9 @@ impl Store {
         .await?;
         if opened.rows_affected() == 0 {
             return Ok(Opened::OpenAlready);
+        }
+        if let Some(identity) = identity {
+            confirmed_name_insert(&mut tx, With::Dispute(id), identity).await?;
         }
         let audit = Audit {
             session: session.map(SessionId),
@@ -242,12 +269,14 @@ async fn left_of(tx: &mut sqlx::PgConnection, payment: PaymentId) -> Result<Vnd,
 }
 
 const DISPUTE: &str =
-    "SELECT dispute_id, receipt_id, receipt.amount_vnd, lot.code AS lot, bay.code AS bay,
+    "SELECT dispute.dispute_id, receipt_id, receipt.amount_vnd, lot.code AS lot, bay.code AS bay,
             operator.code AS operator, reason, text, dispute.status, opened_at, answer, answered_at,
-            refunded_vnd(receipt.payment_id)
+            refunded_vnd(receipt.payment_id), confirmed.issuer, confirmed.subject,
+            confirmed.name AS confirmed_name
      FROM dispute JOIN receipt USING (receipt_id) JOIN lot ON lot.lot_id = receipt.lot_id
           JOIN bay ON bay.bay_id = receipt.bay_id
-          JOIN operator ON operator.operator_id = receipt.operator_id";
+          JOIN operator ON operator.operator_id = receipt.operator_id
+          LEFT JOIN confirmed_name AS confirmed ON confirmed.dispute_id = dispute.dispute_id";
 
 #[derive(FromRow)]
 struct DisputeRow {
@@ -264,6 +293,9 @@ struct DisputeRow {
     opened_at: Timestamp,
     answer: Option<String>,
     answered_at: Option<Timestamp>,
+    issuer: Option<String>,
+    subject: Option<String>,
+    confirmed_name: Option<String>,
 }
 
 impl DisputeRow {
@@ -284,6 +316,7 @@ impl DisputeRow {
             opened_at: self.opened_at,
             answer: self.answer,
             answered_at: self.answered_at,
+            identity: identity_of(self.issuer, self.subject, self.confirmed_name),
         })
     }
 }

@@ -95,7 +95,7 @@ impl Store {
         Ok(true)
     }
 
-    /// Takes a request back for its driver: its picture is deleted at once. Again it changes nothing.
+    /// Takes a request back for its driver: its picture and their name are deleted at once. Again it changes nothing.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is no such request.
@@ -120,10 +120,12 @@ impl Store {
         .bind(now)
         .execute(&mut *tx)
         .await?;
-        sqlx::query("DELETE FROM exemption_scan WHERE exemption_request_id = $1")
-            .bind(id.0)
-            .execute(&mut *tx)
-            .await?;
+        for personal in [
+            "DELETE FROM exemption_scan WHERE exemption_request_id = $1",
+            "DELETE FROM confirmed_name WHERE exemption_request_id = $1",
+        ] {
+            sqlx::query(personal).bind(id.0).execute(&mut *tx).await?;
+        }
         let audit = Audit {
             exemption_request: Some(id),
             ..Audit::new("driver", "exemption.take_back")

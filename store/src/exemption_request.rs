@@ -3,6 +3,7 @@
 use domain::Timestamp;
 use domain::exemption::{RequestStatus, ScanKind};
 use domain::id::{ExemptionId, ExemptionRequestId};
+use domain::identity::Identity;
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use serde_json::json;
@@ -12,6 +13,7 @@ use uuid::Uuid;
 use crate::audit::{Audit, audit_insert};
 use crate::exemption_scan::Scan;
 use crate::idempotency::{Claim, Intent, claim};
+use crate::identity::{With, confirmed_name_insert, identity_of};
 use crate::place::class;
 use crate::{Store, StoreError, corrupt, without_nul};
 
@@ -35,6 +37,8 @@ pub struct NewExemptionRequest {
     pub document_number: String,
     /// Its picture.
     pub scan: Scan,
+    /// Who the driver is, where they say so.
+    pub identity: Option<Identity>,
     /// The client's key and request.
     pub intent: Intent,
 }
@@ -92,6 +96,8 @@ pub struct ExemptionRequest {
     pub scan: Option<ScanKind>,
     /// From when the picture is kept no longer.
     pub scan_until: Option<Timestamp>,
+    /// Who the driver is, where they let a confirmed name stand with it, and for as long as it is kept.
+    pub identity: Option<Identity>,
 }
 
 /// The exemption that came of a request.
@@ -171,6 +177,9 @@ impl Store {
         .bind(&new.scan.content)
         .execute(&mut *tx)
         .await?;
+        if let Some(identity) = &new.identity {
+            confirmed_name_insert(&mut tx, With::Request(new.id), identity).await?;
+        }
         let audit = Audit {
             exemption_request: Some(new.id),
             detail: json!({ "ground": new.ground, "plate": new.plate.masked() }),
@@ -288,11 +297,14 @@ const REQUEST: &str =
     "SELECT request.exemption_request_id, request.plate, request.class, request.ground,
             document_kind, document_number, request.status, asked_at, decided_at,
             login AS decided_by, reason, request.exemption_id, starts_at, ends_at, withdrawn_at,
-            scan.kind AS scan, delete_after
+            scan.kind AS scan, delete_after, confirmed.issuer, confirmed.subject,
+            confirmed.name AS confirmed_name
      FROM exemption_request AS request LEFT JOIN staff ON staff_id = decided_by
           LEFT JOIN exemption USING (exemption_id)
           LEFT JOIN exemption_scan AS scan
-              ON scan.exemption_request_id = request.exemption_request_id";
+              ON scan.exemption_request_id = request.exemption_request_id
+          LEFT JOIN confirmed_name AS confirmed
+              ON confirmed.exemption_request_id = request.exemption_request_id";
 
 #[derive(FromRow)]
 struct RequestRow {
@@ -313,6 +325,9 @@ struct RequestRow {
     withdrawn_at: Option<Timestamp>,
     scan: Option<String>,
     delete_after: Option<Timestamp>,
+    issuer: Option<String>,
+    subject: Option<String>,
+    confirmed_name: Option<String>,
 }
 
 impl RequestRow {
@@ -347,6 +362,7 @@ impl RequestRow {
             granted,
             scan,
             scan_until: self.delete_after,
+            identity: identity_of(self.issuer, self.subject, self.confirmed_name),
         })
     }
 }

@@ -7,6 +7,7 @@ use sqlx::FromRow;
 
 use crate::audit::{Audit, audit_insert};
 use crate::staff::Staff;
+use crate::staff_identity::staff_identity_delete;
 use crate::{Store, StoreError, storable};
 
 /// A member of staff, as an administrator sees them.
@@ -25,12 +26,17 @@ pub struct Member {
     pub disabled_at: Option<Timestamp>,
     /// When they signed in last, as far as a browser of theirs is still signed in.
     pub signed_in_at: Option<Timestamp>,
+    /// The name of the identity by which they may sign in as well, as it was when they linked it.
+    pub identity_name: Option<String>,
+    /// Since when they may.
+    pub linked_at: Option<Timestamp>,
 }
 
 const MEMBER: &str = "SELECT login, staff.name, operator.code AS operator, role, disabled_at,
         (SELECT max(created_at) FROM staff_login
-         WHERE staff_login.staff_id = staff.staff_id) AS signed_in_at
-    FROM staff LEFT JOIN operator USING (operator_id)";
+         WHERE staff_login.staff_id = staff.staff_id) AS signed_in_at,
+        staff_identity.name AS identity_name, linked_at
+    FROM staff LEFT JOIN operator USING (operator_id) LEFT JOIN staff_identity USING (staff_id)";
 
 impl Store {
     /// The staff of an operator, or of all and the city, by login.
@@ -193,7 +199,7 @@ impl Store {
     }
 
     /// Gives a member of staff a new password, on the record; wherever they were signed in with the old
-    /// one, they are no longer.
+    /// one, they are no longer, and no identity is theirs: whoever had the old one may have linked it.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is no such member.
@@ -218,8 +224,9 @@ impl Store {
             .bind(id)
             .execute(&mut *tx)
             .await?;
+        let unlinked = staff_identity_delete(&mut tx, id).await?;
         let audit = Audit {
-            detail: json!({ "login": login }),
+            detail: json!({ "login": login, "unlinked": unlinked }),
             ..Audit::new(by, "staff.password")
         };
         audit_insert(&mut tx, &audit, now).await?;

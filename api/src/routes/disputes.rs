@@ -38,6 +38,19 @@ pub(super) struct DisputeView {
     /// What staff said.
     #[serde(skip_serializing_if = "Option::is_none")]
     answer: Option<String>,
+    /// For the staff who decide: the driver's name, where they let one stand with it that the city's identity
+    /// provider vouches for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed_name: Option<String>,
+}
+
+/// A dispute as the staff see it who decide about it.
+fn for_staff(mut dispute: Dispute) -> DisputeView {
+    let identity = dispute.identity.take();
+    DisputeView {
+        confirmed_name: identity.map(|identity| identity.name),
+        ..dispute.into()
+    }
 }
 
 impl From<Dispute> for DisputeView {
@@ -53,6 +66,8 @@ impl From<Dispute> for DisputeView {
             status: dispute.status,
             opened_at: dispute.opened_at,
             answer: dispute.answer,
+            // Whoever has a receipt's address sees its disputes.
+            confirmed_name: None,
         }
     }
 }
@@ -78,7 +93,7 @@ pub(super) async fn create_dispute(
     IdempotencyKey(key): IdempotencyKey,
     Json(new): Json<NewDispute>,
 ) -> Result<(StatusCode, Reply<DisputeView>), ApiError> {
-    let opened = dispute::open(&app, id, new.reason, &new.text, key, App::now()).await?;
+    let opened = dispute::open(&app, id, new.reason, &new.text, None, key, App::now()).await?;
     Ok((StatusCode::CREATED, Reply(opened.into())))
 }
 
@@ -113,7 +128,7 @@ pub(super) async fn list_disputes(
         .store
         .disputes_open(who.operator.as_deref(), dispute::LIST_MAX)
         .await?;
-    let disputes = found.into_iter().map(DisputeView::from).collect();
+    let disputes = found.into_iter().map(for_staff).collect();
     Ok(Reply(Disputes { disputes }))
 }
 

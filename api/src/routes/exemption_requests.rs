@@ -83,6 +83,10 @@ pub(super) struct ExemptionRequestView {
     /// Once it is decided, when the document's picture is deleted, while it is still kept.
     #[serde(skip_serializing_if = "Option::is_none")]
     scan_until: Option<DateTime<Utc>>,
+    /// The driver's name, where they let one stand with it that the city's identity provider vouches for; it
+    /// is deleted 30 days after the decision, or as soon as the request is withdrawn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    confirmed_name: Option<String>,
 }
 
 impl From<ExemptionRequest> for ExemptionRequestView {
@@ -102,6 +106,7 @@ impl From<ExemptionRequest> for ExemptionRequestView {
             ends_at: request.granted.map(|granted| granted.ends_at),
             withdrawn_at: request.granted.and_then(|granted| granted.withdrawn_at),
             scan_until: request.scan_until,
+            confirmed_name: request.identity.map(|identity| identity.name),
         }
     }
 }
@@ -130,6 +135,7 @@ pub(super) async fn create_exemption_request(
         document_kind: new.document_kind,
         document_number: new.document_number,
         scans: vec![scan],
+        identity: None,
         key,
     };
     let asked = exemption_request::ask(&app, asking, App::now()).await?;

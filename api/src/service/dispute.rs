@@ -3,9 +3,10 @@
 use domain::Timestamp;
 use domain::dispute::{DisputeReason, DisputeStatus, TEXT_MAX};
 use domain::id::{DisputeId, ReceiptId, RefundId};
+use domain::identity::Identity;
 use domain::money::Vnd;
 use store::StoreError;
-use store::dispute::{Decision, Dispute, Opened};
+use store::dispute::{Decision, Dispute, NewDispute, Opened};
 use store::idempotency::Intent;
 use store::staff::Staff;
 use uuid::Uuid;
@@ -26,7 +27,7 @@ fn check_text(text: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Opens a dispute about a receipt, once per key.
+/// Opens a dispute about a receipt, once per key; under a name, where the driver wants it to stand with it.
 ///
 /// # Errors
 /// [`ApiError::NotFound`] for an unknown receipt; [`ApiError::Conflict`] where another dispute
@@ -36,17 +37,23 @@ pub async fn open(
     receipt: ReceiptId,
     reason: DisputeReason,
     text: &str,
+    identity: Option<&Identity>,
     key: String,
     now: Timestamp,
 ) -> Result<Dispute, ApiError> {
     check_text(text)?;
-    let fingerprint = sha256(format!("{receipt}\n{reason}\n{text}").as_bytes());
+    let who = identity.map(|who| format!("\n{}\n{}", who.issuer, who.subject));
+    let whole = format!("{receipt}\n{reason}\n{text}{}", who.unwrap_or_default());
+    let fingerprint = sha256(whole.as_bytes());
     let intent = Intent { key, fingerprint };
-    let id = DisputeId(Uuid::new_v4());
-    let opened = app
-        .store
-        .dispute_open(id, receipt, reason, text, &intent, now)
-        .await?;
+    let new = NewDispute {
+        id: DisputeId(Uuid::new_v4()),
+        receipt,
+        reason,
+        text,
+        identity,
+    };
+    let opened = app.store.dispute_open(&new, &intent, now).await?;
     let id = match opened {
         Opened::Dispute(id) => id,
         Opened::KeyMismatch => return Err(ApiError::KeyReused),

@@ -3,6 +3,7 @@
 use domain::Timestamp;
 use domain::exemption::{DOCUMENT_KIND_MAX, DOCUMENT_NUMBER_MAX, Flaw, scan_kind, words};
 use domain::id::ExemptionRequestId;
+use domain::identity::Identity;
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use store::StoreError;
@@ -37,6 +38,8 @@ pub struct Asking {
     pub document_number: String,
     /// The pictures or PDFs of it: one is right.
     pub scans: Vec<Vec<u8>>,
+    /// Who they are, where they want that to stand with it.
+    pub identity: Option<Identity>,
     /// The client's idempotency key.
     pub key: String,
 }
@@ -84,6 +87,7 @@ impl Asking {
                     document_kind,
                     document_number,
                     scan: Scan { kind, content },
+                    identity: self.identity,
                     intent,
                 })
             }
@@ -99,12 +103,16 @@ impl Asking {
             document_kind,
             document_number,
             scans,
+            identity,
             key,
         } = self;
         let text =
             format!("{ground}\n{plate}\n{class}\n{document_kind}\n{document_number}").into_bytes();
         let scans = scans.iter().flat_map(|scan| sha256(scan));
-        let whole: Vec<u8> = sha256(&text).into_iter().chain(scans).collect();
+        let who = identity
+            .iter()
+            .flat_map(|who| sha256(format!("{}\n{}", who.issuer, who.subject).as_bytes()));
+        let whole: Vec<u8> = sha256(&text).into_iter().chain(scans).chain(who).collect();
         Intent {
             key: key.clone(),
             fingerprint: sha256(&whole),
@@ -229,6 +237,7 @@ mod tests {
             document_kind: " Giấy xác nhận khuyết tật ".to_owned(),
             document_number: "0123".to_owned(),
             scans: vec![b"%PDF-1.7".to_vec()],
+            identity: None,
             key: "a-key-of-tests".to_owned(),
         }
     }
@@ -278,7 +287,17 @@ mod tests {
             document_number: "0124".to_owned(),
             ..asking()
         };
+        let identity = Identity {
+            issuer: "https://id.example".to_owned(),
+            subject: "1".to_owned(),
+            name: "A".to_owned(),
+        };
+        let under_a_name = Asking {
+            identity: Some(identity),
+            ..asking()
+        };
         assert_eq!(print(asking()), print(asking()));
+        assert_ne!(print(asking()), print(under_a_name));
         assert_ne!(print(asking()), print(other_scan));
         assert_ne!(print(asking()), print(other_number));
     }

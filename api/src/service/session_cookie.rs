@@ -19,8 +19,19 @@ const COOKIES_MAX: usize = 20;
 
 /// A cookie that holds a token and no script reads; over TLS only, where browsers reach us so.
 pub(super) fn cookie(app: &App, name: &str, token: &str, age_s: impl std::fmt::Display) -> String {
+    cookie_of(app, "/", name, token, age_s)
+}
+
+/// The same for pages under a path.
+pub(super) fn cookie_of(
+    app: &App,
+    path: &str,
+    name: &str,
+    token: &str,
+    age_s: impl std::fmt::Display,
+) -> String {
     let secure = if app.is_secure() { "; Secure" } else { "" };
-    format!("{name}={token}; Path=/; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}")
+    format!("{name}={token}; Path={path}; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}")
 }
 
 /// The cookie by which a browser keeps a session's token.

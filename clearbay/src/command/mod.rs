@@ -9,6 +9,7 @@ pub mod device_signing;
 pub mod ingest;
 pub mod ledger;
 pub mod migrate;
+pub mod oidc;
 pub mod place;
 pub mod push;
 pub mod reconcile;

@@ -26,6 +26,7 @@ use store::health::{Checkup, FaultsRecorded};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::oidc::OidcOptions;
 use super::push::PushOptions;
 use super::{Broker, Database};
 use crate::connections::{bounded, listen, live_places};
@@ -127,6 +128,9 @@ pub struct ServeOptions {
     /// How drivers are told something while their page is closed.
     #[command(flatten)]
     pub push: PushOptions,
+    /// Where people confirm who they are.
+    #[command(flatten)]
+    pub oidc: OidcOptions,
     /// The program that reads plates off pictures for staff: tesseract, by its name or path. Without it
     /// plates are typed.
     #[arg(long, env = "CLEARBAY_PLATE_READER")]
@@ -241,6 +245,7 @@ pub async fn serve(
             options.city
         )
     })?;
+    let oidc = options.oidc.provider()?.map(Arc::new);
     let live = Arc::new(LiveBoard::default());
     live.reload(&store, App::now()).await?;
     let mqtt = client("board", mqtt_url)?;
@@ -278,6 +283,7 @@ pub async fn serve(
         gateways: Arc::new(gateways),
         sms: sms.map(Arc::new),
         push: push.map(Arc::new),
+        oidc: oidc.clone(),
         log: log.map(Arc::new),
         http: api::gateway::client()?,
         public_url: public_url.into(),
@@ -301,7 +307,7 @@ pub async fn serve(
         client("open", mqtt_url)?,
         shutdown.clone(),
     ));
-    let pages = dashboard::router(options.web_dir.as_deref());
+    let pages = dashboard::router(options.web_dir.as_deref(), oidc);
     let router = api::routes::router(app, pages);
     tracing::info!(address = %listener.local_addr()?, "serving");
     let mut drained = shutdown.clone();
@@ -386,6 +392,11 @@ async fn housekeeping(
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "deleted pictures of documents whose time was over"),
             Err(error) => tracing::warn!(%error, "pictures of documents could not be deleted"),
+        }
+        match store.confirmed_names_forget(now).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "deleted drivers' names whose time was over"),
+            Err(error) => tracing::warn!(%error, "drivers' names could not be deleted"),
         }
         if let Err(error) = store.idempotency_prune(now - REMEMBER_KEYS).await {
             tracing::warn!(%error, "old idempotency keys could not be forgotten");

@@ -1,14 +1,17 @@
 //! `/exemptions`: a driver asks the city for an exemption, with a picture of the document.
 
 use api::service::exemption_request::{self, Asked, Asking, NotAsked};
+use api::service::identity;
 use api::service::session_cookie;
+use api::service::sign_in::Destination;
 use api::{ApiError, App};
 use axum::extract::multipart::{MultipartError, MultipartRejection};
 use axum::extract::{Multipart, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use domain::exemption::{DOCUMENT_KIND_MAX, DOCUMENT_NUMBER_MAX, Flaw};
 use domain::id::ExemptionRequestId;
+use domain::identity::Identity;
 use domain::place::VehicleClass;
 use leptos::prelude::*;
 use serde::Deserialize;
@@ -16,6 +19,7 @@ use store::exemption::KnownGround;
 
 use super::document::Document;
 use super::parts::message;
+use super::sign_in::{Step, Told};
 use super::{Reader, assets, problem};
 use crate::lang::Lang;
 
@@ -28,6 +32,8 @@ const TEXT_MAX: usize = 2_000;
 pub(crate) struct AgainQuery {
     /// The request that was refused, of which the form is filled.
     again: Option<ExemptionRequestId>,
+    #[serde(flatten)]
+    told: Told,
 }
 
 /// What a driver types.
@@ -38,6 +44,8 @@ struct Filled {
     class: String,
     document_kind: String,
     document_number: String,
+    /// The mark of the name that the form showed.
+    confirmed: String,
     key: String,
 }
 
@@ -55,7 +63,10 @@ pub(crate) async fn page(
     headers: HeaderMap,
     query: Result<Query<AgainQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Response {
-    let again = query.ok().and_then(|Query(query)| query.again);
+    let (again, told) = match query {
+        Ok(Query(query)) => (query.again, query.told.why()),
+        Err(_) => (None, None),
+    };
     let mut filled = Filled::default();
     if let Some(id) = again
         && let Some(token) = session_cookie::held_request_token(&headers, id)
@@ -67,16 +78,18 @@ pub(crate) async fn page(
             class: request.class.code().to_owned(),
             document_kind: request.document_kind,
             document_number: request.document_number,
-            key: String::new(),
+            ..Filled::default()
         };
     }
-    form(&app, &reader, filled, None).await
+    let step = Step::of(&app, &headers, Destination::Exemption(again), told);
+    form(&app, &reader, step, filled, None).await
 }
 
 /// `POST /exemptions`: sends the request and goes to its page.
 pub(crate) async fn submit(
     State(app): State<App>,
     reader: Reader,
+    headers: HeaderMap,
     multipart: Result<Multipart, MultipartRejection>,
 ) -> Response {
     let (filled, scans) = match read(multipart).await {
@@ -84,12 +97,24 @@ pub(crate) async fn submit(
         Err(error) => return problem(&reader, &error),
     };
     let lang = reader.lang;
-    let refusal = match ask(&app, &filled, scans).await {
+    let shown = identity::of_form(&app, &headers, &filled.confirmed, App::now());
+    let is_named = matches!(shown, Ok(Some(_)));
+    let asked = match shown {
+        Ok(identity) => ask(&app, &filled, scans, identity).await,
+        Err(error) => Err(NotAsked::Failed(error)),
+    };
+    let refusal = match asked {
         Ok(asked) => {
             let id = asked.request.id;
-            let cookie = session_cookie::set_request_cookie(&app, id, &asked.token, false);
+            let token = session_cookie::set_request_cookie(&app, id, &asked.token, false);
+            let used = is_named.then(|| identity::forget_cookie(&app));
+            let cookies = [token].into_iter().chain(used);
+            let cookies: Vec<_> = cookies.map(|cookie| (header::SET_COOKIE, cookie)).collect();
             let to = format!("/exemptions/{id}");
-            return ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response();
+            return (AppendHeaders(cookies), Redirect::to(&to)).into_response();
+        }
+        Err(NotAsked::Failed(ApiError::Conflict(_))) => {
+            Refusal::Other(StatusCode::CONFLICT, lang.sign_in().run_out)
         }
         Err(NotAsked::Flawed(flaws)) => Refusal::Flaws(flaws),
         Err(NotAsked::TooManyOfPlate) => Refusal::Other(
@@ -106,10 +131,16 @@ pub(crate) async fn submit(
         ),
         Err(NotAsked::Failed(error)) => return problem(&reader, &error),
     };
-    form(&app, &reader, filled, Some(refusal)).await
+    let step = Step::of(&app, &headers, Destination::Exemption(None), None);
+    form(&app, &reader, step, filled, Some(refusal)).await
 }
 
-async fn ask(app: &App, filled: &Filled, scans: Vec<Vec<u8>>) -> Result<Asked, NotAsked> {
+async fn ask(
+    app: &App,
+    filled: &Filled,
+    scans: Vec<Vec<u8>>,
+    identity: Option<Identity>,
+) -> Result<Asked, NotAsked> {
     api::extract::check_key(&filled.key).map_err(NotAsked::Failed)?;
     let class = VehicleClass::from_code(&filled.class).ok_or_else(|| {
         NotAsked::Failed(ApiError::BadRequest("there is no such vehicle".to_owned()))
@@ -122,6 +153,7 @@ async fn ask(app: &App, filled: &Filled, scans: Vec<Vec<u8>>) -> Result<Asked, N
         document_kind: filled.document_kind,
         document_number: filled.document_number,
         scans,
+        identity,
         key: filled.key,
     };
     exemption_request::ask(app, asking, App::now()).await
@@ -157,6 +189,7 @@ async fn read(
             "class" => filled.class = text,
             "document_kind" => filled.document_kind = text,
             "document_number" => filled.document_number = text,
+            "confirmed" => filled.confirmed = text,
             "key" => filled.key = text,
             _ => {}
         }
@@ -166,7 +199,13 @@ async fn read(
     ))
 }
 
-async fn form(app: &App, reader: &Reader, filled: Filled, refusal: Option<Refusal>) -> Response {
+async fn form(
+    app: &App,
+    reader: &Reader,
+    step: Step,
+    filled: Filled,
+    refusal: Option<Refusal>,
+) -> Response {
     let grounds = match app.store.exemption_grounds(None).await {
         Ok(grounds) => grounds,
         Err(error) => return problem(reader, &error.into()),
@@ -188,13 +227,14 @@ async fn form(app: &App, reader: &Reader, filled: Filled, refusal: Option<Refusa
             let text = lang.exemption_form().city_tariffs_know_no_ground;
             return message(title, text.to_owned(), lang).into_any();
         }
-        form_view(title, &grounds, filled, refusal, lang).into_any()
+        form_view(title, &grounds, step, filled, refusal, lang).into_any()
     })
 }
 
 fn form_view(
     title: &'static str,
     grounds: &[KnownGround],
+    step: Step,
     filled: Filled,
     refusal: Option<Refusal>,
     lang: Lang,
@@ -208,11 +248,16 @@ fn form_view(
     let wrong = (!flaws.is_empty()).then(|| lang.exemption_form().please_look_what_marked_again);
     let fields = fields_view(grounds, filled, &flaws, lang).into_any();
     let scan = scan_view(&flaws, again, lang).into_any();
+    let confirmed = step.field();
     view! {
-        <form class="pay narrow" method="post" action="/exemptions" enctype="multipart/form-data">
-            <input type="hidden" name="key" value=api::secret::random_token() />
+        <header class="narrow">
             <h1>{title}</h1>
             <p>{lang.exemption_form().if_city_exempts_send_document}</p>
+        </header>
+        {step.view(lang)}
+        <form class="pay narrow" method="post" action="/exemptions" enctype="multipart/form-data">
+            <input type="hidden" name="key" value=api::secret::random_token() />
+            {confirmed}
             {wrong.or(other).map(|text| view! { <p class="error" role="alert">{text}</p> })}
             {fields}
             {scan}

@@ -15,6 +15,7 @@ use store::exemption_request::ExemptionRequest;
 
 use super::document::Document;
 use super::parts::{day, ground_name, last_day, minute};
+use super::sign_in::confirmed_by;
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -104,6 +105,10 @@ pub(crate) async fn page(
     };
     let (lang, tz) = (reader.lang, app.city.timezone);
     let state = Now::of(&request, App::now());
+    let named = request.identity.as_ref().map(|identity| {
+        let by = confirmed_by(reader.oidc.as_deref(), &identity.issuer, lang);
+        (by, identity.name.clone())
+    });
     Document {
         title: state.title(lang),
         active: "/my",
@@ -111,7 +116,7 @@ pub(crate) async fn page(
     }
     .page(&reader, move || {
         let ground = ground_name(&grounds, &request.ground, lang);
-        view(state, request, ground, tz, lang)
+        view(state, request, ground, named, tz, lang)
     })
 }
 
@@ -144,6 +149,7 @@ fn view(
     state: Now,
     request: ExemptionRequest,
     ground: String,
+    named: Option<(String, String)>,
     tz: Tz,
     lang: Lang,
 ) -> impl IntoView {
@@ -151,7 +157,7 @@ fn view(
     let title = state.title(lang);
     let told = told_view(state, &request, tz, lang).into_any();
     let next = next_view(state, request.id, lang).into_any();
-    let facts = facts_view(request, ground, tz, lang).into_any();
+    let facts = facts_view(request, ground, named, tz, lang).into_any();
     view! {
         <section class="card narrow" class:paid=granted data-request=state.code()>
             {granted.then(|| view! { <div class="tick" aria-hidden="true">"✓"</div> })}
@@ -209,7 +215,13 @@ fn told_view(state: Now, request: &ExemptionRequest, tz: Tz, lang: Lang) -> impl
     }
 }
 
-fn facts_view(request: ExemptionRequest, ground: String, tz: Tz, lang: Lang) -> impl IntoView {
+fn facts_view(
+    request: ExemptionRequest,
+    ground: String,
+    named: Option<(String, String)>,
+    tz: Tz,
+    lang: Lang,
+) -> impl IntoView {
     let decided = (request.status != RequestStatus::Waiting)
         .then_some(request.decided_at)
         .flatten();
@@ -224,6 +236,7 @@ fn facts_view(request: ExemptionRequest, ground: String, tz: Tz, lang: Lang) -> 
             {fact(lang.words().ground, ground)}
             {fact(lang.words().vehicle, vehicle)}
             {fact(lang.words().document, document)}
+            {named.map(|(by, name)| view! { <div><dt>{by}</dt><dd>{name}</dd></div> })}
             {fact(lang.exemption_request().sent, minute(request.asked_at, tz))}
             {decided.map(|at| fact(lang.exemption_request().answered, minute(at, tz)))}
             {kept.map(|at| fact(lang.exemption_request().picture_kept_until, day(at, tz)))}

@@ -3,8 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use api::App;
 use api::limit::{MAX_PICTURE_BODY, PICTURE_PATH};
+use api::service::sign_in::RETURN_PATH;
+use api::{App, Oidc};
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -20,6 +21,7 @@ mod assets;
 mod base_map;
 mod chart;
 mod city;
+mod dispute;
 mod document;
 mod exemption_form;
 mod exemption_request;
@@ -43,6 +45,7 @@ mod reminder;
 mod session;
 mod session_bill;
 mod session_view;
+mod sign_in;
 mod staff;
 mod staff_bay;
 mod staff_camera;
@@ -50,6 +53,7 @@ mod staff_devices;
 mod staff_exemption_list;
 mod staff_exemption_request;
 mod staff_first;
+mod staff_identity;
 mod staff_money;
 mod staff_notices;
 mod staff_people;
@@ -65,8 +69,9 @@ mod ways;
 use assets::Bundle;
 use document::Document;
 
-/// Every page, by its address. `web_dir` is the folder with the browser's bundle.
-pub fn router(web_dir: Option<&Path>) -> Router<App> {
+/// Every page, by its address. `web_dir` is the folder with the browser's bundle, `oidc` where people confirm who
+/// they are.
+pub fn router(web_dir: Option<&Path>, oidc: Option<Arc<Oidc>>) -> Router<App> {
     let bundle = web_dir.and_then(Bundle::load);
     if bundle.is_none() {
         tracing::info!("no browser bundle: pages work by forms and plain events");
@@ -90,7 +95,10 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .route("/s/{id}/plate", post(session::plate))
         .route("/s/{id}/bay", post(session::bay))
         .route("/r/{id}", get(receipt::page))
-        .route("/r/{id}/dispute", post(receipt::dispute))
+        .route("/r/{id}/dispute", get(dispute::page).post(dispute::submit))
+        .route("/sign-in", get(sign_in::start))
+        .route(RETURN_PATH, get(sign_in::finish))
+        .route("/sign-in/forget", post(sign_in::forget))
         .route("/my", get(mine::page))
         .route("/wallet", get(wallet::page))
         .route("/wallet/code", post(wallet_sign_in::send_code))
@@ -168,7 +176,11 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
             "/staff/exemptions/requests/{id}/refuse",
             post(staff_exemption_request::refuse),
         )
-        .route("/staff/login", post(staff::sign_in))
+        .route(
+            "/staff/identity",
+            get(staff_identity::page).post(staff_identity::change),
+        )
+        .route("/staff/login", get(staff::login).post(staff::sign_in))
         .route("/staff/logout", post(staff::sign_out))
         .route("/city", get(city::page))
         .route("/verify", get(verify::page))
@@ -186,12 +198,14 @@ pub fn router(web_dir: Option<&Path>) -> Router<App> {
         .layer(middleware::from_fn(protect))
         .layer(Extension(Arc::new(base_map::BaseMap::default())))
         .layer(Extension(Arc::new(bundle)))
+        .layer(Extension(oidc))
 }
 
 /// What every page needs to know of its reader.
 pub(crate) struct Reader {
     pub(crate) lang: Lang,
     pub(crate) bundle: Arc<Option<Bundle>>,
+    pub(crate) oidc: Option<Arc<Oidc>>,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Reader {
@@ -203,8 +217,13 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
             .get::<Arc<Option<Bundle>>>()
             .cloned()
             .unwrap_or_default();
+        let oidc = parts.extensions.get::<Option<Arc<Oidc>>>().cloned();
         let lang = language(parts.uri.query(), &parts.headers);
-        Ok(Self { lang, bundle })
+        Ok(Self {
+            lang,
+            bundle,
+            oidc: oidc.flatten(),
+        })
     }
 }
 

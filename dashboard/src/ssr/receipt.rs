@@ -1,11 +1,11 @@
 //! `/r/{id}`: a receipt, for whoever has its address. It holds no plate.
 
-use api::service::{dispute as service, public_log};
-use api::{ApiError, App};
-use axum::extract::{Form, Path, State};
-use axum::response::{IntoResponse, Redirect, Response};
+use api::service::public_log;
+use api::{ApiError, App, Oidc};
+use axum::extract::{Path, State};
+use axum::response::Response;
 use chrono_tz::Tz;
-use domain::dispute::{DisputeReason, DisputeStatus};
+use domain::dispute::DisputeStatus;
 use domain::id::ReceiptId;
 use domain::log::Inclusion;
 use domain::money::Vnd;
@@ -13,11 +13,11 @@ use domain::purchase::Shares;
 use domain::refund::RefundStatus;
 use leptos::prelude::*;
 use qrcode::EcLevel;
-use serde::Deserialize;
 use store::dispute::Dispute;
 use store::receipt::Receipt;
 use store::refund::Refund;
 
+use super::dispute;
 use super::document::Document;
 use super::parts::{full_time, price_lines, qr_of, qr_svg};
 use super::payment::gateway_name;
@@ -35,12 +35,13 @@ pub(crate) async fn page(
         Ok(loaded) => {
             let url = app.public_url.to_string();
             let title = lang.receipt().receipt;
+            let oidc = reader.oidc.clone();
             Document {
                 title,
                 active: "",
                 live: None,
             }
-            .page(&reader, move || view(loaded, &url, lang))
+            .page(&reader, move || view(loaded, &url, oidc.as_deref(), lang))
         }
         Err(error) => problem(&reader, &error),
     }
@@ -73,32 +74,7 @@ async fn load(app: &App, id: &str) -> Result<Loaded, ApiError> {
     })
 }
 
-#[derive(Deserialize)]
-pub(crate) struct DisputeForm {
-    reason: DisputeReason,
-    #[serde(default)]
-    text: String,
-    key: String,
-}
-
-/// `POST /r/{id}/dispute`: opens a dispute about the receipt.
-pub(crate) async fn dispute(
-    State(app): State<App>,
-    reader: Reader,
-    Path(id): Path<ReceiptId>,
-    Form(form): Form<DisputeForm>,
-) -> Response {
-    let done = async {
-        api::extract::check_key(&form.key)?;
-        service::open(&app, id, form.reason, &form.text, form.key, App::now()).await
-    };
-    match done.await {
-        Ok(_) => Redirect::to(&format!("/r/{id}")).into_response(),
-        Err(error) => problem(&reader, &error),
-    }
-}
-
-fn view(loaded: Loaded, url: &str, lang: Lang) -> impl IntoView + use<> {
+fn view(loaded: Loaded, url: &str, oidc: Option<&Oidc>, lang: Lang) -> impl IntoView + use<> {
     let Loaded {
         receipt,
         log,
@@ -153,7 +129,7 @@ fn view(loaded: Loaded, url: &str, lang: Lang) -> impl IntoView + use<> {
             {has_log.then(|| log_view(id, log, url, lang)).into_any()}
             <p class="no-print"><a href=format!("/api/v1/receipts/{id}/invoice.xml")>{lang.receipt().e_invoice_xml}</a></p>
             {refunds_view(refunds, tz, lang)}
-            {dispute_view(id, disputes, lang)}
+            {dispute_view(id, disputes, oidc, lang)}
         </article>
     }
 }
@@ -214,7 +190,12 @@ fn refunds_view(refunds: Vec<(Refund, Option<Inclusion>)>, tz: Tz, lang: Lang) -
     })
 }
 
-fn dispute_view(id: ReceiptId, disputes: Vec<Dispute>, lang: Lang) -> impl IntoView {
+fn dispute_view(
+    id: ReceiptId,
+    disputes: Vec<Dispute>,
+    oidc: Option<&Oidc>,
+    lang: Lang,
+) -> impl IntoView + use<> {
     let open = disputes
         .iter()
         .any(|dispute| dispute.status == DisputeStatus::Open);
@@ -234,26 +215,18 @@ fn dispute_view(id: ReceiptId, disputes: Vec<Dispute>, lang: Lang) -> impl IntoV
         }
     });
     let told = told.collect_view();
-    let reasons = DisputeReason::ALL
-        .map(|reason| view! { <option value=reason.code()>{reason_words(reason, lang)}</option> })
-        .collect_view();
+    // The name itself stands on a page of its own: this one may be handed on, and is kept on the phone.
+    let under_a_name = oidc.map(|oidc| {
+        let text = format!("{} {}", lang.sign_in().confirm_who_i_am_with, oidc.name());
+        view! { <p class="note"><a href=format!("/r/{id}/dispute")>{text}</a> " " {lang.sign_in().nobody_has_to}</p> }
+    });
     view! {
         {told}
         {(!open).then(|| view! {
             <details class="no-print" id="dispute">
                 <summary>{lang.receipt().something_wrong}</summary>
-                <form method="post" action=format!("/r/{id}/dispute")>
-                    <input type="hidden" name="key" value=api::secret::random_token() />
-                    <label class="field">
-                        <span>{lang.receipt().what_is_it}</span>
-                        <select name="reason" required><option value="">{lang.receipt().please_choose}</option>{reasons}</select>
-                    </label>
-                    <label class="field">
-                        <span>{lang.receipt().tell_more_optional}</span>
-                        <textarea name="text" maxlength="2000" rows="3"></textarea>
-                    </label>
-                    <button>{lang.receipt().send}</button>
-                </form>
+                {under_a_name}
+                {dispute::form(id, None, String::new(), (), lang)}
             </details>
         })}
     }

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use store::staff::Staff;
 
 use super::document::Document;
+use super::sign_in::{Told, link, words};
 use super::staff_shift::own_view;
 use super::{Reader, problem, staff_first, staff_plate};
 use crate::icon;
@@ -26,6 +27,16 @@ use crate::lang::Lang;
 pub(crate) struct LoginForm {
     login: String,
     password: String,
+}
+
+/// `GET /staff/login`: where the identity provider's way in leads that lets nobody in.
+pub(crate) async fn login(reader: Reader, Query(told): Query<Told>) -> Response {
+    let why = told.why().map(|why| words(why, reader.lang).to_owned());
+    let status = match why {
+        Some(_) => StatusCode::UNAUTHORIZED,
+        None => StatusCode::OK,
+    };
+    login_page(&reader, String::new(), status, why)
 }
 
 /// `POST /staff/login`.
@@ -42,7 +53,15 @@ pub(crate) async fn sign_in(
             ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
         }
         Err(error @ (ApiError::Unauthorized | ApiError::TooOften { .. })) => {
-            login_page(&reader, Some((form.login, error)))
+            let text = reader.lang.staff();
+            let why = match &error {
+                ApiError::TooOften { wait_s } => format!(
+                    "{} {wait_s} {}",
+                    text.too_many_attempts_please_wait, text.seconds_and_try_again,
+                ),
+                _ => text.login_or_password_is_wrong.to_owned(),
+            };
+            login_page(&reader, form.login, error.status(), Some(why))
         }
         Err(error) => problem(&reader, &error),
     }
@@ -80,27 +99,16 @@ impl FromRequestParts<App> for SignedIn {
 /// What staff see instead of a page: the form to sign in where nobody is, else what went wrong.
 pub(super) fn refused(reader: &Reader, error: &ApiError) -> Response {
     match error {
-        ApiError::Unauthorized => login_page(reader, None),
+        ApiError::Unauthorized => login_page(reader, String::new(), StatusCode::OK, None),
         error => problem(reader, error),
     }
 }
 
 /// The form to sign in; after a failure with the login that was tried, and why it failed.
-fn login_page(reader: &Reader, failed: Option<(String, ApiError)>) -> Response {
+fn login_page(reader: &Reader, login: String, status: StatusCode, why: Option<String>) -> Response {
     let lang = reader.lang;
     let title = lang.staff().sign_in;
-    let status = failed
-        .as_ref()
-        .map_or(StatusCode::OK, |(_, error)| error.status());
-    let why = failed.as_ref().map(|(_, error)| match error {
-        ApiError::TooOften { wait_s } => format!(
-            "{} {wait_s} {}",
-            lang.staff().too_many_attempts_please_wait,
-            lang.staff().seconds_and_try_again,
-        ),
-        _ => lang.staff().login_or_password_is_wrong.to_owned(),
-    });
-    let login = failed.map(|(login, _)| login).unwrap_or_default();
+    let oidc = reader.oidc.clone();
     Document { title, active: "/staff", live: None }.respond(reader, status, move || {
         view! {
             <form class="card narrow" method="post" action="/staff/login">
@@ -115,6 +123,7 @@ fn login_page(reader: &Reader, failed: Option<(String, ApiError)>) -> Response {
                     <input name="password" type="password" required autocomplete="current-password" />
                 </label>
                 <button class="primary">{title}</button>
+                {oidc.map(|oidc| view! { <p>{link(lang.sign_in().sign_in_with, &oidc, "/staff")}</p> })}
             </form>
         }
     })
@@ -200,6 +209,10 @@ pub(crate) async fn lots_page(
     let first = staff_first::of(owing, &notices, now);
     let unpaid_notices = notices.iter().filter(|notice| notice.is_open()).count();
     let (lang, tz) = (reader.lang, app.city.timezone);
+    let identity = reader.oidc.as_ref().map(|oidc| {
+        let text = format!("{} {}", lang.sign_in().sign_in_with, oidc.name());
+        view! { <p class="note"><a href="/staff/identity">{text}</a></p> }.into_any()
+    });
     let title = lang.staff().lots;
     let live = Some(format!("/api/v1/live?city={}", app.city.code));
     Document { title, active: "/staff", live }.page(&reader, move || {
@@ -248,6 +261,7 @@ pub(crate) async fn lots_page(
                     </tbody>
                 </table>
             </div>
+            {identity}
         }
     })
 }

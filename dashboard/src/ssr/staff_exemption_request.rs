@@ -20,6 +20,7 @@ use store::staff::Staff;
 use super::document::Document;
 use super::exemption_request::Now;
 use super::parts::{clock, day, ground_name, last_day, minute};
+use super::sign_in::confirmed_by;
 use super::staff::{refused, staff_bar};
 use super::{Reader, problem};
 use crate::lang::Lang;
@@ -185,7 +186,7 @@ async fn show(
         live: None,
     }
     .respond(reader, status, move || {
-        view(&who, case, &grounds, tried, today, tz, lang)
+        view(&who, case, &grounds, tried, today, tz, reader)
     })
 }
 
@@ -196,8 +197,9 @@ fn view(
     tried: Tried,
     today: NaiveDate,
     tz: Tz,
-    lang: Lang,
+    reader: &Reader,
 ) -> impl IntoView + use<> {
+    let lang = reader.lang;
     let Case {
         request,
         exemptions,
@@ -210,7 +212,7 @@ fn view(
     let late = matches!(tried.error, Some(ApiError::Conflict(_))).then(|| {
         view! { <p class="error" role="alert">{lang.staff_exemption_request().request_has_just_been_decided}</p> }
     });
-    let document = document_view(&request, looks, tz, lang).into_any();
+    let document = document_view(&request, looks, tz, reader).into_any();
     let decision = if request.status == RequestStatus::Waiting {
         forms_view(request.id, tried, today, lang).into_any()
     } else {
@@ -233,8 +235,13 @@ fn document_view(
     request: &ExemptionRequest,
     looks: Vec<Look>,
     tz: Tz,
-    lang: Lang,
+    reader: &Reader,
 ) -> impl IntoView + use<> {
+    let lang = reader.lang;
+    let named = request.identity.as_ref().map(|identity| {
+        let by = confirmed_by(reader.oidc.as_deref(), &identity.issuer, lang);
+        view! { <div><dt>{by}</dt><dd data-confirmed-name>{identity.name.clone()}</dd></div> }
+    });
     let url = format!("/staff/exemptions/requests/{}/document", request.id);
     let alt = format!(
         "{} {}",
@@ -271,6 +278,7 @@ fn document_view(
             <dl class="facts">
                 <div><dt>{lang.staff_exemption_request().kind}</dt><dd>{request.document_kind.clone()}</dd></div>
                 <div><dt>{lang.words().number}</dt><dd>{request.document_number.clone()}</dd></div>
+                {named}
                 <div><dt>{lang.staff_exemption_request().sent}</dt><dd>{minute(request.asked_at, tz)}</dd></div>
             </dl>
             {scan}

@@ -1,7 +1,7 @@
 //! `/staff/money`: disputes to answer, money without an owner, refunds that people must pay.
 
 use api::service::dispute::{self, LIST_MAX};
-use api::{ApiError, App};
+use api::{ApiError, App, Oidc};
 use axum::extract::{Form, Path, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
@@ -17,6 +17,7 @@ use store::staff::{Staff, SuspendedNotice};
 use super::document::Document;
 use super::parts::clock;
 use super::payment::gateway_name;
+use super::sign_in::confirmed_by;
 use super::staff::{SignedIn, staff_bar};
 use super::{Reader, problem};
 use crate::lang::Lang;
@@ -47,6 +48,7 @@ pub(crate) async fn page(
     let lang = reader.lang;
     let title = lang.staff_money().disputes_and_refunds;
     let tz = app.city.timezone;
+    let oidc = reader.oidc.clone();
     Document {
         title,
         active: "/staff",
@@ -58,7 +60,7 @@ pub(crate) async fn page(
             {staff_bar(&who, "/staff/money", lang)}
             <h1>{title}</h1>
             {decided.then(|| view! { <p class="ok" role="status">"✓ " {lang.staff_money().decided}</p> })}
-            {disputes_view(work.disputes, tz, lang)}
+            {disputes_view(work.disputes, oidc.as_deref(), tz, lang)}
             {city.then(|| refunds_view(work.refunds, tz, lang))}
             {city.then(|| suspense_view(work.suspense, work.settled, tz, lang))}
         }
@@ -176,10 +178,19 @@ pub(crate) const fn reason_words(reason: DisputeReason, lang: Lang) -> &'static 
     }
 }
 
-fn disputes_view(rows: Vec<Dispute>, tz: Tz, lang: Lang) -> impl IntoView {
+fn disputes_view(
+    rows: Vec<Dispute>,
+    oidc: Option<&Oidc>,
+    tz: Tz,
+    lang: Lang,
+) -> impl IntoView + use<> {
     let now = App::now();
     let empty = rows.is_empty();
-    let row = move |dispute: Dispute| {
+    let row = |dispute: Dispute| {
+        let named = dispute.identity.map(|identity| {
+            let by = confirmed_by(oidc, &identity.issuer, lang);
+            view! { <p>{by} ": " <b data-confirmed-name>{identity.name}</b></p> }
+        });
         let left = dispute
             .amount_vnd
             .checked_sub(dispute.refunded_vnd)
@@ -191,6 +202,7 @@ fn disputes_view(rows: Vec<Dispute>, tz: Tz, lang: Lang) -> impl IntoView {
                     {clock(dispute.opened_at, tz, now)} " · "
                     <a href=format!("/r/{}", dispute.receipt)>{lang.words().receipt} " " {lang.money(dispute.amount_vnd)}</a>
                 </p>
+                {named}
                 {(!dispute.text.is_empty()).then(|| view! { <blockquote>{dispute.text}</blockquote> })}
                 <form method="post" action=format!("/staff/money/disputes/{}", dispute.id)>
                     <label class="field">
@@ -207,11 +219,12 @@ fn disputes_view(rows: Vec<Dispute>, tz: Tz, lang: Lang) -> impl IntoView {
             </li>
         }
     };
+    let rows = rows.into_iter().map(row).collect_view();
     view! {
         <section class="card">
             <h2>{lang.staff_money().disputes}</h2>
             {empty.then(|| view! { <p class="empty">{lang.staff_money().none}</p> })}
-            <ul class="disputes">{rows.into_iter().map(row).collect_view()}</ul>
+            <ul class="disputes">{rows}</ul>
         </section>
     }
 }

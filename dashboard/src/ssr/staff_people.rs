@@ -1,6 +1,7 @@
 //! `/staff/people`: who may work here, for administrators.
 
 use api::service::people::{self, Change, NewMember};
+use api::service::staff_identity;
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
@@ -89,7 +90,7 @@ pub(crate) struct ChangeForm {
     deed: String,
 }
 
-/// `POST /staff/people/{login}`: another role, a new password, out or in again.
+/// `POST /staff/people/{login}`: another role, a new password, out or in again, no identity any more.
 pub(crate) async fn change(
     State(app): State<App>,
     reader: Reader,
@@ -103,6 +104,10 @@ pub(crate) async fn change(
             "password" => {
                 let password = people::new_password_for(&app, &who, &login, now).await?;
                 return Ok(Told::Password(login, password));
+            }
+            "unlink" => {
+                staff_identity::unlink(&app, &who, &login, now).await?;
+                return Ok(Told::Done);
             }
             "administrator" => Change::Role(Role::Administrator),
             "staff" => Change::Role(Role::Staff),
@@ -218,6 +223,16 @@ fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
             </details>
         }
     };
+    let linked = member.linked_at.map(|at| {
+        let name = member.identity_name.unwrap_or_default();
+        let since = clock(at, tz, now);
+        let text = lang.staff_people();
+        view! { <small data-linked>{format!("{} {name} · {since}", text.comes_in_as)}</small> }
+    });
+    let unlink = linked.is_some().then(|| {
+        let text = lang.staff_people();
+        asked("unlink", text.unlink, text.by_password_alone)
+    });
     let changes = (!is_own).then(|| {
         view! {
             {deed(other_role, other_text)}
@@ -231,7 +246,7 @@ fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
     view! {
         <tr>
             <th scope="row">{member.login.clone()}</th>
-            <td data-label=lang.staff_people().name>{member.name}</td>
+            <td data-label=lang.staff_people().name>{member.name} " " {linked}</td>
             <td data-label=lang.staff_people().operator>{member.operator.unwrap_or_else(|| lang.staff_people().the_city.to_owned())}</td>
             <td data-label=lang.staff_people().role>{role} {out.then(|| format!(" · {}", lang.staff_people().shut_out))}</td>
             <td data-label=lang.staff_people().signed_in>{member.signed_in_at.map(|at| clock(at, tz, now))}</td>
@@ -239,6 +254,7 @@ fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
                 <form class="inline" method="post" action=format!("/staff/people/{}", member.login)>
                     {asked("password", lang.staff_people().new_password, lang.staff_people().old_password_ends)}
                     {changes}
+                    {unlink}
                 </form>
             </td>
         </tr>

@@ -41,6 +41,8 @@ fn words(action: &str, lang: Lang) -> String {
         "staff.password" => lang.staff_shift().password_given,
         "staff.shut_out" => lang.staff_shift().member_shut_out,
         "staff.let_in" => lang.staff_shift().member_let_in_again,
+        "staff.link" => lang.staff_shift().identity_linked,
+        "staff.unlink" => lang.staff_shift().identity_unlinked,
         "shift.plan" => lang.staff_shift().shift_planned,
         "shift.change" => lang.staff_shift().shift_changed,
         "shift.cancel" => lang.staff_shift().shift_cancelled,

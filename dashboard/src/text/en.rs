@@ -653,6 +653,28 @@ pub(super) static SESSION: Session = Session {
     time_in_addition: "More time",
 };
 
+pub(super) static SIGN_IN: SignIn = SignIn {
+    say_who_you_are: "Say who you are, if you like",
+    nobody_has_to: "Nobody has to: it is taken without a name as well. Do it first, for what you have filled in below would be lost on the way.",
+    confirm_who_i_am_with: "Confirm who I am with",
+    you_send_this_as: "You send this as",
+    name_confirmed_by: "Name confirmed by",
+    only_who_decides_sees_it: "Only the staff who decide see it. Name and identifier are kept with what you send until 30 days after the answer, and nowhere else.",
+    do_not_use_my_name: "Do not use my name",
+    run_out: "Your name was confirmed too long ago, so nothing has been sent. Confirm it again above, or send without a name.",
+    sign_in_with: "Sign in with",
+    one_moment: "One moment",
+    go_on: "Go on",
+    is_over: "This sign-in is over",
+    please_start_again: "It was finished before, took too long, or began in another browser. Please start again on the page where you were.",
+    denied: "You did not confirm who you are. You can go on without.",
+    failed: "Who you are could not be confirmed. Please try again, or go on without.",
+    unavailable: "The sign-in service cannot be reached at the moment. Please try again later, or go on without.",
+    nameless: "The sign-in service told no name. You can go on without.",
+    unlinked: "This identity is not linked to a member of staff who may come in. Sign in by your password; then you can link it on your staff page.",
+    too_often: "Too many attempts. Please wait a minute and try again.",
+};
+
 pub(super) static STAFF: Staff = Staff {
     sign_in: "Sign in",
     too_many_attempts_please_wait: "Too many attempts. Please wait",
@@ -794,6 +816,21 @@ pub(super) static STAFF_FIRST: StaffFirst = StaffFirst {
     each_on_a_session: "Each has its session, and the sensors see both vehicles. Please look at the plates.",
 };
 
+pub(super) static STAFF_IDENTITY: StaffIdentity = StaffIdentity {
+    come_in_this_way_too: "You can come in this way as well as by your password. Sign in there once, then say here that it is you.",
+    sign_in_at: "Sign in at",
+    signed_in_there_as: "You have signed in there as",
+    that_is_me: "That is me: let me come in this way",
+    that_is_not_me: "That is not me",
+    you_may_come_in_as: "You may come in as",
+    since: "since",
+    unlink: "Unlink",
+    then_by_password_alone: "You then come in by your password alone, and are signed out wherever you came in this way.",
+    too_long_ago: "You signed in there too long ago. Please do so once more.",
+    by_password_alone: "Only who has signed in by their password may link an identity. Please sign out, and in again by your password.",
+    is_taken: "This identity is another member's, or you have another one already.",
+};
+
 pub(super) static STAFF_MONEY: StaffMoney = StaffMoney {
     disputes_and_refunds: "Disputes and refunds",
     wrong_bay: "Wrong bay",
@@ -865,9 +902,12 @@ pub(super) static STAFF_PEOPLE: StaffPeople = StaffPeople {
     the_operator: "Operator",
     please_choose: "— choose —",
     whole_city_all_operators: "The whole city, every operator",
-    old_password_ends: "The old password is good no longer, and they are signed out.",
+    old_password_ends: "The old password is good no longer, they are signed out, and an identity that was linked is unlinked.",
     signed_out_at_once: "They are signed out at once and cannot come in.",
     yes_do_it: "Yes, do it",
+    comes_in_as: "Comes in as",
+    unlink: "Unlink identity",
+    by_password_alone: "They then come in by their password alone, and are signed out wherever they came in by it.",
 };
 
 pub(super) static STAFF_PLATE: StaffPlate = StaffPlate {
@@ -912,6 +952,8 @@ pub(super) static STAFF_SHIFT: StaffShift = StaffShift {
     password_given: "Password given",
     member_shut_out: "Member shut out",
     member_let_in_again: "Member let in again",
+    identity_linked: "identity linked",
+    identity_unlinked: "identity unlinked",
     shift_planned: "Shift planned",
     shift_changed: "Shift changed",
     shift_cancelled: "Shift cancelled",

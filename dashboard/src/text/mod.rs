@@ -681,6 +681,28 @@ tables! {
         first_time,
         time_in_addition,
     }
+    /// Confirming who one is at the city's identity provider.
+    sign_in: SignIn = SIGN_IN {
+        say_who_you_are,
+        nobody_has_to,
+        confirm_who_i_am_with,
+        you_send_this_as,
+        name_confirmed_by,
+        only_who_decides_sees_it,
+        do_not_use_my_name,
+        run_out,
+        sign_in_with,
+        one_moment,
+        go_on,
+        is_over,
+        please_start_again,
+        denied,
+        failed,
+        unavailable,
+        nameless,
+        unlinked,
+        too_often,
+    }
     /// The texts of `staff`.
     staff: Staff = STAFF {
         sign_in,
@@ -822,6 +844,21 @@ tables! {
         another_operators_lot,
         each_on_a_session,
     }
+    /// The texts of `staff_identity`.
+    staff_identity: StaffIdentity = STAFF_IDENTITY {
+        come_in_this_way_too,
+        sign_in_at,
+        signed_in_there_as,
+        that_is_me,
+        that_is_not_me,
+        you_may_come_in_as,
+        since,
+        unlink,
+        then_by_password_alone,
+        too_long_ago,
+        by_password_alone,
+        is_taken,
+    }
     /// The texts of `staff_money`.
     staff_money: StaffMoney = STAFF_MONEY {
         disputes_and_refunds,
@@ -897,6 +934,9 @@ tables! {
         old_password_ends,
         signed_out_at_once,
         yes_do_it,
+        comes_in_as,
+        unlink,
+        by_password_alone,
     }
     /// The texts of `staff_plate`.
     staff_plate: StaffPlate = STAFF_PLATE {
@@ -941,6 +981,8 @@ tables! {
         password_given,
         member_shut_out,
         member_let_in_again,
+        identity_linked,
+        identity_unlinked,
         shift_planned,
         shift_changed,
         shift_cancelled,

@@ -653,6 +653,28 @@ pub(super) static SESSION: Session = Session {
     time_in_addition: "Thêm giờ",
 };
 
+pub(super) static SIGN_IN: SignIn = SignIn {
+    say_who_you_are: "Cho biết bạn là ai, nếu muốn",
+    nobody_has_to: "Không bắt buộc: không có tên vẫn được nhận. Nếu muốn thì làm việc này trước, vì những gì đã điền bên dưới sẽ mất khi chuyển trang.",
+    confirm_who_i_am_with: "Xác nhận danh tính bằng",
+    you_send_this_as: "Bạn gửi dưới tên",
+    name_confirmed_by: "Tên được xác nhận bởi",
+    only_who_decides_sees_it: "Chỉ nhân viên xét duyệt thấy tên này. Tên và mã định danh được giữ cùng nội dung bạn gửi cho đến 30 ngày sau khi có trả lời, không giữ ở đâu khác.",
+    do_not_use_my_name: "Không dùng tên tôi",
+    run_out: "Tên đã được xác nhận quá lâu nên chưa gửi gì cả. Xin xác nhận lại ở trên, hoặc gửi không kèm tên.",
+    sign_in_with: "Đăng nhập bằng",
+    one_moment: "Xin chờ một chút",
+    go_on: "Tiếp tục",
+    is_over: "Lần đăng nhập này đã hết hiệu lực",
+    please_start_again: "Lần đăng nhập này đã xong trước đó, kéo dài quá lâu, hoặc bắt đầu ở trình duyệt khác. Xin bắt đầu lại từ trang trước đó.",
+    denied: "Bạn đã không xác nhận danh tính. Bạn vẫn có thể tiếp tục mà không cần.",
+    failed: "Không xác nhận được danh tính của bạn. Xin thử lại, hoặc tiếp tục mà không cần.",
+    unavailable: "Hiện không kết nối được dịch vụ đăng nhập. Xin thử lại sau, hoặc tiếp tục mà không cần.",
+    nameless: "Dịch vụ đăng nhập không cho biết tên. Bạn vẫn có thể tiếp tục mà không cần.",
+    unlinked: "Danh tính này không gắn với nhân viên nào được vào. Hãy đăng nhập bằng mật khẩu, rồi liên kết ở trang nhân viên.",
+    too_often: "Thử quá nhiều lần. Xin chờ một phút rồi thử lại.",
+};
+
 pub(super) static STAFF: Staff = Staff {
     sign_in: "Đăng nhập",
     too_many_attempts_please_wait: "Thử sai quá nhiều lần. Xin đợi",
@@ -794,6 +816,21 @@ pub(super) static STAFF_FIRST: StaffFirst = StaffFirst {
     each_on_a_session: "Mỗi chỗ đều có phiên và cảm biến thấy xe. Xin xem biển số trên xe.",
 };
 
+pub(super) static STAFF_IDENTITY: StaffIdentity = StaffIdentity {
+    come_in_this_way_too: "Ngoài mật khẩu, bạn có thể vào bằng cách này. Hãy đăng nhập ở đó một lần, rồi xác nhận tại đây rằng đó là bạn.",
+    sign_in_at: "Đăng nhập tại",
+    signed_in_there_as: "Bạn đã đăng nhập ở đó với tên",
+    that_is_me: "Đúng là tôi: cho tôi vào bằng cách này",
+    that_is_not_me: "Không phải tôi",
+    you_may_come_in_as: "Bạn có thể vào với danh tính",
+    since: "từ",
+    unlink: "Bỏ liên kết",
+    then_by_password_alone: "Sau đó bạn chỉ vào bằng mật khẩu, và bị đăng xuất ở những nơi đã vào bằng cách này.",
+    too_long_ago: "Bạn đã đăng nhập ở đó quá lâu. Xin đăng nhập lại.",
+    by_password_alone: "Chỉ ai đăng nhập bằng mật khẩu mới liên kết được danh tính. Xin đăng xuất rồi đăng nhập lại bằng mật khẩu.",
+    is_taken: "Danh tính này là của nhân viên khác, hoặc bạn đã có danh tính khác.",
+};
+
 pub(super) static STAFF_MONEY: StaffMoney = StaffMoney {
     disputes_and_refunds: "Khiếu nại và hoàn tiền",
     wrong_bay: "Nhầm chỗ",
@@ -865,9 +902,12 @@ pub(super) static STAFF_PEOPLE: StaffPeople = StaffPeople {
     the_operator: "Đơn vị",
     please_choose: "— chọn —",
     whole_city_all_operators: "Cả thành phố, mọi đơn vị",
-    old_password_ends: "Mật khẩu cũ hết hiệu lực ngay, và người này bị đăng xuất.",
+    old_password_ends: "Mật khẩu cũ hết hiệu lực ngay, người này bị đăng xuất, và danh tính đã liên kết bị bỏ.",
     signed_out_at_once: "Người này bị đăng xuất ngay và không vào được nữa.",
     yes_do_it: "Đúng, làm",
+    comes_in_as: "Vào với danh tính",
+    unlink: "Bỏ liên kết danh tính",
+    by_password_alone: "Người này sau đó chỉ vào bằng mật khẩu, và bị đăng xuất ở những nơi đã vào bằng danh tính.",
 };
 
 pub(super) static STAFF_PLATE: StaffPlate = StaffPlate {
@@ -912,6 +952,8 @@ pub(super) static STAFF_SHIFT: StaffShift = StaffShift {
     password_given: "Cấp mật khẩu",
     member_shut_out: "Khóa nhân viên",
     member_let_in_again: "Cho vào lại",
+    identity_linked: "liên kết danh tính",
+    identity_unlinked: "bỏ liên kết danh tính",
     shift_planned: "Xếp ca",
     shift_changed: "Sửa ca",
     shift_cancelled: "Hủy ca",

@@ -165,6 +165,7 @@ pub(super) async fn app(database_url: &str, connections: u32) -> anyhow::Result<
         gateways: Arc::new(Gateways::from_env(env).map_err(anyhow::Error::msg)?),
         sms: None,
         push: None,
+        oidc: None,
         http: api::gateway::client()?,
         public_url: "https://parking.example".into(),
         limits: Arc::new(Limits::new(1, 1)),

@@ -1,0 +1,115 @@
+//! Staff who come in by the identity provider. A member links their own identity, signed in by their password;
+//! whoever looks after them may take it away. Nobody becomes a member this way.
+
+use domain::Timestamp;
+use domain::identity::Identity;
+use store::staff::Staff;
+use store::staff_identity::{Linked, StaffIdentity};
+
+use super::people::of_administrator;
+use super::sign_in::NotSignedIn;
+use super::staff::LOGIN_TIME;
+use crate::oidc::{Claims, Oidc};
+use crate::secret::{hmac_sha256, random_token, sha256};
+use crate::{ApiError, App};
+
+/// Signs a browser in as the member whose identity that is, as a password does; the result is its token.
+///
+/// # Errors
+/// [`NotSignedIn::Unlinked`] where it is nobody's who may come in, [`NotSignedIn::TooOften`] after some of these,
+/// [`NotSignedIn::Unavailable`] where the database is.
+pub async fn sign_in(
+    app: &App,
+    oidc: &Oidc,
+    claims: &Claims,
+    now: Timestamp,
+) -> Result<String, NotSignedIn> {
+    let (issuer, subject) = (oidc.issuer(), claims.subject.as_str());
+    let sign_ins = &app.limits.sign_ins;
+    // By no name that anybody could type as a login: nobody else holds this up.
+    let key = &app.secrets.session_key;
+    let parts: [&[u8]; 4] = [
+        b"staff identity ",
+        issuer.as_bytes(),
+        b"\n",
+        subject.as_bytes(),
+    ];
+    let known_as = hex::encode(hmac_sha256(key, &parts));
+    sign_ins
+        .attempt(&known_as, now)
+        .map_err(|_| NotSignedIn::TooOften)?;
+    let token = random_token();
+    let hash = sha256(token.as_bytes());
+    let opened = app
+        .store
+        .staff_login_open_by_identity((issuer, subject), &hash, now, now + LOGIN_TIME)
+        .await;
+    match opened {
+        Ok(true) => {
+            sign_ins.succeeded(&known_as);
+            Ok(token)
+        }
+        Ok(false) => Err(NotSignedIn::Unlinked),
+        Err(error) => {
+            // Our own trouble is nobody's failure.
+            sign_ins.withdrawn(&known_as);
+            tracing::warn!(%error, "a sign-in could not be written down");
+            Err(NotSignedIn::Unavailable)
+        }
+    }
+}
+
+/// By what identity a member may sign in.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn own(app: &App, who: &Staff) -> Result<Option<StaffIdentity>, ApiError> {
+    Ok(app.store.staff_identity(who.staff_id).await?)
+}
+
+/// Lets whoever is signed in with that token sign in by an identity as well, on the record.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`] where nobody is; [`ApiError::Forbidden`] where they are so by an identity;
+/// [`ApiError::Conflict`] where they have another, or it is another member's.
+pub async fn link(
+    app: &App,
+    token: &str,
+    identity: &Identity,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let hash = sha256(token.as_bytes());
+    match app.store.staff_identity_link(&hash, identity, now).await? {
+        Linked::Done => Ok(()),
+        Linked::SignedOut => Err(ApiError::Unauthorized),
+        Linked::NotByPassword => Err(ApiError::Forbidden),
+        Linked::HasAnother => Err(ApiError::Conflict("another identity is linked already")),
+        Linked::Taken => Err(ApiError::Conflict("this identity is another member's")),
+    }
+}
+
+/// Takes one's own identity away, on the record.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn unlink_own(app: &App, who: &Staff, now: Timestamp) -> Result<(), ApiError> {
+    let by = who.actor();
+    app.store
+        .staff_identity_unlink(&who.login, &by, now)
+        .await?;
+    Ok(())
+}
+
+/// Takes a member's identity away, on the record; wherever they are signed in by it, they are no longer.
+///
+/// # Errors
+/// [`ApiError::Forbidden`] for others than administrators, and for another operator's staff;
+/// [`ApiError::NotFound`].
+pub async fn unlink(app: &App, admin: &Staff, login: &str, now: Timestamp) -> Result<(), ApiError> {
+    let member = of_administrator(app, admin, login).await?;
+    let by = admin.actor();
+    app.store
+        .staff_identity_unlink(&member.login, &by, now)
+        .await?;
+    Ok(())
+}
