@@ -14,6 +14,7 @@ pub mod database;
 pub mod database_server;
 pub mod faults;
 pub mod flood;
+pub mod identity_provider;
 pub mod ingesting;
 pub mod log_owner;
 pub mod oracle;

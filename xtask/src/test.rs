@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 
 use crate::setup::database::{self, Database, Purpose};
-use crate::setup::{axe, broker, browser, plates, published};
+use crate::setup::{axe, broker, browser, oidc, plates, published};
 use crate::workspace::Workspace;
 use crate::{say, supervise, web};
 
@@ -40,6 +40,12 @@ impl Test {
             }
             None => println!(
                 "open data: Python or its registry is missing: tests by published schemas skip, and pass"
+            ),
+        }
+        match oidc::provider(workspace) {
+            Some(script) => env.set("CLEARBAY_TEST_OIDC", &script.display().to_string()),
+            None => println!(
+                "identity provider: node, npm or its registry is missing: tests that sign in over a real one skip, and pass"
             ),
         }
         match plates::tesseract(workspace) {

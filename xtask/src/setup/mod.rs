@@ -7,6 +7,7 @@ pub mod broker;
 pub mod browser;
 pub mod database;
 pub mod debs;
+pub mod oidc;
 pub mod plates;
 pub mod published;
 
