@@ -1,11 +1,11 @@
-// The identity provider of tests: node start.mjs PORT CLIENT_ID CLIENT_SECRET REDIRECT_URI
+// The identity provider of tests: node start.mjs PORT CLIENT_ID CLIENT_SECRET REDIRECT_URI [HOST]
 // An empty secret makes the client a public one. Whoever types a login is that person, whatever the
 // password; those whose name is not below have none. Claims come at the UserInfo endpoint, as
 // OpenID Connect Core 5.4 has it where an access token is issued.
 import { Provider } from 'oidc-provider';
 
-const [port, client_id, client_secret, redirect_uri] = process.argv.slice(2);
-const issuer = `http://127.0.0.1:${port}`;
+const [port, client_id, client_secret, redirect_uri, host = '127.0.0.1'] = process.argv.slice(2);
+const issuer = `http://${host}:${port}`;
 const names = { alice: 'Nguyễn Thị Alice', bob: 'Trần Văn Bob', carol: 'Lê Carol' };
 
 const client = {

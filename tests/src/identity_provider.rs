@@ -180,12 +180,21 @@ impl Signing {
     /// # Panics
     /// Where they do not start.
     pub async fn start(secret: &str, log: Option<PathBuf>) -> Option<Self> {
+        Self::at("127.0.0.1", secret, log).await
+    }
+
+    /// The same with a provider by that name of this machine: by another than the city's it is another site.
+    ///
+    /// # Panics
+    /// Where they do not start.
+    pub async fn at(host: &str, secret: &str, log: Option<PathBuf>) -> Option<Self> {
         let Ok(script) = std::env::var("CLEARBAY_TEST_OIDC") else {
             println!("skipped: there is no identity provider on this machine (CLEARBAY_TEST_OIDC)");
             return None;
         };
         let address = free_address();
-        let issuer = format!("http://{address}");
+        let port = address.port().to_string();
+        let issuer = format!("http://{host}:{port}");
         let mut env = settings(&issuer, secret);
         if log.is_some() {
             env.push(("CLEARBAY_LOG", "trace".to_owned()));
@@ -193,13 +202,7 @@ impl Signing {
         let city = city(env, log).await;
         let back = format!("{}/sign-in/return", city.url);
         let child = Command::new("node")
-            .args([
-                &script,
-                &address.port().to_string(),
-                CLIENT_ID,
-                secret,
-                &back,
-            ])
+            .args([&script, &port, CLIENT_ID, secret, &back, host])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .kill_on_drop(true)

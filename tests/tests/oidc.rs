@@ -8,6 +8,7 @@ use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
 use tests::identity_provider::{Browser, CLIENT_SECRET, NAME, Signing, field, location, told};
+use tests::phone::Phone;
 use tests::serving::{Serving, text};
 
 const BAY: &str = "HK-01-001";
@@ -647,6 +648,7 @@ async fn an_answer_counts_once_and_in_the_browser_that_asked() {
         city.client
             .get(format!("{url}{denied}"))
             .header(COOKIE, &cookie)
+            .header("accept-language", "en")
             .send()
     };
     let another = city.another().await;
@@ -757,4 +759,36 @@ async fn a_log_of_everything_says_of_nobody_who_they_are() {
         .filter(|line| secrets.iter().any(|secret| line.contains(secret)));
     let found: Vec<&str> = lines.take(10).collect();
     assert!(found.is_empty(), "it says who somebody is: {found:#?}");
+}
+
+/// Which cookies go with what another site leads to, and which forms may lead there, a browser says.
+#[tokio::test]
+async fn a_browser_comes_back_from_another_site() {
+    // Another site than the city's, whose host is an address.
+    let Some(signing) = Signing::at("localhost", CLIENT_SECRET, None).await else {
+        return;
+    };
+    let city = &signing.city;
+    city.staff("guard", Some("HKP")).await;
+    let phone = Phone::start().await;
+    phone.goto(&format!("{}/exemptions", city.url)).await;
+    phone.click("[data-sign-in] a.button").await;
+    phone.fill("input[name=login]", "subject-of-alice").await;
+    phone.fill("input[name=password]", "any").await;
+    phone.click("button[type=submit]").await;
+    let shown = phone.find("[data-confirmed-name]").await;
+    assert_eq!(shown.text().await.unwrap(), ALICE);
+    phone.click("[data-sign-in] button").await;
+    phone.find("[data-sign-in] a.button").await;
+
+    phone.sign_in(&city.url, "guard", "a password").await;
+    phone.goto(&format!("{}/staff/identity", city.url)).await;
+    phone.click("section a.button").await;
+    phone.click("button[value=link]").await;
+    phone.find("[data-linked]").await;
+    phone.click(".staff-bar button").await;
+    phone.find("input[name=password]").await;
+    phone.click("a[href='/sign-in?to=/staff']").await;
+    phone.find(".staff-bar").await;
+    phone.close().await;
 }
