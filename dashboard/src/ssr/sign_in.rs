@@ -271,7 +271,7 @@ impl Step {
             }
             .into_any(),
             Some(identity) => view! {
-                <h2>{text.you_send_this_as} <b data-confirmed-name>{identity.name}</b></h2>
+                <h2>{text.you_send_this_as} " " <b data-confirmed-name>{identity.name}</b></h2>
                 {told}
                 <p class="note">{format!("{} {}. ", text.name_confirmed_by, oidc.name())} {text.only_who_decides_sees_it}</p>
                 <form method="post" action="/sign-in/forget">

@@ -140,7 +140,7 @@ async fn show(
 fn linked_view(own: StaffIdentity, by: String, since: String, lang: Lang) -> impl IntoView {
     let text = lang.staff_identity();
     view! {
-        <p>{text.you_may_come_in_as} <b data-linked>{own.name}</b> ". "</p>
+        <p>{text.you_may_come_in_as} " " <b data-linked>{own.name}</b> ". "</p>
         <p class="note">{by} ", " {text.since} " " {since} "."</p>
         <form method="post" action="/staff/identity">
             <p class="note">{text.then_by_password_alone}</p>
@@ -152,7 +152,7 @@ fn linked_view(own: StaffIdentity, by: String, since: String, lang: Lang) -> imp
 fn ask_view(held: Identity, mark: String, by: String, lang: Lang) -> impl IntoView {
     let text = lang.staff_identity();
     view! {
-        <p>{text.signed_in_there_as} <b data-confirmed-name>{held.name}</b> ". "</p>
+        <p>{text.signed_in_there_as} " " <b data-confirmed-name>{held.name}</b> ". "</p>
         <p class="note">{by} "."</p>
         <form method="post" action="/staff/identity">
             <input type="hidden" name="confirmed" value=mark />
