@@ -224,7 +224,15 @@ impl Signing {
     /// # Panics
     /// Where the provider does not let them.
     pub async fn at_provider(&self, browser: &Browser, to: &str, who: &str) -> String {
-        let mut address = browser.begin(to).await;
+        let address = browser.begin(to).await;
+        self.led(browser, address, who).await
+    }
+
+    /// The same, once they have been sent to the provider's `address`.
+    ///
+    /// # Panics
+    /// Where the provider does not let them.
+    pub async fn led(&self, browser: &Browser, mut address: String, who: &str) -> String {
         for _ in 0..6 {
             let reply = if address.contains("/interaction/") {
                 let login = format!("subject-of-{who}");

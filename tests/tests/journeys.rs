@@ -79,12 +79,12 @@ async fn driver(city: &Serving, phone: &Phone) {
     phone
         .goto(&format!("{}{}", city.url, receipt.unwrap().unwrap()))
         .await;
-    phone.click(".receipt details summary").await;
+    phone.click("#dispute summary").await;
     phone
         .click("select[name=reason] option[value=wrong_bay]")
         .await;
     phone.fill("textarea[name=text]", "tôi đỗ chỗ khác").await;
-    phone.click(".receipt details button").await;
+    phone.click("#dispute button").await;
     phone.find("[data-dispute=open]").await;
 }
 

@@ -664,13 +664,13 @@ async fn an_answer_counts_once_and_in_the_browser_that_asked() {
 
     // Two pages at once do not spoil each other.
     let two_pages = Browser::of(city);
-    let first = signing
-        .at_provider(&two_pages, "/exemptions", "alice")
-        .await;
-    let second = signing
-        .at_provider(&two_pages, "/exemptions", "alice")
-        .await;
-    for back in [first, second] {
+    let begun = [
+        two_pages.begin("/exemptions").await,
+        two_pages.begin("/exemptions").await,
+    ];
+    // One after the other: with the second sign-in the provider forgets what it said at the first.
+    for address in begun {
+        let back = signing.led(&two_pages, address, "alice").await;
         assert_eq!(location(&two_pages.get(&back).await), "/exemptions");
     }
     // Without a state, with one that is nobody's, and with nonsense.

@@ -319,7 +319,9 @@ Clearbay is up.
                       login staff2  password {}   (operator {})
   City and citizens http://{address}/city
   A driver's phone  http://{providers}/phone   (the messages sent to it)
-  Check the revenue {program} verify --url http://{address} --key {log_key}
+  Check the revenue http://{address}/verify   (in the browser, or:)
+                    {program} verify --url http://{address} --key {log_key}
+  Open data         http://{address}/open
   API               http://{address}/api/docs/
   Broker            {mqtt_url}
 

@@ -294,9 +294,9 @@ mod tests {
         // Another text, another time, another's key under this name.
         let other = signed_at(&one, "another\n", 10);
         assert!(both.cosigned(&note(&[other])).is_empty());
-        let mut line = String::from_utf8(signed_at(&one, TEXT, 10)).expect("text");
-        line = line.replace("AAAAAAAAAAo", "AAAAAAAAAAs");
-        assert!(both.cosigned(&note(&[line.into_bytes()])).is_empty());
+        let message = WitnessKey::message(TEXT.as_bytes(), 10);
+        let later = one.0.line(11, &one.1.sign(&message).to_bytes());
+        assert!(both.cosigned(&note(&[later.expect("a line")])).is_empty());
         let stranger = witness("w.example/1", 9);
         let strange = signed_at(&stranger, TEXT, 10);
         assert!(both.cosigned(&note(&[strange])).is_empty());

@@ -123,7 +123,7 @@ async fn append(app: &App, database: &TestDatabase) -> anyhow::Result<f64> {
     sqlx::query(
         "INSERT INTO log_queue (city_id, receipt_id, salt)
          SELECT city_id, receipt_id, uuid_send(gen_random_uuid())
-         FROM receipt JOIN lot USING (lot_id), generate_series(1, $1)",
+         FROM receipt JOIN lot USING (lot_id), generate_series(1, $1) AS again ORDER BY again",
     )
     .bind(AGAIN)
     .execute(&database.pool)
@@ -133,7 +133,9 @@ async fn append(app: &App, database: &TestDatabase) -> anyhow::Result<f64> {
     let started = Instant::now();
     let mut added = 0;
     loop {
-        let published = app.store.log_publish("hn", 4_096, sign, false, Utc::now());
+        // Each receipt once in a round.
+        let limit = pay::PAYMENTS as i64;
+        let published = app.store.log_publish("hn", limit, sign, false, Utc::now());
         let published = published.await?.context("somebody else publishes")?;
         if published.added == 0 {
             break;
