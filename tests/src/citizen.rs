@@ -102,6 +102,17 @@ impl Citizen {
             .await
     }
 
+    /// `clearbay verify report`.
+    ///
+    /// # Panics
+    /// Where the file cannot be written.
+    pub async fn verify_report(&self, report: &str) -> Said {
+        let file = self.folder.path().join("report.txt");
+        std::fs::write(&file, report).unwrap();
+        let file = file.to_str().unwrap();
+        clearbay(&["verify", "report", file, "--key", &self.key]).await
+    }
+
     /// Finds what was done, says what and where, and remembers what it was before.
     pub async fn finds(&self, url: &str, what: &[&str]) {
         let said = self.verify(url).await;

@@ -27,6 +27,21 @@ async fn what_is_published_is_the_sum_of_the_log() {
     );
     assert!(said.contains("never; remembered from now on"), "{said}");
 
+    // A day's report is checked by itself, wherever it was kept; not one that was touched since.
+    let report = city
+        .get(&format!("/log/report/{}", day(3)))
+        .send()
+        .await
+        .unwrap();
+    let report = report.text().await.unwrap();
+    let said = citizen.verify_report(&report).await;
+    assert_eq!(said.code, Some(0), "{}", said.text);
+    assert!(said.text.contains("175.000"), "{}", said.text);
+    let said = citizen
+        .verify_report(&report.replace("175000", "75000"))
+        .await;
+    assert_eq!(said.code, Some(2), "{}", said.text);
+
     // Money that comes and money that goes back.
     let open = city.paid_session(BAY, 120).await;
     let stop = format!("/api/v1/sessions/{}/stop", open.session);

@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use domain::log::{Cosignature, Document, LogKey, LogKeys, LogSigner, Sums, WitnessKey, Witnesses};
+use domain::log::{
+    Cosignature, DayReport, Document, LogKey, LogKeys, LogSigner, Sums, WitnessKey, Witnesses,
+};
 use domain::money::Vnd;
 use reqwest::StatusCode;
 use tokio::task::JoinSet;
@@ -20,7 +22,7 @@ const AT_ONCE: usize = 8;
 const MAX_BODY: usize = 16 * 1024 * 1024;
 /// How many days are shown: all are checked.
 const DAYS_SHOWN: usize = 10;
-/// More than any receipt's file.
+/// More than any receipt's or report's file.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 const EXAMPLES: &str = "\
@@ -32,7 +34,8 @@ Exit code: 0 when all holds, 2 when something does not, 1 when it cannot be told
 
 Examples:
   clearbay verify --url https://parking.example --key parking.example/log+1a2b3c4d+AQ...
-  clearbay verify receipt receipt.json --key @city.key      # from https://parking.example/api/v1/receipts/...";
+  clearbay verify receipt receipt.json --key @city.key      # from https://parking.example/api/v1/receipts/...
+  clearbay verify report 2026-11-25.txt --key @city.key     # from https://parking.example/log/report/2026-11-25";
 
 /// Check a city's public log, reports and published revenue, trusting nothing but a pinned key.
 #[derive(Debug, clap::Args)]
@@ -55,6 +58,8 @@ pub struct Verify {
 enum What {
     /// Check that one receipt is in the log, without any connection.
     Receipt(VerifyReceipt),
+    /// Check that a day's report is signed and sums up, without any connection.
+    Report(VerifyReport),
 }
 
 /// Check that one receipt is in the log, without any connection.
@@ -94,13 +99,7 @@ fn named(text: &str) -> anyhow::Result<Vec<String>> {
 
 impl Keys {
     fn read(&self) -> anyhow::Result<LogKeys> {
-        let mut keys = Vec::new();
-        for key in &self.key {
-            for line in named(key)? {
-                keys.push(line.parse::<LogKey>()?);
-            }
-        }
-        LogKeys::new(keys).context("the keys are those of several logs, or there is none")
+        log_keys(&self.key)
     }
 
     fn witnesses(&self) -> anyhow::Result<Witnesses> {
@@ -115,11 +114,24 @@ impl Keys {
     }
 }
 
+/// The pinned keys of one log.
+fn log_keys(named_keys: &[String]) -> anyhow::Result<LogKeys> {
+    let mut keys = Vec::new();
+    for key in named_keys {
+        for line in named(key)? {
+            keys.push(line.parse::<LogKey>()?);
+        }
+    }
+    LogKeys::new(keys).context("the keys are those of several logs, or there is none")
+}
+
 impl Verify {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<ExitCode> {
-        if let Some(What::Receipt(receipt)) = self.what {
-            return receipt.run();
+        match self.what {
+            Some(What::Receipt(receipt)) => return receipt.run(),
+            Some(What::Report(report)) => return report.run(),
+            None => {}
         }
         let trusted = self.keys.context("--key is needed")?;
         let (keys, witnesses) = (trusted.read()?, trusted.witnesses()?);
@@ -335,17 +347,66 @@ fn remember(file: &Path, memory: &Memory) -> anyhow::Result<()> {
     std::fs::rename(&new, file).with_context(cannot)
 }
 
+/// Check that a day's report is signed and sums up, without any connection.
+#[derive(Debug, clap::Args)]
+pub struct VerifyReport {
+    /// The signed report, as /log/report/DAY gives it.
+    file: PathBuf,
+    /// The key that you trust: name+id+key, or @FILE with one. Twice while one takes the other's place.
+    #[arg(long = "key", required = true)]
+    key: Vec<String>,
+}
+
+impl VerifyReport {
+    fn run(self) -> anyhow::Result<ExitCode> {
+        let keys = log_keys(&self.key)?;
+        let note = file_text(&self.file)?;
+        let report = match DayReport::open(note.as_bytes(), &keys) {
+            Ok(report) => report,
+            Err(why) => {
+                out!("WRONG: {why}");
+                return Ok(ExitCode::from(DOES_NOT_HOLD));
+            }
+        };
+        out!(
+            "Report of {}, revision {}, signed by {}",
+            report.day,
+            report.revision,
+            keys.origin()
+        );
+        out!("");
+        out!("Lot         receipts  refunds          revenue");
+        for (place, sums) in &report.lots {
+            out!("{}", row(&place.lot, sums));
+        }
+        out!("{}", row("all", &report.total()));
+        out!("");
+        out!(
+            "SIGNED, and the total is the sum of the lots. It stands on the log's first {} entries, root {}:",
+            report.head.size,
+            report.head.root
+        );
+        out!("that these make just this sum shows: clearbay verify --url ... --key ...");
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// What a file of somebody's holds.
+fn file_text(path: &Path) -> anyhow::Result<String> {
+    let file = path.display();
+    let size = std::fs::metadata(path).with_context(|| format!("cannot read {file}"))?;
+    anyhow::ensure!(
+        size.len() <= MAX_FILE_BYTES,
+        "{file} is larger than any receipt or report"
+    );
+    std::fs::read_to_string(path).with_context(|| format!("cannot read {file}"))
+}
+
 impl VerifyReceipt {
     fn run(self) -> anyhow::Result<ExitCode> {
         let (keys, witnesses) = (self.keys.read()?, self.keys.witnesses()?);
         let file = self.file.display();
-        let size = std::fs::metadata(&self.file).with_context(|| format!("cannot read {file}"))?;
-        anyhow::ensure!(
-            size.len() <= MAX_FILE_BYTES,
-            "{file} is larger than any receipt"
-        );
-        let text =
-            std::fs::read_to_string(&self.file).with_context(|| format!("cannot read {file}"))?;
+        let text = file_text(&self.file)?;
         let held = Held::parse(&text).with_context(|| file.to_string())?;
         let (included, cosigned) = match held.check(&keys, &witnesses) {
             Ok(checked) => checked,
