@@ -18,6 +18,7 @@ pub mod limit;
 pub mod live;
 pub mod oidc;
 pub mod open;
+mod percent;
 pub mod plate_reader;
 pub mod push;
 pub mod remembered;

@@ -179,7 +179,7 @@ fn section(zoom: Option<&str>, at: Option<&str>) -> Option<Section> {
 }
 
 /// A text as it stands in an address (RFC 3986, 2.1).
-fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     let byte = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b',' => {
             char::from(byte).to_string()

@@ -17,6 +17,7 @@ pub mod flood;
 pub mod identity_provider;
 pub mod ingesting;
 pub mod log_owner;
+pub mod logged;
 pub mod oracle;
 pub mod paying;
 pub mod phone;

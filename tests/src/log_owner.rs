@@ -22,24 +22,17 @@ pub struct Owner<'a> {
 impl Owner<'_> {
     /// Does something with every guard switched off.
     pub async fn does(&self, sql: &str) {
-        let mut tx = self.pool.begin().await.unwrap();
-        for table in TABLES {
-            let off = format!("ALTER TABLE {table} DISABLE TRIGGER USER");
-            sqlx::raw_sql(sqlx::AssertSqlSafe(off))
-                .execute(&mut *tx)
-                .await
-                .unwrap();
-        }
-        let sql = sqlx::AssertSqlSafe(sql.to_owned());
-        sqlx::raw_sql(sql).execute(&mut *tx).await.unwrap();
-        for table in TABLES {
-            let on = format!("ALTER TABLE {table} ENABLE TRIGGER USER");
-            sqlx::raw_sql(sqlx::AssertSqlSafe(on))
-                .execute(&mut *tx)
-                .await
-                .unwrap();
-        }
-        tx.commit().await.unwrap();
+        let guards = |state: &str| {
+            TABLES
+                .map(|table| format!("ALTER TABLE {table} {state} TRIGGER USER; "))
+                .concat()
+        };
+        // Statements that are sent together are one transaction.
+        let sql = format!("{}{sql}; {}", guards("DISABLE"), guards("ENABLE"));
+        sqlx::raw_sql(sqlx::AssertSqlSafe(sql))
+            .execute(self.pool)
+            .await
+            .unwrap();
     }
 
     /// Keeps all that the log is, to be brought back.
@@ -77,11 +70,7 @@ impl Owner<'_> {
 
     /// Writes an entry in the place of another.
     pub async fn put_entry(&self, index: i64, entry: &Entry) {
-        let hex: String = entry
-            .to_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex = hex::encode(entry.to_bytes());
         self.does(&format!(
             "UPDATE log_leaf SET entry = '\\x{hex}', day = '{}' WHERE leaf_index = {index}",
             entry.day
@@ -91,11 +80,7 @@ impl Owner<'_> {
 
     /// Adds an entry that no receipt stands behind.
     pub async fn forge(&self, entry: &Entry) {
-        let hex: String = entry
-            .to_bytes()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let hex = hex::encode(entry.to_bytes());
         // A receipt is named twice, which the owner's index does not stop.
         self.does(&format!(
             "ALTER TABLE log_leaf DROP CONSTRAINT IF EXISTS log_leaf_receipt;

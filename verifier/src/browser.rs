@@ -4,7 +4,7 @@ use domain::log::{Document, LogKey, LogKeys, Sums, WitnessKey, Witnesses};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use crate::{Answer, Finding, Held, HeldError, Memory, ReceiptError, Verifier, vietnamese};
+use crate::{Answer, Finding, Held, Memory, Verifier, vietnamese};
 
 /// The keys, a line each: the log's, and those of witnesses, of which all are needed.
 fn keys(text: &str) -> Result<(LogKeys, Witnesses), JsError> {
@@ -175,29 +175,16 @@ pub fn check_receipt(pinned: &str, text: &str, lang: &str) -> Result<String, JsE
         wrong: Some(wrong),
         ..Receipt::default()
     };
-    let held = match (Held::parse(text), lang) {
-        (Ok(held), _) => held,
-        (Err(HeldError::Waiting), "vi") => {
-            let text = "biên lai chưa có chỗ trong sổ, việc này mất hai giây: hãy tải lại";
-            return Ok(json(&wrong(text.to_owned())));
-        }
-        (Err(_), "vi") => return Ok(json(&wrong("đây không phải một biên lai".to_owned()))),
-        (Err(why), _) => return Ok(json(&wrong(why.to_string()))),
+    let is_vietnamese = lang == "vi";
+    let held = match Held::parse(text) {
+        Ok(held) => held,
+        Err(why) if is_vietnamese => return Ok(json(&wrong(vietnamese::held(&why).to_owned()))),
+        Err(why) => return Ok(json(&wrong(why.to_string()))),
     };
-    let included = match (held.check(&keys, &witnesses), lang) {
-        (Ok((included, _)), _) => included,
-        (Err(ReceiptError::Inclusion(why)), "vi") => {
-            return Ok(json(&wrong(vietnamese::receipt(&why))));
-        }
-        (Err(ReceiptError::Shown { shown, logged }), "vi") => {
-            let text = format!("biên lai ghi {shown}, trong sổ là {logged}");
-            return Ok(json(&wrong(text)));
-        }
-        (Err(ReceiptError::NotWitnessed { needed, found }), "vi") => {
-            let text = format!("{found} nhân chứng mà bạn tin đã thấy cây chứa nó, cần {needed}");
-            return Ok(json(&wrong(text)));
-        }
-        (Err(why), _) => return Ok(json(&wrong(why.to_string()))),
+    let included = match held.check(&keys, &witnesses) {
+        Ok((included, _)) => included,
+        Err(why) if is_vietnamese => return Ok(json(&wrong(vietnamese::receipt(&why)))),
+        Err(why) => return Ok(json(&wrong(why.to_string()))),
     };
     let entry = included.entry;
     let mut told = Receipt {

@@ -27,9 +27,8 @@ pub(crate) struct Entries {
     roots: Vec<Hash>,
     /// The tree that witnesses have seen.
     witnessed: Option<TreeHead>,
-    /// The root when the log was as large as the last time, and as when it was witnessed.
-    root_then: Option<Hash>,
-    root_witnessed: Option<Hash>,
+    /// The roots at the sizes of the last time and of the witnesses, as far as these have been reached.
+    then: BTreeMap<u64, Option<Hash>>,
     /// Tiles above the leaves that are to be fetched, with what they must be.
     tiles: Vec<(LogPath, Vec<u8>)>,
     /// Bundles of the present batch.
@@ -45,14 +44,15 @@ pub(crate) struct Entries {
 
 impl Entries {
     pub(crate) fn new(head: TreeHead, known: Option<Memory>, witnessed: Option<TreeHead>) -> Self {
+        let sizes = [known.as_ref().map(Memory::head), witnessed];
+        let sizes = sizes.into_iter().flatten();
         Self {
             head,
+            then: sizes.map(|head| (head.size, None)).collect(),
             known,
             edge: Edge::default(),
             roots: Vec::new(),
             witnessed,
-            root_then: None,
-            root_witnessed: None,
             tiles: Vec::new(),
             batch: Vec::new(),
             next: 0,
@@ -152,16 +152,18 @@ impl Entries {
             }
             self.push(hash);
             let size = self.edge.size();
-            if self.known.as_ref().is_some_and(|known| known.size == size) {
-                self.root_then = Some(self.edge.root());
-            }
-            if self.witnessed.is_some_and(|head| head.size == size) {
-                self.root_witnessed = Some(self.edge.root());
+            if let Some(root) = self.then.get_mut(&size) {
+                *root = Some(self.edge.root());
             }
             if reports.stands_at(size) {
                 reports.compare(size, self.edge.root(), tally, findings);
             }
         }
+    }
+
+    /// Whether the entries made that tree when they were as many.
+    fn began_with(&self, head: TreeHead) -> bool {
+        self.then.get(&head.size) == Some(&Some(head.root))
     }
 
     fn push(&mut self, hash: Hash) {
@@ -247,7 +249,7 @@ impl Entries {
         if let Some(known) = &self.known
             && known.size > 0
             && known.size < made.size
-            && self.root_then != Some(known.root)
+            && !self.began_with(known.head())
         {
             findings.push(Finding::Rewritten {
                 known: known.head(),
@@ -256,7 +258,7 @@ impl Entries {
         }
         if let Some(head) = self.witnessed
             && head.size > 0
-            && self.root_witnessed != Some(head.root)
+            && !self.began_with(head)
         {
             findings.push(Finding::WitnessedTree { head, now: made });
         }

@@ -3,7 +3,7 @@
 use domain::log::{InclusionError, NoteError, ReportError};
 use domain::money::Vnd;
 
-use crate::Finding;
+use crate::{Finding, HeldError, ReceiptError};
 
 fn note(why: &NoteError) -> String {
     match why {
@@ -24,8 +24,28 @@ fn report(why: &ReportError) -> String {
     }
 }
 
-/// Why a receipt is not shown to be in the log.
-pub fn receipt(why: &InclusionError) -> String {
+/// Why a text is no receipt that can be checked.
+pub fn held(why: &HeldError) -> &'static str {
+    match why {
+        HeldError::Waiting => "biên lai chưa có chỗ trong sổ, việc này mất hai giây: hãy tải lại",
+        HeldError::Code(_) | HeldError::Shape(_) => "đây không phải một biên lai",
+    }
+}
+
+/// Why a receipt does not hold.
+pub fn receipt(why: &ReceiptError) -> String {
+    match why {
+        ReceiptError::Inclusion(why) => inclusion(why),
+        ReceiptError::Shown { shown, logged } => {
+            format!("biên lai ghi {shown}, trong sổ là {logged}")
+        }
+        ReceiptError::NotWitnessed { needed, found } => {
+            format!("{found} nhân chứng mà bạn tin đã thấy cây chứa nó, cần {needed}")
+        }
+    }
+}
+
+fn inclusion(why: &InclusionError) -> String {
     match why {
         InclusionError::Checkpoint(why) => format!("đầu sổ đã ký: {}", note(why)),
         InclusionError::Entry(why) => format!("mục sổ không đọc được: {why}"),

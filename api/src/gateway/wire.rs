@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 use sha2::Sha512;
 
 use super::Reply;
+use crate::percent::percent_encoded;
 use crate::secret::{equal, hmac_sha256};
 
 /// The object that a reply is, or why it cannot be told.
@@ -60,17 +61,7 @@ pub(super) fn same_hex(right: &str, told: &str) -> bool {
 
 /// As HTML forms encode a text: a space is `+`, letters, digits and `-_.*` stay.
 pub(super) fn form_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + 8);
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'*' => {
-                out.push(char::from(byte));
-            }
-            b' ' => out.push('+'),
-            _ => out.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    out
+    percent_encoded(text, "-_.* ").replace(' ', "+")
 }
 
 /// Undoes [`form_encode`]; `None` where the text is not so encoded.

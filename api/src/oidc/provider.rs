@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::keys::{JwkSet, Keys};
 use super::token::{self, Claims, Expected, Refused};
 use super::{OidcError, Settings, fetch, pkce};
+use crate::percent::percent_encoded;
 
 /// How long what a provider says of itself is believed, and its keys with it.
 const KEPT: TimeDelta = TimeDelta::hours(1);
@@ -348,18 +349,9 @@ impl Oidc {
 
 /// The header by which a confidential client says who it is (RFC 6749, section 2.3.1).
 fn basic(client_id: &str, secret: &str) -> String {
-    let both = format!("{}:{}", form_encoded(client_id), form_encoded(secret));
+    let encoded = |text| percent_encoded(text, "-._");
+    let both = format!("{}:{}", encoded(client_id), encoded(secret));
     format!("Basic {}", STANDARD.encode(both))
-}
-
-fn form_encoded(text: &str) -> String {
-    let encode = |byte: u8| match byte {
-        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' => {
-            char::from(byte).to_string()
-        }
-        other => format!("%{other:02X}"),
-    };
-    text.bytes().map(encode).collect()
 }
 
 #[cfg(test)]

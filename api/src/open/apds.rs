@@ -5,16 +5,14 @@
 use std::slice::from_ref;
 
 use chrono::{NaiveTime, TimeDelta};
-use domain::Timestamp;
 use domain::place::LotKind;
 use domain::tariff::Day;
 use serde_json::{Value, json};
-use store::open_data::{OpenAsk, OpenStay};
+use store::open_data::OpenStay;
 
-use super::cds::events::next_of;
 use super::geometry::{Within, point, polygon};
 use super::ids::{minute, pseudonym};
-use super::page::next_link;
+use super::page::next_of;
 use super::params::{Part, bad};
 use super::rates::{Price, Step, minutes, prices};
 use super::snapshot::SnapLot;
@@ -48,10 +46,7 @@ fn list(
         "data": data,
     });
     let answer = Answer::json(ask, &body)?;
-    Ok(match next_link(ask, part, next) {
-        Some(link) => answer.with(axum::http::header::LINK, link),
-        None => answer,
-    })
+    Ok(answer.with_next(ask, part, next))
 }
 
 fn text(language: &str, string: &str) -> Value {
@@ -346,25 +341,14 @@ const fn day_name(day: Day) -> &'static str {
     }
 }
 
-/// Seconds since 1970.
-fn seconds(ask: &Ask, name: &str) -> Result<Option<Timestamp>, ApiError> {
-    let Some(text) = ask.params.text(name) else {
-        return Ok(None);
-    };
-    let time = text
-        .parse()
-        .ok()
-        .and_then(|s| Timestamp::from_timestamp(s, 0));
-    let time = time.filter(|time| (1900..=2200).contains(&chrono::Datelike::year(time)));
-    time.map(Some)
-        .ok_or_else(|| bad(format!("{name} is a time in seconds since 1970")))
-}
-
 /// `/open/apds/v4/sessions`
 pub(super) async fn sessions(ask: &Ask) -> Result<Answer, ApiError> {
     let part = ask.params.part(PAGE, PAGE_MAX)?;
-    let to = seconds(ask, "end_before")?.unwrap_or(ask.now);
-    let from = seconds(ask, "end_after")?.unwrap_or(to - TimeDelta::days(1));
+    let to = ask.params.seconds("end_before")?.unwrap_or(ask.now);
+    let from = ask
+        .params
+        .seconds("end_after")?
+        .unwrap_or(to - TimeDelta::days(1));
     if from >= to || to - from > SESSIONS_FOR {
         return Err(bad(
             "end_after lies before end_before, by at most seven days",
@@ -376,15 +360,7 @@ pub(super) async fn sessions(ask: &Ask) -> Result<Answer, ApiError> {
     {
         return Err(ApiError::NotFound("place"));
     }
-    let asked = OpenAsk {
-        city: &ask.app.city.code,
-        lots: lots.as_deref(),
-        bay: None,
-        from,
-        to: to.min(minute(ask.now)).max(from),
-        limit: i64::try_from(part.limit + 1).unwrap_or(i64::MAX),
-        offset: i64::try_from(part.offset).unwrap_or(i64::MAX),
-    };
+    let asked = ask.past(lots.as_deref(), None, (from, to), part);
     let mut found = ask.app.store.open_stays(&asked).await?;
     let next = next_of(&mut found, part);
     let data = found.iter().filter_map(|stay| session_value(ask, stay));

@@ -4,7 +4,6 @@
 use serde_json::{Value, json};
 
 use super::geometry::{Within, point, polygon};
-use super::page::next_link;
 use super::params::Part;
 use super::{Answer, Ask, instant};
 use crate::ApiError;
@@ -91,9 +90,5 @@ fn collection<T>(ask: &Ask, all: &[T], feature: impl Fn(&T) -> Value) -> Result<
         "links": links,
         "features": features,
     });
-    let mut answer = Answer::json(ask, &body)?;
-    if let Some(link) = next_link(ask, part, next) {
-        answer = answer.with(axum::http::header::LINK, link);
-    }
-    Ok(answer)
+    Ok(Answer::json(ask, &body)?.with_next(ask, part, next))
 }

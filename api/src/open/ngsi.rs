@@ -13,6 +13,7 @@ use super::params::{Params, bad};
 use super::snapshot::{SnapBay, SnapLot};
 use super::{Answer, Ask, instant};
 use crate::ApiError;
+use crate::percent::percent_encoded;
 
 const CORE: &str = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context.jsonld";
 const MODELS: &str =
@@ -229,13 +230,7 @@ fn kind_of(lot: &SnapLot) -> &'static str {
 
 fn urn(kind: &str, code: &str) -> String {
     // Codes may have characters that a URN may not.
-    let mut name = String::with_capacity(code.len());
-    for byte in code.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' => name.push(byte.into()),
-            _ => name.push_str(&format!("%{byte:02X}")),
-        }
-    }
+    let name = percent_encoded(code, "-_.");
     format!("urn:ngsi-ld:{kind}:clearbay:{name}")
 }
 

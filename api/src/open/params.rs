@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::catalogue::Param;
 use crate::ApiError;
+use crate::percent::percent_encoded;
 
 /// The longest value.
 const LENGTH_MAX: usize = 4_000;
@@ -84,6 +85,18 @@ impl Params {
             .ok_or_else(|| bad(format!("{name} is {what}")))
     }
 
+    /// Seconds since 1970, as the Alliance for Parking Data Standards counts time.
+    pub(super) fn seconds(&self, name: &str) -> Result<Option<Timestamp>, ApiError> {
+        let Some(text) = self.text(name) else {
+            return Ok(None);
+        };
+        let seconds = text.parse().ok();
+        let time = seconds.and_then(|s| DateTime::from_timestamp(s, 0));
+        time.filter(is_sane)
+            .map(Some)
+            .ok_or_else(|| bad(format!("{name} is a time in seconds since 1970")))
+    }
+
     /// Which part of a list: how many, at most `limit_max`, and after how many.
     pub(super) fn part(&self, limit: usize, limit_max: usize) -> Result<Part, ApiError> {
         let what = format!("a whole number from 1 to {limit_max}");
@@ -107,25 +120,14 @@ impl Params {
             if left_out.contains(&name.as_str()) {
                 continue;
             }
-            let _ = write!(query, "{name}=");
-            for byte in value.bytes() {
-                match byte {
-                    b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b',' | b':' => {
-                        query.push(byte.into());
-                    }
-                    _ => {
-                        let _ = write!(query, "%{byte:02X}");
-                    }
-                }
-            }
-            query.push('&');
+            let _ = write!(query, "{name}={}&", percent_encoded(value, "-_.,:"));
         }
         query
     }
 }
 
 /// Far from the ends of what can be reckoned with.
-fn is_sane(at: &Timestamp) -> bool {
+pub(super) fn is_sane(at: &Timestamp) -> bool {
     (1900..=2200).contains(&chrono::Datelike::year(at))
 }
 

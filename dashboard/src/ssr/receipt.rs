@@ -52,8 +52,8 @@ struct Loaded {
     /// Its place in the public log; none for the two seconds that it waits for that, or where there is no log.
     log: Option<Inclusion>,
     has_log: bool,
-    /// Each with its place in the log.
-    refunds: Vec<(Refund, Option<Inclusion>)>,
+    /// Each with which entry of the log it is.
+    refunds: Vec<(Refund, Option<u64>)>,
     disputes: Vec<Dispute>,
 }
 
@@ -62,8 +62,8 @@ async fn load(app: &App, id: &str) -> Result<Loaded, ApiError> {
     let receipt = app.store.receipt(id).await?;
     let mut refunds = Vec::new();
     for refund in app.store.receipt_refunds(id).await? {
-        let log = public_log::refund_inclusion(app, refund.id).await?;
-        refunds.push((refund, log));
+        let leaf = app.store.log_leaf_of_refund(refund.id).await?;
+        refunds.push((refund, leaf.map(|leaf| leaf.index)));
     }
     Ok(Loaded {
         receipt,
@@ -168,8 +168,8 @@ fn log_view(id: ReceiptId, log: Option<Inclusion>, url: &str, lang: Lang) -> imp
 }
 
 /// Each time that money went back, with its invoice.
-fn refunds_view(refunds: Vec<(Refund, Option<Inclusion>)>, tz: Tz, lang: Lang) -> impl IntoView {
-    let row = move |(refund, log): (Refund, Option<Inclusion>)| {
+fn refunds_view(refunds: Vec<(Refund, Option<u64>)>, tz: Tz, lang: Lang) -> impl IntoView {
+    let row = move |(refund, entry): (Refund, Option<u64>)| {
         let status = match refund.status {
             RefundStatus::Done => lang.receipt().given_back,
             _ => lang.receipt().on_its_way,
@@ -178,7 +178,7 @@ fn refunds_view(refunds: Vec<(Refund, Option<Inclusion>)>, tz: Tz, lang: Lang) -
             <li>
                 {full_time(refund.created_at, tz)} ": " <b>{lang.money(refund.amount_vnd)}</b> " · " {status} " · "
                 <a href=format!("/api/v1/refunds/{}/invoice.xml", refund.id)>{lang.receipt().adjusting_invoice}</a>
-                {log.map(|log| format!(" · {} {}", lang.receipt().log_of_refund, log.index))}
+                {entry.map(|index| format!(" · {} {index}", lang.receipt().log_of_refund))}
             </li>
         }
     };

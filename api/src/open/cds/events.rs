@@ -5,11 +5,12 @@ use chrono::{NaiveDateTime, TimeDelta};
 use domain::Timestamp;
 use domain::board::Occupancy;
 use serde_json::{Value, json};
-use store::open_data::{CurbEvent, CurbEventKind, OpenAsk};
+use store::open_data::{CurbEvent, CurbEventKind};
 
 use super::super::geometry::{middle, point};
 use super::super::ids::{minute, pseudonym};
-use super::super::params::{Part, bad};
+use super::super::page::next_of;
+use super::super::params::{bad, is_sane};
 use super::super::{Answer, Ask};
 use super::curbs::source_id;
 use super::{Places, ms, paged, place_of};
@@ -38,9 +39,8 @@ fn hour(ask: &Ask) -> Result<(Timestamp, Timestamp), ApiError> {
     };
     let from = NaiveDateTime::parse_from_str(&format!("{text}:00"), "%Y-%m-%dT%H:%M");
     let from = from.map_err(|_| bad("event_time is an hour in UTC such as 2026-11-20T14"))?;
-    let sane = (1900..=2200).contains(&chrono::Datelike::year(&from));
     let from = from.and_utc();
-    if !sane || text.len() != "2026-11-20T14".len() {
+    if !is_sane(&from) || text.len() != "2026-11-20T14".len() {
         return Err(bad("event_time is an hour in UTC such as 2026-11-20T14"));
     }
     Ok((from, from + TimeDelta::hours(1)))
@@ -52,27 +52,11 @@ pub(in super::super) async fn events(ask: &Ask) -> Result<Answer, ApiError> {
     let (from, to) = hour(ask)?;
     let part = ask.params.part(EVENTS, EVENTS_MAX)?;
     let lots = places.lots();
-    let asked = OpenAsk {
-        city: &ask.app.city.code,
-        lots: lots.as_deref(),
-        bay: places.bay(),
-        from,
-        to: to.min(minute(ask.now)).max(from),
-        // One more tells whether there is a next part.
-        limit: i64::try_from(part.limit + 1).unwrap_or(i64::MAX),
-        offset: i64::try_from(part.offset).unwrap_or(i64::MAX),
-    };
+    let asked = ask.past(lots.as_deref(), places.bay(), (from, to), part);
     let mut found = ask.app.store.open_events(&asked).await?;
     let next = next_of(&mut found, part);
     let events = found.iter().filter_map(|event| event_value(ask, event));
     paged(ask, "events", events.collect(), part, next)
-}
-
-/// Cuts what is one more than was asked for, and says where the next part begins.
-pub(in super::super) fn next_of<T>(found: &mut Vec<T>, part: Part) -> Option<usize> {
-    let is_more = found.len() > part.limit;
-    found.truncate(part.limit);
-    is_more.then_some(part.offset + part.limit)
 }
 
 /// The id of an event, and that of the stay to which it belongs.

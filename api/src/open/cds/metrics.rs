@@ -13,11 +13,11 @@ use store::open_data::{Dwell, OpenAsk};
 use super::super::csv::line;
 use super::super::geometry::{Within, middle};
 use super::super::ids::minute;
-use super::super::page::next_link;
+use super::super::page::next_of;
 use super::super::params::bad;
 use super::super::snapshot::SnapLot;
 use super::super::{Answer, Ask};
-use super::events::{event_id, next_of, stay_id};
+use super::events::{event_id, stay_id};
 use super::{Places, ms, place_of};
 use crate::ApiError;
 use crate::service::occupancy::{OccupancyStep, Period, histories};
@@ -83,15 +83,7 @@ pub(in super::super) async fn sessions(ask: &Ask) -> Result<Answer, ApiError> {
     let (from, to) = time(ask)?;
     let part = ask.params.part(STAYS, STAYS_MAX)?;
     let lots = places.lots();
-    let asked = OpenAsk {
-        city: &ask.app.city.code,
-        lots: lots.as_deref(),
-        bay: places.bay(),
-        from,
-        to: to.min(minute(ask.now)).max(from),
-        limit: i64::try_from(part.limit + 1).unwrap_or(i64::MAX),
-        offset: i64::try_from(part.offset).unwrap_or(i64::MAX),
-    };
+    let asked = ask.past(lots.as_deref(), places.bay(), (from, to), part);
     let mut found = ask.app.store.open_stays(&asked).await?;
     let next = next_of(&mut found, part);
     let mut out = String::new();
@@ -123,10 +115,7 @@ pub(in super::super) async fn sessions(ask: &Ask) -> Result<Answer, ApiError> {
         line(&mut out, fields.iter().map(String::as_str));
     }
     let answer = Answer::new(ask, out.into_bytes());
-    Ok(match next_link(ask, part, next) {
-        Some(link) => answer.with(axum::http::header::LINK, link),
-        None => answer,
-    })
+    Ok(answer.with_next(ask, part, next))
 }
 
 /// A figure of an hour.

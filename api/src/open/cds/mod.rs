@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::catalogue::LICENCE;
-use super::page::next_link;
 use super::params::{Part, bad};
 use super::snapshot::{SnapBay, SnapLot};
 use super::{Answer, Ask};
@@ -57,10 +56,7 @@ fn paged(
     let mut body = envelope(ask, json!({ name: items }), ask.city.at);
     body["links"] = json!({"next": next.map(|offset| ask.link(offset, part.limit))});
     let answer = Answer::json(ask, &body)?;
-    Ok(match next_link(ask, part, next) {
-        Some(link) => answer.with(axum::http::header::LINK, link),
-        None => answer,
-    })
+    Ok(answer.with_next(ask, part, next))
 }
 
 /// One thing.

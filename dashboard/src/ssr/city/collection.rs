@@ -9,6 +9,7 @@ use leptos::prelude::*;
 use super::parking::percent;
 use super::{csv, weekday};
 use crate::lang::Lang;
+use crate::wish::encoded;
 
 /// How many lots are shown by themselves: those where most is owed.
 const LOTS: usize = 10;
@@ -258,15 +259,4 @@ fn days(collected: &Collected, range: &Range, lang: Lang) -> impl IntoView + use
             <p><a class="no-print" href=all>{text.all_lots}</a></p>
         </div>
     })
-}
-
-/// A code as a part of an address.
-fn encoded(code: &str) -> String {
-    let byte = |byte: u8| match byte {
-        b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'_' | b'.' => {
-            char::from(byte).to_string()
-        }
-        _ => format!("%{byte:02X}"),
-    };
-    code.bytes().map(byte).collect()
 }
