@@ -6,8 +6,8 @@ use store::event::Ingested;
 use store::quarantine::RefusedMessage;
 use store::{Store, StoreError};
 
+use crate::intake::Delivery;
 use crate::judge::{Sound, Verdict, refused, unknown_device};
-use crate::mqtt::Delivery;
 use crate::{Reason, Refusal, counter};
 
 /// After so many failures that are its own a batch is kept in parts.

@@ -1,6 +1,6 @@
 //! From a sensor's MQTT message to a durable event, stay and bay state.
 //!
-//! `mqtt` reads the broker; `envelope` finds the device, its time and its payload in a message;
+//! `intake` reads the broker, by MQTT or by AMQP; `envelope` finds the device, its time and its payload in a message;
 //! `decoder` finds the state in a vendor's payload; `judge` tells what a message is worth, by the
 //! installed devices; `gather` lets messages become many; `worker` takes what has gathered and keeps
 //! it as a `batch`; `settle` then acknowledges and tells. `quarantine` takes up messages that came
@@ -12,8 +12,8 @@ mod counter;
 pub mod decoder;
 pub mod envelope;
 mod gather;
+mod intake;
 mod judge;
-mod mqtt;
 mod quarantine;
 mod refusal;
 mod settle;
@@ -39,8 +39,9 @@ use tokio::sync::watch;
 /// How ingest works. Every queue and batch has its limit here.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The broker, as `mqtt://user:password@host:port`.
-    pub mqtt_url: String,
+    /// The broker, as `mqtt://user:password@host:port`, or the nodes of a RabbitMQ cluster, as
+    /// `amqp://user:password@host:port/vhost`, with commas between them.
+    pub broker_url: String,
     /// The name under which the broker keeps what arrives while ingest is away.
     pub client_id: String,
     /// Which messages are this process's.
@@ -78,9 +79,9 @@ pub struct Options {
 
 impl Options {
     /// The usual limits.
-    pub fn new(mqtt_url: String, client_id: String) -> Self {
+    pub fn new(broker_url: String, client_id: String) -> Self {
         Self {
-            mqtt_url,
+            broker_url,
             client_id,
             share: Share::All,
             batch_max: 50_000,
@@ -103,8 +104,13 @@ impl Options {
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
     /// The broker's address cannot be read.
-    #[error("MQTT_URL is not of the form mqtt://user:password@host:port: {0}")]
+    #[error(
+        "MQTT_URL is not of the form mqtt://user:password@host:port or amqp://user:password@host:port: {0}"
+    )]
     Url(String),
+    /// RabbitMQ divides devices by shards, of which a process has a part.
+    #[error("a group shares MQTT's subscriptions; of a cluster by AMQP take a part, such as 1/2")]
+    Share,
     /// The broker keeps messages by client id, so there must be one.
     #[error("the MQTT client id is empty")]
     ClientId,
@@ -137,7 +143,7 @@ pub async fn run(
     }
     let judge = Arc::new(Judge::new(directory, &options));
     let (busy, rest) = gather::busy();
-    let (messages, link) = mqtt::connect(&options, judge.clone(), rest, &shutdown)?;
+    let (messages, link) = intake::connect(&options, judge.clone(), rest, &shutdown)?;
     let settler = Settler::start(link.acknowledger(), link.publisher());
     let worker = worker::Worker::new(store, judge, &options, settler, busy);
     worker.run(messages, shutdown).await;

@@ -4,7 +4,7 @@ use domain::board::{OccupancyDelta, occupancy_topic};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use crate::mqtt::{Acknowledger, Delivery, Publisher};
+use crate::intake::{Acknowledger, Delivery, Publisher};
 
 /// How many batches may wait for it, beside the one at hand.
 const WAITING: usize = 1;

@@ -10,8 +10,8 @@ use tokio::time::MissedTickBehavior;
 
 use crate::batch::{Batch, Effort};
 use crate::gather::{self, Busy};
+use crate::intake::Delivery;
 use crate::judge::{Judge, Verdict};
-use crate::mqtt::Delivery;
 use crate::settle::Settler;
 use crate::upkeep::Upkeep;
 use crate::{Options, quarantine};

@@ -48,7 +48,7 @@ pub struct BayPast {
     pub stays: Vec<SeenStay>,
     /// Paid sessions, in order of time.
     pub sold: Vec<SoldTime>,
-    /// When nobody knew what it held, in order of time.
+    /// When nobody knew what it held, since its lot began, in order of time.
     pub unknown: Vec<Span>,
 }
 
@@ -91,6 +91,9 @@ pub struct CityPast {
     pub bays: Vec<BayPast>,
     /// Bay-microseconds by lot and local day of which it was known what bays held.
     pub known_us: BTreeMap<(LotId, NaiveDate), i64>,
+    /// When lots began, with the first that was known of them; without those that were known all the time,
+    /// and those of which nothing ever was.
+    pub begun: BTreeMap<LotId, Timestamp>,
 }
 
 impl Store {
@@ -238,6 +241,7 @@ impl Store {
             tariffs: by_zone,
             bays: past.into_values().collect(),
             known_us: known.known_us,
+            begun: known.begun,
         })
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use domain::Timestamp;
+use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -11,10 +12,24 @@ use crate::{Store, StoreError};
 /// What a client wants done once, however often it asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Intent {
-    /// The client's key, 8 to 128 characters.
-    pub key: String,
+    /// SHA-256 of the client's key, in hexadecimal. Who knows a key is given what it has made, with the
+    /// token that opens it: so keys are kept as passwords are.
+    pub(crate) key: String,
+    /// The key as it was kept before, for as long as such are remembered.
+    plain_key: String,
     /// SHA-256 of the request, so that a key cannot be used for two requests.
-    pub fingerprint: [u8; 32],
+    fingerprint: [u8; 32],
+}
+
+impl Intent {
+    /// What is asked for under a client's key of 8 to 128 characters, with the SHA-256 of the request.
+    pub fn new(key: String, fingerprint: [u8; 32]) -> Self {
+        Self {
+            key: hex::encode(Sha256::digest(&key)),
+            plain_key: key,
+            fingerprint,
+        }
+    }
 }
 
 /// What became of an intent.
@@ -43,6 +58,10 @@ pub(crate) async fn claim(
         .iter()
         .map(|(intent, _)| intent.key.as_str())
         .collect();
+    let plain: Vec<&str> = sorted
+        .iter()
+        .map(|(intent, _)| intent.plain_key.as_str())
+        .collect();
     let prints: Vec<&[u8]> = sorted
         .iter()
         .map(|(intent, _)| &intent.fingerprint[..])
@@ -51,7 +70,8 @@ pub(crate) async fn claim(
     let fresh: Vec<String> = sqlx::query_scalar(
         "INSERT INTO idempotency (scope, key, fingerprint, resource_id, created_at)
          SELECT $1, k.key, k.fingerprint, k.resource_id, $5
-         FROM unnest($2::text[], $3::bytea[], $4::uuid[]) AS k (key, fingerprint, resource_id)
+         FROM unnest($2::text[], $3::bytea[], $4::uuid[], $6::text[]) AS k (key, fingerprint, resource_id, plain)
+         WHERE NOT EXISTS (SELECT FROM idempotency AS old WHERE old.scope = $1 AND old.key = k.plain)
          ON CONFLICT (scope, key) DO NOTHING
          RETURNING key",
     )
@@ -60,28 +80,31 @@ pub(crate) async fn claim(
     .bind(&prints)
     .bind(&made)
     .bind(now)
+    .bind(&plain)
     .fetch_all(&mut *tx)
     .await?;
     let mut known: HashMap<String, Claim> =
         fresh.into_iter().map(|key| (key, Claim::New)).collect();
     if known.len() < intents.len() {
-        let wanted: HashMap<&str, &[u8; 32]> = intents
+        let wanted: HashMap<&str, &Intent> = intents
             .iter()
-            .map(|(intent, _)| (intent.key.as_str(), &intent.fingerprint))
+            .flat_map(|(intent, _)| [(&*intent.key, *intent), (&*intent.plain_key, *intent)])
             .collect();
         let rows: Vec<(String, Vec<u8>, Uuid)> = sqlx::query_as(
             "SELECT key, fingerprint, resource_id FROM idempotency
-             WHERE scope = $1 AND key = ANY($2)",
+             WHERE scope = $1 AND key = ANY($2 || $3)",
         )
         .bind(scope)
         .bind(&keys)
+        .bind(&plain)
         .fetch_all(&mut *tx)
         .await?;
         for (key, fingerprint, id) in rows {
-            let same = wanted
-                .get(key.as_str())
-                .is_some_and(|print| print[..] == fingerprint[..]);
-            known.entry(key).or_insert(if same {
+            let Some(intent) = wanted.get(key.as_str()) else {
+                continue;
+            };
+            let same = intent.fingerprint[..] == fingerprint[..];
+            known.entry(intent.key.clone()).or_insert(if same {
                 Claim::Done(id)
             } else {
                 Claim::Mismatch
@@ -124,10 +147,11 @@ impl Store {
         intent: &Intent,
     ) -> Result<Option<Claim>, StoreError> {
         let row: Option<(Vec<u8>, Uuid)> = sqlx::query_as(
-            "SELECT fingerprint, resource_id FROM idempotency WHERE scope = $1 AND key = $2",
+            "SELECT fingerprint, resource_id FROM idempotency WHERE scope = $1 AND key IN ($2, $3)",
         )
         .bind(scope)
         .bind(&intent.key)
+        .bind(&intent.plain_key)
         .fetch_optional(&self.pool)
         .await?;
         Ok(row.map(|(print, id)| {

@@ -19,8 +19,12 @@ use crate::{Store, StoreError};
 pub(crate) struct KnownPast {
     /// Bay-microseconds by lot and local day.
     pub(crate) known_us: BTreeMap<(LotId, NaiveDate), i64>,
-    /// When nobody knew what a bay held, in order of time.
+    /// When nobody knew what a bay held, since its lot began, in order of time.
     pub(crate) unknown: HashMap<BayId, Vec<Span>>,
+    /// When lots began of which not all was known: with the first word of one of their bays or the first
+    /// session that was paid for in one. Not among them are lots of which nothing was ever known: that they
+    /// say nothing is what there is to tell of them.
+    pub(crate) begun: BTreeMap<LotId, Timestamp>,
 }
 
 impl Store {
@@ -52,15 +56,30 @@ impl Store {
         let less = |lot: &LotId| known_us.get(lot).copied().unwrap_or(0) < all_us[lot];
         let lots: BTreeSet<LotId> = all_us.keys().copied().filter(less).collect();
         let of_these = bays.iter().filter(|(_, lot)| lots.contains(lot));
-        let bays: Vec<BayId> = of_these.map(|(bay, _)| *bay).collect();
-        past.unknown = self.unknown_time(tx, &bays, during).await?;
+        let these: Vec<BayId> = of_these.map(|(bay, _)| *bay).collect();
+        let first = first_words(tx, &these).await?;
+        past.begun = begun(tx, &lots, &these, bays, &first).await?;
+        past.unknown = self.unknown_time(tx, &these, &first, during).await?;
+        for (bay, spans) in &mut past.unknown {
+            if let Some(begun) = past.begun.get(&bays[bay]) {
+                let before = Span {
+                    from: during.from,
+                    until: *begun,
+                };
+                *spans = spans
+                    .iter()
+                    .flat_map(|span| span.without(&before))
+                    .collect();
+            }
+        }
         if let Some(until) = longer.values().max() {
             let after = Span {
                 from: during.until,
                 until: *until,
             };
             let bays: Vec<BayId> = longer.keys().copied().collect();
-            for (bay, spans) in self.unknown_time(tx, &bays, after).await? {
+            let first = first_words(tx, &bays).await?;
+            for (bay, spans) in self.unknown_time(tx, &bays, &first, after).await? {
                 let all = past.unknown.entry(bay).or_default();
                 all.extend(spans);
                 *all = merged(std::mem::take(all));
@@ -105,13 +124,13 @@ impl Store {
         &self,
         tx: &mut PgConnection,
         bays: &[BayId],
+        first: &HashMap<BayId, Timestamp>,
         during: Span,
     ) -> Result<HashMap<BayId, Vec<Span>>, StoreError> {
         if bays.is_empty() {
             return Ok(HashMap::new());
         }
         let mut unknown: HashMap<BayId, Vec<Span>> = silences(tx, bays, during).await?;
-        let first = first_words(tx, bays).await?;
         let tracks = bay_tracks(tx, bays.iter().copied()).await?;
         let watches = self.watches.read(tx).await?;
         for bay in bays {
@@ -167,6 +186,41 @@ async fn first_words(
     .await?;
     let told = |(bay, at): (i32, Option<Timestamp>)| Some((BayId(bay), at?));
     Ok(rows.into_iter().filter_map(told).collect())
+}
+
+/// When lots began, of which `these` are the bays: with a word, a tally or a paid session.
+async fn begun(
+    tx: &mut PgConnection,
+    lots: &BTreeSet<LotId>,
+    these: &[BayId],
+    lot_of: &BTreeMap<BayId, LotId>,
+    first: &HashMap<BayId, Timestamp>,
+) -> Result<BTreeMap<LotId, Timestamp>, StoreError> {
+    let words = first.iter().map(|(bay, at)| (lot_of[bay], *at));
+    // Where events have been forgotten tallies remain, of a quarter of an hour each. Who left first came
+    // first, or nearly so: a bay holds one vehicle after the other.
+    let rows: Vec<(i32, Option<Timestamp>)> = sqlx::query_as(
+        "SELECT lot_id, (SELECT min(bucket) + interval '15 minutes' FROM lot_occupancy
+                         WHERE lot_occupancy.lot_id = lot.lot_id AND occupied_us + free_us > 0)
+         FROM unnest($1::int[]) AS lot (lot_id)
+         UNION ALL
+         SELECT lot_id, (SELECT starts_at FROM session
+                         WHERE session.bay_id = bay.bay_id AND status = 'paid' ORDER BY ends_at LIMIT 1)
+         FROM bay WHERE bay_id = ANY($2)",
+    )
+    .bind(lots.iter().map(|lot| lot.0).collect::<Vec<_>>())
+    .bind(these.iter().map(|bay| bay.0).collect::<Vec<_>>())
+    .fetch_all(tx)
+    .await?;
+    let told = |(lot, at): (i32, Option<Timestamp>)| Some((LotId(lot), at?));
+    let mut begun: BTreeMap<LotId, Timestamp> = BTreeMap::new();
+    for (lot, at) in words.chain(rows.into_iter().filter_map(told)) {
+        begun
+            .entry(lot)
+            .and_modify(|first| *first = at.min(*first))
+            .or_insert(at);
+    }
+    Ok(begun)
 }
 
 /// When bays' devices had been silent for too long, after a word or before their first one, or were taken

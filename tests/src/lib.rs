@@ -23,6 +23,7 @@ pub mod paying;
 pub mod phone;
 pub mod providers;
 pub mod push_service;
+pub mod rabbit;
 pub mod sensors;
 pub mod serve_process;
 pub mod serving;

@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 
 use crate::setup::database::{self, Database, Purpose};
-use crate::setup::{axe, broker, browser, oidc, plates, published};
+use crate::setup::{axe, broker, browser, oidc, plates, published, rabbitmq};
 use crate::workspace::Workspace;
 use crate::{say, supervise, web};
 
@@ -134,6 +134,10 @@ impl Environment {
                 "CLEARBAY_TEST_MOSQUITTO_LIBS",
                 &libraries.display().to_string(),
             );
+        }
+        match rabbitmq::rabbitmq(workspace) {
+            Ok(root) => self.set("CLEARBAY_TEST_RABBITMQ", &root.display().to_string()),
+            Err(error) => println!("cluster: no RabbitMQ ({error:#}): its tests skip, and pass"),
         }
         let database = database::start(workspace, purpose)?;
         self.set("CLEARBAY_TEST_DATABASE_URL", &database.url);

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::App;
 use crate::error::{ApiError, Problem};
-use crate::extract::{Json, bearer, check_key};
+use crate::extract::{Json, TERMINAL_KEY, bearer, check_key};
 use crate::limit::MAX_BULK_ITEMS;
 use crate::service::payment::request_many;
 use crate::service::session::{SessionRequest, open_many};
@@ -105,8 +105,7 @@ pub(super) async fn import_sessions(
                     minutes: sale.minutes,
                     at: Some(sale.at),
                     metered: false,
-                    // Terminals' keys are not drivers': nobody else can take one first.
-                    key: format!("terminal:{}", sale.key),
+                    key: format!("{TERMINAL_KEY}{}", sale.key),
                 });
             }
         }

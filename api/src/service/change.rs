@@ -119,7 +119,7 @@ pub async fn extend(
     now: Timestamp,
 ) -> Result<Extension, ApiError> {
     let fingerprint = sha256(format!("{}\n{minutes}", session.id).as_bytes());
-    let intent = Intent { key, fingerprint };
+    let intent = Intent::new(key, fingerprint);
     let bay = app.store.bay_place(&session.bay_code).await?;
     let mut session = session.clone();
     for _ in 0..ATTEMPTS {

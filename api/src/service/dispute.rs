@@ -45,7 +45,7 @@ pub async fn open(
     let who = identity.map(|who| format!("\n{}\n{}", who.issuer, who.subject));
     let whole = format!("{receipt}\n{reason}\n{text}{}", who.unwrap_or_default());
     let fingerprint = sha256(whole.as_bytes());
-    let intent = Intent { key, fingerprint };
+    let intent = Intent::new(key, fingerprint);
     let new = NewDispute {
         id: DisputeId(Uuid::new_v4()),
         receipt,

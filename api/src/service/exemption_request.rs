@@ -113,10 +113,7 @@ impl Asking {
             .iter()
             .flat_map(|who| sha256(format!("{}\n{}", who.issuer, who.subject).as_bytes()));
         let whole: Vec<u8> = sha256(&text).into_iter().chain(scans).chain(who).collect();
-        Intent {
-            key: key.clone(),
-            fingerprint: sha256(&whole),
-        }
+        Intent::new(key.clone(), sha256(&whole))
     }
 }
 
@@ -278,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_key_belongs_to_all_that_was_sent_with_it() {
-        let print = |asking: Asking| asking.intent().fingerprint;
+        let print = |asking: Asking| asking.intent();
         let other_scan = Asking {
             scans: vec![b"%PDF-1.6".to_vec()],
             ..asking()

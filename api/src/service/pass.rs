@@ -45,10 +45,7 @@ impl PassRequest {
             key,
         } = self;
         let text = format!("{bay}\n{}\n{class}\n{kind}\n{first}", plate.reveal());
-        Intent {
-            key: key.clone(),
-            fingerprint: sha256(text.as_bytes()),
-        }
+        Intent::new(key.clone(), sha256(text.as_bytes()))
     }
 }
 

@@ -224,7 +224,7 @@ fn prepare(
         qr: checkout.qr,
         redirect_url: checkout.redirect_url,
         expires_at: due.expires_at,
-        intent: Intent { key, fingerprint },
+        intent: Intent::new(key, fingerprint),
     })
 }
 

@@ -84,10 +84,7 @@ impl SessionRequest {
             "{bay}\n{}\n{class}\n{minutes}\n{at:?}\n{metered}",
             plate.reveal()
         );
-        Intent {
-            key: key.clone(),
-            fingerprint: sha256(text.as_bytes()),
-        }
+        Intent::new(key.clone(), sha256(text.as_bytes()))
     }
 }
 

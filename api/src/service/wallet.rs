@@ -17,6 +17,9 @@ use crate::{ApiError, App};
 /// The least and the most that can be put into a wallet at once, in đồng.
 pub const TOP_UP_VND: std::ops::RangeInclusive<i64> = 10_000..=5_000_000;
 
+/// As many characters as a UUID has without its hyphens.
+const KEY_LENGTH_MIN: usize = 32;
+
 /// A wallet with its key.
 #[derive(Clone, Debug)]
 pub struct OpenedWallet {
@@ -29,12 +32,16 @@ pub struct OpenedWallet {
 /// Opens an empty wallet, once per key.
 ///
 /// # Errors
-/// [`ApiError::KeyReused`] for a key of another request.
+/// [`ApiError::BadRequest`] for a key that could be guessed; [`ApiError::KeyReused`] for a key of another
+/// request.
 pub async fn open(app: &App, key: String, now: Timestamp) -> Result<OpenedWallet, ApiError> {
-    let intent = Intent {
-        key,
-        fingerprint: sha256(b"wallet"),
-    };
+    // All such requests are alike: who repeats the key is given the wallet.
+    if key.len() < KEY_LENGTH_MIN {
+        return Err(ApiError::BadRequest(format!(
+            "a wallet's Idempotency-Key has {KEY_LENGTH_MIN} characters at least, for example a UUID"
+        )));
+    }
+    let intent = Intent::new(key, sha256(b"wallet"));
     let id = WalletId(Uuid::new_v4());
     let id = match app.store.wallet_open(id, &intent, now).await? {
         Claim::New => id,
@@ -113,10 +120,7 @@ pub async fn top_up(
         ));
     }
     let fingerprint = sha256(format!("{}\n{amount_vnd}\n{gateway}", wallet.id).as_bytes());
-    let intent = Intent {
-        key: key.clone(),
-        fingerprint,
-    };
+    let intent = Intent::new(key.clone(), fingerprint);
     let purchase = PurchaseId(Uuid::now_v7());
     let claimed = app
         .store

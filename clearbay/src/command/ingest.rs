@@ -29,7 +29,8 @@ pub struct Ingest {
     client_id: String,
     /// Which messages are this process's: all, group:NAME (a shared subscription; the broker divides
     /// them among the group) or a part of the devices such as 1/2 (for brokers that cannot; each
-    /// part must have its process).
+    /// part must have its process). Of a cluster by AMQP a part is of its shards, which other processes
+    /// take over where this one ends.
     #[arg(long, env = "CLEARBAY_INGEST_SHARE", default_value = "all")]
     share: Share,
     /// For how many days to keep what devices said, and messages that were refused; for ever if left

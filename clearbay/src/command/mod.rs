@@ -54,7 +54,8 @@ impl Database {
 /// Where the broker is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Broker {
-    /// The MQTT broker, as mqtt://user:password@host:port.
+    /// The broker, as mqtt://user:password@host:port. Ingest also takes the nodes of a RabbitMQ cluster, as
+    /// amqp://user:password@host:5672, with commas between them.
     #[arg(
         long,
         env = "MQTT_URL",

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rumqttc::{Connect, Packet, Publish, QoS};
+use rumqttc::{Connect, Login, Packet, Publish, QoS};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
@@ -55,8 +55,32 @@ impl Sent {
     }
 }
 
+/// One of a broker's nodes.
+#[derive(Clone)]
+pub(super) struct Node {
+    address: String,
+    login: Option<Login>,
+}
+
+impl Node {
+    /// From `mqtt://user:password@host:port`, of which user and password may be missing.
+    pub(super) fn of(url: &str) -> Self {
+        let rest = url.strip_prefix("mqtt://").unwrap();
+        let (login, address) = match rest.split_once('@') {
+            Some((login, address)) => (login.split_once(':'), address),
+            None => (None, rest),
+        };
+        Self {
+            address: address.to_owned(),
+            login: login.map(|(user, password)| Login::new(user, password)),
+        }
+    }
+}
+
 pub(super) struct Connection {
-    pub(super) address: String,
+    pub(super) nodes: Vec<Node>,
+    /// The one it speaks to; after a failure the next.
+    pub(super) node: usize,
     pub(super) unacknowledged: Unacknowledged,
     pub(super) messages: UnboundedReceiver<Numbered>,
     pub(super) acknowledged: Acknowledged,
@@ -71,6 +95,7 @@ impl Connection {
             if self.converse(&mut sent).await.is_ok() {
                 return;
             }
+            self.node = (self.node + 1) % self.nodes.len();
             if self.unacknowledged == Unacknowledged::Forgotten {
                 sent.clear();
                 while self.messages.try_recv().is_ok() {}
@@ -81,7 +106,7 @@ impl Connection {
 
     /// One connection, until it ends with an error or there is nothing left to do.
     async fn converse(&mut self, sent: &mut VecDeque<Sent>) -> io::Result<()> {
-        let (mut reader, mut writer) = within(connect(&self.address)).await?;
+        let (mut reader, mut writer) = within(connect(&self.nodes[self.node])).await?;
         let (mut received, mut out) = (BytesMut::new(), BytesMut::new());
         sent.iter().for_each(|sent| sent.write(true, &mut out));
         let mut next = Vec::new();
@@ -135,13 +160,14 @@ impl Connection {
     }
 }
 
-async fn connect(address: &str) -> io::Result<(OwnedReadHalf, OwnedWriteHalf)> {
-    let stream = TcpStream::connect(address).await?;
+async fn connect(node: &Node) -> io::Result<(OwnedReadHalf, OwnedWriteHalf)> {
+    let stream = TcpStream::connect(&node.address).await?;
     stream.set_nodelay(true)?;
     let (mut reader, mut writer) = stream.into_split();
     let mut hello = Connect::new(Uuid::new_v4().simple().to_string());
     // The broker need not ask whether we are there: load is never interrupted for long.
     hello.keep_alive = 0;
+    hello.login = node.login.clone();
     let mut buffer = BytesMut::new();
     Packet::Connect(hello)
         .write(&mut buffer, PACKET_MAX)

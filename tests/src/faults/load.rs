@@ -9,7 +9,7 @@ use tokio::sync::mpsc::unbounded_channel;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::connection::{Acknowledged, Connection, Unacknowledged};
+use super::connection::{Acknowledged, Connection, Node, Unacknowledged};
 use crate::sensors::{Told, told};
 
 /// The city that speaks, as [`crate::city::small`] makes it.
@@ -43,18 +43,20 @@ pub struct Spoken {
 }
 
 impl Load {
-    /// Lets them speak.
+    /// Lets them speak to any of the nodes of a broker.
     ///
     /// # Panics
     /// Where the broker's address is none.
-    pub fn start(mqtt_url: &str, rate_per_s: usize, unacknowledged: Unacknowledged) -> Self {
+    pub fn start(brokers: &[String], rate_per_s: usize, unacknowledged: Unacknowledged) -> Self {
         let acknowledged = Acknowledged::default();
         let mut connections = JoinSet::new();
+        let nodes: Vec<Node> = brokers.iter().map(|url| Node::of(url)).collect();
         let senders: Vec<_> = (0..CONNECTIONS)
-            .map(|_| {
+            .map(|number| {
                 let (send, messages) = unbounded_channel();
                 let connection = Connection {
-                    address: mqtt_url.strip_prefix("mqtt://").unwrap().to_owned(),
+                    nodes: nodes.clone(),
+                    node: number % nodes.len(),
                     unacknowledged,
                     messages,
                     acknowledged: acknowledged.clone(),

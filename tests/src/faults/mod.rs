@@ -4,6 +4,8 @@
 //! compares when all is at rest. [`runs`] has the faults. Tests run them short, the bench in full.
 
 mod audit;
+mod cluster_rig;
+pub mod cluster_runs;
 mod connection;
 mod load;
 mod rig;
@@ -13,6 +15,7 @@ use std::fmt;
 use std::time::Duration;
 
 pub use audit::Audit;
+pub use cluster_rig::ClusterRig;
 pub use connection::Unacknowledged;
 pub use load::{BAYS_PER_LOT, LOTS, Load, Spoken};
 pub use rig::Rig;

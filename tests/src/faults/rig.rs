@@ -13,10 +13,10 @@ use crate::database_server::DatabaseServer;
 use crate::ingesting::{IngestProcess, hears};
 
 /// How long a part may need until events pass again.
-const RECOVERY: Duration = Duration::from_secs(300);
+pub(super) const RECOVERY: Duration = Duration::from_secs(300);
 /// Longer than ingest ever pauses before it tries again.
 const AT_REST: Duration = Duration::from_secs(15);
-const LOOK: Duration = Duration::from_millis(5);
+pub(super) const LOOK: Duration = Duration::from_millis(5);
 
 /// Ingest, a broker, a database and its server.
 pub struct Rig {
@@ -107,20 +107,26 @@ impl Rig {
     /// # Panics
     /// Where the database does not answer, or ingest had ended.
     pub async fn audit(mut self, load: Load) -> Audit {
-        let spoken = load.stop().await;
-        let (mut events, mut since) = (0, Instant::now());
-        loop {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            let now = self.database.count("event").await;
-            if now != events {
-                (events, since) = (now, Instant::now());
-                continue;
-            }
-            let audit = Audit::of(&self.database, &spoken).await;
-            if audit.lost == 0 || since.elapsed() > AT_REST {
-                self.ingest_kill().await;
-                return audit;
-            }
+        let audit = at_rest(&self.database, load).await;
+        self.ingest_kill().await;
+        audit
+    }
+}
+
+/// Ends the load, waits until nothing changes any more, and looks at everything.
+pub(super) async fn at_rest(database: &TestDatabase, load: Load) -> Audit {
+    let spoken = load.stop().await;
+    let (mut events, mut since) = (0, Instant::now());
+    loop {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let now = database.count("event").await;
+        if now != events {
+            (events, since) = (now, Instant::now());
+            continue;
+        }
+        let audit = Audit::of(database, &spoken).await;
+        if audit.lost == 0 || since.elapsed() > AT_REST {
+            return audit;
         }
     }
 }

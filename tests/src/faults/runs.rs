@@ -265,7 +265,11 @@ fn saving() -> String {
 /// Load, from the first event that is kept.
 async fn begin(rig: &Rig, rate_per_s: usize, unacknowledged: Unacknowledged) -> Load {
     let begun = Utc::now();
-    let load = Load::start(&rig.broker.url, rate_per_s, unacknowledged);
+    let load = Load::start(
+        std::slice::from_ref(&rig.broker.url),
+        rate_per_s,
+        unacknowledged,
+    );
     rig.heard_after(begun).await;
     load
 }
@@ -294,7 +298,7 @@ async fn finish(name: &'static str, rig: Rig, load: Load, recoveries: Vec<Durati
 
 /// Waits for at least so long and at most so much longer, evenly spread over `n`, so that faults
 /// meet every moment of the work.
-async fn pause(n: usize, least_ms: u64, more_ms: u64) {
+pub(super) async fn pause(n: usize, least_ms: u64, more_ms: u64) {
     // The golden ratio's multiples lie as evenly as can be.
     let share = (n as f64 * 0.618_033_988_75).fract();
     let more = Duration::from_millis(more_ms).mul_f64(share);

@@ -10,6 +10,7 @@ pub mod debs;
 pub mod oidc;
 pub mod plates;
 pub mod published;
+pub mod rabbitmq;
 
 /// A program on the PATH.
 pub fn on_path(name: &str) -> Option<PathBuf> {

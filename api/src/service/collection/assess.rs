@@ -83,10 +83,19 @@ pub(super) fn assess(past: CityPast, days: Days<'_>, now: Timestamp, tz: Tz) -> 
         let classes = of_lot.classes.iter();
         let rates: BTreeMap<VehicleClass, [Rate; 3]> =
             classes.map(|class| (*class, rates(*class))).collect();
+        let begun = past.begun.get(lot);
         for (day, span) in days {
+            let from = begun.map_or(span.from, |begun| span.from.max(*begun));
+            // Before the lot began there is nothing to tell.
+            let Some(span) = span.overlap(&Span {
+                from,
+                until: span.until,
+            }) else {
+                continue;
+            };
             let cell = collected.cells.entry((*lot, *day)).or_default();
             let known_us = past.known_us.get(&(*lot, *day)).copied().unwrap_or(0);
-            tell_uncertainty(cell, of_lot, (*day, *span), known_us, &rates);
+            tell_uncertainty(cell, of_lot, (*day, span), known_us, &rates);
         }
     }
     collected.lots = past.lots;

@@ -24,7 +24,8 @@ pub const MAX_DAYS: i64 = 31;
 pub struct Collected {
     /// The city's lots.
     pub lots: Vec<LotNames>,
-    /// What was due and what came by lot and day, for each day of the range that has begun.
+    /// What was due and what came by lot and day, for each day of the range that has begun and before which
+    /// the lot had.
     pub cells: BTreeMap<(LotId, NaiveDate), Collection>,
     /// What lots held on each of these days whose licence is known.
     pub loads: BTreeMap<(LotId, NaiveDate), Load>,

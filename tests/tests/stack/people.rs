@@ -1,0 +1,235 @@
+//! Who may work behind the counter, and who says so.
+
+use chrono::{TimeDelta, Utc};
+use reqwest::StatusCode;
+use reqwest::header::COOKIE;
+use tests::database::TestDatabase;
+use tests::serving::{Serving, session_cookie};
+use tests::{eventually, provided};
+use tokio::process::Command;
+
+/// The password that the page shows once.
+fn password(page: &str) -> String {
+    let after = page.split_once("data-password").expect(page).1;
+    let (_, after) = after.split_once('>').unwrap();
+    after.split_once('<').unwrap().0.to_owned()
+}
+
+async fn deed(
+    city: &Serving,
+    who: &str,
+    path: &str,
+    form: &[(&str, &str)],
+) -> (StatusCode, String) {
+    let request = city.client.post(format!("{}{path}", city.url));
+    let reply = request.header(COOKIE, who).form(form).send().await.unwrap();
+    (reply.status(), reply.text().await.unwrap())
+}
+
+async fn signs_in(city: &Serving, login: &str, password: &str) -> Option<String> {
+    let reply = city.sign_in(login, password).await;
+    (reply.status() == StatusCode::SEE_OTHER).then(|| session_cookie(&reply))
+}
+
+async fn status(city: &Serving, who: &str, path: &str) -> StatusCode {
+    let reply = city.get(path).header(COOKIE, who).send().await.unwrap();
+    reply.status()
+}
+
+/// Adds somebody on the command line; the password, or nothing.
+async fn command(city: &Serving, args: &[&str]) -> Option<String> {
+    let output = Command::new(provided("CLEARBAY_TEST_BIN"))
+        .args(["staff", "add"])
+        .args(args)
+        .env("DATABASE_URL", &city.database.url)
+        .output()
+        .await
+        .unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
+    output.status.success().then(|| printed.trim().to_owned())
+}
+
+#[tokio::test]
+async fn administrators_say_who_works_for_their_operator() {
+    let city = Serving::city(80).await;
+    let args = [
+        "boss",
+        "--name",
+        "The boss",
+        "--operator",
+        "HNP",
+        "--administrator",
+    ];
+    let secret = command(&city, &args).await.unwrap();
+    assert_eq!(command(&city, &args).await, None, "there is such a login");
+    let strange = ["other", "--name", "Somebody", "--operator", "nobody"];
+    assert_eq!(command(&city, &strange).await, None);
+    let boss = signs_in(&city, "boss", &secret).await.unwrap();
+
+    let guard = [("login", "guard"), ("name", "Chị Hoa")];
+    let (code, page) = deed(&city, &boss, "/staff/people", &guard).await;
+    assert_eq!(code, StatusCode::OK, "{page}");
+    let secret = password(&page);
+    let guard = signs_in(&city, "guard", &secret).await.unwrap();
+    // She works for the same operator, and says of nobody what they may do.
+    assert_eq!(
+        status(&city, &guard, "/staff/lots/CN-01").await,
+        StatusCode::OK
+    );
+    assert_eq!(
+        status(&city, &guard, "/staff/lots/HK-01").await,
+        StatusCode::FORBIDDEN
+    );
+    assert_eq!(
+        status(&city, &guard, "/staff/people").await,
+        StatusCode::FORBIDDEN
+    );
+    let more = [("login", "friend"), ("name", "A friend")];
+    assert_eq!(
+        deed(&city, &guard, "/staff/people", &more).await.0,
+        StatusCode::FORBIDDEN
+    );
+    let promoted = [("deed", "administrator")];
+    for (who, expected) in [
+        (&guard, StatusCode::FORBIDDEN),
+        (&String::new(), StatusCode::OK),
+    ] {
+        let (code, page) = deed(&city, who, "/staff/people/guard", &promoted).await;
+        assert_eq!(code, expected);
+        assert!(who.is_empty() == page.contains("name=\"password\""));
+    }
+
+    // Another operator's administrator has no say here, nor does one add for another operator.
+    let theirs = [
+        "theirs",
+        "--name",
+        "Their boss",
+        "--operator",
+        "HKP",
+        "--administrator",
+    ];
+    let theirs = command(&city, &theirs).await.unwrap();
+    let theirs = signs_in(&city, "theirs", &theirs).await.unwrap();
+    let out = [("deed", "out")];
+    assert_eq!(
+        deed(&city, &theirs, "/staff/people/guard", &out).await.0,
+        StatusCode::FORBIDDEN
+    );
+    let spy = [("login", "spy"), ("name", "A spy"), ("operator", "HNP")];
+    assert_eq!(
+        deed(&city, &theirs, "/staff/people", &spy).await.0,
+        StatusCode::FORBIDDEN
+    );
+    assert!(city.database.store.member("spy").await.is_err());
+
+    // Shut out is out at once, everywhere; nobody shuts themselves out.
+    assert_eq!(
+        deed(&city, &boss, "/staff/people/boss", &out).await.0,
+        StatusCode::CONFLICT
+    );
+    assert_eq!(
+        deed(&city, &boss, "/staff/people/guard", &out).await.0,
+        StatusCode::OK
+    );
+    let page = city.get("/api/v1/staff/lots/CN-01").header(COOKIE, &guard);
+    assert_eq!(
+        page.send().await.unwrap().status(),
+        StatusCode::UNAUTHORIZED
+    );
+    assert_eq!(signs_in(&city, "guard", &secret).await, None);
+    deed(&city, &boss, "/staff/people/guard", &[("deed", "in")]).await;
+    assert!(signs_in(&city, "guard", &secret).await.is_some());
+
+    // A new password ends the old one.
+    let (_, page) = deed(&city, &boss, "/staff/people/guard", &[("deed", "password")]).await;
+    let renewed = password(&page);
+    assert_eq!(signs_in(&city, "guard", &secret).await, None);
+    assert!(signs_in(&city, "guard", &renewed).await.is_some());
+}
+
+/// A password was given, and that is on the record: both, or neither.
+#[tokio::test]
+async fn a_new_password_and_its_record_are_one() {
+    let city = Serving::city(80).await;
+    let guard = city.staff("guard", Some("HNP")).await;
+    let boss = city.administrator("boss", Some("HNP")).await;
+    sqlx::query(
+        "ALTER TABLE audit ADD CONSTRAINT unwritable CHECK (action <> 'staff.password') NOT VALID",
+    )
+    .execute(&city.database.pool)
+    .await
+    .unwrap();
+    let renew = [("deed", "password")];
+    let (code, page) = deed(&city, &boss, "/staff/people/guard", &renew).await;
+    assert_eq!(code, StatusCode::INTERNAL_SERVER_ERROR, "{page}");
+    assert_eq!(status(&city, &guard, "/staff").await, StatusCode::OK);
+    assert_eq!(
+        status(&city, &guard, "/api/v1/staff/lots/CN-01").await,
+        StatusCode::OK,
+        "what was not recorded was not done"
+    );
+    assert!(signs_in(&city, "guard", "a password").await.is_some());
+}
+
+/// Somebody's password is found to be right; before their session is there, the password is another, or they
+/// are shut out.
+#[tokio::test]
+async fn no_session_outlives_its_password() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    let (now, token) = (Utc::now(), [7; 32]);
+    let until = now + TimeDelta::hours(12);
+    store
+        .staff_put("guard", "Guard", "old", None)
+        .await
+        .unwrap();
+    let (guard, checked) = store.staff_find("guard").await.unwrap().unwrap();
+    let id = guard.staff_id;
+    let open = async |hash: &str| store.staff_login_open(id, hash, &token, now, until).await;
+
+    // It had been changed a while ago.
+    let renewed = store.member_set_password("guard", "new", "test", now);
+    renewed.await.unwrap();
+    assert!(!open(&checked).await.unwrap());
+    assert_eq!(database.count("staff_login").await, 0);
+    // Or they had been shut out, with the password they still have.
+    store
+        .member_shut_out("guard", true, &guard, now)
+        .await
+        .unwrap();
+    assert!(!open("new").await.unwrap());
+    store
+        .member_shut_out("guard", false, &guard, now)
+        .await
+        .unwrap();
+    assert!(open("new").await.unwrap());
+    assert_eq!(database.count("staff_login").await, 1);
+
+    // It is being changed just now: whoever signs in waits for that, and sees it.
+    let mut change = database.pool.begin().await.unwrap();
+    for statement in [
+        "UPDATE staff SET password_hash = 'newer'",
+        "DELETE FROM staff_login",
+    ] {
+        sqlx::query(statement).execute(&mut *change).await.unwrap();
+    }
+    let waits = || async {
+        let waiting: i64 = sqlx::query_scalar(
+            "SELECT count(*) FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event_type = 'Lock'",
+        )
+        .fetch_one(&database.pool)
+        .await
+        .unwrap();
+        waiting > 0
+    };
+    let (opened, ()) = tokio::join!(
+        store.staff_login_open(id, "new", &[8; 32], now, until),
+        async {
+            eventually("the sign-in to wait", waits).await;
+            change.commit().await.unwrap();
+        }
+    );
+    assert!(!opened.unwrap());
+    assert_eq!(database.count("staff_login").await, 0);
+}
