@@ -48,14 +48,12 @@ pub enum ApiError {
         /// The bay next door.
         likelier: String,
     },
-    /// The plate's pass or exemption serves a vehicle that is seen standing in another bay.
+    /// The plate's pass or exemption serves a vehicle that is seen standing in another bay. Where, and for how
+    /// long, is not told: anybody may type a plate.
     #[error(
-        "the pass or exemption of this plate is in use in another bay until {until}; confirm_bay insists, at the board's price"
+        "the pass or exemption of this plate is in use in another bay; confirm_bay insists, at the board's price"
     )]
-    ParkedElsewhere {
-        /// When the session there ends.
-        until: domain::Timestamp,
-    },
+    ParkedElsewhere,
     /// The thing is in a state that does not allow it.
     #[error("{0}")]
     Conflict(&'static str),
@@ -138,7 +136,7 @@ impl ApiError {
             Self::Forbidden => (StatusCode::FORBIDDEN, "forbidden", "Forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not-found", "Not found"),
             Self::WrongBay { .. } => (StatusCode::CONFLICT, "wrong-bay", "Perhaps another bay"),
-            Self::ParkedElsewhere { .. } => (
+            Self::ParkedElsewhere => (
                 StatusCode::CONFLICT,
                 "parked-elsewhere",
                 "This plate is parked elsewhere",

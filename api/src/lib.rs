@@ -18,6 +18,7 @@ pub mod limit;
 pub mod live;
 pub mod oidc;
 pub mod open;
+pub mod past;
 mod percent;
 pub mod plate_reader;
 pub mod push;
@@ -32,6 +33,7 @@ pub use error::ApiError;
 pub use gateway::config::Gateways;
 pub use live::LiveBoard;
 pub use oidc::Oidc;
+pub use past::Past;
 pub use push::Push;
 pub use secret::Secrets;
 pub use sms::Sms;
@@ -41,6 +43,8 @@ pub use sms::Sms;
 pub struct App {
     /// The database.
     pub store: Store,
+    /// Where reports and open data read.
+    pub past: Past,
     /// The live board.
     pub live: Arc<LiveBoard>,
     /// The keys.

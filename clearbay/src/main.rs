@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+mod backup;
 mod command;
 mod connections;
 mod out;
@@ -74,6 +75,9 @@ enum Command {
     Verify(command::verify::Verify),
     /// Make a key for the public log.
     LogKey(command::verify::LogKeyCommand),
+    /// Keep copies of the database, and bring one back as it was at a moment.
+    #[command(subcommand)]
+    Backup(command::backup::Backup),
     /// Make a key for push messages to drivers' phones.
     PushKey(command::push::PushKey),
     /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
@@ -114,6 +118,7 @@ fn main() -> ExitCode {
             Command::Device(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Staff(command) => command.run().await,
+            Command::Backup(command) => command.run().await,
             Command::PushKey(command) => command.run(),
             Command::LogKey(command) => command.run(),
             Command::Verify(command) => return command.run().await,

@@ -60,7 +60,7 @@ codes!(BayStatus {
 });
 
 /// The paid time of one session in one bay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PaidTime {
     /// Whose.
     pub session: SessionId,

@@ -1,6 +1,7 @@
 //! A PostgreSQL of one's own, as careful as in production, that can be killed and frozen.
 
 use std::fs::File;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::str::FromStr;
@@ -27,7 +28,10 @@ pub struct DatabaseServer {
     /// Where its data lie, where that is a disk of its own.
     disk: Option<SmallDisk>,
     data: PathBuf,
-    port: u16,
+    /// Where it listens.
+    pub port: u16,
+    /// What else it is set to, as `name=value`.
+    settings: Vec<String>,
     postmaster: Option<Child>,
 }
 
@@ -45,6 +49,14 @@ impl DatabaseServer {
     /// # Panics
     /// Where it does not start.
     pub async fn start_on(disk: Option<SmallDisk>) -> Self {
+        Self::start_with(disk, Vec::new()).await
+    }
+
+    /// The same with settings of one's own, as `name=value`.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn start_with(disk: Option<SmallDisk>, settings: Vec<String>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         open_to_all(folder.path());
         let data = disk
@@ -59,6 +71,7 @@ impl DatabaseServer {
             disk,
             data,
             port,
+            settings,
             postmaster: None,
         };
         server.initialise(&password);
@@ -89,6 +102,142 @@ impl DatabaseServer {
         assert!(made.status.success(), "{made:?}");
     }
 
+    /// Makes a replica: a copy of all that there is, which then follows, and calls itself `name` where it
+    /// asks for more.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn replica(&self, name: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        open_to_all(folder.path());
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        std::fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).unwrap();
+        if let Some((user, group)) = owner() {
+            std::os::unix::fs::chown(&data, Some(user), Some(group)).unwrap();
+        }
+        let mut from = reqwest::Url::parse(&self.url).unwrap();
+        from.query_pairs_mut().append_pair("application_name", name);
+        let copied = self
+            .command("pg_basebackup")
+            .args([
+                "--checkpoint=fast",
+                "--wal-method=stream",
+                "--write-recovery-conf",
+                "--no-sync",
+            ])
+            .arg(format!("--dbname={from}"))
+            .arg("-D")
+            .arg(&data)
+            .output()
+            .unwrap();
+        assert!(copied.status.success(), "{copied:?}");
+        let port = free_address().port();
+        from.set_query(None);
+        from.set_port(Some(port)).unwrap();
+        let mut replica = Self {
+            url: from.to_string(),
+            folder,
+            disk: None,
+            data,
+            port,
+            settings: self.settings.clone(),
+            postmaster: None,
+        };
+        replica.start_again().await;
+        replica
+    }
+
+    /// Follows another server from now on, a replica that has taken over.
+    ///
+    /// # Panics
+    /// Where this one does not answer.
+    pub async fn follow(&self, other: &Self, name: &str) {
+        let url = reqwest::Url::parse(&other.url).unwrap();
+        let from = format!(
+            "host=127.0.0.1 port={} user={} password={} application_name={name}",
+            other.port,
+            url.username(),
+            url.password().unwrap(),
+        );
+        let mut connection = self.connect().await;
+        let change = format!("ALTER SYSTEM SET primary_conninfo = '{from}'");
+        for statement in [change, "SELECT pg_reload_conf()".to_owned()] {
+            let statement = sqlx::AssertSqlSafe(statement);
+            sqlx::query(statement)
+                .execute(&mut connection)
+                .await
+                .unwrap();
+        }
+    }
+
+    /// How far a replica has heard its primary.
+    ///
+    /// # Panics
+    /// Where it does not answer, or is no replica.
+    pub async fn heard(&self) -> i64 {
+        sqlx::query_scalar("SELECT (pg_last_wal_receive_lsn() - '0/0')::bigint")
+            .fetch_one(&mut self.connect().await)
+            .await
+            .unwrap()
+    }
+
+    /// Another server on data that `lay_out` puts into a folder of its own.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn restored(&self, lay_out: impl FnOnce(&Path)) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        open_to_all(folder.path());
+        let data = folder.path().join("data");
+        lay_out(&data);
+        give_to_owner(&data);
+        let port = free_address().port();
+        let mut url = reqwest::Url::parse(&self.url).unwrap();
+        url.set_port(Some(port)).unwrap();
+        let mut server = Self {
+            url: url.to_string(),
+            folder,
+            disk: None,
+            data,
+            port,
+            settings: Vec::new(),
+            postmaster: None,
+        };
+        server.start_again().await;
+        server
+    }
+
+    /// A connection of its owner's.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub async fn connect(&self) -> PgConnection {
+        PgConnection::connect(&self.url).await.unwrap()
+    }
+
+    /// The address of a database here that has it on another server as well.
+    ///
+    /// # Panics
+    /// Where that is no address.
+    pub fn same_database(&self, url: &str) -> String {
+        let mut url = reqwest::Url::parse(url).unwrap();
+        url.set_port(Some(self.port)).unwrap();
+        url.to_string()
+    }
+
+    /// Runs a statement as its owner.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub async fn execute(&self, statement: &'static str) {
+        let mut connection = self.connect().await;
+        sqlx::query(statement)
+            .execute(&mut connection)
+            .await
+            .unwrap();
+    }
+
     /// Starts it again after its end, and returns once it answers.
     ///
     /// # Panics
@@ -109,6 +258,7 @@ impl DatabaseServer {
             "timezone=UTC",
             "jit=off",
         ];
+        settings.extend(self.settings.iter().map(String::as_str));
         if self.disk.is_none() {
             settings.push("max_wal_size=1GB");
         } else {
@@ -265,6 +415,27 @@ fn parent(process: Pid) -> Option<Pid> {
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     (!matches!(state, "Z" | "X")).then(|| Pid::from_raw(parent))
+}
+
+/// Whether clusters belong to somebody else than who runs this.
+pub fn owner_is_another() -> bool {
+    owner().is_some()
+}
+
+/// Gives a folder to whom clusters belong to.
+///
+/// # Panics
+/// Where the system refuses.
+pub fn give_to_owner(folder: &Path) {
+    if let Some((user, group)) = owner() {
+        let whose = format!("{user}:{group}");
+        let given = Command::new("chown")
+            .arg("-R")
+            .arg(whose)
+            .arg(folder)
+            .status();
+        assert!(given.unwrap().success());
+    }
 }
 
 /// Whom a cluster belongs to, user and group, where that is not who runs this: PostgreSQL refuses

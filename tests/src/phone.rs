@@ -157,12 +157,19 @@ impl Phone {
             .await;
     }
 
-    /// Goes to an address.
+    /// Goes to an address, again where the page that was left reads itself anew at that very moment.
     ///
     /// # Panics
     /// Where the browser fails.
     pub async fn goto(&self, url: &str) {
-        self.page.goto(url).await.unwrap();
+        for _ in 0..3 {
+            self.page.goto(url).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let here = self.page.current_url().await.unwrap();
+            if url.contains(here.path()) {
+                return;
+            }
+        }
     }
 
     /// What a selector finds, once it is there.

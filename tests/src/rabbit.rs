@@ -46,7 +46,8 @@ pub fn provided() -> Option<PathBuf> {
 }
 
 impl Cluster {
-    /// Starts that many nodes, one after the other, as RabbitMQ wants it the first time.
+    /// Starts that many nodes, one after the other, as RabbitMQ wants it the first time. Blocks, for they end
+    /// with the thread that has started them.
     ///
     /// # Panics
     /// Where one does not start.
@@ -76,12 +77,20 @@ impl Cluster {
             mapper,
             nodes: (0..nodes).map(node).collect(),
         };
-        let definitions = definitions(&cluster.password);
-        std::fs::write(cluster.file("definitions.json"), definitions.to_string()).unwrap();
+        let users = users(&cluster.password);
+        std::fs::write(cluster.file("users.json"), users.to_string()).unwrap();
         for node in 0..nodes {
             cluster.configure(node);
             cluster.start_again(node);
         }
+        // A quorum queue has its copies on the nodes that are there when it is made.
+        let imported = cluster
+            .command(0, "rabbitmqctl")
+            .arg("import_definitions")
+            .arg(deployed("definitions.json"))
+            .output()
+            .unwrap();
+        assert!(imported.status.success(), "{imported:?}");
         cluster
     }
 
@@ -102,6 +111,18 @@ impl Cluster {
     /// How many nodes it has.
     pub fn len(&self) -> usize {
         self.nodes.len()
+    }
+
+    /// A node's process.
+    ///
+    /// # Panics
+    /// Where it has ended.
+    pub fn id(&self, node: usize) -> u32 {
+        self.nodes[node]
+            .process
+            .as_ref()
+            .expect("the node had ended")
+            .id()
     }
 
     /// Whether it has none.
@@ -154,6 +175,27 @@ impl Cluster {
             .create(true)
             .open(self.file(&format!("{node}/log")))
             .unwrap();
+        let mut command = self.command(node, "rabbitmq-server");
+        command
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().unwrap())
+            .stderr(log);
+        self.nodes[node].process = Some(command.spawn().unwrap());
+        let mqtt = self.nodes[node].mqtt;
+        for _ in 0..1_200 {
+            let process = self.nodes[node].process.as_mut().unwrap();
+            let runs = process.try_wait().unwrap().is_none();
+            assert!(runs, "RabbitMQ ended:\n{}", self.log(node));
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, mqtt)).is_ok() {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        panic!("RabbitMQ did not start:\n{}", self.log(node));
+    }
+
+    /// One of RabbitMQ's programs, as a node has it. It ends with the thread that starts it.
+    fn command(&self, node: usize, program: &str) -> Command {
         let server = versioned(&self.root.join("usr/lib/rabbitmq/lib"), "rabbitmq_server-");
         let erlang = self.root.join("usr/lib/erlang");
         let path = std::env::var("PATH").unwrap_or_default();
@@ -162,7 +204,7 @@ impl Cluster {
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL", "--"])
-            .arg(server.join("sbin/rabbitmq-server"))
+            .arg(server.join("sbin").join(program))
             .env("PATH", format!("{}/bin:{path}", erlang.display()))
             .env("LD_LIBRARY_PATH", libraries)
             .env("HOME", at(""))
@@ -183,22 +225,8 @@ impl Cluster {
                 "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
                 // Two schedulers that do not spin: the tests' machine is small.
                 "-kernel inet_dist_use_interface {127,0,0,1} +S 2:2 +sbwt none +sbwtdcpu none +sbwtdio none",
-            )
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().unwrap())
-            .stderr(log);
-        self.nodes[node].process = Some(command.spawn().unwrap());
-        let mqtt = self.nodes[node].mqtt;
-        for _ in 0..1_200 {
-            let process = self.nodes[node].process.as_mut().unwrap();
-            let runs = process.try_wait().unwrap().is_none();
-            assert!(runs, "RabbitMQ ended:\n{}", self.log(node));
-            if TcpStream::connect((Ipv4Addr::LOCALHOST, mqtt)).is_ok() {
-                return;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-        panic!("RabbitMQ did not start:\n{}", self.log(node));
+            );
+        command
     }
 
     /// What a node has logged.
@@ -214,14 +242,14 @@ impl Cluster {
         let folder = self.file(&node.to_string());
         std::fs::create_dir(&folder).unwrap();
         let Node { amqp, mqtt, .. } = self.nodes[node];
-        let mut settings = deployed("rabbitmq.conf");
+        let mut settings = std::fs::read_to_string(deployed("rabbitmq.conf")).unwrap();
         settings += &format!(
             "\nlisteners.tcp.1 = 127.0.0.1:{amqp}\n\
              mqtt.listeners.tcp.1 = 127.0.0.1:{mqtt}\n\
              load_definitions = {}\n\
              log.console = true\n\
              log.file = false\n",
-            self.file("definitions.json").display()
+            self.file("users.json").display()
         );
         for node in 0..self.nodes.len() {
             settings += &format!(
@@ -231,7 +259,7 @@ impl Cluster {
             );
         }
         std::fs::write(folder.join("rabbitmq.conf"), settings).unwrap();
-        std::fs::write(folder.join("enabled_plugins"), deployed("enabled_plugins")).unwrap();
+        std::fs::copy(deployed("enabled_plugins"), folder.join("enabled_plugins")).unwrap();
         let cookie = folder.join(".erlang.cookie");
         std::fs::write(&cookie, &self.password).unwrap();
         std::fs::set_permissions(&cookie, PermissionsExt::from_mode(0o400)).unwrap();
@@ -255,30 +283,29 @@ impl Drop for Cluster {
     }
 }
 
-/// What the city's operator gives to each node, with users as they would make them.
-fn definitions(password: &str) -> Value {
-    let mut definitions: Value = serde_json::from_str(&deployed("definitions.json")).unwrap();
+/// The one user, as an operator would make it.
+fn users(password: &str) -> Value {
     let salt = [1, 2, 3, 4];
     let mut salted = salt.to_vec();
     salted.extend_from_slice(password.as_bytes());
     let mut hash = salt.to_vec();
     hash.extend_from_slice(&Sha256::digest(&salted));
-    definitions["users"] = json!([{
-        "name": USER,
-        "password_hash": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hash),
-        "hashing_algorithm": "rabbit_password_hashing_sha256",
-        "tags": "",
-    }]);
-    definitions["permissions"] = json!([
-        {"user": USER, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"},
-    ]);
-    definitions
+    json!({
+        "vhosts": [{"name": "/"}],
+        "users": [{
+            "name": USER,
+            "password_hash": base64::Engine::encode(&base64::engine::general_purpose::STANDARD, hash),
+            "hashing_algorithm": "rabbit_password_hashing_sha256",
+            "tags": "",
+        }],
+        "permissions": [{"user": USER, "vhost": "/", "configure": ".*", "write": ".*", "read": ".*"}],
+    })
 }
 
 /// A file that operators take as it is.
-fn deployed(name: &str) -> String {
+fn deployed(name: &str) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/rabbitmq");
-    std::fs::read_to_string(folder.join(name)).unwrap()
+    folder.join(name)
 }
 
 fn name(node: usize) -> String {

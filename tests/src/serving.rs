@@ -141,13 +141,27 @@ impl Serving {
         log: Option<PathBuf>,
     ) -> Self {
         let database = TestDatabase::create().await;
+        env.push(("DATABASE_URL", database.url.clone()));
+        Self::on(database, place, broker, env, log).await
+    }
+
+    /// The same on a database of one's own, whose address for `clearbay serve` is in its environment.
+    ///
+    /// # Panics
+    /// Where anything it needs is missing.
+    pub async fn on(
+        database: TestDatabase,
+        place: &Place,
+        broker: Broker,
+        mut env: Vec<(&'static str, String)>,
+        log: Option<PathBuf>,
+    ) -> Self {
         database
             .store
             .place_import(place, chrono::Utc::now())
             .await
             .unwrap();
         env.extend([
-            ("DATABASE_URL", database.url.clone()),
             ("MQTT_URL", broker.url.clone()),
             ("CLEARBAY_SESSION_KEY", SESSION_KEY.to_owned()),
             ("CLEARBAY_WEBHOOK_KEY", WEBHOOK_KEY.to_owned()),

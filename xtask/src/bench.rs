@@ -17,7 +17,8 @@ pub struct Bench {
     /// CLEARBAY_BENCH_DATA), growth (CLEARBAY_BENCH_MILLIONS=100 for as many events, which takes 25
     /// GB); all of these where none is named. And faults, for half an hour:
     /// CLEARBAY_FAULTS=kill_ingest,... chooses among them, CLEARBAY_FAULTS_PERCENT=10 makes them
-    /// fewer and shorter.
+    /// fewer and shorter. And cluster: what several ingest processes add over a cluster of brokers, and what comes of
+    /// killing its parts.
     names: Vec<String>,
 }
 

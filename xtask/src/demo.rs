@@ -8,6 +8,7 @@ use anyhow::Context;
 
 use crate::setup::database::{self, Purpose};
 use crate::setup::plates;
+use crate::test::Environment;
 use crate::workspace::Workspace;
 use crate::{say, supervise, web};
 
@@ -35,6 +36,10 @@ pub struct Demo {
     /// The port of the pages and the API, on loopback.
     #[arg(long, default_value_t = 8080)]
     port: u16,
+    /// Run it on a cluster instead: three RabbitMQ nodes, two ingest processes, two serving ones behind HAProxy, a
+    /// database and its replica. Each may be killed. It forgets everything when it ends, and has VietQR alone.
+    #[arg(long, conflicts_with = "fresh")]
+    cluster: bool,
     /// Forget an earlier demo and begin anew.
     #[arg(long)]
     fresh: bool,
@@ -51,6 +56,9 @@ impl Demo {
     pub fn run(&self, workspace: &Workspace) -> anyhow::Result<ExitCode> {
         let _lock = workspace.lock("demo")?;
         check_port(self.port)?;
+        if self.cluster {
+            return self.run_cluster(workspace);
+        }
         anyhow::ensure!(
             !self.fresh || database::given().is_none(),
             "--fresh would empty the database that DATABASE_URL names; do that by hand"
@@ -81,6 +89,39 @@ impl Demo {
             command.arg("--web-dir").arg(folder);
         }
         supervise::run_until_stopped(&command)
+    }
+}
+
+impl Demo {
+    fn run_cluster(&self, workspace: &Workspace) -> anyhow::Result<ExitCode> {
+        println!("program: building (minutes at first, seconds later)");
+        say::show(&mut workspace.cargo([
+            "build",
+            "--package",
+            "clearbay",
+            "--package",
+            "clearbay-tests",
+            "--bin",
+            "clearbay",
+            "--bin",
+            "cluster",
+        ]))?;
+        let mut env = Environment::new();
+        env.provide_program(workspace)?;
+        let database = env.provide(workspace, Purpose::Test)?;
+        env.set("CLEARBAY_CLUSTER_PORT", &self.port.to_string());
+        env.set("CLEARBAY_CLUSTER_BAYS", &self.bays.to_string());
+        env.set(
+            "CLEARBAY_CLUSTER_HISTORY_DAYS",
+            &self.history_days.to_string(),
+        );
+        let log = std::env::var("CLEARBAY_LOG").unwrap_or_else(|_| "warn".to_owned());
+        env.set("CLEARBAY_LOG", &log);
+        let mut command = Command::new(workspace.built("debug", "cluster"));
+        env.apply(&mut command);
+        let code = supervise::run_until_stopped(&command);
+        drop(database);
+        code
     }
 }
 

@@ -3,7 +3,7 @@
 use std::process::{Command, ExitCode};
 
 use crate::setup::database::{self, Database, Purpose};
-use crate::setup::{axe, broker, browser, oidc, plates, published, rabbitmq};
+use crate::setup::{axe, broker, browser, oidc, plates, promtool, proxy, published, rabbitmq};
 use crate::workspace::Workspace;
 use crate::{say, supervise, web};
 
@@ -51,6 +51,10 @@ impl Test {
         match plates::tesseract(workspace) {
             Some(program) => env.set("CLEARBAY_TEST_PLATE_READER", &program.display().to_string()),
             None => println!("plates: without tesseract the tests of reading them skip, and pass"),
+        }
+        match promtool::promtool(workspace) {
+            Ok(program) => env.set("CLEARBAY_TEST_PROMTOOL", &program.display().to_string()),
+            Err(error) => println!("alerts: no promtool ({error:#}): their test skips, and passes"),
         }
         println!("program: building (minutes at first, seconds later)");
         // All of it at once, as the test runner will ask for it: what it shares is built once.
@@ -135,12 +139,38 @@ impl Environment {
                 &libraries.display().to_string(),
             );
         }
+        self.provide_cluster(workspace);
+        let database = database::start(workspace, purpose)?;
+        self.set("CLEARBAY_TEST_DATABASE_URL", &database.url);
+        self.set_kit(&database)?;
+        Ok(database)
+    }
+
+    /// Finds what a cluster is made of, as far as it can be had.
+    pub fn provide_cluster(&mut self, workspace: &Workspace) {
         match rabbitmq::rabbitmq(workspace) {
             Ok(root) => self.set("CLEARBAY_TEST_RABBITMQ", &root.display().to_string()),
             Err(error) => println!("cluster: no RabbitMQ ({error:#}): its tests skip, and pass"),
         }
-        let database = database::start(workspace, purpose)?;
-        self.set("CLEARBAY_TEST_DATABASE_URL", &database.url);
+        match proxy::haproxy(workspace) {
+            Ok(found) => {
+                self.set(
+                    "CLEARBAY_TEST_HAPROXY",
+                    &found.program.display().to_string(),
+                );
+                if let Some(libraries) = found.libraries {
+                    self.set(
+                        "CLEARBAY_TEST_HAPROXY_LIBS",
+                        &libraries.display().to_string(),
+                    );
+                }
+            }
+            Err(error) => println!("proxy: no HAProxy ({error:#}): its test skips, and passes"),
+        }
+    }
+
+    /// Names PostgreSQL's programs, for servers of tests' own.
+    fn set_kit(&mut self, database: &Database) -> anyhow::Result<()> {
         if let Some((bin, owner)) = database.kit()? {
             self.set("CLEARBAY_TEST_PG_BIN", &bin.display().to_string());
             if let Some(owner) = owner {
@@ -155,7 +185,7 @@ impl Environment {
                 "plain"
             },
         );
-        Ok(database)
+        Ok(())
     }
 
     /// Gives a command all of them.

@@ -6,12 +6,17 @@ use std::time::{Duration, Instant};
 
 use domain::Timestamp;
 use domain::board::OccupancyDelta;
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, SubscribeReasonCode};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, SubscribeFilter, SubscribeReasonCode};
 use store::Store;
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
-use super::LiveBoard;
+use super::{LiveBoard, Word};
 
+/// Where ingest tells of bays.
+const OCCUPANCY: &str = "clearbay/v1/occupancy/+";
+/// Where processes that serve tell each other what they learn by requests.
+const WORDS: &str = "clearbay/v1/serve/words";
 const RELOAD_EVERY: Duration = Duration::from_secs(60);
 /// However often it is asked for, the board is not read anew sooner than this. After a database
 /// that was away it is asked again so soon.
@@ -29,7 +34,8 @@ pub async fn feed(
     now: fn() -> Timestamp,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let (client, mut events) = AsyncClient::new(mqtt, 64);
+    let (client, mut events) = AsyncClient::new(mqtt, 1_024);
+    let speaker = tokio::spawn(speak(client.clone(), board.clone()));
     let (reload, mut reloads) = tokio::sync::mpsc::channel::<()>(1);
     let reader = {
         let board = board.clone();
@@ -40,10 +46,9 @@ pub async fn feed(
                     Ok(Event::Incoming(Packet::ConnAck(_))) => {
                         backoff = Duration::from_millis(100);
                         // try_: this task drains the queue that subscribing would wait for.
-                        if client
-                            .try_subscribe("clearbay/v1/occupancy/+", QoS::AtMostOnce)
-                            .is_err()
-                        {
+                        let filters = [OCCUPANCY, WORDS]
+                            .map(|filter| SubscribeFilter::new(filter.to_owned(), QoS::AtMostOnce));
+                        if client.try_subscribe_many(filters).is_err() {
                             tracing::warn!("cannot ask the broker for deltas");
                         }
                     }
@@ -60,6 +65,14 @@ pub async fn feed(
                         board.connected.store(true, Ordering::Relaxed);
                         let _ = reload.try_send(());
                         tracing::info!("live board follows the broker");
+                    }
+                    Ok(Event::Incoming(Packet::Publish(message))) if message.topic == WORDS => {
+                        match serde_json::from_slice::<Word>(&message.payload) {
+                            // Our own comes back as well, and changes nothing.
+                            Ok(word) => board.hear(word, now()).await,
+                            // Of a process of another version.
+                            Err(error) => tracing::debug!(%error, "unreadable word"),
+                        }
                     }
                     Ok(Event::Incoming(Packet::Publish(message))) => {
                         match serde_json::from_slice::<OccupancyDelta>(&message.payload) {
@@ -110,7 +123,33 @@ pub async fn feed(
         }
     }
     telling.abort();
+    speaker.abort();
     reader.abort();
+}
+
+/// Passes on what the other processes are to be told, as far as the broker takes it. While it is away nothing
+/// waits for it: an old word would be told after a newer one of another process.
+async fn speak(client: AsyncClient, board: Arc<LiveBoard>) {
+    let mut words = board.words.subscribe();
+    loop {
+        let word = match words.recv().await {
+            Ok(word) => word,
+            Err(RecvError::Lagged(_)) => continue,
+            Err(RecvError::Closed) => return,
+        };
+        if !board.connected() {
+            continue;
+        }
+        match serde_json::to_vec(&word) {
+            Ok(payload) => {
+                let told = client.try_publish(WORDS, QoS::AtMostOnce, false, payload);
+                if told.is_err() {
+                    metrics::counter!("clearbay_live_words_lost_total").increment(1);
+                }
+            }
+            Err(error) => tracing::error!(%error, "a word could not be written"),
+        }
+    }
 }
 
 /// Waits, where the board has only just been read.

@@ -2,6 +2,9 @@
 //!
 //! A delta that was lost is healed: the board is read anew from the database whenever the broker
 //! connects, and once a minute. Merging keeps whichever word is newer, so nothing goes backwards.
+//!
+//! Each process has a board of its own. What one learns by a request it tells the others through the broker
+//! ([`Word`]), as ingest tells all of them of bays.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,8 +14,8 @@ use domain::Timestamp;
 use domain::board::{
     BaySummary, BoardLot, LotSummary, OccupancyDelta, PaidTime, StaffBay, likelier_bay, staff_bay,
 };
-use domain::id::{BayId, PaymentId, ReceiptId, SessionId};
-use domain::payment::PaymentStatus;
+use domain::id::{BayId, PaymentId, SessionId};
+use serde::{Deserialize, Serialize};
 use store::Store;
 use tokio::sync::{Notify, RwLock, broadcast};
 
@@ -28,15 +31,15 @@ const PAYMENT_BACKLOG: usize = 1024;
 /// How many payments and moves are kept while the database is being read.
 const MEANWHILE: usize = 16 * 1024;
 
-/// What changed about one payment.
-#[derive(Clone, Copy, Debug)]
-pub struct PaymentChange {
-    /// Which.
-    pub id: PaymentId,
-    /// What it is now.
-    pub status: PaymentStatus,
-    /// Its proof.
-    pub receipt: Option<ReceiptId>,
+/// What one process tells the others, which hear it at most once. The broker lets nobody else speak on its
+/// topic; still it moves no money and opens nothing: who waits for a payment reads it from the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Word {
+    /// Time was paid for in a bay, or a session left it.
+    Parking(ParkingChange),
+    /// A payment is not what it was.
+    Payment(PaymentId),
 }
 
 /// The board and those who watch it.
@@ -44,7 +47,9 @@ pub struct PaymentChange {
 pub struct LiveBoard {
     state: RwLock<State>,
     audience: Arc<Audience>,
-    payments: broadcast::Sender<PaymentChange>,
+    payments: broadcast::Sender<PaymentId>,
+    /// What the other processes are to be told.
+    words: broadcast::Sender<Word>,
     connected: AtomicBool,
     wanted: Notify,
 }
@@ -57,7 +62,8 @@ struct State {
     meanwhile: Vec<ParkingChange>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 enum ParkingChange {
     Paid(BayId, PaidTime),
     Left(BayId, SessionId),
@@ -83,6 +89,7 @@ impl Default for LiveBoard {
             state: RwLock::default(),
             audience: Arc::default(),
             payments: broadcast::channel(PAYMENT_BACKLOG).0,
+            words: broadcast::channel(PAYMENT_BACKLOG).0,
             connected: AtomicBool::new(false),
             wanted: Notify::new(),
         }
@@ -105,8 +112,8 @@ impl LiveBoard {
         self.audience.shown(code)
     }
 
-    /// Every change of a payment from now on.
-    pub fn watch_payments(&self) -> broadcast::Receiver<PaymentChange> {
+    /// Every payment that changes from now on.
+    pub fn watch_payments(&self) -> broadcast::Receiver<PaymentId> {
         self.payments.subscribe()
     }
 
@@ -195,12 +202,30 @@ impl LiveBoard {
 
     /// Takes a session's paid time in a bay, as it is now.
     pub async fn pay(&self, bay: BayId, paid: PaidTime, now: Timestamp) {
-        self.park(ParkingChange::Paid(bay, paid), now).await;
+        self.park_and_tell(ParkingChange::Paid(bay, paid), now)
+            .await;
     }
 
     /// Takes that a session has moved away from a bay.
     pub async fn unpay(&self, bay: BayId, session: SessionId, now: Timestamp) {
-        self.park(ParkingChange::Left(bay, session), now).await;
+        self.park_and_tell(ParkingChange::Left(bay, session), now)
+            .await;
+    }
+
+    async fn park_and_tell(&self, change: ParkingChange, now: Timestamp) {
+        // Where nobody listens, the broker is away; then the others read the database anew.
+        let _ = self.words.send(Word::Parking(change));
+        self.park(change, now).await;
+    }
+
+    /// Takes what another process tells.
+    async fn hear(&self, word: Word, now: Timestamp) {
+        match word {
+            Word::Parking(change) => self.park(change, now).await,
+            Word::Payment(id) => {
+                let _ = self.payments.send(id);
+            }
+        }
     }
 
     async fn park(&self, change: ParkingChange, now: Timestamp) {
@@ -231,9 +256,10 @@ impl LiveBoard {
         bay.is_some_and(|bay| bay.outstays(paid, now))
     }
 
-    /// Tells watchers of a payment. Nobody watching is no failure.
-    pub fn payment(&self, change: PaymentChange) {
-        let _ = self.payments.send(change);
+    /// Tells watchers, at every process, that a payment has changed. Nobody watching is no failure.
+    pub fn payment(&self, id: PaymentId) {
+        let _ = self.payments.send(id);
+        let _ = self.words.send(Word::Payment(id));
     }
 
     /// Finds what differs from what was told: a sensor fallen silent, a session run out, what only

@@ -361,7 +361,7 @@ pub(super) async fn sessions(ask: &Ask) -> Result<Answer, ApiError> {
         return Err(ApiError::NotFound("place"));
     }
     let asked = ask.past(lots.as_deref(), None, (from, to), part);
-    let mut found = ask.app.store.open_stays(&asked).await?;
+    let mut found = ask.store.open_stays(&asked).await?;
     let next = next_of(&mut found, part);
     let data = found.iter().filter_map(|stay| session_value(ask, stay));
     list(ask, data.collect(), None, part, next)

@@ -14,6 +14,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use chrono::TimeDelta;
 use domain::Timestamp;
+use store::Store;
 
 use crate::limit::Turns;
 use crate::remembered::Remembered;
@@ -114,7 +115,7 @@ impl Default for OpenData {
 pub(crate) struct Answer {
     body: Bytes,
     content_type: &'static str,
-    /// When it was found out.
+    /// Until when it holds all that there was to tell.
     made_at: Timestamp,
     more: Vec<(HeaderName, String)>,
 }
@@ -125,7 +126,7 @@ impl Answer {
             body: body.into(),
             content_type: ask.media,
             made_at: match ask.feed.fresh {
-                Freshness::Past => ask.now,
+                Freshness::Past => ask.complete_until,
                 Freshness::Live | Freshness::Place => ask.city.taken_at,
             },
             more: Vec::new(),
@@ -151,6 +152,9 @@ impl Answer {
 pub(crate) struct Ask {
     app: App,
     now: Timestamp,
+    /// Where the past is read, and until when it is complete there.
+    store: Store,
+    complete_until: Timestamp,
     feed: &'static Feed,
     /// What stands in the address where the feed's path has `{id}`.
     id: String,
@@ -248,6 +252,8 @@ fn reply(answer: &Answer, feed: &Feed, asked: &HeaderMap, now: Timestamp) -> Res
         }
     };
     set(header::ETAG, &etag);
+    let made = answer.made_at.format("%a, %d %b %Y %H:%M:%S GMT");
+    set(header::LAST_MODIFIED, &made.to_string());
     set(header::CACHE_CONTROL, &keep);
     set(header::VARY, "accept");
     for (name, value) in &answer.more {

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
 use crate::App;
+use crate::service::lease::Turn;
 
 /// How often lots are looked at.
 const EVERY: Duration = Duration::from_secs(1);
@@ -51,7 +52,7 @@ impl<'a> LotState<'a> {
 }
 
 /// Sends each lot as it changes, and all of them at the start and whenever the broker is found again.
-pub async fn work(app: App, mqtt: MqttOptions, mut shutdown: watch::Receiver<bool>) {
+pub async fn work(app: App, mqtt: MqttOptions, turn: Turn, mut shutdown: watch::Receiver<bool>) {
     let (client, mut events) = AsyncClient::new(mqtt, WAITING);
     let (connected, mut connections) = watch::channel(0u64);
     let reader = tokio::spawn(async move {
@@ -82,6 +83,11 @@ pub async fn work(app: App, mqtt: MqttOptions, mut shutdown: watch::Receiver<boo
         if connections.has_changed().unwrap_or(false) {
             connections.mark_unchanged();
             sent.clear();
+        }
+        if !turn.is_ours() {
+            // Whoever has the turn next tells all of it anew.
+            sent.clear();
+            continue;
         }
         if *connections.borrow() == 0 {
             continue;

@@ -133,7 +133,7 @@ pub(super) async fn snapshot(app: &App, now: Timestamp) -> Result<Arc<Snapshot>,
 }
 
 async fn places(app: &App, now: Timestamp) -> Result<Arc<Places>, ApiError> {
-    let (store, city) = (app.store.clone(), app.city.code.clone());
+    let (store, city) = (app.past.store(now).clone(), app.city.code.clone());
     let read = async move {
         let known = store.open_places(&city).await?;
         Ok(Arc::new(Places { known }))

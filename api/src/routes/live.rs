@@ -205,7 +205,7 @@ pub(super) async fn live_payment(
                     () = send.closed() => return,
                     _ = polls.tick() => {}
                     change = changes.recv() => match change {
-                        Ok(change) if change.id != id => continue,
+                        Ok(changed) if changed != id => continue,
                         Ok(_) | Err(RecvError::Lagged(_)) => {}
                         Err(RecvError::Closed) => return,
                     },

@@ -36,6 +36,7 @@ mod offers;
 mod over_capacity;
 mod passes;
 mod payments;
+mod protection;
 mod public_log;
 mod push_subscriptions;
 mod quotes;
@@ -210,6 +211,10 @@ pub fn router(app: App, pages: Router<App>) -> Router {
         // The guard knows how large each body may be.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(app.clone(), guard))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            protection::protect,
+        ))
         .layer(CatchPanicLayer::custom(
             |_: Box<dyn std::any::Any + Send>| ApiError::Internal.into_response(),
         ))

@@ -2,7 +2,7 @@ use axum::Json as Reply;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 use store::report::RevenueBy;
 use utoipa::{IntoParams, ToSchema};
@@ -130,6 +130,8 @@ pub(super) struct RevenueReport {
     rows: Vec<RevenueRow>,
     /// Their sum in đồng.
     total_vnd: i64,
+    /// Until when every receipt is in it.
+    complete_until: DateTime<Utc>,
 }
 
 /// What was collected, from the same receipts that drivers hold.
@@ -157,6 +159,7 @@ pub(super) async fn get_revenue(
         to,
         rows: rows.collect(),
         total_vnd: revenue.total_vnd,
+        complete_until: revenue.complete_until,
     };
     Ok(Reply(report).into_response())
 }

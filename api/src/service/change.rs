@@ -20,6 +20,7 @@ use store::staff::Staff;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::lease::Turn;
 use super::payment::pay_from_wallet;
 use super::session::{self, Priced, tariff_of};
 use super::settlement::show;
@@ -413,11 +414,14 @@ pub async fn move_to(
 
 /// Ends sessions whose vehicle the sensor saw leave, and metered ones whose longest time is over,
 /// until told to stop.
-pub async fn watch(app: App, mut shutdown: watch::Receiver<bool>) {
+pub async fn watch(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
     loop {
         tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+        if !turn.is_ours() {
+            continue;
         }
         if let Err(error) = stop_what_is_over(&app, App::now()).await {
             tracing::warn!(%error, "sessions that are over cannot be ended");

@@ -55,7 +55,10 @@ pub async fn lots(app: &App, range: Range, now: Timestamp) -> Result<Arc<Vec<Lot
     let computing = app.clone();
     let compute = async move {
         let (from, to) = range.instants(&computing, now);
-        let found = computing.store.report_weeks(&computing.city.code, from, to);
+        let found = computing
+            .past
+            .store(now)
+            .report_weeks(&computing.city.code, from, to);
         Ok(Arc::new(found.await?))
     };
     let weeks = &app.answers.weeks;

@@ -85,21 +85,18 @@ impl Rights {
             .unwrap_or_else(|| (priced.quote.clone(), None))
     }
 
-    /// Until when nothing is entitled here because it is in use in another bay, where it would have
-    /// lowered the price.
-    pub(super) fn missed(
-        &self,
-        bay: &BayPlace,
-        class: VehicleClass,
-        priced: &Priced,
-    ) -> Option<Timestamp> {
-        let until = self.in_use_until?;
+    /// Whether nothing is entitled here because it is in use in another bay, where it would have lowered
+    /// the price.
+    pub(super) fn are_missed(&self, bay: &BayPlace, class: VehicleClass, priced: &Priced) -> bool {
+        if self.in_use_until.is_none() {
+            return false;
+        }
         let free = Self {
             found: self.found.clone(),
             in_use_until: None,
         };
         let (quote, _) = free.least(bay, class, priced);
-        (quote.amount_vnd < priced.quote.amount_vnd).then_some(until)
+        quote.amount_vnd < priced.quote.amount_vnd
     }
 }
 

@@ -13,6 +13,7 @@ pub mod exemption_request;
 pub mod forecast;
 pub mod identity;
 pub mod invoice;
+pub mod lease;
 pub mod map;
 pub mod occupancy;
 pub mod offer;

@@ -92,7 +92,8 @@ pub async fn history(
     let found = app.live.lot(lot, now).await;
     let capacity = found.ok_or(ApiError::NotFound("lot"))?.0.capacity;
     let (from, last) = (period.from, last_of(period));
-    let buckets = app.store.lot_occupancy(lot, from, last, now).await?;
+    let (store, now) = app.past.read(now);
+    let buckets = store.lot_occupancy(lot, from, last, now).await?;
     Ok((capacity, steps(buckets, capacity, period, now)))
 }
 
@@ -108,10 +109,8 @@ pub async fn histories(
 ) -> Result<BTreeMap<String, Vec<OccupancyStep>>, ApiError> {
     let lots: Vec<String> = capacities.keys().cloned().collect();
     let last = last_of(period);
-    let found = app
-        .store
-        .lots_occupancy(&lots, period.from, last, now)
-        .await?;
+    let (store, now) = app.past.read(now);
+    let found = store.lots_occupancy(&lots, period.from, last, now).await?;
     let lot = |(code, buckets): (String, Vec<OccupancyBucket>)| {
         let capacity = capacities.get(&code).copied().unwrap_or_default();
         (code, steps(buckets, capacity, period, now))

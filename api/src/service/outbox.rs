@@ -20,7 +20,6 @@ use super::payment::{order_again, pay_from_wallet};
 use super::settlement::settle;
 use crate::gateway::wallet;
 use crate::gateway::{Ask, Asked, Call, Gateway, Order, RefundOrder, Refunded, Reply, Standing};
-use crate::live::PaymentChange;
 use crate::{ApiError, App};
 
 /// How long a gateway may take to answer.
@@ -192,11 +191,7 @@ pub(crate) async fn fail(
         .payment_fail(gateway, reference, reason, App::now())
         .await?;
     if let Some(id) = voided {
-        app.live.payment(PaymentChange {
-            id,
-            status: PaymentStatus::Voided,
-            receipt: None,
-        });
+        app.live.payment(id);
     }
     Ok(voided.is_some())
 }

@@ -77,6 +77,8 @@ pub struct Revenue {
     pub rows: Vec<RevenueRow>,
     /// The sum in đồng.
     pub total_vnd: i64,
+    /// Until when it holds every receipt: the present, but for what a replica has not heard yet.
+    pub complete_until: Timestamp,
 }
 
 /// Revenue of the city.
@@ -84,8 +86,8 @@ pub struct Revenue {
 /// # Errors
 /// Where the database fails.
 pub async fn revenue(app: &App, range: Range, by: RevenueBy) -> Result<Revenue, ApiError> {
-    let mut rows = app
-        .store
+    let (store, complete_until) = app.past.read(App::now());
+    let mut rows = store
         .report_revenue(&app.city.code, range.from, range.to, by)
         .await?;
     if by == RevenueBy::Day {
@@ -108,7 +110,11 @@ pub async fn revenue(app: &App, range: Range, by: RevenueBy) -> Result<Revenue, 
         .iter()
         .try_fold(0i64, |sum, row| sum.checked_add(row.amount_vnd))
         .ok_or(ApiError::Internal)?;
-    Ok(Revenue { rows, total_vnd })
+    Ok(Revenue {
+        rows,
+        total_vnd,
+        complete_until,
+    })
 }
 
 /// Sensed parking against paid parking, a row for each day that had any, at most half a minute old.
@@ -122,10 +128,9 @@ pub async fn sensed_paid(
 ) -> Result<Vec<SensedPaid>, ApiError> {
     let computing = app.clone();
     let compute = async move {
+        let (store, now) = computing.past.read(now);
         let (from, to) = range.instants(&computing, now);
-        let found = computing
-            .store
-            .report_sensed_paid(&computing.city.code, from, to, now);
+        let found = store.report_sensed_paid(&computing.city.code, from, to, now);
         Ok(found.await?)
     };
     let parking = &app.answers.parking;

@@ -189,11 +189,9 @@ pub(super) async fn open_at(
     let priced = price(bay, request.class, request.minutes, starts_at)?;
     let holder = holder(bay, &request.plate, request.class, &priced);
     let rights = rights(app, &[holder]).await?.pop().unwrap_or_default();
-    if !insists
-        && let Some(until) = rights.missed(bay, request.class, &priced)
-        && !is_known(app, request).await?
+    if !insists && rights.are_missed(bay, request.class, &priced) && !is_known(app, request).await?
     {
-        return Err(ApiError::ParkedElsewhere { until });
+        return Err(ApiError::ParkedElsewhere);
     }
     let new = prepare(bay, request, priced, rights);
     let claims = app.store.session_open(std::slice::from_ref(&new), now);

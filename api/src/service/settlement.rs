@@ -3,10 +3,9 @@
 use domain::Timestamp;
 use domain::board::PaidTime;
 use domain::id::{BayId, SessionId};
-use domain::payment::{BankNotice, PaymentStatus};
+use domain::payment::BankNotice;
 use store::settlement::{NoticeOutcome, Posted};
 
-use crate::live::PaymentChange;
 use crate::{ApiError, App};
 
 /// Takes notices whose signature has been checked: posts what they pay for, tells the board and
@@ -52,11 +51,7 @@ async fn announce(app: &App, posted: &Posted, now: Timestamp) {
         let time = (parking.bay, parking.starts_at, parking.ends_at);
         show(app, parking.session, time, now).await;
     }
-    app.live.payment(PaymentChange {
-        id: posted.payment,
-        status: PaymentStatus::Posted,
-        receipt: posted.receipt,
-    });
+    app.live.payment(posted.payment);
 }
 
 /// Shows a session's time on the board.

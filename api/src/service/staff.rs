@@ -47,6 +47,29 @@ pub async fn sign_in(
     password: String,
     now: Timestamp,
 ) -> Result<String, ApiError> {
+    let signed_in = try_to_sign_in(app, login, password, now).await;
+    let outcome = match &signed_in {
+        Ok(_) => "in",
+        Err(ApiError::Unauthorized) => "refused",
+        Err(ApiError::TooOften { .. }) => "must_wait",
+        Err(_) => "failed",
+    };
+    metrics::counter!("clearbay_staff_sign_ins_total", "outcome" => outcome).increment(1);
+    // Who mistypes may have written a password for the login: neither is in the log.
+    let login = hex::encode(&sha256(login.as_bytes())[..4]);
+    match outcome {
+        "in" => tracing::info!(login_sha256 = login, "staff signed in"),
+        _ => tracing::warn!(login_sha256 = login, outcome, "staff could not sign in"),
+    }
+    signed_in
+}
+
+async fn try_to_sign_in(
+    app: &App,
+    login: &str,
+    password: String,
+    now: Timestamp,
+) -> Result<String, ApiError> {
     let sign_ins = &app.limits.sign_ins;
     sign_ins
         .attempt(login, now)

@@ -11,6 +11,7 @@ use reqwest::{StatusCode, header};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::lease::Turn;
 use super::public_log::{self, PublicLog};
 use crate::{ApiError, App};
 
@@ -82,14 +83,16 @@ enum Refused {
 }
 
 /// Asks until told to stop. Several processes may: a witness signs what it has signed before.
-pub async fn work(app: App, mut shutdown: watch::Receiver<bool>) {
+pub async fn work(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
     let Some(log) = app.log.clone() else { return };
     let mut asked: Vec<Asked> = log.witnesses().iter().cloned().map(Asked::new).collect();
     if asked.is_empty() {
         return;
     }
     loop {
-        if let Err(error) = round(&app, &log, &mut asked).await {
+        if turn.is_ours()
+            && let Err(error) = round(&app, &log, &mut asked).await
+        {
             tracing::warn!(%error, "no witness can be asked");
         }
         tokio::select! {

@@ -1,5 +1,6 @@
 //! One file per command.
 
+pub mod backup;
 pub mod demo;
 pub mod device;
 pub mod device_faults;

@@ -12,10 +12,11 @@ use api::live::LiveBoard;
 use api::open::OpenData;
 use api::plate_reader::PlateReader;
 use api::secret::Secrets;
+use api::service::lease::{self, Turn};
 use api::service::public_log::{self, PublicLog};
 use api::service::session::MAX_UPLOAD_AGE;
 use api::service::witness::{self, Witness};
-use api::{App, Push, Sms};
+use api::{App, Past, Push, Sms};
 use chrono::TimeDelta;
 use domain::Timestamp;
 use ingest::decoder::battery_limit_mv;
@@ -110,6 +111,13 @@ pub struct ServeOptions {
     /// How many connections to the database to hold at most.
     #[arg(long, env = "CLEARBAY_DATABASE_CONNECTIONS", default_value_t = 16)]
     pub database_connections: u32,
+    /// A replica of the database, as postgres://user:password@host:port/name, from which reports and open data
+    /// are read while it is at most a minute behind; everything is read from the database if left out.
+    #[arg(long, env = "CLEARBAY_REPLICA_URL", hide_env_values = true)]
+    pub replica_url: Option<String>,
+    /// How many connections to the replica to hold at most.
+    #[arg(long, env = "CLEARBAY_REPLICA_CONNECTIONS", default_value_t = 8)]
+    pub replica_connections: u32,
     /// How many requests to work on at once; more get 503.
     #[arg(long, env = "CLEARBAY_MAX_REQUESTS", default_value_t = 512)]
     pub max_requests: usize,
@@ -256,10 +264,12 @@ pub async fn serve(
         App::now,
         shutdown.clone(),
     ));
+    let (turn, lease) = lease::keep(store.clone(), "background", shutdown.clone());
     let housekeeping = tokio::spawn(housekeeping(
         store.clone(),
         live.clone(),
         metrics.clone(),
+        turn.clone(),
         shutdown.clone(),
     ));
     let public_url = match &options.public_url {
@@ -276,8 +286,17 @@ pub async fn serve(
         }
         None => None,
     };
+    let mut past = Past::of(store.clone());
+    if let Some(url) = &options.replica_url {
+        let replica = Store::replica(url, options.replica_connections).context(
+            "CLEARBAY_REPLICA_URL is not of the form postgres://user:password@host:port/name",
+        )?;
+        past = past.with_replica(replica);
+    }
+    let following = tokio::spawn(past.clone().follow(App::now, shutdown.clone()));
     let app = App {
         store: store.clone(),
+        past,
         live,
         secrets: Arc::new(secrets),
         gateways: Arc::new(gateways),
@@ -298,13 +317,18 @@ pub async fn serve(
         metrics: Arc::new(move || metrics.render()),
     };
     let outbox = tokio::spawn(api::service::outbox::work(app.clone(), shutdown.clone()));
-    let watch = tokio::spawn(api::service::change::watch(app.clone(), shutdown.clone()));
+    let watch = tokio::spawn(api::service::change::watch(
+        app.clone(),
+        turn.clone(),
+        shutdown.clone(),
+    ));
     let reminders = tokio::spawn(api::service::reminder::work(app.clone(), shutdown.clone()));
     let publisher = tokio::spawn(public_log::work(app.clone(), shutdown.clone()));
-    let witnessing = tokio::spawn(witness::work(app.clone(), shutdown.clone()));
+    let witnessing = tokio::spawn(witness::work(app.clone(), turn.clone(), shutdown.clone()));
     let open_data = tokio::spawn(api::open::publish::work(
         app.clone(),
         client("open", mqtt_url)?,
+        turn,
         shutdown.clone(),
     ));
     let pages = dashboard::router(options.web_dir.as_deref(), oidc);
@@ -334,6 +358,8 @@ pub async fn serve(
     publisher.await?;
     witnessing.await?;
     open_data.await?;
+    lease.await?;
+    following.await?;
     store.close().await;
     Ok(())
 }
@@ -353,21 +379,28 @@ async fn housekeeping(
     store: Store,
     live: Arc<LiveBoard>,
     metrics: PrometheusHandle,
+    mut turn: Turn,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let mut ticks = tokio::time::interval(Duration::from_secs(60));
-    for minute in 0u64.. {
+    let mut round = 0u64;
+    loop {
         tokio::select! {
             () = shutdown::told(&mut shutdown) => return,
             _ = ticks.tick() => {}
+            () = turn.begins() => ticks.reset(),
         }
         metrics.run_upkeep();
         let now = App::now();
-        let checkup = match minute % THOROUGH_EVERY_MIN {
+        let checkup = match round % THOROUGH_EVERY_MIN {
             0 => Checkup::Thorough,
             _ => Checkup::Quick,
         };
+        round += 1;
         assess_devices(&store, &live, checkup, now).await;
+        if !turn.is_ours() {
+            continue;
+        }
         loop {
             match store.payment_void_expired(now - LATE_WEBHOOKS, now).await {
                 Ok(0) => break,

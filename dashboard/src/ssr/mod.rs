@@ -266,25 +266,17 @@ async fn choose_language(
     ([(header::SET_COOKIE, cookie)], Redirect::to(&back)).into_response()
 }
 
-/// Headers that keep a page from being framed, sniffed, or fed with scripts of others.
+/// Headers that keep a page from being framed or fed with scripts of others, beside those of every answer
+/// (`api::routes`).
 async fn protect(request: Request, next: Next) -> Response {
-    // No form of another site's may be sent to us in a visitor's name: not even one that signs them in.
-    let from = request.headers().get("sec-fetch-site");
-    if !request.method().is_safe() && from.is_some_and(|from| from == "cross-site") {
-        return StatusCode::FORBIDDEN.into_response();
-    }
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
-    for (name, value) in [
-        (
-            header::CONTENT_SECURITY_POLICY,
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(
             "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
         ),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "same-origin"),
-    ] {
-        headers.insert(name, HeaderValue::from_static(value));
-    }
+    );
     if !headers.contains_key(header::CACHE_CONTROL) {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }

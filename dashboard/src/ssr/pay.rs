@@ -109,9 +109,7 @@ pub(crate) async fn submit(
         Err(ApiError::WrongBay { meant, likelier }) => {
             pay_ask::which_bay(&reader, &filled, &meant, &likelier)
         }
-        Err(ApiError::ParkedElsewhere { until }) => {
-            pay_ask::entitled_elsewhere(&reader, &filled, &code, until, &app)
-        }
+        Err(ApiError::ParkedElsewhere) => pay_ask::entitled_elsewhere(&reader, &filled, &code),
         Err(error @ (ApiError::Unprocessable(_) | ApiError::KeyReused | ApiError::NotCovered)) => {
             let from_arrival = filled.at.is_some();
             let failed = Some((filled, error));

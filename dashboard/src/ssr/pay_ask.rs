@@ -3,7 +3,6 @@
 use api::App;
 use axum::http::StatusCode;
 use axum::response::Response;
-use domain::Timestamp;
 use leptos::prelude::*;
 use store::session::Session;
 
@@ -107,22 +106,15 @@ pub(super) fn move_or_pay(
 }
 
 /// Tells that the plate pays less, but is seen in another bay; whose that is, is not told.
-pub(super) fn entitled_elsewhere(
-    reader: &Reader,
-    filled: &PayForm,
-    bay: &str,
-    until: Timestamp,
-    app: &App,
-) -> Response {
+pub(super) fn entitled_elsewhere(reader: &Reader, filled: &PayForm, bay: &str) -> Response {
     let lang = reader.lang;
-    let until = clock(until, app.city.timezone, App::now());
     asked(
         reader,
         lang.pay().entitlement_is_in_use,
         "parked-elsewhere",
         || {
             view! {
-                <p>{lang.pay().sensor_sees_this_plates_vehicle} " " <b>{until}</b> ". " {lang.pay().serves_one_vehicle}</p>
+                <p>{lang.pay().sensor_sees_this_plates_vehicle} " " {lang.pay().serves_one_vehicle}</p>
                 {again(filled, bay, "primary", lang.pay().go_on_at_the_usual_price.to_owned())}
                 <p><a href=format!("/b/{bay}")>{lang.pay().another_plate}</a></p>
             }

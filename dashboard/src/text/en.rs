@@ -41,6 +41,7 @@ pub(super) static BAY_MAP: BayMap = BayMap {
 
 pub(super) static CITY: City = City {
     city: "City",
+    every_receipt_until: "Every receipt is in it until",
     not_known: "not known",
     parking_revenue: "parking revenue",
     from_very_receipts_drivers_hold: "From the very receipts that drivers hold.",
@@ -478,7 +479,7 @@ pub(super) static PAY: Pay = Pay {
     pay_for_both: "No, pay for this bay as well",
     look_at_that_session: "Look at that session",
     entitlement_is_in_use: "The pass or exemption is in use",
-    sensor_sees_this_plates_vehicle: "This plate has a pass or an exemption, but it serves a vehicle that the sensor sees in another bay, until",
+    sensor_sees_this_plates_vehicle: "This plate has a pass or an exemption, but it serves a vehicle that the sensor sees in another bay.",
     serves_one_vehicle: "One plate can stand in one place only. If it has just left the other bay, please try again in a few minutes.",
     go_on_at_the_usual_price: "Park here at the usual price",
     another_plate: "Another plate",

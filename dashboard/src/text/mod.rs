@@ -68,6 +68,7 @@ tables! {
     /// The texts of `city`.
     city: City = CITY {
         city,
+        every_receipt_until,
         not_known,
         parking_revenue,
         from_very_receipts_drivers_hold,

@@ -41,6 +41,7 @@ pub(super) static BAY_MAP: BayMap = BayMap {
 
 pub(super) static CITY: City = City {
     city: "Thành phố",
+    every_receipt_until: "Đã tính mọi biên lai đến",
     not_known: "không rõ",
     parking_revenue: "thu phí đỗ xe",
     from_very_receipts_drivers_hold: "Số liệu từ chính các biên lai mà người lái xe giữ.",
@@ -478,7 +479,7 @@ pub(super) static PAY: Pay = Pay {
     pay_for_both: "Không, trả thêm cho chỗ này",
     look_at_that_session: "Xem phiên đang chạy",
     entitlement_is_in_use: "Vé tháng hoặc miễn phí đang được dùng",
-    sensor_sees_this_plates_vehicle: "Biển số này có vé tháng hoặc được miễn phí, nhưng đang dùng cho xe mà cảm biến thấy ở một chỗ khác, đến",
+    sensor_sees_this_plates_vehicle: "Biển số này có vé tháng hoặc được miễn phí, nhưng đang dùng cho xe mà cảm biến thấy ở một chỗ khác.",
     serves_one_vehicle: "Một biển số chỉ đỗ được một chỗ. Nếu xe vừa rời chỗ kia, xin thử lại sau vài phút.",
     go_on_at_the_usual_price: "Đỗ ở đây với giá thường",
     another_plate: "Biển số khác",

@@ -123,12 +123,11 @@ impl<'a> TariffBook<'a> {
 
     fn exempt(&self, from: Timestamp, to: Timestamp, ground: &str) -> Result<Quote, QuoteError> {
         let tariff = self.checked(from, to)?;
-        let ground = tariff
-            .exemptions
-            .iter()
-            .find(|known| known.code == ground)
-            .ok_or(QuoteError::NoGround)?;
-        Ok(Quote::line((from, to), Vnd::ZERO, text::exempt(ground)))
+        let mut known = tariff.exemptions.iter();
+        if !known.any(|known| known.code == ground) {
+            return Err(QuoteError::NoGround);
+        }
+        Ok(Quote::line((from, to), Vnd::ZERO, text::exempt()))
     }
 
     fn priced(

@@ -13,11 +13,13 @@ use bytes::Bytes;
 use chrono::{SubsecRound, Utc};
 use futures::StreamExt;
 use lapin::options::{
-    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions, QueueDeclareOptions,
+    BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+    QueueDeclareOptions,
 };
-use lapin::types::FieldTable;
+use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
+use lapin::types::{AMQPValue, FieldTable};
 use lapin::uri::{AMQPScheme, AMQPUri};
-use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ErrorKind};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -28,12 +30,18 @@ use crate::{IngestError, Options, Share};
 const QUEUES: &str = "clearbay.events.";
 /// Where RabbitMQ's MQTT plugin finds and leaves messages (`mqtt.exchange`).
 const EXCHANGE: &str = "amq.topic";
-/// How many messages of a shard may be on their way to us or at work. Quorum queues keep track of each.
-const PREFETCH: u16 = 5_000;
+/// How many messages of a shard may be on their way to us or at work. With all shards and the largest messages
+/// that the broker takes (`max_message_size`) they are no more than [`Options::queue_bytes_max`].
+const PREFETCH: u16 = 500;
 /// So long after its own a process asks for the others' shards.
 const STAND_BY: Duration = Duration::from_secs(3);
-/// So often whoever has another's shard looks whether its process is there again.
-const GIVE_BACK: Duration = Duration::from_secs(30);
+/// So often whoever has another's shard lets go of it for a moment: whoever waits for it has it then. RabbitMQ 4
+/// hands it over by itself (`x-priority`); older ones do not even tell that somebody waits.
+const GIVE_BACK: Duration = Duration::from_secs(60);
+/// So long to wait for what was sent before we let go.
+const DRAIN: Duration = Duration::from_millis(500);
+/// So often it is looked whether there are more shards than before.
+const COUNT_EVERY: Duration = Duration::from_secs(600);
 const HEARTBEAT_S: u16 = 10;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
@@ -75,9 +83,10 @@ impl Publisher {
     }
 }
 
-/// The task that keeps a connection.
+/// The tasks that keep two connections: one reads and acknowledges, one tells. A broker that is short of disk or
+/// memory reads nothing from who publishes, not even acknowledgements.
 pub(crate) struct Link {
-    task: JoinSet<()>,
+    tasks: JoinSet<()>,
     tell: mpsc::Sender<(String, Vec<u8>)>,
 }
 
@@ -89,12 +98,12 @@ impl Link {
     /// Leaves the broker once what is kept has been acknowledged.
     ///
     /// # Errors
-    /// Where the task had ended by itself.
+    /// Where a task had ended by itself.
     pub(super) async fn close(self) -> Result<(), IngestError> {
-        let Self { mut task, tell } = self;
+        let Self { mut tasks, tell } = self;
         drop(tell);
         let ended = async {
-            while let Some(task) = task.join_next().await {
+            while let Some(task) = tasks.join_next().await {
                 task.map_err(|error| IngestError::Stopped(error.to_string()))?;
             }
             Ok(())
@@ -106,7 +115,7 @@ impl Link {
     }
 }
 
-/// Starts the task that keeps a connection.
+/// Starts both tasks.
 ///
 /// # Errors
 /// [`IngestError::Url`] where an address cannot be read; [`IngestError::Share`] for a group.
@@ -115,23 +124,32 @@ pub(super) fn connect(
     intake: Intake,
     shutdown: &watch::Receiver<bool>,
 ) -> Result<Link, IngestError> {
-    let nodes = addresses(&options.broker_url)?;
     let part = match options.share {
         Share::All => (0, 1),
         Share::Part { index, count } => (index, count),
         Share::Group(_) => return Err(IngestError::Share),
     };
+    let nodes = Nodes {
+        addresses: addresses(&options.broker_url)?,
+        // Each process begins with another node.
+        first: usize::try_from(part.0).unwrap_or(0),
+        name: options.client_id.clone(),
+    };
     let (tell, deltas) = mpsc::channel(DELTAS_MAX);
-    let cluster = Cluster {
-        nodes,
+    let teller = Teller {
+        deltas,
+        shutdown: shutdown.clone(),
+    };
+    let reader = Reader {
         name: options.client_id.clone(),
         part,
         intake,
         shutdown: shutdown.clone(),
     };
-    let mut task = JoinSet::new();
-    task.spawn(cluster.run(deltas));
-    Ok(Link { task, tell })
+    let mut tasks = JoinSet::new();
+    tasks.spawn(nodes.clone().named("-deltas").keep(teller));
+    tasks.spawn(nodes.keep(reader));
+    Ok(Link { tasks, tell })
 }
 
 /// The cluster's nodes, from addresses with a comma between them.
@@ -147,48 +165,59 @@ fn addresses(urls: &str) -> Result<Vec<AMQPUri>, IngestError> {
     urls.split(',').map(address).collect()
 }
 
-/// A cluster as this process uses it.
-struct Cluster {
-    nodes: Vec<AMQPUri>,
-    /// The process's name, as the broker shows it.
-    name: String,
-    /// Which part of the shards is its own: every `count`-th, from `index`.
-    part: (u32, u32),
-    intake: Intake,
-    shutdown: watch::Receiver<bool>,
+/// Whoever uses a connection, until it breaks or all is done.
+trait Session {
+    async fn on(&mut self, connection: &Arc<Connection>) -> Result<(), SessionError>;
+
+    fn is_over(&self) -> bool;
 }
 
-impl Cluster {
-    /// Keeps a connection to some node until told to stop.
-    async fn run(self, mut deltas: mpsc::Receiver<(String, Vec<u8>)>) {
+/// The cluster's nodes, as one connection finds them.
+#[derive(Clone)]
+struct Nodes {
+    addresses: Vec<AMQPUri>,
+    first: usize,
+    /// The process's name, as the broker shows it.
+    name: String,
+}
+
+impl Nodes {
+    fn named(mut self, ending: &str) -> Self {
+        self.name.push_str(ending);
+        self
+    }
+
+    /// Keeps a connection to some node until its user is done.
+    async fn keep(self, mut session: impl Session) {
         let mut backoff = BACKOFF_MIN;
-        // Each process begins with another node.
-        let first = usize::try_from(self.part.0).unwrap_or(0);
-        for node in (0..self.nodes.len()).cycle().skip(first % self.nodes.len()) {
-            let node = &self.nodes[node];
+        let count = self.addresses.len();
+        for node in (0..count).cycle().skip(self.first % count) {
+            let node = &self.addresses[node];
             let address = format!("{}:{}", node.authority.host, node.authority.port);
             let started = tokio::time::Instant::now();
-            match self.session(node.clone(), &address, &mut deltas).await {
+            match self.one(node.clone(), &address, &mut session).await {
                 Ok(()) => return,
-                Err(error) => tracing::warn!(%error, node = address, "the broker is away"),
+                Err(error) => {
+                    tracing::warn!(%error, node = address, name = self.name, "the broker is away");
+                }
+            }
+            if session.is_over() {
+                return;
             }
             if started.elapsed() >= GOOD_AFTER {
                 backoff = BACKOFF_MIN;
-            }
-            if *self.shutdown.borrow() {
-                return;
             }
             tokio::time::sleep(backoff).await;
             backoff = (backoff * 2).min(BACKOFF_MAX);
         }
     }
 
-    /// One connection, until it breaks, or until told to stop and all is acknowledged.
-    async fn session(
+    /// One connection, until it breaks or its user is done.
+    async fn one(
         &self,
         node: AMQPUri,
         address: &str,
-        deltas: &mut mpsc::Receiver<(String, Vec<u8>)>,
+        session: &mut impl Session,
     ) -> Result<(), SessionError> {
         let properties =
             ConnectionProperties::default().with_connection_name(self.name.clone().into());
@@ -197,24 +226,56 @@ impl Cluster {
             .await
             .map_err(|_| SessionError::Slow)??;
         let connection = Arc::new(connection);
-        tracing::info!(node = address, "connected to the broker");
-        let done = self.converse(&connection, deltas).await;
+        tracing::info!(node = address, name = self.name, "connected to the broker");
+        let done = session.on(&connection).await;
         // Its consumers must not go on where nobody listens to them.
         let closing = connection.close(200, "ended".into());
         let _ = tokio::time::timeout(CLOSE_WITHIN, closing).await;
         done
     }
+}
 
-    async fn converse(
-        &self,
-        connection: &Arc<Connection>,
-        deltas: &mut mpsc::Receiver<(String, Vec<u8>)>,
-    ) -> Result<(), SessionError> {
+/// Tells of changes.
+struct Teller {
+    deltas: mpsc::Receiver<(String, Vec<u8>)>,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Session for Teller {
+    async fn on(&mut self, connection: &Arc<Connection>) -> Result<(), SessionError> {
+        let channel = connection.create_channel().await?;
+        while let Some((topic, payload)) = self.deltas.recv().await {
+            let properties = BasicProperties::default().with_delivery_mode(1);
+            let options = BasicPublishOptions::default();
+            let key = routing_key(&topic).into();
+            channel
+                .basic_publish(EXCHANGE.into(), key, options, &payload, properties)
+                .await?;
+        }
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        *self.shutdown.borrow()
+    }
+}
+
+/// Reads this process's shards, and those that nobody else reads.
+struct Reader {
+    name: String,
+    /// Which part of the shards is its own: every `count`-th, from `index`.
+    part: (u32, u32),
+    intake: Intake,
+    shutdown: watch::Receiver<bool>,
+}
+
+impl Session for Reader {
+    async fn on(&mut self, connection: &Arc<Connection>) -> Result<(), SessionError> {
         let shards = shard_count(connection).await?;
         if shards == 0 {
             return Err(SessionError::NoShards);
         }
-        let telling = connection.create_channel().await?;
+        tracing::info!(shards, "the broker has so many shards");
         let mut reading = JoinSet::new();
         let (index, count) = self.part;
         for shard in 0..shards {
@@ -227,28 +288,30 @@ impl Cluster {
             };
             reading.spawn(shard.run(connection.clone()));
         }
+        let mut counts = tokio::time::interval(COUNT_EVERY);
+        counts.reset();
         loop {
             tokio::select! {
-                delta = deltas.recv() => {
-                    let Some((topic, payload)) = delta else { break };
-                    let properties = BasicProperties::default().with_delivery_mode(1);
-                    let options = BasicPublishOptions::default();
-                    let key = routing_key(&topic).into();
-                    telling.basic_publish(EXCHANGE.into(), key, options, &payload, properties).await?;
-                }
-                Some(ended) = reading.join_next() => {
-                    ended.map_err(|_| SessionError::Stopped)??;
-                    if !*self.shutdown.borrow() {
-                        return Err(SessionError::Stopped);
+                ended = reading.join_next() => match ended {
+                    None => return Ok(()),
+                    Some(ended) => {
+                        ended.map_err(|_| SessionError::Stopped)??;
+                        if !self.is_over() {
+                            return Err(SessionError::Stopped);
+                        }
+                    }
+                },
+                _ = counts.tick(), if !self.is_over() => {
+                    if shard_count(connection).await? != shards {
+                        return Err(SessionError::OtherShards);
                     }
                 }
             }
         }
-        // The worker has gone; the shards' tasks acknowledge what it kept.
-        while let Some(ended) = reading.join_next().await {
-            ended.map_err(|_| SessionError::Stopped)??;
-        }
-        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        *self.shutdown.borrow()
     }
 }
 
@@ -264,11 +327,18 @@ async fn shard_count(connection: &Connection) -> Result<u32, SessionError> {
             .await
         {
             Ok(_) => channel.close(200, "asked".into()).await?,
-            Err(error) if error.is_amqp_soft_error() => return Ok(shard),
+            Err(error) if is_not_found(&error) => return Ok(shard),
             Err(error) => return Err(error.into()),
         }
     }
     Ok(u32::MAX)
+}
+
+fn is_not_found(error: &lapin::Error) -> bool {
+    let ErrorKind::ProtocolError(error) = error.kind() else {
+        return false;
+    };
+    matches!(error.kind(), AMQPErrorKind::Soft(AMQPSoftError::NOTFOUND))
 }
 
 /// One shard, as this process takes it.
@@ -285,8 +355,8 @@ struct Shard {
 /// Why a shard is not read any longer.
 enum Ended {
     Stopping,
-    /// Its own process is there again.
-    GivenBack,
+    /// Whoever waits for it may have it.
+    LetGo,
 }
 
 impl Shard {
@@ -294,17 +364,16 @@ impl Shard {
         let mut shutdown = self.shutdown.clone();
         let mut waits = !self.is_own;
         loop {
-            if std::mem::replace(&mut waits, true) {
-                if tokio::time::timeout(STAND_BY, stopped(&mut shutdown))
+            if std::mem::replace(&mut waits, true)
+                && tokio::time::timeout(STAND_BY, stopped(&mut shutdown))
                     .await
                     .is_ok()
-                {
-                    return Ok(());
-                }
+            {
+                return Ok(());
             }
             match self.take(&connection).await? {
                 Ended::Stopping => return Ok(()),
-                Ended::GivenBack => tracing::info!(queue = self.queue, "gave a shard back"),
+                Ended::LetGo => tracing::debug!(queue = self.queue, "let go of another's shard"),
             }
         }
     }
@@ -317,8 +386,13 @@ impl Shard {
             .await?;
         let (queue, tag) = (self.queue.as_str().into(), self.name.as_str().into());
         let options = BasicConsumeOptions::default();
+        let mut arguments = FieldTable::default();
+        arguments.insert(
+            "x-priority".into(),
+            AMQPValue::LongInt(i32::from(self.is_own)),
+        );
         let mut messages = channel
-            .basic_consume(queue, tag, options, FieldTable::default())
+            .basic_consume(queue, tag, options, arguments)
             .await?;
         let (kept, acknowledged) = watch::channel(0);
         let kept = Arc::new(kept);
@@ -336,26 +410,26 @@ impl Shard {
                     ended.map_err(|_| SessionError::Stopped)??;
                     return Err(SessionError::Stopped);
                 }
-                _ = give_back.tick(), if is_active && !self.is_own => {
-                    if self.others_wait(connection).await? {
-                        break Ended::GivenBack;
-                    }
-                }
+                _ = give_back.tick(), if is_active && !self.is_own => break Ended::LetGo,
                 message = messages.next() => {
                     let message = message.ok_or(SessionError::Stopped)??;
                     if !std::mem::replace(&mut is_active, true) {
                         tracing::info!(queue = self.queue, own = self.is_own, "took a shard");
                     }
-                    let ticket = super::Ticket::Amqp(Ticket {
-                        shard: kept.clone(),
-                        tag: message.delivery_tag,
-                    });
-                    let topic = topic(message.routing_key.as_str());
-                    let now = Utc::now().trunc_subsecs(6);
-                    self.intake.hand_over(topic, Bytes::from(message.data), now, ticket).await;
+                    self.hand_over(message, &kept).await;
                 }
             }
         };
+        if matches!(ended, Ended::LetGo) {
+            let cancel = BasicCancelOptions::default();
+            channel
+                .basic_cancel(self.name.as_str().into(), cancel)
+                .await?;
+            // What was on its way is ours still.
+            while let Ok(Some(message)) = tokio::time::timeout(DRAIN, messages.next()).await {
+                self.hand_over(message?, &kept).await;
+            }
+        }
         // Once the last ticket is gone, all that was handed over is acknowledged or given up. What was not
         // handed over goes back to its place in the queue with the channel.
         drop(kept);
@@ -366,16 +440,15 @@ impl Shard {
         Ok(ended)
     }
 
-    /// Whether another process waits for the shard.
-    async fn others_wait(&self, connection: &Connection) -> Result<bool, SessionError> {
-        let channel = connection.create_channel().await?;
-        let options = QueueDeclareOptions::default().passive();
-        let queue = self.queue.as_str().into();
-        let queue = channel
-            .queue_declare(queue, options, FieldTable::default())
-            .await?;
-        channel.close(200, "asked".into()).await?;
-        Ok(queue.consumer_count() > 1)
+    async fn hand_over(&self, message: lapin::message::Delivery, kept: &Arc<watch::Sender<u64>>) {
+        let ticket = super::Ticket::Amqp(Ticket {
+            shard: kept.clone(),
+            tag: message.delivery_tag,
+        });
+        let topic = topic(message.routing_key.as_str());
+        let now = Utc::now().trunc_subsecs(6);
+        let payload = Bytes::from(message.data);
+        self.intake.hand_over(topic, payload, now, ticket).await;
     }
 }
 
@@ -421,6 +494,8 @@ enum SessionError {
     Slow,
     #[error("it has no queue {QUEUES}0: load deploy/rabbitmq/definitions.json")]
     NoShards,
+    #[error("it has another number of shards than before")]
+    OtherShards,
     #[error("it sends nothing any more")]
     Stopped,
 }

@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "bench/cluster.rs"]
+mod cluster;
 #[path = "bench/faults.rs"]
 mod faults;
 #[path = "bench/forecast.rs"]
@@ -27,8 +29,8 @@ mod tariff;
 /// The city that sensors and watchers are measured with.
 const LOTS: usize = 40;
 const BAYS_PER_LOT: usize = 50;
-const NAMES: [&str; 8] = [
-    "ingest", "live", "pay", "log", "tariff", "forecast", "growth", "faults",
+const NAMES: [&str; 9] = [
+    "ingest", "live", "pay", "log", "tariff", "forecast", "growth", "faults", "cluster",
 ];
 
 #[tokio::main]
@@ -63,7 +65,10 @@ async fn main() -> anyhow::Result<()> {
     if wanted("growth") {
         growth::run().await?;
     }
-    // Half an hour: only where it is asked for.
+    // A quarter of an hour, and half of one: only where they are asked for.
+    if names.iter().any(|name| name == "cluster") {
+        cluster::run().await?;
+    }
     if names.iter().any(|name| name == "faults") {
         faults::run().await?;
     }

@@ -8,11 +8,12 @@ use chrono::{DateTime, Utc};
 use super::load::{BAYS_PER_LOT, LOTS};
 use super::rig::{LOOK, RECOVERY, at_rest};
 use super::{Audit, Load, Unacknowledged};
-use crate::city;
 use crate::database::TestDatabase;
 use crate::database_server::DatabaseServer;
 use crate::ingesting::IngestProcess;
 use crate::rabbit::Cluster;
+use crate::sensors::{Told, publish};
+use crate::{city, cpu};
 
 /// RabbitMQ's nodes, ingest's processes, a database and its server.
 pub struct ClusterRig {
@@ -33,6 +34,16 @@ impl ClusterRig {
     /// # Panics
     /// Where a part does not start.
     pub async fn start(root: PathBuf, nodes: usize, workers: usize) -> Self {
+        let mut rig = Self::idle(root, nodes, workers).await;
+        (0..workers).for_each(|worker| rig.worker_start(worker));
+        rig
+    }
+
+    /// Starts all but ingest.
+    ///
+    /// # Panics
+    /// Where a part does not start.
+    pub async fn idle(root: PathBuf, nodes: usize, workers: usize) -> Self {
         let server = DatabaseServer::start().await;
         let database = TestDatabase::create_on(&server.url).await;
         let place = city::small(LOTS, BAYS_PER_LOT);
@@ -41,17 +52,74 @@ impl ClusterRig {
             .place_import(&place, chrono::Utc::now())
             .await
             .unwrap();
-        let cluster = tokio::task::spawn_blocking(move || Cluster::start(root, nodes))
-            .await
-            .unwrap();
-        let mut rig = Self {
+        let cluster = Cluster::start(root, nodes);
+        Self {
             cluster,
             database,
             workers: (0..workers).map(|_| None).collect(),
             _server: server,
-        };
-        (0..workers).for_each(|worker| rig.worker_start(worker));
-        rig
+        }
+    }
+
+    /// Has devices say all that, a third at each of three nodes, and returns when it is acknowledged.
+    ///
+    /// # Panics
+    /// Where a node is away.
+    pub async fn publish(&self, messages: Vec<Told>) {
+        let nodes = self.cluster.len();
+        let parts = (0..nodes).map(|node| {
+            // Each device's to one node, in its order.
+            let part = messages.iter().enumerate();
+            let part = part.filter(|(number, _)| number % (LOTS * BAYS_PER_LOT) % nodes == node);
+            let part: Vec<Told> = part.map(|(_, told)| told.clone()).collect();
+            let url = self.cluster.mqtt_url(node);
+            async move { publish(&url, part).await }
+        });
+        futures::future::join_all(parts).await;
+    }
+
+    /// Waits until so many events are kept; when that was.
+    ///
+    /// # Panics
+    /// Where they never are.
+    pub async fn kept(&self, count: usize) -> Instant {
+        let started = Instant::now();
+        while started.elapsed() < RECOVERY {
+            let kept: i64 =
+                sqlx::query_scalar("SELECT coalesce(sum(last_seq + 1), 0)::bigint FROM bay_state")
+                    .fetch_one(&self.database.pool)
+                    .await
+                    .unwrap();
+            if kept >= count as i64 {
+                return Instant::now();
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        panic!("not all is kept, {RECOVERY:?} later");
+    }
+
+    /// The processor time that the brokers have used.
+    pub fn broker_cpu(&self) -> Duration {
+        let nodes = 0..self.cluster.len();
+        nodes
+            .map(|node| cpu::of_process(self.cluster.id(node)))
+            .sum()
+    }
+
+    /// The processor time that ingest has used.
+    pub fn workers_cpu(&self) -> Duration {
+        self.workers.iter().flatten().map(IngestProcess::cpu).sum()
+    }
+
+    /// How large the database is, its log of changes aside.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub async fn database_bytes(&self) -> i64 {
+        sqlx::query_scalar("SELECT pg_database_size(current_database())")
+            .fetch_one(&self.database.pool)
+            .await
+            .unwrap()
     }
 
     /// How many ingest processes there are to be.

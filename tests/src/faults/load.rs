@@ -125,6 +125,11 @@ pub(super) fn named(number: usize) -> (String, i64) {
     (bay, (number / DEVICES) as i64)
 }
 
+/// The first messages of a load, all at once.
+pub fn waiting(count: usize) -> Vec<Told> {
+    (0..count).map(message).collect()
+}
+
 fn message(number: usize) -> Told {
     let (bay, seq) = named(number);
     // Some say the same twice, as devices do that speak without a change.

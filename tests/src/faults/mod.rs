@@ -17,7 +17,7 @@ use std::time::Duration;
 pub use audit::Audit;
 pub use cluster_rig::ClusterRig;
 pub use connection::Unacknowledged;
-pub use load::{BAYS_PER_LOT, LOTS, Load, Spoken};
+pub use load::{BAYS_PER_LOT, LOTS, Load, Spoken, waiting};
 pub use rig::Rig;
 
 /// What came of a fault.

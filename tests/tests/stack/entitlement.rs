@@ -276,7 +276,7 @@ async fn the_city_exempts_on_a_ground_that_is_kept() {
     assert_eq!(parked["quote"]["amount_vnd"], 0);
     assert_eq!(
         parked["quote"]["lines"][0]["text"],
-        "Miễn phí: Xe của người khuyết tật"
+        "Miễn phí: xe được thành phố miễn phí"
     );
     let list = city
         .get("/api/v1/staff/exemptions")

@@ -5,7 +5,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod accessibility;
+mod alerts;
 mod api;
+mod backup;
 mod broker_rights;
 mod browser;
 mod city;
@@ -40,11 +42,13 @@ mod pay;
 mod pay_chaos;
 mod people;
 mod plate_reader;
+mod proxy;
 mod public_log;
 mod public_log_witness;
 mod push;
 mod push_page;
 mod reconcile;
+mod replica;
 mod retention;
 mod session;
 mod share;

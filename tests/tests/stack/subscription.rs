@@ -179,6 +179,9 @@ async fn a_board_without_its_deltas_is_not_ready() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(!board.connected());
     eventually("the deltas", || async { board.connected() }).await;
-    assert_eq!(broker.granted(), ["clearbay/v1/occupancy/+"]);
+    assert_eq!(
+        broker.granted(),
+        ["clearbay/v1/occupancy/+", "clearbay/v1/serve/words"]
+    );
     feed.abort();
 }

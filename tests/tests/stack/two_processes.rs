@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
+use chrono::{SubsecRound, TimeDelta, Utc};
 use futures::StreamExt;
+use serde_json::{Value, json};
+use tests::sensors::told;
 use tests::serving::Serving;
 
 /// The page waits at one process, the bank speaks to the other, and other drivers pay all the time.
@@ -41,5 +44,49 @@ async fn a_driver_hears_of_money_that_came_to_the_other_process() {
     tokio::select! {
         () = others_pay => {}
         paid = tokio::time::timeout(Duration::from_secs(20), paid) => paid.expect("news in time"),
+    }
+}
+
+/// A member of staff watches a lot at one process while drivers pay at the other: the board does not wait
+/// until the database is read anew.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn staff_see_what_was_paid_at_the_other_process() {
+    let city = Serving::city(80).await;
+    let other = city.another().await;
+    let place = simulator::city::hanoi(80).unwrap();
+    let bays = place.lots.iter().flat_map(|lot| &lot.bays);
+    let arrived = Utc::now().trunc_subsecs(3) - TimeDelta::minutes(1);
+    let vehicles: Vec<_> = bays
+        .filter(|bay| bay.code.starts_with("HK-01-"))
+        .map(|bay| told(&bay.device.as_ref().unwrap().id, arrived, 1, true))
+        .collect();
+    city.sense(&vehicles, 2, "event").await;
+    let cookie = city.staff("guard", None).await;
+    let reply = city
+        .client
+        .get(format!("{}/api/v1/live?lot=HK-01", other.url()))
+        .header("cookie", cookie)
+        .send()
+        .await
+        .unwrap();
+    let mut events = reply.bytes_stream();
+    let is_paid = |text: &str, bay: &str| {
+        let lines = text.lines().filter_map(|line| line.strip_prefix("data: "));
+        lines
+            .filter_map(|line| serde_json::from_str::<Value>(line).ok())
+            .any(|data| data["code"] == json!(bay) && data["paid_until"].is_string())
+    };
+    // A board is read anew once a minute in any case, which is no news of the other process's.
+    for bay in ["HK-01-001", "HK-01-002"] {
+        city.paid_session(bay, 60).await;
+        let heard = async {
+            let mut heard = String::new();
+            while !is_paid(&heard, bay) {
+                let event = events.next().await.unwrap().unwrap();
+                heard.push_str(&String::from_utf8_lossy(&event));
+            }
+        };
+        let in_time = tokio::time::timeout(Duration::from_secs(10), heard).await;
+        in_time.unwrap_or_else(|_| panic!("nobody at the other process hears that {bay} is paid"));
     }
 }

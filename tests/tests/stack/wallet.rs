@@ -172,3 +172,45 @@ async fn what_a_wallet_paid_goes_back_into_it() {
     assert_eq!(city.database.count("refund WHERE status = 'done'").await, 1);
     city.assert_books_are_right().await;
 }
+
+#[tokio::test]
+async fn a_wallet_s_key_cannot_be_guessed_and_is_not_kept() {
+    let city = Serving::city(80).await;
+    let open = |key: String| {
+        let request = city.client.post(format!("{}/api/v1/wallets", city.url));
+        request
+            .header("idempotency-key", key)
+            .json(&json!({}))
+            .send()
+    };
+    // Whoever repeats a key is given the wallet that it made.
+    let guessed = open("wallet-1".to_owned()).await.unwrap();
+    assert_eq!(guessed.status(), StatusCode::BAD_REQUEST);
+    let key = Uuid::new_v4().to_string();
+    let first: Value = open(key.clone()).await.unwrap().json().await.unwrap();
+    let again: Value = open(key.clone()).await.unwrap().json().await.unwrap();
+    assert_eq!(first, again);
+    let kept: Vec<String> = sqlx::query_scalar("SELECT key FROM idempotency")
+        .fetch_all(&city.database.pool)
+        .await
+        .unwrap();
+    assert_eq!(kept.len(), 1);
+    assert!(!kept.contains(&key), "who reads a backup opens no wallet");
+
+    // Nor does who sends what is kept.
+    let stolen: Value = open(kept[0].clone()).await.unwrap().json().await.unwrap();
+    assert_ne!(stolen["id"], first["id"]);
+
+    // A key of a process of before is understood as long as it is remembered.
+    let old = Uuid::new_v4().to_string();
+    let made: Value = open(old.clone()).await.unwrap().json().await.unwrap();
+    let plain = sqlx::query("UPDATE idempotency SET key = $1 WHERE resource_id = $2::uuid");
+    let plain = plain.bind(&old).bind(made["id"].as_str().unwrap());
+    plain.execute(&city.database.pool).await.unwrap();
+    let again: Value = open(old).await.unwrap().json().await.unwrap();
+    assert_eq!(made, again);
+
+    // Terminals' keys are kept beside drivers': nobody takes one first.
+    let taken = open(format!("terminal:{}", Uuid::new_v4())).await.unwrap();
+    assert_eq!(taken.status(), StatusCode::BAD_REQUEST);
+}

@@ -9,6 +9,8 @@ pub mod database;
 pub mod debs;
 pub mod oidc;
 pub mod plates;
+pub mod promtool;
+pub mod proxy;
 pub mod published;
 pub mod rabbitmq;
 

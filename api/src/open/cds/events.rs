@@ -53,7 +53,7 @@ pub(in super::super) async fn events(ask: &Ask) -> Result<Answer, ApiError> {
     let part = ask.params.part(EVENTS, EVENTS_MAX)?;
     let lots = places.lots();
     let asked = ask.past(lots.as_deref(), places.bay(), (from, to), part);
-    let mut found = ask.app.store.open_events(&asked).await?;
+    let mut found = ask.store.open_events(&asked).await?;
     let next = next_of(&mut found, part);
     let events = found.iter().filter_map(|event| event_value(ask, event));
     paged(ask, "events", events.collect(), part, next)

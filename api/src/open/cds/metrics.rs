@@ -84,7 +84,7 @@ pub(in super::super) async fn sessions(ask: &Ask) -> Result<Answer, ApiError> {
     let part = ask.params.part(STAYS, STAYS_MAX)?;
     let lots = places.lots();
     let asked = ask.past(lots.as_deref(), places.bay(), (from, to), part);
-    let mut found = ask.app.store.open_stays(&asked).await?;
+    let mut found = ask.store.open_stays(&asked).await?;
     let next = next_of(&mut found, part);
     let mut out = String::new();
     line(&mut out, ask.feed.fields.iter().copied());
@@ -228,7 +228,7 @@ pub(in super::super) async fn aggregates(ask: &Ask) -> Result<Answer, ApiError> 
             limit: LINES_MAX,
             offset: 0,
         };
-        let dwells = ask.app.store.open_dwells(&asked).await?;
+        let dwells = ask.store.open_dwells(&asked).await?;
         let capacities = lots
             .iter()
             .map(|lot| (lot.lot.code.clone(), lot.lot.capacity));

@@ -191,8 +191,9 @@ pub async fn collected(
 }
 
 async fn compute(app: App, range: Range, now: Timestamp) -> Result<Arc<Collected>, ApiError> {
+    let (store, now) = app.past.read(now);
     let (from, to) = range.instants(&app, now);
-    let past = app.store.city_past(&app.city.code, from, to, now).await?;
+    let past = store.city_past(&app.city.code, from, to, now).await?;
     let days = range.days(&app, now);
     let tz = app.city.timezone;
     // Some hundred thousand prices: other requests are not held up by them.

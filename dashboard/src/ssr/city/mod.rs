@@ -10,6 +10,7 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::Response;
 use chrono::{Datelike, Days, NaiveDate, NaiveDateTime};
+use domain::Timestamp;
 use domain::advice::PriceRules;
 use domain::money::Vnd;
 use domain::place::VehicleClass;
@@ -65,6 +66,8 @@ const fn by_words(by: RevenueBy, lang: Lang) -> &'static str {
 
 struct Figures {
     range: Range,
+    /// Until when every receipt is counted, by the city's clocks.
+    complete_until: NaiveDateTime,
     by_day: Revenue,
     /// The days of the range that have ended, and what they and as many days before it brought.
     change: Option<Change>,
@@ -134,6 +137,7 @@ fn not_these_days(app: &App, reader: &Reader, query: &RangeQuery, error: &ApiErr
 async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     let now = App::now();
     let range = Range::new(app, query.from, query.to, now)?;
+    let local = |at: Timestamp| at.with_timezone(&app.city.timezone).naive_local();
     let finished = finished(app, range, now);
     let (by_day, before, week, parking, collected, (rules, advice)) = tokio::try_join!(
         report::revenue(app, range, RevenueBy::Day),
@@ -166,6 +170,7 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     }
     Ok(Figures {
         range,
+        complete_until: local(by_day.complete_until),
         by_day,
         change,
         parts,
@@ -186,6 +191,7 @@ fn view(
 ) -> impl IntoView + use<> {
     let Figures {
         range,
+        complete_until,
         by_day,
         change,
         parts,
@@ -238,6 +244,7 @@ fn view(
                 <b>{total_text}</b>
                 <span>{range.from.format("%d/%m").to_string()} " – " {range.to.format("%d/%m/%Y").to_string()}</span>
                 <span class="change">{change}</span>
+                " "
                 <a class="how-made no-print" href="#how-collected">{lang.city().how_made}</a>
             </div>
             {figure("how-collected", lang.number(receipts), lang.city().receipts, average(total, receipts, lang), lang)}
@@ -247,7 +254,10 @@ fn view(
         <section class="card">
             <h2>{lang.city().revenue_by_day} {csv(&range, "revenue", "&by=day")}</h2>
             {days(&by_day, lang)}
-            <p class="source">{lang.city().source_receipts_less_what_was}</p>
+            <p class="source">
+                {lang.city().source_receipts_less_what_was} " " {lang.city().every_receipt_until} " "
+                {complete_until.format("%H:%M:%S %d/%m/%Y").to_string()} "."
+            </p>
         </section>
         <div class="three">{parts}</div>
         {collection::view(collected.as_deref(), &range, lot, lang)}

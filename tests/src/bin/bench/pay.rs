@@ -11,7 +11,7 @@ use api::limit::Limits;
 use api::service::payment::{Due, Means};
 use api::service::session::SessionRequest;
 use api::service::{payment, session, settlement};
-use api::{App, Gateways, LiveBoard, Secrets};
+use api::{App, Gateways, LiveBoard, Past, Secrets};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::payment::BankNotice;
 use domain::place::VehicleClass;
@@ -153,6 +153,7 @@ pub(super) async fn app(database_url: &str, connections: u32) -> anyhow::Result<
     live.reload(&store, App::now()).await?;
     let env = |name: &str| (name == "CLEARBAY_WEBHOOK_KEY").then(|| WEBHOOK_KEY.to_owned());
     Ok(App {
+        past: Past::of(store.clone()),
         log: None,
         city: Arc::new(store.city("hn").await?),
         store,

@@ -1,0 +1,49 @@
+//! What every answer bears and every request must not be, whatever route it is.
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::{ApiError, App};
+
+/// A year, as browsers ask for before they believe it of a name for good.
+const HSTS: &str = "max-age=31536000; includeSubDomains";
+/// JSON, pictures and text load nothing, wherever they are opened.
+const CSP_DATA: &str = "default-src 'none'; frame-ancestors 'none'";
+/// The documentation's own scripts and styles; pages have their own policy.
+const CSP_DOCS: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+    frame-ancestors 'none'; base-uri 'none'";
+
+/// Refuses what another site has a browser send in its visitor's name: not even what signs them in. Then
+/// adds the headers that an answer lacks which keep it from being framed, sniffed, kept by caches, or asked
+/// for without TLS.
+pub(super) async fn protect(State(app): State<App>, request: Request, next: Next) -> Response {
+    // Banks and providers are no browsers, and send no such header.
+    let from = request.headers().get("sec-fetch-site");
+    if !request.method().is_safe() && from.is_some_and(|from| from == "cross-site") {
+        return ApiError::Forbidden.into_response();
+    }
+    let policy = match request.uri().path() {
+        path if path.starts_with("/api/docs") => CSP_DOCS,
+        _ => CSP_DATA,
+    };
+    let is_api = request.uri().path().starts_with("/api/v1/");
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    let mut lacks = |name: header::HeaderName, value: &'static str| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, HeaderValue::from_static(value));
+        }
+    };
+    lacks(header::CONTENT_SECURITY_POLICY, policy);
+    lacks(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    lacks(header::REFERRER_POLICY, "same-origin");
+    if is_api {
+        lacks(header::CACHE_CONTROL, "no-store");
+    }
+    if app.is_secure() {
+        lacks(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+    response
+}

@@ -1,0 +1,432 @@
+//! Copies of a database's server by PostgreSQL's own tools.
+//!
+//! A folder holds `copies/<when it was whole>/`, each a base backup that pg_verifybackup has checked, and
+//! `changes/`, the log of all changes (WAL) as pg_receivewal writes it. A copy with the changes since is the
+//! server at any moment from then on.
+
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, bail, ensure};
+use chrono::{DateTime, NaiveDateTime, Utc};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// A copy's folder is called by when it was whole.
+const NAME: &str = "%Y%m%dT%H%M%SZ";
+
+/// PostgreSQL's programs.
+#[derive(Clone, Debug)]
+pub struct Tools(Option<PathBuf>);
+
+impl Tools {
+    /// In that folder, or in PATH.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        Self(folder)
+    }
+
+    fn path(&self, program: &str) -> PathBuf {
+        match &self.0 {
+            Some(folder) => folder.join(program),
+            None => PathBuf::from(program),
+        }
+    }
+
+    /// Runs one; what it says goes where ours does.
+    fn run(&self, program: &str, args: &[&str]) -> anyhow::Result<()> {
+        self.run_on(program, args, None)
+    }
+
+    /// The same against a server.
+    fn run_on(&self, program: &str, args: &[&str], server: Option<&Server>) -> anyhow::Result<()> {
+        let path = self.path(program);
+        let mut command = Command::new(&path);
+        if let Some(server) = server {
+            command.args(["--dbname", &server.url]);
+            command.envs(
+                server
+                    .password
+                    .iter()
+                    .map(|password| ("PGPASSWORD", password)),
+            );
+        }
+        let ended = command.args(args).status();
+        let ended = ended.with_context(|| {
+            format!(
+                "{} cannot be run; name PostgreSQL's tools by --pg-bin",
+                path.display()
+            )
+        })?;
+        ensure!(ended.success(), "{program} failed; its own words are above");
+        Ok(())
+    }
+}
+
+/// A server, as PostgreSQL's tools are told of it: a command line can be read by everybody on the machine, so
+/// no password is in it.
+#[derive(Clone)]
+pub struct Server {
+    url: String,
+    password: Option<String>,
+}
+
+impl Server {
+    /// From `postgres://user:password@host:port/name`.
+    pub fn new(url: &str) -> Self {
+        let parts = url
+            .split_once("://")
+            .and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)))
+            .and_then(|(scheme, (user, host))| Some((scheme, user.split_once(':')?, host)));
+        match parts {
+            Some((scheme, (user, password), host)) => Self {
+                url: format!("{scheme}://{user}@{host}"),
+                password: Some(unescaped(password)),
+            },
+            None => Self {
+                url: url.to_owned(),
+                password: None,
+            },
+        }
+    }
+}
+
+/// A part of an address without its escapes (RFC 3986, section 2.1).
+fn unescaped(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find('%') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        let code = rest
+            .get(at + 1..at + 3)
+            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
+        match code {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &rest[at + 3..];
+            }
+            None => {
+                bytes.push(b'%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// One copy.
+#[derive(Clone, Debug)]
+pub struct Copy {
+    /// When it was whole: it cannot be brought back to an earlier moment.
+    pub made_at: DateTime<Utc>,
+    /// Its folder.
+    pub path: PathBuf,
+}
+
+impl Copy {
+    /// The first file of changes that it needs, as `backup_label` names it.
+    fn first_change(&self) -> anyhow::Result<String> {
+        let label = self.path.join("backup_label");
+        let text = fs::read_to_string(&label)
+            .with_context(|| format!("cannot read {}", label.display()))?;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("START WAL LOCATION:"));
+        let file = line.and_then(|line| line.split("(file ").nth(1)?.split(')').next());
+        Ok(file
+            .with_context(|| format!("{} names no file", label.display()))?
+            .to_owned())
+    }
+}
+
+/// Where copies and changes are.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// A folder, which need not be there yet.
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    /// Where changes are.
+    pub fn changes(&self) -> PathBuf {
+        self.0.join("changes")
+    }
+
+    /// Whole copies, the oldest first.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn copies(&self) -> anyhow::Result<Vec<Copy>> {
+        let folder = self.0.join("copies");
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let entries =
+            fs::read_dir(&folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        let mut copies: Vec<Copy> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let name = entry.file_name();
+                let made_at = NaiveDateTime::parse_from_str(name.to_str()?, NAME).ok()?;
+                Some(Copy {
+                    made_at: made_at.and_utc(),
+                    path: entry.path(),
+                })
+            })
+            .collect();
+        copies.sort_by_key(|copy| copy.made_at);
+        Ok(copies)
+    }
+
+    /// Until when changes are kept, where any are.
+    ///
+    /// # Errors
+    /// Where the folder cannot be read.
+    pub fn changes_until(&self) -> anyhow::Result<Option<DateTime<Utc>>> {
+        let folder = self.changes();
+        if !folder.is_dir() {
+            return Ok(None);
+        }
+        let written = fs::read_dir(folder)?.flatten();
+        let written = written.filter_map(|entry| entry.metadata().ok()?.modified().ok());
+        Ok(written.max().map(DateTime::<Utc>::from))
+    }
+
+    /// Deletes all but the newest `keep` copies, and changes that nobody needs then; returns what copies.
+    ///
+    /// # Errors
+    /// Where something cannot be deleted.
+    pub fn forget(&self, tools: &Tools, keep: usize) -> anyhow::Result<Vec<PathBuf>> {
+        let mut copies = self.copies()?;
+        let kept = copies.split_off(copies.len().saturating_sub(keep));
+        let mut forgotten = Vec::new();
+        for copy in copies {
+            // Half a copy must not bear a whole one's name.
+            let going = copy.path.with_extension("going");
+            fs::rename(&copy.path, &going)
+                .and_then(|()| fs::remove_dir_all(&going))
+                .with_context(|| format!("cannot delete {}", copy.path.display()))?;
+            forgotten.push(copy.path);
+        }
+        if let (Some(oldest), true) = (kept.first(), self.changes().is_dir()) {
+            let changes = self.changes().display().to_string();
+            tools.run("pg_archivecleanup", &[&changes, &oldest.first_change()?])?;
+        }
+        Ok(forgotten)
+    }
+}
+
+/// Copies all of a server, and checks the copy.
+///
+/// # Errors
+/// Where a tool fails or the folder cannot be written; no half copy remains under a copy's name.
+pub fn make(
+    tools: &Tools,
+    folder: &Folder,
+    server: &Server,
+    now: fn() -> DateTime<Utc>,
+) -> anyhow::Result<Copy> {
+    let copies = folder.0.join("copies");
+    private_folder(&copies)?;
+    let part = copies.join("unfinished");
+    let _ = fs::remove_dir_all(&part);
+    let at = part.display().to_string();
+    tools.run_on(
+        "pg_basebackup",
+        &[
+            "--pgdata",
+            &at,
+            "--checkpoint=fast",
+            "--wal-method=stream",
+            "--progress",
+        ],
+        Some(server),
+    )?;
+    tools.run("pg_verifybackup", &["--quiet", &at])?;
+    // To the second, and not before it was whole.
+    let made_at = now();
+    let path = copies.join(
+        (made_at + chrono::TimeDelta::seconds(1))
+            .format(NAME)
+            .to_string(),
+    );
+    fs::rename(&part, &path).with_context(|| format!("cannot make {}", path.display()))?;
+    Ok(Copy { made_at, path })
+}
+
+/// Begins to keep every change. It ends where the server is away, or is another than before: then it is begun anew.
+///
+/// # Errors
+/// Where a tool fails or the folder cannot be written.
+pub fn follow(
+    tools: &Tools,
+    folder: &Folder,
+    server: &Server,
+    slot: &str,
+) -> anyhow::Result<tokio::process::Child> {
+    let changes = folder.changes();
+    private_folder(&changes)?;
+    // A server that has taken over has no slot yet.
+    let slot = ["--slot", slot];
+    let make = [&slot[..], &["--create-slot", "--if-not-exists"]].concat();
+    tools.run_on("pg_receivewal", &make, Some(server))?;
+    let receiving = tokio::process::Command::new(tools.path("pg_receivewal"))
+        .args(["--dbname", &server.url])
+        .envs(
+            server
+                .password
+                .iter()
+                .map(|password| ("PGPASSWORD", password)),
+        )
+        .args(slot)
+        .args(["--synchronous", "--no-loop", "--directory"])
+        .arg(&changes)
+        .kill_on_drop(true)
+        .spawn();
+    receiving.context("pg_receivewal cannot be run")
+}
+
+/// Asks what [`follow`] began to end.
+///
+/// # Errors
+/// Where the system refuses.
+pub fn stop(receiving: &tokio::process::Child) -> anyhow::Result<()> {
+    if let Some(id) = receiving.id() {
+        kill(Pid::from_raw(id.cast_signed()), Signal::SIGTERM)?;
+    }
+    Ok(())
+}
+
+/// Lays out a server's data as they were at a moment, or as they are last known.
+///
+/// # Errors
+/// Where there is no such copy, or `into` is not empty; where something cannot be copied.
+pub fn restore(folder: &Folder, into: &Path, to: Option<DateTime<Utc>>) -> anyhow::Result<Copy> {
+    let copies = folder.copies()?;
+    let Some(oldest) = copies.first() else {
+        bail!("there is no copy in {}", folder.0.display());
+    };
+    let newest = copies
+        .iter()
+        .rfind(|copy| to.is_none_or(|to| copy.made_at <= to));
+    let Some(copy) = newest else {
+        bail!(
+            "the oldest copy was made at {}, after the moment that is asked for",
+            oldest.made_at
+        );
+    };
+    let changes = fs::canonicalize(folder.changes()).unwrap_or_else(|_| folder.changes());
+    let changes = changes.display().to_string();
+    // It stands in a shell's command in a file of settings.
+    ensure!(
+        !changes.contains(['\'', '"', '\\', '%', '$', '`']),
+        "the folder's path has a character that no shell takes as it is"
+    );
+    unbroken(folder, copy)?;
+    private_folder(into)?;
+    let is_empty = fs::read_dir(into)?.next().is_none();
+    ensure!(is_empty, "{} is not empty", into.display());
+    copy_folder(&copy.path, into)?;
+    let mut settings = fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(into.join("postgresql.auto.conf"))?;
+    // Beyond 125 PostgreSQL gives up; any other failure it takes for the end of the changes, and opens.
+    let restore_command = format!(
+        "test -x \"{changes}\" || exit 126; \
+         if test -e \"{changes}/%f\"; then cp \"{changes}/%f\" \"%p\" || exit 126; \
+         elif test -e \"{changes}/%f.partial\"; then cp \"{changes}/%f.partial\" \"%p\" || exit 126; \
+         else exit 1; fi"
+    );
+    let mut lines = format!(
+        "# Written by `clearbay backup restore`.\n\
+         restore_command = '{restore_command}'\n\
+         recovery_target_action = 'promote'\n\
+         # No replica follows it yet: commits must not wait for one.\n\
+         synchronous_standby_names = ''\n"
+    );
+    if let Some(to) = to {
+        lines += &format!(
+            "recovery_target_time = '{}'\n",
+            to.format("%Y-%m-%d %H:%M:%S%.6f+00")
+        );
+    }
+    std::io::Write::write_all(&mut settings, lines.as_bytes())?;
+    fs::write(into.join("recovery.signal"), "")?;
+    Ok(copy.clone())
+}
+
+/// Checks that changes are kept without a gap from what a copy needs on: across one nothing can be brought back.
+fn unbroken(folder: &Folder, copy: &Copy) -> anyhow::Result<()> {
+    let changes = folder.changes();
+    if !changes.is_dir() {
+        return Ok(());
+    }
+    let first = copy.first_change()?;
+    let names = fs::read_dir(&changes)
+        .with_context(|| format!("cannot read {}", changes.display()))?
+        .flatten()
+        .filter_map(|entry| entry.file_name().into_string().ok());
+    // Timeline, log and segment, eight hexadecimal digits each. Another timeline begins where the one before ended.
+    let mut numbers: Vec<(u64, u64)> = names
+        .map(|name| name.trim_end_matches(".partial").to_owned())
+        .filter(|name| name.len() == 24 && *name >= first)
+        .filter_map(|name| {
+            let timeline = u64::from_str_radix(&name[..8], 16).ok()?;
+            Some((timeline, u64::from_str_radix(&name[8..], 16).ok()?))
+        })
+        .collect();
+    numbers.sort_unstable();
+    numbers.dedup();
+    let Some((_, earliest)) = numbers.first() else {
+        return Ok(());
+    };
+    let needed = u64::from_str_radix(&first[8..], 16).unwrap_or(0);
+    ensure!(
+        *earliest <= needed + 1,
+        "changes are kept only from after the copy of {} on; `clearbay backup follow` began later",
+        copy.made_at
+    );
+    for pair in numbers.windows(2) {
+        let [(before, a), (after, b)] = pair else {
+            continue;
+        };
+        // With the usual 16 MiB the last eight digits go to FF, with smaller segments further.
+        let follows = *b == a + 1 || (b >> 32 == (a >> 32) + 1 && b & 0xffff_ffff == 0);
+        ensure!(
+            before != after || follows,
+            "changes have a gap after {before:08X}{a:016X}"
+        );
+    }
+    Ok(())
+}
+
+/// Makes a folder that only its owner can look into: a copy holds plates and phone numbers.
+fn private_folder(path: &Path) -> anyhow::Result<()> {
+    let made = fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path);
+    made.with_context(|| format!("cannot make {}", path.display()))?;
+    fs::set_permissions(path, PermissionsExt::from_mode(0o700))?;
+    Ok(())
+}
+
+fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            private_folder(&target)?;
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), &target)
+                .with_context(|| format!("cannot copy {}", entry.path().display()))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! An address that leads to one server, then to another: what a virtual address or a pooler does when a
+//! replica takes over.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, RwLock};
+
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// The address; nobody answers there once this value is gone.
+pub struct Relay {
+    /// Where it listens.
+    pub port: u16,
+    to: Arc<RwLock<SocketAddr>>,
+    task: JoinHandle<()>,
+}
+
+impl Relay {
+    /// Leads to a server on this machine.
+    ///
+    /// # Panics
+    /// Where it cannot listen.
+    pub async fn to(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let to = Arc::new(RwLock::new(SocketAddr::from(([127, 0, 0, 1], port))));
+        let leads = to.clone();
+        let task = tokio::spawn(async move {
+            while let Ok((mut from, _)) = listener.accept().await {
+                let to = *leads.read().unwrap();
+                tokio::spawn(async move {
+                    if let Ok(mut server) = TcpStream::connect(to).await {
+                        let _ = server.set_nodelay(true);
+                        let _ = from.set_nodelay(true);
+                        let _ = copy_bidirectional(&mut from, &mut server).await;
+                    }
+                });
+            }
+        });
+        Self {
+            port: address.port(),
+            to,
+            task,
+        }
+    }
+
+    /// Leads new connections elsewhere.
+    ///
+    /// # Panics
+    /// Never, but where another thread has.
+    pub fn lead_to(&self, port: u16) {
+        self.to.write().unwrap().set_port(port);
+    }
+}
+
+impl Drop for Relay {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
