@@ -93,6 +93,8 @@ async fn a_city_is_brought_back_to_a_moment_with_its_books_and_its_log_right() {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let made = clearbay(&["backup", "make", "--dir", &dir], &server.url);
     assert!(done(&made).contains("copied and checked"));
+    // A copy's name tells the second by which it was whole.
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let then = city.paid_session("HK-01-002", 60).await;
     // Published, with the head that is signed over it.
     eventually("the log to have both", || async {

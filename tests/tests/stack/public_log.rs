@@ -206,7 +206,8 @@ async fn tampering_without_the_key_is_found() {
     // that the honest publisher signs cannot be made.
     owner.forge(&forged(2, 9_000_000)).await;
     citizen.is_content(url).await;
-    sold(&city, 1, noon(1)).await;
+    // Of a day that is closed whatever the hour: yesterday is two hours after midnight.
+    sold(&city, 1, noon(2) + TimeDelta::hours(1)).await;
     eventually("the publisher to refuse", || async {
         city.database.count("log_queue").await == 1
     })
