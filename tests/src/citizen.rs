@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use api::service::public_log::CLOSED_AFTER;
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::vietqr::VietQr;
 use serde_json::{Value, json};
@@ -180,6 +181,12 @@ pub fn noon(days_ago: i64) -> DateTime<Utc> {
 pub fn day(days_ago: i64) -> String {
     let noon = noon(days_ago).with_timezone(&chrono_tz::Asia::Ho_Chi_Minh);
     noon.date_naive().to_string()
+}
+
+/// Whether the day so many days ago is closed, so that it has a report.
+pub fn is_closed(days_ago: i64) -> bool {
+    let midnight = noon(days_ago) + TimeDelta::hours(12);
+    Utc::now() >= midnight + CLOSED_AFTER
 }
 
 /// Waits until the log has so many entries, and nothing waits.
