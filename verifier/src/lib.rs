@@ -24,7 +24,7 @@ use domain::log::{Cosignature, LogKeys, LogPath, Place, Sums, TreeHead, Witnesse
 
 pub use finding::Finding;
 pub use memory::{Memory, MemoryError};
-pub use receipt::{CODE_MARK, Held, HeldError, ReceiptError};
+pub use receipt::{CODE_MARK, Held, HeldError, ReceiptError, Unproven};
 
 use entries::Entries;
 use published::Published;

@@ -5,6 +5,7 @@ use domain::log::{
 };
 use domain::money::Vnd;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// What stands before a receipt's code in the address that its QR code holds.
 pub const CODE_MARK: &str = "#r=";
@@ -15,6 +16,20 @@ pub struct Held {
     /// The proof.
     pub inclusion: Inclusion,
     shown_vnd: Option<Vnd>,
+    /// All that a file says, where it is one.
+    shown: Value,
+}
+
+/// What stands beside the proof and is not what was paid for: changed since, as a session's bay may be, or by
+/// whoever handed it on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unproven {
+    /// The field's name.
+    pub field: &'static str,
+    /// What is shown.
+    pub shown: String,
+    /// What is in the log.
+    pub logged: String,
 }
 
 /// Why a text is no receipt that can be checked.
@@ -87,6 +102,7 @@ impl Held {
             return Ok(Self {
                 inclusion: Inclusion::of_code(code)?,
                 shown_vnd: None,
+                shown: Value::Null,
             });
         }
         let (inclusion, shown_vnd) = match serde_json::from_str(text)? {
@@ -97,7 +113,36 @@ impl Held {
         Ok(Self {
             inclusion,
             shown_vnd,
+            shown: serde_json::from_str(text)?,
         })
+    }
+
+    /// What the file says otherwise than what is in the log.
+    pub fn unproven(&self) -> Vec<Unproven> {
+        let logged: Value = serde_json::from_str(&self.inclusion.document).unwrap_or_default();
+        let text = |value: &Value| match value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        let fields = [
+            ("id", "receipt"),
+            ("bay", "bay"),
+            ("lot", "lot"),
+            ("class", "class"),
+            ("issued_at", "issued_at"),
+            ("starts_at", "starts_at"),
+            ("ends_at", "ends_at"),
+            ("gateway", "gateway"),
+        ];
+        let differing = fields.into_iter().filter_map(|(field, name)| {
+            let (shown, logged) = (self.shown.get(field)?, logged.get(name)?);
+            (shown != logged).then(|| Unproven {
+                field,
+                shown: text(shown),
+                logged: text(logged),
+            })
+        });
+        differing.collect()
     }
 
     /// Checks all of it; and who has witnessed the tree.

@@ -10,7 +10,7 @@ use domain::log::{
 use domain::money::Vnd;
 use reqwest::StatusCode;
 use tokio::task::JoinSet;
-use verifier::{Answer, Held, Memory, Verdict, Verifier};
+use verifier::{Answer, Held, Memory, Unproven, Verdict, Verifier};
 
 use crate::out::out;
 
@@ -443,6 +443,15 @@ impl VerifyReceipt {
         if !cosigned.is_empty() {
             out!("That tree was seen by {}.", self::witnesses(&cosigned));
         }
+        for Unproven {
+            field,
+            shown,
+            logged,
+        } in held.unproven()
+        {
+            out!("NOT PROVEN: the file says {field} {shown}; what was paid for says {logged}.");
+        }
+        out!("Proven is what stands here, and nothing else that the file says.");
         Ok(ExitCode::SUCCESS)
     }
 }

@@ -398,6 +398,22 @@ async fn a_receipt_that_was_changed_does_not_fit_its_entry() {
     let said = citizen.verify_receipt(&other).await;
     assert_eq!(said.code, Some(2), "{}", said.text);
     assert!(said.text.contains("another amount"), "{}", said.text);
+    // What is no part of the amount may have changed since, as the bay of a session that moved: it is told.
+    let said = citizen.verify_receipt(&right).await;
+    assert!(!said.text.contains("NOT PROVEN"), "{}", said.text);
+    assert!(
+        said.text.contains("nothing else that the file says"),
+        "{}",
+        said.text
+    );
+    let mut other = right.clone();
+    other["ends_at"] = json!("2030-01-01T00:00:00Z");
+    let said = citizen.verify_receipt(&other).await;
+    assert!(
+        said.text.contains("NOT PROVEN: the file says ends_at 2030"),
+        "{}",
+        said.text
+    );
     // In the database.
     let owner = Owner {
         pool: &city.database.pool,
