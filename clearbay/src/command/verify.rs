@@ -252,7 +252,8 @@ fn tell(verdict: &Verdict, keys: &LogKeys, state: &Path) {
         match verdict.totals {
             0 => out!("Published  nothing yet to compare"),
             count => out!(
-                "Published  {count} totals by day, ward, lot and operator, each the sum of the log's"
+                "Published  {count} totals by day, ward, lot and operator, each the sum of the log's; of days that have \
+                 their report, not of later ones"
             ),
         }
     }
