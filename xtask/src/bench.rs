@@ -48,6 +48,9 @@ impl Bench {
         env.set("CLEARBAY_TEST_BIN", &program.display().to_string());
         let log = std::env::var("CLEARBAY_LOG").unwrap_or_else(|_| "error".to_owned());
         env.set("CLEARBAY_LOG", &log);
+        if self.names.iter().any(|name| name == "cluster") {
+            env.provide_cluster(workspace);
+        }
         let is_pure = |name: &String| PURE.contains(&name.as_str());
         let database = if !self.names.is_empty() && self.names.iter().all(is_pure) {
             None

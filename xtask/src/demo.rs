@@ -108,6 +108,7 @@ impl Demo {
         ]))?;
         let mut env = Environment::new();
         env.provide_program(workspace)?;
+        env.provide_cluster(workspace);
         let database = env.provide(workspace, Purpose::Test)?;
         env.set("CLEARBAY_CLUSTER_PORT", &self.port.to_string());
         env.set("CLEARBAY_CLUSTER_BAYS", &self.bays.to_string());

@@ -2,8 +2,9 @@
 
 use std::process::{Command, ExitCode};
 
+use crate::setup::daemon::Daemon;
 use crate::setup::database::{self, Database, Purpose};
-use crate::setup::{axe, broker, browser, oidc, plates, promtool, proxy, published, rabbitmq};
+use crate::setup::{axe, browser, daemon, oidc, plates, promtool, published, rabbitmq};
 use crate::workspace::Workspace;
 use crate::{say, supervise, web};
 
@@ -61,6 +62,7 @@ impl Test {
         let all = ["--workspace", "--exclude", "clearbay-bundler"];
         say::show(workspace.cargo(["build", "--bins", "--tests"]).args(all))?;
         env.provide_program(workspace)?;
+        env.provide_cluster(workspace);
         let database = env.provide(workspace, Purpose::Test)?;
         let nextest = Command::new("cargo-nextest")
             .args(["nextest", "--version"])
@@ -128,49 +130,10 @@ impl Environment {
 
     /// Starts a database and finds a broker.
     pub fn provide(&mut self, workspace: &Workspace, purpose: Purpose) -> anyhow::Result<Database> {
-        let mosquitto = broker::mosquitto(workspace)?;
-        self.set(
-            "CLEARBAY_TEST_MOSQUITTO",
-            &mosquitto.program.display().to_string(),
-        );
-        if let Some(libraries) = mosquitto.libraries {
-            self.set(
-                "CLEARBAY_TEST_MOSQUITTO_LIBS",
-                &libraries.display().to_string(),
-            );
-        }
-        self.provide_cluster(workspace);
+        let names = ["CLEARBAY_TEST_MOSQUITTO", "CLEARBAY_TEST_MOSQUITTO_LIBS"];
+        self.set_daemon(names, daemon::mosquitto(workspace)?);
         let database = database::start(workspace, purpose)?;
         self.set("CLEARBAY_TEST_DATABASE_URL", &database.url);
-        self.set_kit(&database)?;
-        Ok(database)
-    }
-
-    /// Finds what a cluster is made of, as far as it can be had.
-    pub fn provide_cluster(&mut self, workspace: &Workspace) {
-        match rabbitmq::rabbitmq(workspace) {
-            Ok(root) => self.set("CLEARBAY_TEST_RABBITMQ", &root.display().to_string()),
-            Err(error) => println!("cluster: no RabbitMQ ({error:#}): its tests skip, and pass"),
-        }
-        match proxy::haproxy(workspace) {
-            Ok(found) => {
-                self.set(
-                    "CLEARBAY_TEST_HAPROXY",
-                    &found.program.display().to_string(),
-                );
-                if let Some(libraries) = found.libraries {
-                    self.set(
-                        "CLEARBAY_TEST_HAPROXY_LIBS",
-                        &libraries.display().to_string(),
-                    );
-                }
-            }
-            Err(error) => println!("proxy: no HAProxy ({error:#}): its test skips, and passes"),
-        }
-    }
-
-    /// Names PostgreSQL's programs, for servers of tests' own.
-    fn set_kit(&mut self, database: &Database) -> anyhow::Result<()> {
         if let Some((bin, owner)) = database.kit()? {
             self.set("CLEARBAY_TEST_PG_BIN", &bin.display().to_string());
             if let Some(owner) = owner {
@@ -185,7 +148,30 @@ impl Environment {
                 "plain"
             },
         );
-        Ok(())
+        Ok(database)
+    }
+
+    /// Finds what a cluster is made of, as far as it can be had.
+    pub fn provide_cluster(&mut self, workspace: &Workspace) {
+        match rabbitmq::rabbitmq(workspace) {
+            Ok(root) => self.set("CLEARBAY_TEST_RABBITMQ", &root.display().to_string()),
+            Err(error) => println!("cluster: no RabbitMQ ({error:#}): its tests skip, and pass"),
+        }
+        match daemon::haproxy(workspace) {
+            Ok(found) => self.set_daemon(
+                ["CLEARBAY_TEST_HAPROXY", "CLEARBAY_TEST_HAPROXY_LIBS"],
+                found,
+            ),
+            Err(error) => println!("proxy: no HAProxy ({error:#}): its test skips, and passes"),
+        }
+    }
+
+    /// Names a service's program, and the folder of its libraries where it has one of its own.
+    fn set_daemon(&mut self, [program, libraries]: [&'static str; 2], found: Daemon) {
+        self.set(program, &found.program.display().to_string());
+        if let Some(folder) = found.libraries {
+            self.set(libraries, &folder.display().to_string());
+        }
     }
 
     /// Gives a command all of them.

@@ -98,6 +98,25 @@ pub fn install_with(
     Ok(root)
 }
 
+/// As [`install_with`], saying what is fetched where it is not there yet, for that takes its time.
+///
+/// # Errors
+/// As [`install_with`].
+pub fn fetch(
+    state: &Path,
+    wanted: &Wanted<'_>,
+    saying: &str,
+    finish: impl FnOnce(&Path, &Path) -> anyhow::Result<()>,
+) -> anyhow::Result<PathBuf> {
+    let there = state.join("debs").join(wanted.name).is_dir();
+    let install = || install_with(state, wanted, &[], finish);
+    if there {
+        install()
+    } else {
+        say::step(saying, install)
+    }
+}
+
 /// Makes programs of another Debian run here: they get that Debian's loader and libraries.
 /// The programs are in `bin` under `part`, which will be called `root`; `tool` is a patchelf that
 /// runs on this machine.

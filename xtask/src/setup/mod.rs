@@ -3,14 +3,13 @@
 use std::path::PathBuf;
 
 pub mod axe;
-pub mod broker;
 pub mod browser;
+pub mod daemon;
 pub mod database;
 pub mod debs;
 pub mod oidc;
 pub mod plates;
 pub mod promtool;
-pub mod proxy;
 pub mod published;
 pub mod rabbitmq;
 

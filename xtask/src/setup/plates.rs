@@ -3,8 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
-use super::debs::{Suite, Wanted, install_with, libraries, multiarch, without_c_library};
-use crate::say;
+use super::debs::{Suite, Wanted, fetch, libraries, multiarch, without_c_library};
 use crate::workspace::Workspace;
 
 /// Where Debian's package has what tesseract has learnt.
@@ -21,31 +20,24 @@ pub fn tesseract(workspace: &Workspace) -> Option<PathBuf> {
         packages: &["tesseract-ocr", "tesseract-ocr-eng"],
         libraries: true,
     };
-    let unpack = || {
-        install_with(&workspace.state, &wanted, &[], |part, root| {
-            without_c_library(part);
-            // It must find its libraries and what it has learnt where they are unpacked.
-            let start = part.join("tesseract");
-            std::fs::write(
-                &start,
-                format!(
-                    "#!/bin/sh\nexport LD_LIBRARY_PATH='{}:{}' TESSDATA_PREFIX='{}'\nexec '{}' \"$@\"\n",
-                    libraries(root).display(),
-                    root.join("lib").join(multiarch()).display(),
-                    root.join(LEARNT).display(),
-                    root.join("usr/bin/tesseract").display(),
-                ),
-            )?;
-            std::fs::set_permissions(&start, std::fs::Permissions::from_mode(0o755))?;
-            Ok(())
-        })
-    };
-    let there = workspace.state.join("debs").join(wanted.name).is_dir();
-    let root = if there {
-        unpack()
-    } else {
-        say::step("plates: fetching tesseract from Debian", unpack)
-    };
+    let saying = "plates: fetching tesseract from Debian";
+    let root = fetch(&workspace.state, &wanted, saying, |part, root| {
+        without_c_library(part);
+        // It must find its libraries and what it has learnt where they are unpacked.
+        let start = part.join("tesseract");
+        std::fs::write(
+            &start,
+            format!(
+                "#!/bin/sh\nexport LD_LIBRARY_PATH='{}:{}' TESSDATA_PREFIX='{}'\nexec '{}' \"$@\"\n",
+                libraries(root).display(),
+                root.join("lib").join(multiarch()).display(),
+                root.join(LEARNT).display(),
+                root.join("usr/bin/tesseract").display(),
+            ),
+        )?;
+        std::fs::set_permissions(&start, std::fs::Permissions::from_mode(0o755))?;
+        Ok(())
+    });
     match root {
         Ok(root) => Some(root.join("tesseract")),
         Err(error) => {

@@ -2,8 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::debs::{Suite, Wanted, install};
-use crate::say;
+use super::debs::{Suite, Wanted, fetch};
 use crate::workspace::Workspace;
 
 /// promtool from the PATH, else from Debian's package of Prometheus.
@@ -20,15 +19,7 @@ pub fn promtool(workspace: &Workspace) -> anyhow::Result<PathBuf> {
         packages: &["prometheus"],
         libraries: false,
     };
-    let unpack = || install(&workspace.state, &wanted);
-    let there = workspace.state.join("debs/prometheus").is_dir();
-    let root = if there {
-        unpack()?
-    } else {
-        say::step(
-            "alerts: fetching promtool from Debian (about 20 MB, once)",
-            unpack,
-        )?
-    };
+    let saying = "alerts: fetching promtool from Debian (about 20 MB, once)";
+    let root = fetch(&workspace.state, &wanted, saying, |_, _| Ok(()))?;
     Ok(root.join("usr/bin/promtool"))
 }

@@ -4,8 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use super::debs::{Suite, Wanted, install_with, without_c_library};
-use crate::say;
+use super::debs::{Suite, Wanted, fetch, without_c_library};
 use crate::workspace::Workspace;
 
 /// RabbitMQ, and of Erlang what it needs.
@@ -38,16 +37,8 @@ pub fn rabbitmq(workspace: &Workspace) -> anyhow::Result<PathBuf> {
         packages: PACKAGES,
         libraries: true,
     };
-    let unpack = || install_with(&workspace.state, &wanted, &[], relocate);
-    let there = workspace.state.join("debs/rabbitmq").is_dir();
-    let root = if there {
-        unpack()?
-    } else {
-        say::step(
-            "cluster: fetching RabbitMQ from Debian (about 35 MB, once)",
-            unpack,
-        )?
-    };
+    let saying = "cluster: fetching RabbitMQ from Debian (about 35 MB, once)";
+    let root = fetch(&workspace.state, &wanted, saying, relocate)?;
     without_c_library(&root);
     Ok(root)
 }
