@@ -19,7 +19,7 @@ pub mod live;
 pub mod oidc;
 pub mod open;
 pub mod past;
-mod percent;
+pub mod percent;
 pub mod plate_reader;
 pub mod push;
 pub mod remembered;

@@ -46,11 +46,6 @@ impl Past {
         self
     }
 
-    /// Whether a replica is named.
-    pub fn has_replica(&self) -> bool {
-        self.replica.is_some()
-    }
-
     /// Where to read, and until when what is read there is complete.
     pub fn read(&self, now: Timestamp) -> (&Store, Timestamp) {
         match self

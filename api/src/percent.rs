@@ -15,3 +15,21 @@ pub(crate) fn percent_encoded(text: &str, kept: &str) -> String {
     }
     out
 }
+
+/// Undoes [`percent_encoded`], with what a `+` stands for, a space in forms; `None` where the text is not so
+/// encoded.
+pub fn percent_decoded(text: &str, plus: u8) -> Option<String> {
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'+' => plus,
+            b'%' => {
+                let digits = [bytes.next()?, bytes.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            other => other,
+        });
+    }
+    String::from_utf8(out).ok()
+}

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
+use api::percent::percent_decoded;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -27,37 +28,24 @@ impl Tools {
         Self(folder)
     }
 
-    fn path(&self, program: &str) -> PathBuf {
-        match &self.0 {
-            Some(folder) => folder.join(program),
-            None => PathBuf::from(program),
+    /// One, to be run against a server, where it needs one.
+    fn command(&self, program: &str, server: Option<&Server>) -> Command {
+        let mut command = match &self.0 {
+            Some(folder) => Command::new(folder.join(program)),
+            None => Command::new(program),
+        };
+        if let Some(Server { url, password }) = server {
+            command.args(["--dbname", url]);
+            command.envs(password.iter().map(|password| ("PGPASSWORD", password)));
         }
+        command
     }
 
     /// Runs one; what it says goes where ours does.
-    fn run(&self, program: &str, args: &[&str]) -> anyhow::Result<()> {
-        self.run_on(program, args, None)
-    }
-
-    /// The same against a server.
-    fn run_on(&self, program: &str, args: &[&str], server: Option<&Server>) -> anyhow::Result<()> {
-        let path = self.path(program);
-        let mut command = Command::new(&path);
-        if let Some(server) = server {
-            command.args(["--dbname", &server.url]);
-            command.envs(
-                server
-                    .password
-                    .iter()
-                    .map(|password| ("PGPASSWORD", password)),
-            );
-        }
-        let ended = command.args(args).status();
+    fn run(&self, program: &str, args: &[&str], server: Option<&Server>) -> anyhow::Result<()> {
+        let ended = self.command(program, server).args(args).status();
         let ended = ended.with_context(|| {
-            format!(
-                "{} cannot be run; name PostgreSQL's tools by --pg-bin",
-                path.display()
-            )
+            format!("{program} cannot be run; name PostgreSQL's tools by --pg-bin")
         })?;
         ensure!(ended.success(), "{program} failed; its own words are above");
         Ok(())
@@ -82,7 +70,7 @@ impl Server {
         match parts {
             Some((scheme, (user, password), host)) => Self {
                 url: format!("{scheme}://{user}@{host}"),
-                password: Some(unescaped(password)),
+                password: Some(percent_decoded(password, b'+').unwrap_or(password.to_owned())),
             },
             None => Self {
                 url: url.to_owned(),
@@ -90,30 +78,6 @@ impl Server {
             },
         }
     }
-}
-
-/// A part of an address without its escapes (RFC 3986, section 2.1).
-fn unescaped(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find('%') {
-        bytes.extend_from_slice(&rest.as_bytes()[..at]);
-        let code = rest
-            .get(at + 1..at + 3)
-            .and_then(|hex| u8::from_str_radix(hex, 16).ok());
-        match code {
-            Some(byte) => {
-                bytes.push(byte);
-                rest = &rest[at + 3..];
-            }
-            None => {
-                bytes.push(b'%');
-                rest = &rest[at + 1..];
-            }
-        }
-    }
-    bytes.extend_from_slice(rest.as_bytes());
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// One copy.
@@ -214,7 +178,11 @@ impl Folder {
         }
         if let (Some(oldest), true) = (kept.first(), self.changes().is_dir()) {
             let changes = self.changes().display().to_string();
-            tools.run("pg_archivecleanup", &[&changes, &oldest.first_change()?])?;
+            tools.run(
+                "pg_archivecleanup",
+                &[&changes, &oldest.first_change()?],
+                None,
+            )?;
         }
         Ok(forgotten)
     }
@@ -235,7 +203,7 @@ pub fn make(
     let part = copies.join("unfinished");
     let _ = fs::remove_dir_all(&part);
     let at = part.display().to_string();
-    tools.run_on(
+    tools.run(
         "pg_basebackup",
         &[
             "--pgdata",
@@ -246,7 +214,7 @@ pub fn make(
         ],
         Some(server),
     )?;
-    tools.run("pg_verifybackup", &["--quiet", &at])?;
+    tools.run("pg_verifybackup", &["--quiet", &at], None)?;
     // To the second, and not before it was whole.
     let made_at = now();
     let path = copies.join(
@@ -273,15 +241,8 @@ pub fn follow(
     // A server that has taken over has no slot yet.
     let slot = ["--slot", slot];
     let make = [&slot[..], &["--create-slot", "--if-not-exists"]].concat();
-    tools.run_on("pg_receivewal", &make, Some(server))?;
-    let receiving = tokio::process::Command::new(tools.path("pg_receivewal"))
-        .args(["--dbname", &server.url])
-        .envs(
-            server
-                .password
-                .iter()
-                .map(|password| ("PGPASSWORD", password)),
-        )
+    tools.run("pg_receivewal", &make, Some(server))?;
+    let receiving = tokio::process::Command::from(tools.command("pg_receivewal", Some(server)))
         .args(slot)
         .args(["--synchronous", "--no-loop", "--directory"])
         .arg(&changes)

@@ -2,10 +2,12 @@
 //! RabbitMQ by AMQP. What follows does not know which.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use domain::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
 
 use crate::gather::Rest;
 use crate::judge::{Judge, Message, Verdict};
@@ -18,6 +20,12 @@ mod mqtt;
 const MESSAGE_OVERHEAD: usize = 384;
 /// How many deltas may wait while the broker is away; what is more is lost.
 const DELTAS_MAX: usize = 4_096;
+
+/// Between two attempts to connect.
+const BACKOFF_MIN: Duration = Duration::from_millis(100);
+const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// How long to wait for the last acknowledgements and deltas to leave.
+const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
 /// A message with what is needed to acknowledge it.
 pub(crate) struct Delivery {
@@ -66,6 +74,23 @@ impl Link {
             Self::Amqp(link) => link.close().await,
         }
     }
+}
+
+/// Waits until a link's tasks have ended. Too late means that the broker is away: what was not acknowledged it
+/// delivers again.
+///
+/// # Errors
+/// Where one had ended by itself.
+async fn ended(mut tasks: JoinSet<()>) -> Result<(), IngestError> {
+    let ended = async {
+        while let Some(task) = tasks.join_next().await {
+            task.map_err(|error| IngestError::Stopped(error.to_string()))?;
+        }
+        Ok(())
+    };
+    tokio::time::timeout(CLOSE_WITHIN, ended)
+        .await
+        .unwrap_or(Ok(()))
 }
 
 /// Acknowledges messages to whoever delivered them.

@@ -85,9 +85,7 @@ impl DatabaseServer {
         if self.disk.is_none() {
             // On a disk of its own everybody may make folders.
             std::fs::create_dir(&self.data).unwrap();
-            if let Some((user, group)) = owner() {
-                std::os::unix::fs::chown(&self.data, Some(user), Some(group)).unwrap();
-            }
+            give_to_owner(&self.data);
         }
         let made = self
             .command("initdb")
@@ -113,9 +111,7 @@ impl DatabaseServer {
         let data = folder.path().join("data");
         std::fs::create_dir(&data).unwrap();
         std::fs::set_permissions(&data, PermissionsExt::from_mode(0o700)).unwrap();
-        if let Some((user, group)) = owner() {
-            std::os::unix::fs::chown(&data, Some(user), Some(group)).unwrap();
-        }
+        give_to_owner(&data);
         let mut from = reqwest::Url::parse(&self.url).unwrap();
         from.query_pairs_mut().append_pair("application_name", name);
         let copied = self
@@ -182,10 +178,11 @@ impl DatabaseServer {
             .unwrap()
     }
 
-    /// Another server on data that `lay_out` puts into a folder of its own.
+    /// Another server on data that `lay_out` puts into a folder of its own, once it takes changes: while
+    /// it is brought back it answers already, to readers.
     ///
     /// # Panics
-    /// Where it does not start.
+    /// Where it does not start, or is still brought back after a while.
     pub async fn restored(&self, lay_out: impl FnOnce(&Path)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         open_to_all(folder.path());
@@ -205,6 +202,15 @@ impl DatabaseServer {
             postmaster: None,
         };
         server.start_again().await;
+        crate::eventually("it to take changes", || async {
+            let mut connection = server.connect().await;
+            let is_in_recovery: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()")
+                .fetch_one(&mut connection)
+                .await
+                .unwrap();
+            !is_in_recovery
+        })
+        .await;
         server
     }
 

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
-use crate::free_address;
+use crate::{free_address, provided};
 
 const USER: &str = "clearbay";
 
@@ -37,7 +37,7 @@ struct Node {
 }
 
 /// Where RabbitMQ was unpacked, if it was; says that a test skips where not.
-pub fn provided() -> Option<PathBuf> {
+pub fn unpacked() -> Option<PathBuf> {
     let root = std::env::var_os("CLEARBAY_TEST_RABBITMQ").map(PathBuf::from);
     if root.is_none() {
         println!("skipped: there is no RabbitMQ here");
@@ -199,14 +199,13 @@ impl Cluster {
         let server = versioned(&self.root.join("usr/lib/rabbitmq/lib"), "rabbitmq_server-");
         let erlang = self.root.join("usr/lib/erlang");
         let path = std::env::var("PATH").unwrap_or_default();
-        let libraries = self.root.join("usr/lib").join(multiarch());
         let at = |name: &str| self.file(&format!("{node}/{name}"));
         let mut command = Command::new("setpriv");
         command
             .args(["--pdeathsig", "KILL", "--"])
             .arg(server.join("sbin").join(program))
             .env("PATH", format!("{}/bin:{path}", erlang.display()))
-            .env("LD_LIBRARY_PATH", libraries)
+            .env("LD_LIBRARY_PATH", provided("CLEARBAY_TEST_RABBITMQ_LIBS"))
             .env("HOME", at(""))
             .env("ERL_EPMD_PORT", self.mapper_port.to_string())
             .env("ERL_EPMD_ADDRESS", "127.0.0.1")
@@ -321,12 +320,4 @@ fn versioned(parent: &Path, prefix: &str) -> PathBuf {
     };
     let mut folders = folders.map(|folder| folder.path());
     folders.find(named).expect("RabbitMQ was unpacked")
-}
-
-fn multiarch() -> &'static str {
-    if cfg!(target_arch = "aarch64") {
-        "aarch64-linux-gnu"
-    } else {
-        "x86_64-linux-gnu"
-    }
 }

@@ -105,7 +105,8 @@ impl Held {
                 shown: Value::Null,
             });
         }
-        let (inclusion, shown_vnd) = match serde_json::from_str(text)? {
+        let shown: Value = serde_json::from_str(text)?;
+        let (inclusion, shown_vnd) = match Written::deserialize(&shown)? {
             Written::Receipt { log, amount_vnd } => (log, amount_vnd),
             Written::Alone(log) => (log, None),
             Written::Waiting { .. } => return Err(HeldError::Waiting),
@@ -113,7 +114,7 @@ impl Held {
         Ok(Self {
             inclusion,
             shown_vnd,
-            shown: serde_json::from_str(text)?,
+            shown,
         })
     }
 

@@ -4,7 +4,7 @@ use std::process::{Command, ExitCode};
 
 use crate::setup::daemon::Daemon;
 use crate::setup::database::{self, Database, Purpose};
-use crate::setup::{axe, browser, daemon, oidc, plates, promtool, published, rabbitmq};
+use crate::setup::{axe, browser, daemon, debs, oidc, plates, promtool, published, rabbitmq};
 use crate::workspace::Workspace;
 use crate::{say, supervise, web};
 
@@ -154,7 +154,11 @@ impl Environment {
     /// Finds what a cluster is made of, as far as it can be had.
     pub fn provide_cluster(&mut self, workspace: &Workspace) {
         match rabbitmq::rabbitmq(workspace) {
-            Ok(root) => self.set("CLEARBAY_TEST_RABBITMQ", &root.display().to_string()),
+            Ok(root) => {
+                self.set("CLEARBAY_TEST_RABBITMQ", &root.display().to_string());
+                let libraries = debs::libraries(&root).display().to_string();
+                self.set("CLEARBAY_TEST_RABBITMQ_LIBS", &libraries);
+            }
             Err(error) => println!("cluster: no RabbitMQ ({error:#}): its tests skip, and pass"),
         }
         match daemon::haproxy(workspace) {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use sha2::Sha512;
 
 use super::Reply;
-use crate::percent::percent_encoded;
+use crate::percent::{percent_decoded, percent_encoded};
 use crate::secret::{equal, hmac_sha256};
 
 /// The object that a reply is, or why it cannot be told.
@@ -66,19 +66,7 @@ pub(super) fn form_encode(text: &str) -> String {
 
 /// Undoes [`form_encode`]; `None` where the text is not so encoded.
 pub(super) fn form_decode(text: &str) -> Option<String> {
-    let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'+' => b' ',
-            b'%' => {
-                let digits = [bytes.next()?, bytes.next()?];
-                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
-            }
-            other => other,
-        });
-    }
-    String::from_utf8(out).ok()
+    percent_decoded(text, b' ')
 }
 
 /// Vietnam's time, which all providers write: seven hours ahead of UTC, the whole year.

@@ -23,7 +23,7 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties, ErrorKin
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::{DELTAS_MAX, Intake};
+use super::{BACKOFF_MAX, BACKOFF_MIN, CLOSE_WITHIN, DELTAS_MAX, Intake};
 use crate::{IngestError, Options, Share};
 
 /// The shards' queues are this and a number, from 0 without a gap.
@@ -44,12 +44,8 @@ const DRAIN: Duration = Duration::from_millis(500);
 const COUNT_EVERY: Duration = Duration::from_secs(600);
 const HEARTBEAT_S: u16 = 10;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
-const BACKOFF_MIN: Duration = Duration::from_millis(100);
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// A connection that stood so long was a good one: the next is made at once.
 const GOOD_AFTER: Duration = Duration::from_secs(5);
-/// How long to wait for the last acknowledgements and deltas to leave.
-const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
 /// Whether an address is of a broker of AMQP.
 pub(super) fn is_address(url: &str) -> bool {
@@ -100,18 +96,9 @@ impl Link {
     /// # Errors
     /// Where a task had ended by itself.
     pub(super) async fn close(self) -> Result<(), IngestError> {
-        let Self { mut tasks, tell } = self;
+        let Self { tasks, tell } = self;
         drop(tell);
-        let ended = async {
-            while let Some(task) = tasks.join_next().await {
-                task.map_err(|error| IngestError::Stopped(error.to_string()))?;
-            }
-            Ok(())
-        };
-        // Too late means that the broker is away: what was not acknowledged it delivers again.
-        tokio::time::timeout(CLOSE_WITHIN, ended)
-            .await
-            .unwrap_or(Ok(()))
+        super::ended(tasks).await
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 use self::due::{Dues, lock};
-use super::{DELTAS_MAX, Intake};
+use super::{BACKOFF_MAX, BACKOFF_MIN, DELTAS_MAX, Intake};
 use crate::envelope::FILTERS;
 use crate::gather::Rest;
 use crate::{IngestError, Options, Share};
@@ -32,15 +32,11 @@ const PACKET_MAX: usize = 268_435_455;
 /// A delta names the bays of one lot that spoke in one batch.
 const DELTA_MAX: usize = 16 * 1024 * 1024;
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
-const BACKOFF_MIN: Duration = Duration::from_millis(100);
-const BACKOFF_MAX: Duration = Duration::from_secs(5);
 /// A connection that ends sooner than this, though the broker was there all the time, was no good one:
 /// the next attempt waits as after a failure.
 const GOOD_AFTER: Duration = Duration::from_secs(1);
 const WRITE_WITHIN: Duration = Duration::from_secs(5);
 const READ_WITHIN: Duration = Duration::from_millis(100);
-/// How long to wait for the last acknowledgements and deltas to leave.
-const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// rumqttc reads at most so many packets at once: fewer mean that no more were there.
 const READ_MAX: usize = 9;
 
@@ -89,21 +85,12 @@ impl Link {
     ///
     /// # Errors
     /// Where a task had ended by itself.
-    pub(super) async fn close(mut self) -> Result<(), IngestError> {
+    pub(super) async fn close(self) -> Result<(), IngestError> {
         for client in [&self.reader, &self.teller] {
             // Refused only where the task has ended already.
             let _ = client.try_disconnect();
         }
-        let ended = async {
-            while let Some(task) = self.tasks.join_next().await {
-                task.map_err(|error| IngestError::Stopped(error.to_string()))?;
-            }
-            Ok(())
-        };
-        // Too late means that the broker is away: what was not acknowledged it delivers again.
-        tokio::time::timeout(CLOSE_WITHIN, ended)
-            .await
-            .unwrap_or(Ok(()))
+        super::ended(self.tasks).await
     }
 }
 

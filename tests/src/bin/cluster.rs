@@ -27,7 +27,7 @@ async fn main() -> anyhow::Result<()> {
     let bays: u32 = std::env::var("CLEARBAY_CLUSTER_BAYS")?.parse()?;
     let history_days = std::env::var("CLEARBAY_CLUSTER_HISTORY_DAYS")?;
     let address = SocketAddr::from(([127, 0, 0, 1], port));
-    let rabbitmq = rabbit::provided().context("RabbitMQ could not be fetched")?;
+    let rabbitmq = rabbit::unpacked().context("RabbitMQ could not be fetched")?;
     let haproxy = proxy::provided().context("HAProxy could not be fetched")?;
 
     println!("database: a primary and its replica ...");

@@ -18,7 +18,7 @@ const EVENTS_PER_BAY: i64 = 400;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_devices_tell_any_node_is_kept_once_by_the_workers_together() {
-    let Some(root) = rabbit::provided() else {
+    let Some(root) = rabbit::unpacked() else {
         return;
     };
     let cluster = Cluster::start(root, 3);
@@ -81,14 +81,14 @@ fn nothing_lost(outcome: &Outcome) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_worker_is_killed_and_the_other_takes_its_shards() {
-    if let Some(root) = rabbit::provided() {
+    if let Some(root) = rabbit::unpacked() {
         nothing_lost(&cluster_runs::kill_worker(root, 2, RATE).await);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_node_is_killed_and_devices_go_to_another() {
-    if let Some(root) = rabbit::provided() {
+    if let Some(root) = rabbit::unpacked() {
         nothing_lost(&cluster_runs::kill_node(root, 2, RATE).await);
     }
 }

@@ -19,7 +19,7 @@ const SEGMENT: usize = 40;
 
 /// Measures and prints.
 pub async fn run() -> anyhow::Result<()> {
-    let root = rabbit::provided().context("this needs RabbitMQ")?;
+    let root = rabbit::unpacked().context("this needs RabbitMQ")?;
     let mut drains = Vec::new();
     for workers in WORKERS {
         drains.push((workers, drain(root.clone(), workers).await));
