@@ -73,6 +73,9 @@ enum Command {
     Reconcile(command::reconcile::Reconcile),
     /// Check a city's public log, reports and published revenue, trusting nothing but a pinned key.
     Verify(command::verify::Verify),
+    /// Add up what several cities have signed, and route their hosts.
+    #[command(subcommand)]
+    Country(command::country::Country),
     /// Make a key for the public log.
     LogKey(command::verify::LogKeyCommand),
     /// Keep copies of the database, and bring one back as it was at a moment.
@@ -121,6 +124,7 @@ fn main() -> ExitCode {
             Command::Backup(command) => command.run().await,
             Command::PushKey(command) => command.run(),
             Command::LogKey(command) => command.run(),
+            Command::Country(command) => return command.run().await,
             Command::Verify(command) => return command.run().await,
             Command::Reconcile(command) => return command.run().await,
         };

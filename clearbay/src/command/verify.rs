@@ -15,7 +15,7 @@ use verifier::{Answer, Held, Memory, Unproven, Verdict, Verifier};
 use crate::out::out;
 
 /// Something does not hold. Errors are 1.
-const DOES_NOT_HOLD: u8 = 2;
+pub(super) const DOES_NOT_HOLD: u8 = 2;
 /// How much is fetched at once.
 const AT_ONCE: usize = 8;
 /// No resource of a log is larger.
@@ -194,7 +194,8 @@ async fn fetch_all(verifier: &mut Verifier, url: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn answer(
+/// What a server says to a request for a part of its log.
+pub(super) async fn answer(
     reply: Result<reqwest::Response, reqwest::Error>,
     path: &str,
 ) -> anyhow::Result<Answer> {
@@ -303,7 +304,7 @@ fn tell_findings(verdict: &Verdict) {
     }
 }
 
-fn row(name: &str, sums: &Sums) -> String {
+pub(super) fn row(name: &str, sums: &Sums) -> String {
     let revenue = Vnd::new(sums.revenue_vnd()).to_string();
     format!(
         "{name:<10}  {:>8}  {:>7}  {revenue:>15}",

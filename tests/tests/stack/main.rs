@@ -14,6 +14,7 @@ mod browser;
 mod city;
 mod cluster;
 mod collection;
+mod country;
 mod devices;
 mod doubt;
 mod driver;
