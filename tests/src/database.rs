@@ -102,6 +102,28 @@ impl TestDatabase {
         connection.execute(alter).await.unwrap();
     }
 
+    /// How large it is, its log of changes aside.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub async fn bytes(&self) -> i64 {
+        sqlx::query_scalar("SELECT pg_database_size(current_database())")
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
+    /// How much its server has written to the log of changes, for all of its databases.
+    ///
+    /// # Panics
+    /// Where it does not answer.
+    pub async fn wal_bytes(&self) -> i64 {
+        sqlx::query_scalar("SELECT (pg_current_wal_lsn() - '0/0')::bigint")
+            .fetch_one(&self.pool)
+            .await
+            .unwrap()
+    }
+
     /// How many rows a table has.
     ///
     /// # Panics

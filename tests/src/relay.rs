@@ -2,6 +2,7 @@
 //! replica takes over.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use tokio::io::copy_bidirectional;
@@ -13,6 +14,7 @@ pub struct Relay {
     /// Where it listens.
     pub port: u16,
     to: Arc<RwLock<SocketAddr>>,
+    bytes: Arc<AtomicU64>,
     task: JoinHandle<()>,
 }
 
@@ -25,15 +27,18 @@ impl Relay {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
         let to = Arc::new(RwLock::new(SocketAddr::from(([127, 0, 0, 1], port))));
-        let leads = to.clone();
+        let bytes = Arc::new(AtomicU64::new(0));
+        let (leads, counted) = (to.clone(), bytes.clone());
         let task = tokio::spawn(async move {
             while let Ok((mut from, _)) = listener.accept().await {
-                let to = *leads.read().unwrap();
+                let (to, counted) = (*leads.read().unwrap(), counted.clone());
                 tokio::spawn(async move {
                     if let Ok(mut server) = TcpStream::connect(to).await {
                         let _ = server.set_nodelay(true);
                         let _ = from.set_nodelay(true);
-                        let _ = copy_bidirectional(&mut from, &mut server).await;
+                        if let Ok((up, down)) = copy_bidirectional(&mut from, &mut server).await {
+                            counted.fetch_add(up + down, Ordering::Relaxed);
+                        }
                     }
                 });
             }
@@ -41,8 +46,14 @@ impl Relay {
         Self {
             port: address.port(),
             to,
+            bytes,
             task,
         }
+    }
+
+    /// How many bytes went either way over connections that have ended in good order.
+    pub fn bytes(&self) -> u64 {
+        self.bytes.load(Ordering::Relaxed)
     }
 
     /// Leads new connections elsewhere.

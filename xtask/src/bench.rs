@@ -13,7 +13,7 @@ const PURE: [&str; 2] = ["tariff", "forecast"];
 /// Print figures of speed and of foresight, one `name: figure` a line, ratios first.
 #[derive(Debug, clap::Args)]
 pub struct Bench {
-    /// Which: ingest, live, pay, log, tariff, forecast (on the recordings in ../shared/data or
+    /// Which: ingest, live, pay, cost (of a payment), log, tariff, forecast (on the recordings in ../shared/data or
     /// CLEARBAY_BENCH_DATA), growth (CLEARBAY_BENCH_MILLIONS=100 for as many events, which takes 25
     /// GB); all of these where none is named. And faults, for half an hour:
     /// CLEARBAY_FAULTS=kill_ingest,... chooses among them, CLEARBAY_FAULTS_PERCENT=10 makes them

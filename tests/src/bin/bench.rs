@@ -5,6 +5,8 @@
 
 #[path = "bench/cluster.rs"]
 mod cluster;
+#[path = "bench/cost.rs"]
+mod cost;
 #[path = "bench/faults.rs"]
 mod faults;
 #[path = "bench/forecast.rs"]
@@ -29,8 +31,8 @@ mod tariff;
 /// The city that sensors and watchers are measured with.
 const LOTS: usize = 40;
 const BAYS_PER_LOT: usize = 50;
-const NAMES: [&str; 9] = [
-    "ingest", "live", "pay", "log", "tariff", "forecast", "growth", "faults", "cluster",
+const NAMES: [&str; 10] = [
+    "ingest", "live", "pay", "cost", "log", "tariff", "forecast", "growth", "faults", "cluster",
 ];
 
 #[tokio::main]
@@ -52,6 +54,9 @@ async fn main() -> anyhow::Result<()> {
     }
     if wanted("pay") {
         pay::run().await?;
+    }
+    if wanted("cost") {
+        cost::run().await?;
     }
     if wanted("log") {
         log::run().await?;

@@ -111,17 +111,6 @@ impl ClusterRig {
         self.workers.iter().flatten().map(IngestProcess::cpu).sum()
     }
 
-    /// How large the database is, its log of changes aside.
-    ///
-    /// # Panics
-    /// Where it does not answer.
-    pub async fn database_bytes(&self) -> i64 {
-        sqlx::query_scalar("SELECT pg_database_size(current_database())")
-            .fetch_one(&self.database.pool)
-            .await
-            .unwrap()
-    }
-
     /// How many ingest processes there are to be.
     pub fn workers(&self) -> usize {
         self.workers.len()

@@ -10,6 +10,7 @@ mod connection;
 mod load;
 mod rig;
 pub mod runs;
+pub mod serving_runs;
 
 use std::fmt;
 use std::time::Duration;
@@ -43,14 +44,23 @@ impl Outcome {
         let found = self.others.iter().find(|(other, _)| *other == name);
         found.map(|(_, figure)| *figure).unwrap()
     }
+}
 
-    /// What `percent` of the recoveries took at most.
-    fn recovery(&self, percent: usize) -> Duration {
-        let mut sorted = self.recoveries.clone();
-        sorted.sort_unstable();
-        let place = (sorted.len() * percent).div_ceil(100).max(1) - 1;
-        sorted.get(place).copied().unwrap_or_default()
+/// What `percent` of some times took at most.
+fn percentile(times: &[Duration], percent: usize) -> Duration {
+    let mut sorted = times.to_vec();
+    sorted.sort_unstable();
+    let place = (sorted.len() * percent).div_ceil(100).max(1) - 1;
+    sorted.get(place).copied().unwrap_or_default()
+}
+
+/// How often a fault happened, and how long it took to be over.
+fn print_recoveries(f: &mut fmt::Formatter<'_>, name: &str, times: &[Duration]) -> fmt::Result {
+    for percent in [50, 99] {
+        let ms = percentile(times, percent).as_millis();
+        writeln!(f, "fault_{name}_recover_p{percent}_ms: {ms}")?;
     }
+    writeln!(f, "fault_{name}_times: {}", times.len())
 }
 
 /// One `name: figure` a line.
@@ -65,13 +75,10 @@ impl fmt::Display for Outcome {
             writeln!(f, "fault_{name}_invented: {}", audit.invented)?;
             writeln!(f, "fault_{name}_refused: {}", audit.refused)?;
         }
-        let ms = |duration: Duration| duration.as_millis();
-        writeln!(f, "fault_{name}_recover_p50_ms: {}", ms(self.recovery(50)))?;
-        writeln!(f, "fault_{name}_recover_p99_ms: {}", ms(self.recovery(99)))?;
+        print_recoveries(f, name, &self.recoveries)?;
         for (other, figure) in &self.others {
             writeln!(f, "fault_{name}_{other}: {figure:.1}")?;
         }
-        writeln!(f, "fault_{name}_times: {}", self.recoveries.len())?;
         write!(f, "fault_{name}_acknowledged: {}", audit.acknowledged)
     }
 }

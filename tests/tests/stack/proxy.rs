@@ -7,6 +7,7 @@ use futures::StreamExt;
 use reqwest::StatusCode;
 use serde_json::json;
 use tests::eventually;
+use tests::faults::serving_runs;
 use tests::proxy::{self, Proxy};
 use tests::serving::Serving;
 
@@ -83,4 +84,16 @@ async fn any_process_takes_any_request_and_one_may_die() {
         "{replies:?}"
     );
     assert_ne!(replies[0], StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_payment_is_lost_when_processes_are_killed_one_after_the_other() {
+    let Some(program) = proxy::provided() else {
+        return;
+    };
+    let outcome = serving_runs::kill_serve(program, 3, 4).await;
+    println!("{outcome}");
+    assert_eq!((outcome.lost, outcome.duplicates), (0, 0), "{outcome}");
+    // Each driver paid after each kill.
+    assert!(outcome.acknowledged >= 12, "{outcome}");
 }

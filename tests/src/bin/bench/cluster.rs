@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use tests::faults::{ClusterRig, cluster_runs, waiting};
+use tests::faults::{ClusterRig, cluster_runs, serving_runs, waiting};
 use tests::rabbit;
 
 /// How many messages wait in the shards.
@@ -14,6 +14,8 @@ const EVENTS: usize = 40_000;
 const WORKERS: [usize; 3] = [1, 2, 4];
 /// Events a second while parts are killed: ten times a city's peak.
 const RATE: usize = 300;
+/// Drivers who pay at once.
+const DRIVERS: usize = 8;
 /// A TCP segment's own bytes.
 const SEGMENT: usize = 40;
 
@@ -40,6 +42,7 @@ pub async fn run() -> anyhow::Result<()> {
     println!("cluster_cpu_us_per_event_ingest: {:.1}", one.ingest_us);
     println!("cluster_wire_bytes_per_event: {:.0}", one.wire_bytes);
     println!("cluster_disk_bytes_per_event: {:.0}", one.disk_bytes);
+    println!("cluster_wal_bytes_per_event: {:.0}", one.wal_bytes);
     let percent: usize = match std::env::var("CLEARBAY_FAULTS_PERCENT") {
         Ok(told) => told.parse().context("CLEARBAY_FAULTS_PERCENT")?,
         Err(_) => 100,
@@ -55,9 +58,15 @@ pub async fn run() -> anyhow::Result<()> {
             broken.push(outcome.name);
         }
     }
+    let haproxy = tests::proxy::provided().context("this needs HAProxy")?;
+    let paid = serving_runs::kill_serve(haproxy, times, DRIVERS).await;
+    println!("{paid}");
+    if paid.lost + paid.duplicates > 0 {
+        broken.push("kill_serve");
+    }
     anyhow::ensure!(
         broken.is_empty(),
-        "events were lost or are wrong: {broken:?}"
+        "something was lost or is wrong: {broken:?}"
     );
     Ok(())
 }
@@ -69,6 +78,7 @@ struct Drain {
     ingest_us: f64,
     wire_bytes: f64,
     disk_bytes: f64,
+    wal_bytes: f64,
 }
 
 /// Lets messages wait, then so many processes work them off.
@@ -84,7 +94,7 @@ async fn drain(root: std::path::PathBuf, workers: usize) -> Drain {
     let started = Instant::now();
     rig.publish(messages).await;
     let accepted_per_s = EVENTS as f64 / started.elapsed().as_secs_f64();
-    let size = rig.database_bytes().await;
+    let (size, wal) = (rig.database.bytes().await, rig.database.wal_bytes().await);
     (0..workers).for_each(|worker| rig.worker_start(worker));
     let first = EVENTS / 20;
     let begun = rig.kept(first).await;
@@ -97,6 +107,7 @@ async fn drain(root: std::path::PathBuf, workers: usize) -> Drain {
         broker_us: us(rig.broker_cpu() - before),
         ingest_us: us(rig.workers_cpu()),
         wire_bytes: wire as f64 / EVENTS as f64,
-        disk_bytes: (rig.database_bytes().await - size) as f64 / EVENTS as f64,
+        disk_bytes: (rig.database.bytes().await - size) as f64 / EVENTS as f64,
+        wal_bytes: (rig.database.wal_bytes().await - wal) as f64 / EVENTS as f64,
     }
 }
