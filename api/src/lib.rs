@@ -10,6 +10,7 @@ use domain::Timestamp;
 use store::Store;
 use store::place::CityInfo;
 
+pub mod drain;
 pub mod error;
 pub mod extract;
 pub mod gateway;
@@ -29,6 +30,7 @@ pub mod service;
 pub mod sms;
 pub mod throttle;
 
+pub use drain::Drain;
 pub use error::ApiError;
 pub use gateway::config::Gateways;
 pub use live::LiveBoard;
@@ -65,6 +67,8 @@ pub struct App {
     pub public_url: Arc<str>,
     /// The city whose pages and reports these are.
     pub city: Arc<CityInfo>,
+    /// Whether this process is about to end.
+    pub drain: Drain,
     /// Limits on what is done at once.
     pub limits: Arc<limit::Limits>,
     /// Costly answers, as they were computed last.

@@ -3,7 +3,7 @@
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-/// Turns `true` when the process is told to stop, by SIGINT or SIGTERM.
+/// Turns `true` when the process is told to stop, by SIGINT or SIGTERM. Told a second time, it ends at once.
 ///
 /// # Errors
 /// Where signals cannot be listened to.
@@ -13,11 +13,18 @@ pub fn on_signal() -> anyhow::Result<(watch::Sender<bool>, watch::Receiver<bool>
     let mut terminate = signal(SignalKind::terminate())?;
     let stop = send.clone();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+        for is_first in [true, false] {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if is_first {
+                // Whoever wants it may have gone; then there is a second time still.
+                stop.send_replace(true);
+            }
         }
-        let _ = stop.send(true);
+        tracing::warn!("told to stop again: what was begun is not finished");
+        std::process::exit(1);
     });
     Ok((send, receive))
 }

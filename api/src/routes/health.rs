@@ -3,6 +3,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 
 use crate::App;
+use crate::drain::DRAINING;
 use crate::error::{ApiError, Problem};
 
 /// Whether the process runs.
@@ -11,10 +12,13 @@ pub(super) async fn livez() -> &'static str {
     "ok"
 }
 
-/// Whether the process can do its work: the database answers and the broker's deltas arrive.
+/// Whether the process can do its work: the database answers, the broker's deltas arrive, and it is not about to end.
 #[utoipa::path(get, path = "/readyz", tag = "service",
     responses((status = 200, body = String), (status = 503, body = Problem)))]
 pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiError> {
+    if app.drain.has_begun() {
+        return Err(ApiError::Unavailable(DRAINING));
+    }
     app.store.ping().await.map_err(|error| {
         tracing::warn!(%error, "not ready");
         ApiError::Unavailable("the database is not available")

@@ -20,6 +20,7 @@ use utoipa::IntoParams;
 
 use super::payments::PaymentView;
 use crate::App;
+use crate::drain::come_again;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Path, Query, bearer, cookie};
 use crate::live::{Topic, Watching};
@@ -51,7 +52,7 @@ pub(super) struct LiveQuery {
 /// `lot` events hold a lot as in `/api/v1/lots`; all lots asked for come first, then each as it
 /// changes. Staff who are signed in and ask for one of their lots get `bay` events as well. Who
 /// reads slowly gets each lot that changed meanwhile once, as it is by then; who reads nothing at all
-/// is cut off.
+/// is cut off. A process that is about to end ends its streams with a `retry`: connect again.
 #[utoipa::path(get, path = "/api/v1/live", tag = "lots", params(LiveQuery),
     responses((status = 200, content_type = "text/event-stream", body = String),
         (status = 404, body = Problem), (status = 503, body = Problem)))]
@@ -78,6 +79,7 @@ pub(super) async fn live_lots(
         greeting: Some(greeting()),
         watching: app.live.watch(topic),
         ended,
+        leaving: Some(Box::pin(app.drain.stream_ends())),
         _place: place,
     };
     let told = futures::stream::unfold(reader, |mut reader| async {
@@ -119,6 +121,11 @@ fn greeting() -> Bytes {
     format!("retry: {}\n", rand::random_range(RETRY_MS)).into()
 }
 
+/// The last that a process says which is about to end: come again soon.
+fn farewell() -> Bytes {
+    format!("retry: {}\n\n", come_again().as_millis()).into()
+}
+
 /// Is ready when a reader may read no more.
 type Ended = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -127,6 +134,8 @@ struct Reader {
     greeting: Option<Bytes>,
     watching: Watching,
     ended: Option<Ended>,
+    /// Ready when the process takes leave of this reader; gone once it has.
+    leaving: Option<Ended>,
     _place: OwnedSemaphorePermit,
 }
 
@@ -135,6 +144,7 @@ impl Reader {
         if let Some(greeting) = self.greeting.take() {
             return Some(greeting);
         }
+        let leaving = self.leaving.as_mut()?;
         let ended = async {
             match &mut self.ended {
                 Some(ended) => ended.await,
@@ -144,6 +154,10 @@ impl Reader {
         tokio::select! {
             biased;
             () = ended => None,
+            () = leaving => {
+                self.leaving = None;
+                Some(farewell())
+            }
             told = self.watching.next() => Some(told),
             () = tokio::time::sleep(KEEP_ALIVE) => Some(Bytes::from_static(b":\n\n")),
         }
@@ -183,6 +197,7 @@ pub(super) async fn live_payment(
 ) -> Result<Response, ApiError> {
     let permit = app.limits.stream()?;
     let mut changes = app.live.watch_payments();
+    let mut leaving = Box::pin(app.drain.clone().stream_ends());
     let first = authorised(&app, id, &headers).await?;
     let (send, receive) = mpsc::channel::<Result<Event, Infallible>>(4);
     tokio::spawn(async move {
@@ -203,6 +218,10 @@ pub(super) async fn live_payment(
             while known.status == status && (expired || App::now() < known.expires_at) {
                 tokio::select! {
                     () = send.closed() => return,
+                    () = &mut leaving => {
+                        let _ = send.send(Ok(Event::default().retry(come_again()))).await;
+                        return;
+                    }
                     _ = polls.tick() => {}
                     change = changes.recv() => match change {
                         Ok(changed) if changed != id => continue,

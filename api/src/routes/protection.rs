@@ -17,7 +17,7 @@ const CSP_DOCS: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; im
 
 /// Refuses what another site has a browser send in its visitor's name: not even what signs them in. Then
 /// adds the headers that an answer lacks which keep it from being framed, sniffed, kept by caches, or asked
-/// for without TLS.
+/// for without TLS. A process that is about to end has each answer end its connection.
 pub(super) async fn protect(State(app): State<App>, request: Request, next: Next) -> Response {
     // Banks and providers are no browsers, and send no such header.
     let from = request.headers().get("sec-fetch-site");
@@ -44,6 +44,9 @@ pub(super) async fn protect(State(app): State<App>, request: Request, next: Next
     }
     if app.is_secure() {
         lacks(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+    if app.drain.has_begun() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     response
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use anyhow::Context;
 use api::gateway::config::Gateways;
@@ -125,6 +126,7 @@ impl Demo {
             log: log_keys(&secret("CLEARBAY_LOG_KEY"), "", "")?,
             listener,
             metrics: recorder()?,
+            drain: Duration::ZERO,
         };
         let served = serve(service, &mqtt_url, &self.options, shutdown.clone()).await;
         let _ = stop.send(true);
@@ -254,7 +256,7 @@ async fn watch_simulator(mut simulator: Child, mut shutdown: watch::Receiver<boo
     tokio::select! {
         () = shutdown::told(&mut shutdown) => {
             drop(input);
-            let patience = std::time::Duration::from_secs(5);
+            let patience = Duration::from_secs(5);
             if tokio::time::timeout(patience, simulator.wait()).await.is_err() {
                 let _ = simulator.kill().await;
             }

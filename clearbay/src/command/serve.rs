@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use api::gateway::config::Gateways;
-use api::limit::Limits;
+use api::limit::{Limits, MAX_BODY_TIME, MAX_TIME};
 use api::live::LiveBoard;
 use api::open::OpenData;
 use api::plate_reader::PlateReader;
@@ -16,7 +16,7 @@ use api::service::lease::{self, Turn};
 use api::service::public_log::{self, PublicLog};
 use api::service::session::MAX_UPLOAD_AGE;
 use api::service::witness::{self, Witness};
-use api::{App, Past, Push, Sms};
+use api::{App, Drain, Past, Push, Sms};
 use chrono::TimeDelta;
 use domain::Timestamp;
 use ingest::decoder::battery_limit_mv;
@@ -37,6 +37,9 @@ use crate::shutdown;
 const LATE_WEBHOOKS: TimeDelta = TimeDelta::days(1);
 /// How long an idempotency key is remembered: longer than what it guards may be sent again.
 const REMEMBER_KEYS: TimeDelta = TimeDelta::days(7 + MAX_UPLOAD_AGE.num_days());
+/// How long requests that were begun may take once no more are taken: as long as any may, but for pictures that
+/// come over a slow line.
+const FINISH_WITHIN: Duration = MAX_BODY_TIME.saturating_add(MAX_TIME);
 /// Every so many minutes sensors are looked at thoroughly, the first time at the start.
 const THOROUGH_EVERY_MIN: u64 = 5;
 
@@ -93,6 +96,11 @@ pub struct Serve {
     /// with them nobody can be shown another log than everybody else.
     #[arg(long, env = "CLEARBAY_LOG_WITNESSES", default_value = "")]
     log_witnesses: String,
+    /// For how many seconds to take requests still once told to stop. /readyz says at once that this process ends,
+    /// live streams end in the second half of that time. Longer than whoever sends requests needs to notice.
+    #[arg(long, env = "CLEARBAY_DRAIN_SECONDS", default_value_t = 5,
+        value_parser = clap::value_parser!(u32).range(..=600))]
+    drain_seconds: u32,
 }
 
 /// What the demo has in common with a served city.
@@ -183,6 +191,7 @@ impl Serve {
             log,
             listener,
             metrics: recorder()?,
+            drain: Duration::from_secs(self.drain_seconds.into()),
         };
         serve(service, &self.broker.mqtt_url, &self.options, shutdown).await
     }
@@ -228,9 +237,13 @@ pub struct Service {
     pub listener: TcpListener,
     /// What is measured.
     pub metrics: PrometheusHandle,
+    /// For how long requests are taken still once told to stop.
+    pub drain: Duration,
 }
 
-/// Serves until told to stop, then lets requests finish.
+/// Serves until told to stop. Then work in the background ends at once, for other processes to go on with it, and
+/// requests are taken for a while still, so that whoever sends them finds another process first; then what was
+/// begun is finished.
 pub async fn serve(
     service: Service,
     mqtt_url: &str,
@@ -246,7 +259,11 @@ pub async fn serve(
         log,
         listener,
         metrics,
+        drain,
     } = service;
+    let drain = Drain::new(drain);
+    // What requests need as long as there are any.
+    let (served, over) = watch::channel(false);
     let city = store.city(&options.city).await.with_context(|| {
         format!(
             "there is no city {:?} in the database; import one, or start a demo",
@@ -262,7 +279,7 @@ pub async fn serve(
         store.clone(),
         mqtt,
         App::now,
-        shutdown.clone(),
+        over.clone(),
     ));
     let (turn, lease) = lease::keep(store.clone(), "background", shutdown.clone());
     let housekeeping = tokio::spawn(housekeeping(
@@ -293,7 +310,7 @@ pub async fn serve(
         )?;
         past = past.with_replica(replica);
     }
-    let following = tokio::spawn(past.clone().follow(App::now, shutdown.clone()));
+    let following = tokio::spawn(past.clone().follow(App::now, over));
     let app = App {
         store: store.clone(),
         past,
@@ -307,6 +324,7 @@ pub async fn serve(
         http: api::gateway::client()?,
         public_url: public_url.into(),
         city: Arc::new(city),
+        drain: drain.clone(),
         limits: Arc::new(Limits::new(
             options.max_requests,
             live_places(options.max_streams, options.max_requests),
@@ -334,22 +352,25 @@ pub async fn serve(
     let pages = dashboard::router(options.web_dir.as_deref(), oidc);
     let router = api::routes::router(app, pages);
     tracing::info!(address = %listener.local_addr()?, "serving");
-    let mut drained = shutdown.clone();
     let stalled = Duration::from_secs(options.stalled_after_s.into());
     // Made once: a bare router would make all its routes anew for each connection, 120 kB.
     let service = router.into_make_service();
+    let (refuse, mut refused) = watch::channel(false);
     let server =
         axum::serve(bounded(listener, stalled), service).with_graceful_shutdown(async move {
             shutdown::told(&mut shutdown).await;
+            tracing::info!("told to stop: draining");
+            drain.run().await;
+            refuse.send_replace(true);
         });
     tokio::select! {
         done = server => done?,
-        // Event streams never end by themselves: after a moment they are cut.
         () = async {
-            shutdown::told(&mut drained).await;
-            tokio::time::sleep(Duration::from_secs(1)).await;
-        } => {}
+            shutdown::told(&mut refused).await;
+            tokio::time::sleep(FINISH_WITHIN).await;
+        } => tracing::warn!("requests that took too long to finish are cut off"),
     }
+    served.send_replace(true);
     feed.await?;
     housekeeping.await?;
     outbox.await?;

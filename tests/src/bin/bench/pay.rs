@@ -169,6 +169,7 @@ pub(super) async fn app(database_url: &str, connections: u32) -> anyhow::Result<
         oidc: None,
         http: api::gateway::client()?,
         public_url: "https://parking.example".into(),
+        drain: api::Drain::new(std::time::Duration::ZERO),
         limits: Arc::new(Limits::new(1, 1)),
         answers: Arc::default(),
         open: Arc::default(),
