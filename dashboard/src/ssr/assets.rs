@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 
 use axum::Extension;
 use axum::body::Bytes;
+use axum::extract::RawQuery;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
@@ -32,12 +33,25 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 
 const FOR_A_YEAR: &str = "public, max-age=31536000, immutable";
 
+/// For how long a browser may keep a file. What it asks for by another version's address it gets as well, but does
+/// not keep: while a city is upgraded, a page of one process asks another for its files.
+fn kept(RawQuery(query): &RawQuery, version: &str) -> &'static str {
+    let asked = query.as_deref().and_then(|query| query.strip_prefix("v="));
+    match asked {
+        Some(asked) if asked != version => "no-store",
+        _ => FOR_A_YEAR,
+    }
+}
+
 /// The address of an embedded file.
 pub(crate) fn url(name: &str) -> String {
     format!("/static/{name}?v={}", *VERSION)
 }
 
-pub(crate) async fn embedded(axum::extract::Path(name): axum::extract::Path<String>) -> Response {
+pub(crate) async fn embedded(
+    axum::extract::Path(name): axum::extract::Path<String>,
+    query: RawQuery,
+) -> Response {
     let (kind, text) = match name.as_str() {
         "style.css" => ("text/css; charset=utf-8", STYLE),
         "live.js" => ("text/javascript; charset=utf-8", LIVE),
@@ -54,7 +68,7 @@ pub(crate) async fn embedded(axum::extract::Path(name): axum::extract::Path<Stri
     (
         [
             (header::CONTENT_TYPE, kind),
-            (header::CACHE_CONTROL, FOR_A_YEAR),
+            (header::CACHE_CONTROL, kept(&query, &VERSION)),
         ],
         text,
     )
@@ -102,13 +116,14 @@ impl Bundle {
 pub(crate) async fn bundled(
     Extension(bundle): Extension<Arc<Option<Bundle>>>,
     axum::extract::Path(name): axum::extract::Path<String>,
+    query: RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let found = bundle
-        .as_ref()
-        .as_ref()
-        .and_then(|b| b.files.iter().find(|file| file.0 == name));
-    let Some((name, plain, gzip)) = found else {
+    let found = bundle.as_ref().as_ref().and_then(|bundle| {
+        let file = bundle.files.iter().find(|file| file.0 == name)?;
+        Some((file, kept(&query, &bundle.version)))
+    });
+    let Some(((name, plain, gzip), kept)) = found else {
         return StatusCode::NOT_FOUND.into_response();
     };
     let kind = if name.ends_with(".wasm") {
@@ -122,7 +137,7 @@ pub(crate) async fn bundled(
         .is_some_and(|value| value.contains("gzip"));
     let shared = [
         (header::CONTENT_TYPE, kind),
-        (header::CACHE_CONTROL, FOR_A_YEAR),
+        (header::CACHE_CONTROL, kept),
         (header::VARY, "accept-encoding"),
     ];
     if takes_gzip {
