@@ -56,6 +56,7 @@ pub mod repair;
 mod replica;
 pub mod report;
 pub mod retention;
+mod schema;
 pub mod session;
 pub mod session_change;
 pub mod session_stop;
@@ -73,7 +74,7 @@ mod watch;
 mod watch_change;
 pub mod whereabouts;
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations");
+pub use schema::Engine;
 
 /// How long a connection that lies unused is believed to be still there: under load it is never
 /// unused for longer, and a server that goes away is seldom met within it.
@@ -116,6 +117,17 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("migration failed: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The schema no longer has what this program uses.
+    #[error(
+        "this program is too old for the database: migration {migration} took away what programs use that do not \
+         know migration {since}; start a newer one"
+    )]
+    TooOld {
+        /// Which migration took it away.
+        migration: i64,
+        /// What a program must know that does without.
+        since: i64,
+    },
 }
 
 impl From<sqlx::Error> for StoreError {
@@ -183,15 +195,6 @@ pub(crate) fn corrupt(what: &'static str, why: impl ToString) -> StoreError {
     }
 }
 
-/// What kind of database answers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Engine {
-    /// PostgreSQL with TimescaleDB: `event` is a hypertable.
-    Timescale,
-    /// PostgreSQL alone: `event` is a plain table.
-    Plain,
-}
-
 impl Store {
     /// Connects, with at most `max_connections` at once.
     ///
@@ -231,54 +234,6 @@ impl Store {
             pool,
             accounts: ledger::Accounts::default(),
             watches: watch::WatchCache::default(),
-        })
-    }
-
-    /// Brings the schema up to date. Uses TimescaleDB where the server has it loaded.
-    ///
-    /// # Errors
-    /// [`StoreError::Migrate`] where a migration fails; nothing of that migration remains.
-    pub async fn migrate(&self) -> Result<Engine, StoreError> {
-        let lacking: bool = sqlx::query_scalar(
-            "SELECT current_setting('shared_preload_libraries') LIKE '%timescaledb%'
-                AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')
-                AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')",
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        if lacking {
-            // Another process may be at it too.
-            sqlx::query("CREATE EXTENSION IF NOT EXISTS timescaledb")
-                .execute(&self.pool)
-                .await?;
-            // A session that was open before the extension does not see it.
-            let options = self.pool.connect_options();
-            let fresh = PgPoolOptions::new()
-                .max_connections(1)
-                .connect_with(options.as_ref().clone())
-                .await?;
-            MIGRATIONS.run(&fresh).await?;
-            fresh.close().await;
-        } else {
-            MIGRATIONS.run(&self.pool).await?;
-        }
-        self.engine().await
-    }
-
-    /// What kind of database this is.
-    ///
-    /// # Errors
-    /// Where the database does not answer.
-    pub async fn engine(&self) -> Result<Engine, StoreError> {
-        let timescale: bool = sqlx::query_scalar(
-            "SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')",
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        Ok(if timescale {
-            Engine::Timescale
-        } else {
-            Engine::Plain
         })
     }
 

@@ -34,6 +34,7 @@ mod live_many;
 mod live_restart;
 mod logs;
 mod lorawan;
+mod migrations;
 mod occupancy;
 mod oidc;
 mod oidc_hostile;
