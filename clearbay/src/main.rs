@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 mod backup;
@@ -85,6 +85,8 @@ enum Command {
     PushKey(command::push::PushKey),
     /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.
     Demo(command::demo::Demo),
+    /// Print docs/configuration.md: every option and variable of every command.
+    Configuration(command::configuration::Configuration),
 }
 
 fn main() -> ExitCode {
@@ -125,6 +127,10 @@ fn main() -> ExitCode {
             Command::PushKey(command) => command.run(),
             Command::LogKey(command) => command.run(),
             Command::Country(command) => return command.run().await,
+            Command::Configuration(command) => {
+                command.run(&Cli::command());
+                Ok(())
+            }
             Command::Verify(command) => return command.run().await,
             Command::Reconcile(command) => return command.run().await,
         };

@@ -15,7 +15,8 @@ use crate::{eventually, provided};
 /// The bay that is paid for.
 pub const BAY: &str = "CN-01-001";
 
-/// What `clearbay verify` said.
+/// What a command said.
+#[derive(Clone, Debug)]
 pub struct Said {
     /// Its exit code.
     pub code: Option<i32>,

@@ -1,6 +1,7 @@
 //! One file per command.
 
 pub mod backup;
+pub mod configuration;
 pub mod country;
 pub mod demo;
 pub mod device;

@@ -14,6 +14,7 @@ mod browser;
 mod city;
 mod cluster;
 mod collection;
+mod configuration;
 mod country;
 mod devices;
 mod doubt;
