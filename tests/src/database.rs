@@ -45,6 +45,20 @@ impl TestDatabase {
     /// # Panics
     /// Where there is no server, or it refuses.
     pub async fn create_on(server_url: &str) -> Self {
+        let database = Self::empty_on(server_url).await;
+        database.store.migrate().await.unwrap();
+        database
+    }
+
+    /// Makes one without a table on the server that `cargo xtask test` provides.
+    ///
+    /// # Panics
+    /// Where there is no server, or it refuses.
+    pub async fn empty() -> Self {
+        Self::empty_on(&crate::provided("CLEARBAY_TEST_DATABASE_URL")).await
+    }
+
+    async fn empty_on(server_url: &str) -> Self {
         crate::log();
         let server = PgConnectOptions::from_str(server_url)
             .unwrap()
@@ -58,7 +72,6 @@ impl TestDatabase {
         let options = server.clone().database(&name);
         let url = options.to_url_lossy().to_string();
         let store = Store::connect(&url, 8).await.unwrap();
-        store.migrate().await.unwrap();
         let pool = PgPoolOptions::new()
             .max_connections(4)
             .connect_with(options)

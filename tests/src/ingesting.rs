@@ -1,6 +1,7 @@
 //! Ingest, in the test's process or in one of its own.
 
-use std::process::Stdio;
+use std::path::Path;
+use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -71,7 +72,16 @@ impl IngestProcess {
     /// # Panics
     /// Where it cannot be started.
     pub fn with(database_url: &str, mqtt_url: &str, env: &[(&str, &str)]) -> Self {
-        let child = Command::new(crate::provided("CLEARBAY_TEST_BIN"))
+        let program = crate::provided("CLEARBAY_TEST_BIN");
+        Self::of(program.as_ref(), database_url, mqtt_url, env)
+    }
+
+    /// The same of another program.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn of(program: &Path, database_url: &str, mqtt_url: &str, env: &[(&str, &str)]) -> Self {
+        let child = Command::new(program)
             .arg("ingest")
             .env("DATABASE_URL", database_url)
             .env("MQTT_URL", mqtt_url)
@@ -98,14 +108,14 @@ impl IngestProcess {
         self.0.id().map_or(Duration::ZERO, crate::cpu::of_process)
     }
 
-    /// Tells it to stop, and waits until it has.
+    /// Tells it to stop, and waits until it has; how it ended.
     ///
     /// # Panics
     /// Where it had ended before.
-    pub async fn stop(mut self) {
+    pub async fn stop(mut self) -> ExitStatus {
         let pid = self.0.id().expect("ingest ended by itself").to_string();
         Command::new("kill").arg(pid).status().await.unwrap();
-        self.0.wait().await.unwrap();
+        self.0.wait().await.unwrap()
     }
 
     /// Ends it with SIGKILL: it gets no chance to finish anything.

@@ -34,6 +34,8 @@ pub mod small_disk;
 pub mod statements;
 pub mod telling;
 pub mod tls;
+pub mod traffic;
+pub mod upgrade;
 pub mod watching;
 pub mod witness;
 

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
@@ -13,6 +15,8 @@ use crate::{free_address, provided};
 /// How it is started; the same each time.
 #[derive(Clone)]
 pub struct ServeSettings {
+    /// Another program than the one that `cargo xtask test` built.
+    pub program: Option<PathBuf>,
     /// Variables of its environment.
     pub env: Vec<(&'static str, String)>,
     /// The city whose pages it serves.
@@ -37,7 +41,14 @@ impl ServeProcess {
     /// # Panics
     /// Where it cannot be started.
     pub fn start(settings: ServeSettings) -> Self {
-        let address = free_address();
+        Self::start_at(settings, free_address())
+    }
+
+    /// The same at an address of one's own.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn start_at(settings: ServeSettings, address: SocketAddr) -> Self {
         let child = Mutex::new(spawn(&settings, address, None));
         Self {
             address,
@@ -82,6 +93,23 @@ impl ServeProcess {
         child.kill().await.unwrap();
     }
 
+    /// Tells it to end, as a service manager does.
+    ///
+    /// # Panics
+    /// Where it had ended before.
+    pub async fn terminate(&self) {
+        let process = Pid::from_raw(self.id().await.cast_signed());
+        kill(process, Signal::SIGTERM).unwrap();
+    }
+
+    /// How it has ended, if it has.
+    ///
+    /// # Panics
+    /// Where the system does not tell.
+    pub async fn has_ended(&self) -> Option<ExitStatus> {
+        self.child.lock().await.try_wait().unwrap()
+    }
+
     /// The process's number.
     ///
     /// # Panics
@@ -108,12 +136,14 @@ impl ServeProcess {
 }
 
 fn spawn(settings: &ServeSettings, address: SocketAddr, failpoint: Option<&str>) -> Child {
+    let program = settings.program.clone();
+    let program = program.unwrap_or_else(|| provided("CLEARBAY_TEST_BIN").into());
     let mut command = match settings.open_files {
-        None => Command::new(provided("CLEARBAY_TEST_BIN")),
+        None => Command::new(program),
         Some(limit) => {
             let mut shell = Command::new("sh");
             let limited = format!("ulimit -n {limit}; exec \"$0\" \"$@\"");
-            shell.args(["-c", &limited, &provided("CLEARBAY_TEST_BIN")]);
+            shell.args(["-c", &limited]).arg(program);
             shell
         }
     };

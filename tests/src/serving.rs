@@ -65,7 +65,8 @@ pub fn session_cookie(reply: &Response) -> String {
     cookie.split(';').next().unwrap().to_owned()
 }
 
-async fn is_ready(client: &Client, url: &str) -> bool {
+/// Whether a process takes requests.
+pub async fn is_ready(client: &Client, url: &str) -> bool {
     let reply = client.get(format!("{url}/readyz")).send().await;
     reply.is_ok_and(|reply| reply.status() == StatusCode::OK)
 }
@@ -169,6 +170,7 @@ impl Serving {
             ("CLEARBAY_LOG_KEY", log_key(1).1),
         ]);
         let serve = ServeProcess::start(ServeSettings {
+            program: None,
             env,
             city: place.city.code.clone(),
             log,
@@ -404,11 +406,7 @@ impl Serving {
 
     /// The same to one of several processes.
     pub fn bank_request_to(&self, url: &str, transactions: &[Value]) -> RequestBuilder {
-        let body = json!({ "transactions": transactions }).to_string();
-        let time = Utc::now().timestamp().to_string();
-        let parts = [time.as_bytes(), b".", body.as_bytes()];
-        let hash = hex::encode(api::secret::hmac_sha256(WEBHOOK_KEY.as_bytes(), &parts));
-        self.webhook_request(url, &format!("t={time},v1={hash}"), body)
+        bank_request(&self.client, url, transactions)
     }
 
     /// What somebody says who claims to be the bank.
@@ -416,16 +414,8 @@ impl Serving {
     /// # Panics
     /// Where the city does not answer.
     pub async fn webhook(&self, signature: &str, body: String) -> Response {
-        let request = self.webhook_request(&self.url, signature, body);
+        let request = webhook_request(&self.client, &self.url, signature, body);
         request.send().await.unwrap()
-    }
-
-    fn webhook_request(&self, url: &str, signature: &str, body: String) -> RequestBuilder {
-        self.client
-            .post(format!("{url}/api/v1/gateways/vietqr/webhook"))
-            .header("content-type", "application/json")
-            .header("clearbay-signature", signature)
-            .body(body)
     }
 
     /// The outcomes of what the bank says.
@@ -460,6 +450,23 @@ impl Serving {
             sum(|balance| balance.credits_vnd)
         );
     }
+}
+
+/// What the bank says to one of a city's processes, rightly signed, not sent yet.
+pub fn bank_request(client: &Client, url: &str, transactions: &[Value]) -> RequestBuilder {
+    let body = json!({ "transactions": transactions }).to_string();
+    let time = Utc::now().timestamp().to_string();
+    let parts = [time.as_bytes(), b".", body.as_bytes()];
+    let hash = hex::encode(api::secret::hmac_sha256(WEBHOOK_KEY.as_bytes(), &parts));
+    webhook_request(client, url, &format!("t={time},v1={hash}"), body)
+}
+
+fn webhook_request(client: &Client, url: &str, signature: &str, body: String) -> RequestBuilder {
+    client
+        .post(format!("{url}/api/v1/gateways/vietqr/webhook"))
+        .header("content-type", "application/json")
+        .header("clearbay-signature", signature)
+        .body(body)
 }
 
 /// A payment that waits for its money.

@@ -53,6 +53,10 @@ pub struct Reader {
     text: Vec<u8>,
     /// How many bytes were read, with those of the protocol.
     pub bytes: usize,
+    /// Whether the other side has ended the stream in good order, as HTTP/1.1 ends what is sent in chunks.
+    pub is_over: bool,
+    /// After how many milliseconds to connect again, as the other side said last.
+    pub retry_ms: Option<u64>,
 }
 
 impl Reader {
@@ -76,6 +80,8 @@ impl Reader {
             raw: Vec::new(),
             text: Vec::new(),
             bytes: 0,
+            is_over: false,
+            retry_ms: None,
         };
         while reader.head.is_empty() {
             reader.read().await?;
@@ -98,12 +104,22 @@ impl Reader {
                 let block: Vec<u8> = self.text.drain(..end + 2).collect();
                 let block = String::from_utf8_lossy(&block);
                 let field = |name: &str| block.lines().find_map(|line| line.strip_prefix(name));
+                if let Some(retry) = block
+                    .lines()
+                    .rev()
+                    .find_map(|line| line.strip_prefix("retry: "))
+                {
+                    self.retry_ms = retry.parse().ok();
+                }
                 if let (Some(name), Some(data)) = (field("event: "), field("data: ")) {
                     return Ok(Told {
                         name: name.to_owned(),
                         data: data.to_owned(),
                     });
                 }
+            }
+            if self.is_over {
+                return Err(io::ErrorKind::UnexpectedEof.into());
             }
             self.read().await?;
             self.unchunk()?;
@@ -133,6 +149,7 @@ impl Reader {
             if self.raw.len() < end + 2 + size + 2 {
                 break;
             }
+            self.is_over |= size == 0;
             self.text
                 .extend_from_slice(&self.raw[end + 2..end + 2 + size]);
             self.raw.drain(..end + 2 + size + 2);

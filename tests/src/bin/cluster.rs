@@ -78,6 +78,7 @@ async fn main() -> anyhow::Result<()> {
                 env.push(("CLEARBAY_WEB_DIR", folder));
             }
             ServeProcess::start(ServeSettings {
+                program: None,
                 env,
                 city: place.city.code.clone(),
                 log: None,

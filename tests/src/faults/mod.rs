@@ -19,7 +19,7 @@ pub use audit::Audit;
 pub use cluster_rig::ClusterRig;
 pub use connection::Unacknowledged;
 pub use load::{BAYS_PER_LOT, LOTS, Load, Spoken, waiting};
-pub use rig::Rig;
+pub use rig::{Rig, at_rest};
 
 /// What came of a fault.
 #[derive(Clone, Debug)]

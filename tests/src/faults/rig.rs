@@ -114,7 +114,10 @@ impl Rig {
 }
 
 /// Ends the load, waits until nothing changes any more, and looks at everything.
-pub(super) async fn at_rest(database: &TestDatabase, load: Load) -> Audit {
+///
+/// # Panics
+/// Where the database does not answer.
+pub async fn at_rest(database: &TestDatabase, load: Load) -> Audit {
     let spoken = load.stop().await;
     let (mut events, mut since) = (0, Instant::now());
     loop {
