@@ -17,6 +17,7 @@ mod screens;
 mod setup;
 mod supervise;
 mod test;
+mod upgrade;
 mod web;
 mod workspace;
 
@@ -51,6 +52,8 @@ enum Command {
     Test(test::Test),
     /// Print figures of speed and of foresight, one `name: figure` a line.
     Bench(bench::Bench),
+    /// Upgrade a city under load from an older program to this one and back, and show that nothing was lost.
+    Upgrade(upgrade::Upgrade),
     /// Look for messages of sensors that make what reads them fail.
     Fuzz(fuzz::Fuzz),
     /// Check formatting, lints, licences and advisories.
@@ -66,6 +69,7 @@ fn main() -> ExitCode {
         Command::Demo(demo) => demo.run(&workspace),
         Command::Test(test) => test.run(&workspace),
         Command::Bench(bench) => bench.run(&workspace),
+        Command::Upgrade(upgrade) => upgrade.run(&workspace),
         Command::Fuzz(fuzz) => fuzz.run(&workspace),
         Command::Screens(screens) => screens.run(&workspace),
         Command::Lint => lint::run(&workspace),

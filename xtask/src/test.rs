@@ -161,6 +161,11 @@ impl Environment {
             }
             Err(error) => println!("cluster: no RabbitMQ ({error:#}): its tests skip, and pass"),
         }
+        self.provide_proxy(workspace);
+    }
+
+    /// Finds the proxy that operators take, if it can be had.
+    pub fn provide_proxy(&mut self, workspace: &Workspace) {
         match daemon::haproxy(workspace) {
             Ok(found) => self.set_daemon(
                 ["CLEARBAY_TEST_HAPROXY", "CLEARBAY_TEST_HAPROXY_LIBS"],
