@@ -16,6 +16,8 @@ pub enum Invoiced {
 
 /// How many receipts and refunds get a number in one transaction.
 const BATCH: i64 = 5_000;
+/// Whoever gives out numbers holds it; the number is of no other lock.
+const NUMBERS_LOCK: i64 = 0x696e_766f_6963_6573;
 
 /// Who issues a receipt's invoice, and under what number.
 #[derive(Clone, Debug, FromRow)]
@@ -44,7 +46,8 @@ impl Store {
     pub async fn invoice_assign(&self) -> Result<u64, StoreError> {
         let mut tx = self.pool.begin().await?;
         // One gives numbers at a time, or two would give the same. Nobody who pays waits for it.
-        sqlx::query("LOCK TABLE invoice IN SHARE ROW EXCLUSIVE MODE")
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(NUMBERS_LOCK)
             .execute(&mut *tx)
             .await?;
         let done = sqlx::query(

@@ -37,6 +37,7 @@ mod map;
 mod occupancy;
 pub mod open_data;
 pub mod outbox;
+mod ownership;
 pub mod parking_notice;
 pub mod pass;
 pub mod payment;
@@ -56,6 +57,7 @@ pub mod repair;
 mod replica;
 pub mod report;
 pub mod retention;
+pub mod roles;
 mod schema;
 pub mod session;
 pub mod session_change;
@@ -127,6 +129,14 @@ pub enum StoreError {
         migration: i64,
         /// What a program must know that does without.
         since: i64,
+    },
+    /// The schema is older than this program, and not this role's to change.
+    #[error(
+        "the schema lacks {missing} migrations: run `clearbay migrate` as the role that owns it"
+    )]
+    Outdated {
+        /// How many migrations it lacks.
+        missing: usize,
     },
 }
 

@@ -6,7 +6,7 @@ use domain::Timestamp;
 use crate::{Engine, Store, StoreError};
 
 /// How many rows are deleted in one transaction, where they are deleted row by row.
-const FORGET_MAX: u32 = 50_000;
+const FORGET_MAX: i32 = 50_000;
 
 /// What [`Store::events_compress`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,20 +29,27 @@ impl Store {
     /// # Errors
     /// Database errors.
     pub async fn events_forget(&self, before: Timestamp) -> Result<bool, StoreError> {
-        let refused = self
-            .forget("refused_message", "received_at", before)
+        let refused = sqlx::query(
+            "DELETE FROM refused_message WHERE ctid = ANY (ARRAY(
+                SELECT ctid FROM refused_message WHERE received_at < $1 LIMIT $2))",
+        )
+        .bind(before)
+        .bind(FORGET_MAX)
+        .execute(&self.pool)
+        .await?;
+        let refused = refused.rows_affected() < u64::from(FORGET_MAX.unsigned_abs());
+        let gone: i64 = sqlx::query_scalar("SELECT events_forget($1, $2)")
+            .bind(before)
+            .bind(FORGET_MAX)
+            .fetch_one(&self.pool)
             .await?;
         if self.engine().await? == Engine::Timescale {
-            let dropped: Vec<String> = sqlx::query_scalar("SELECT drop_chunks('event', $1)")
-                .bind(before)
-                .fetch_all(&self.pool)
-                .await?;
-            if !dropped.is_empty() {
-                tracing::info!(chunks = dropped.len(), %before, "old events were dropped");
+            if gone > 0 {
+                tracing::info!(chunks = gone, %before, "old events were dropped");
             }
             return Ok(refused);
         }
-        Ok(self.forget("event", "at", before).await? && refused)
+        Ok(gone < i64::from(FORGET_MAX) && refused)
     }
 
     /// Compresses one week of events of times before `before`, the oldest that is not compressed yet;
@@ -59,56 +66,14 @@ impl Store {
         if self.engine().await? != Engine::Timescale || licence.as_deref() != Some("timescale") {
             return Ok(Compressed::Impossible);
         }
-        let enabled: bool = sqlx::query_scalar(
-            "SELECT compression_enabled FROM timescaledb_information.hypertables
-             WHERE hypertable_name = 'event'",
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        if !enabled {
-            sqlx::query(
-                "ALTER TABLE event SET (timescaledb.compress,
-                    timescaledb.compress_segmentby = 'device_id', timescaledb.compress_orderby = 'at, seq')",
-            )
-            .execute(&self.pool)
+        let chunk: Option<String> = sqlx::query_scalar("SELECT events_compress($1)")
+            .bind(before)
+            .fetch_one(&self.pool)
             .await?;
-        }
-        let chunk: Option<String> = sqlx::query_scalar(
-            "SELECT format('%I.%I', chunk_schema, chunk_name) FROM timescaledb_information.chunks
-             WHERE hypertable_name = 'event' AND NOT is_compressed AND range_end <= $1
-             ORDER BY range_end LIMIT 1",
-        )
-        .bind(before)
-        .fetch_optional(&self.pool)
-        .await?;
         let Some(chunk) = chunk else {
             return Ok(Compressed::All);
         };
-        sqlx::query("SELECT compress_chunk($1::regclass)")
-            .bind(&chunk)
-            .execute(&self.pool)
-            .await?;
         tracing::info!(chunk, "old events were compressed");
         Ok(Compressed::One)
-    }
-
-    /// Deletes a table's oldest rows; whether none are left to delete. The names are fixed texts:
-    /// nothing from outside enters SQL.
-    async fn forget(
-        &self,
-        table: &'static str,
-        time: &'static str,
-        before: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let sql = format!(
-            "DELETE FROM {table} WHERE ctid = ANY (ARRAY(
-                SELECT ctid FROM {table} WHERE {time} < $1 LIMIT $2))"
-        );
-        let done = sqlx::query(sqlx::AssertSqlSafe(sql))
-            .bind(before)
-            .bind(i64::from(FORGET_MAX))
-            .execute(&self.pool)
-            .await?;
-        Ok(done.rows_affected() < u64::from(FORGET_MAX))
     }
 }

@@ -13,7 +13,7 @@ use sqlx::postgres::PgPoolOptions;
 
 use crate::{Store, StoreError};
 
-static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     let mut migrations = sqlx::migrate!("../migrations");
     // Those of a newer program.
     migrations.set_ignore_missing(true);
@@ -38,7 +38,8 @@ fn contract_since(description: &str) -> Option<i64> {
 }
 
 impl Store {
-    /// Brings the schema up to date. Uses TimescaleDB where the server has it loaded.
+    /// Brings the schema up to date, and the rights of the database's roles with it ([`crate::roles`]). Uses
+    /// TimescaleDB where the server has it loaded.
     ///
     /// A schema that a newer program has extended is left as it is.
     ///
@@ -47,8 +48,10 @@ impl Store {
     /// [`StoreError::TooOld`] where a newer program has taken away what this one uses.
     pub async fn migrate(&self) -> Result<Engine, StoreError> {
         self.fits_newer().await?;
+        let missing = self.migrations_missing().await?;
+        // What the server has loaded only its administrators may ask; what the library can be set to, anybody.
         let lacking: bool = sqlx::query_scalar(
-            "SELECT current_setting('shared_preload_libraries') LIKE '%timescaledb%'
+            "SELECT current_setting('timescaledb.max_background_workers', true) IS NOT NULL
                 AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'timescaledb')
                 AND NOT EXISTS (SELECT FROM pg_extension WHERE extname = 'timescaledb')",
         )
@@ -69,6 +72,9 @@ impl Store {
             fresh.close().await;
         } else {
             MIGRATIONS.run(&self.pool).await?;
+        }
+        if missing > 0 {
+            self.roles_grant().await?;
         }
         self.engine().await
     }
@@ -91,7 +97,7 @@ impl Store {
     }
 
     /// Whether this program can work on what newer ones have made of the schema.
-    async fn fits_newer(&self) -> Result<(), StoreError> {
+    pub(crate) async fn fits_newer(&self) -> Result<(), StoreError> {
         let is_there: bool =
             sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
                 .fetch_one(&self.pool)

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor, PgConnection};
 use store::Store;
+use store::roles::{INGEST, READ, SERVE};
 use uuid::Uuid;
 
 /// A migrated database of its own, dropped with this value.
@@ -13,8 +14,14 @@ pub struct TestDatabase {
     pub store: Store,
     /// Raw access, to look at tables as an auditor would.
     pub pool: PgPool,
-    /// Its address.
+    /// Its address, for who owns it.
     pub url: String,
+    /// The same for who may do no more than `clearbay serve` needs.
+    pub serve_url: String,
+    /// The same for who may do no more than `clearbay ingest` needs.
+    pub ingest_url: String,
+    /// The same for who reads reports.
+    pub read_url: String,
     name: String,
     server: PgConnectOptions,
 }
@@ -72,15 +79,20 @@ impl TestDatabase {
         let options = server.clone().database(&name);
         let url = options.to_url_lossy().to_string();
         let store = Store::connect(&url, 8).await.unwrap();
+        store.roles_create().await.unwrap();
         let pool = PgPoolOptions::new()
             .max_connections(4)
-            .connect_with(options)
+            .connect_with(options.clone())
             .await
             .unwrap();
+        let [serve_url, ingest_url, read_url] = logins(&pool, &options).await;
         Self {
             store,
             pool,
             url,
+            serve_url,
+            ingest_url,
+            read_url,
             name,
             server,
         }
@@ -156,6 +168,28 @@ impl TestDatabase {
     pub async fn refused(&self) -> Vec<(String, i64)> {
         self.store.refused_counts().await.unwrap()
     }
+}
+
+/// The password of tests' logins, which own nothing.
+pub const LOGIN_PASSWORD: &str = "a-login-password-of-tests";
+
+/// A login in each of the server's roles; the database's address for each. Other tests make them too.
+async fn logins(pool: &PgPool, options: &PgConnectOptions) -> [String; 3] {
+    let roles = [SERVE, INGEST, READ];
+    for role in roles {
+        let make = format!(
+            "DO $$ BEGIN
+                CREATE ROLE {role}_of_tests LOGIN PASSWORD '{LOGIN_PASSWORD}' IN ROLE {role};
+             EXCEPTION WHEN duplicate_object OR unique_violation THEN
+                NULL;
+             END $$"
+        );
+        pool.execute(AssertSqlSafe(make)).await.unwrap();
+    }
+    roles.map(|role| {
+        let login = options.clone().username(&format!("{role}_of_tests"));
+        login.password(LOGIN_PASSWORD).to_url_lossy().to_string()
+    })
 }
 
 impl Drop for TestDatabase {

@@ -1,5 +1,6 @@
 //! A whole city in processes of its own: `clearbay serve` and `clearbay ingest` over a real
-//! broker and database, and a client that speaks to it as drivers and banks do.
+//! broker and database, each with the rights of its role alone, and a client that speaks to it as drivers
+//! and banks do.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -142,7 +143,7 @@ impl Serving {
         log: Option<PathBuf>,
     ) -> Self {
         let database = TestDatabase::create().await;
-        env.push(("DATABASE_URL", database.url.clone()));
+        env.push(("DATABASE_URL", database.serve_url.clone()));
         Self::on(database, place, broker, env, log).await
     }
 
@@ -176,7 +177,7 @@ impl Serving {
             log,
             open_files: None,
         });
-        let ingest = IngestProcess::start(&database.url, &broker.url);
+        let ingest = IngestProcess::start(&database.ingest_url, &broker.url);
         let client = simulator::http::local()
             .redirect(reqwest::redirect::Policy::none())
             .build()

@@ -34,18 +34,20 @@ pub struct Database {
 }
 
 impl Database {
-    /// Connects, for a command that does few things at once, and brings the schema up to date.
+    /// Connects, for a command that does few things at once, and brings the schema up to date where this role owns
+    /// it.
     pub async fn open(&self) -> anyhow::Result<Store> {
         self.open_with(4).await
     }
 
-    /// Connects, with so many connections at most, and brings the schema up to date.
+    /// Connects, with so many connections at most, and brings the schema up to date where this role owns it; else
+    /// sees that it is not too old.
     pub async fn open_with(&self, connections: u32) -> anyhow::Result<Store> {
         use anyhow::Context;
         let store = Store::connect(&self.database_url, connections)
             .await
             .context("cannot reach the database; check DATABASE_URL")?;
-        if store.migrate().await? == Engine::Plain {
+        if store.prepare().await? == Engine::Plain {
             tracing::warn!(
                 "this PostgreSQL has no TimescaleDB: events go to a plain table, all else works"
             );

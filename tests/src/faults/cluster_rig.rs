@@ -129,7 +129,8 @@ impl ClusterRig {
             ("CLEARBAY_INGEST_ID", &*id),
             ("CLEARBAY_INGEST_SHARE", &*share),
         ];
-        let process = IngestProcess::with(&self.database.url, &self.cluster.amqp_url(), &env);
+        let process =
+            IngestProcess::with(&self.database.ingest_url, &self.cluster.amqp_url(), &env);
         self.workers[worker] = Some(process);
     }
 

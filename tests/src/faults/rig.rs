@@ -61,7 +61,10 @@ impl Rig {
     /// # Panics
     /// Where it cannot be started.
     pub fn ingest_start(&mut self) {
-        self.ingest = Some(IngestProcess::start(&self.database.url, &self.broker.url));
+        self.ingest = Some(IngestProcess::start(
+            &self.database.ingest_url,
+            &self.broker.url,
+        ));
     }
 
     /// Kills ingest.

@@ -25,7 +25,7 @@ async fn killed_in_midstream_it_loses_no_event_and_keeps_none_twice() {
     let start = past();
 
     // A session exists from the first subscription on; until then messages go nowhere.
-    let mut process = IngestProcess::start(&database.url, &broker.url);
+    let mut process = IngestProcess::start(&database.ingest_url, &broker.url);
     eventually("the first message", || async {
         publish(&broker.url, vec![told("lot-0-0-sensor", start, 0, true)]).await;
         database.count("event").await > 0
@@ -60,7 +60,7 @@ async fn killed_in_midstream_it_loses_no_event_and_keeps_none_twice() {
         .await;
         kills += i32::from(database.count("event").await < total);
         process.kill().await;
-        process = IngestProcess::start(&database.url, &broker.url);
+        process = IngestProcess::start(&database.ingest_url, &broker.url);
     }
     publishing.await.unwrap();
     eventually("all events", || async {

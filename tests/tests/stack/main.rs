@@ -16,6 +16,7 @@ mod cluster;
 mod collection;
 mod configuration;
 mod country;
+mod database_roles;
 mod devices;
 mod doubt;
 mod drain;

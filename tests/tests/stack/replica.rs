@@ -30,8 +30,11 @@ async fn with_replica() -> (DatabaseServer, DatabaseServer, Serving) {
     let database = TestDatabase::create_on(&server.url).await;
     let replica = server.replica("reports").await;
     let env = vec![
-        ("DATABASE_URL", database.url.clone()),
-        ("CLEARBAY_REPLICA_URL", replica.same_database(&database.url)),
+        ("DATABASE_URL", database.serve_url.clone()),
+        (
+            "CLEARBAY_REPLICA_URL",
+            replica.same_database(&database.read_url),
+        ),
     ];
     let city = Serving::on(database, &hanoi(80).unwrap(), Broker::rumqttd(), env, None).await;
     eventually("reports to be read from the replica", || async {

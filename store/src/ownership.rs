@@ -1,0 +1,52 @@
+//! Who may bring the schema up to date, and whether it is for those who may not.
+
+use std::collections::HashSet;
+
+use crate::schema::MIGRATIONS;
+use crate::{Engine, Store, StoreError};
+
+impl Store {
+    /// Brings the schema up to date where this role owns it; else sees that it is not too old. One that is newer
+    /// will do: whoever changes it lets the programs before go on.
+    ///
+    /// # Errors
+    /// [`StoreError::Outdated`] where it is too old and another role's, [`StoreError::TooOld`] where this program is; else as for [`Store::migrate`].
+    pub async fn prepare(&self) -> Result<Engine, StoreError> {
+        // Who may not even look into the schema finds no table in it. A database without ours belongs to whoever
+        // may make tables there.
+        let owns: Option<bool> = sqlx::query_scalar(
+            "SELECT CASE WHEN to_regclass('_sqlx_migrations') IS NULL
+                THEN has_schema_privilege(current_schema(), 'CREATE')
+                ELSE (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class
+                      WHERE oid = to_regclass('_sqlx_migrations')) END",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        if owns == Some(true) {
+            return self.migrate().await;
+        }
+        self.fits_newer().await?;
+        match self.migrations_missing().await? {
+            0 => self.engine().await,
+            missing => Err(StoreError::Outdated { missing }),
+        }
+    }
+
+    /// How many of this program's migrations the database has not had.
+    pub(crate) async fn migrations_missing(&self) -> Result<usize, StoreError> {
+        let begun: bool = sqlx::query_scalar("SELECT to_regclass('_sqlx_migrations') IS NOT NULL")
+            .fetch_one(&self.pool)
+            .await?;
+        let had: HashSet<i64> = if begun {
+            sqlx::query_scalar("SELECT version FROM _sqlx_migrations WHERE success")
+                .fetch_all(&self.pool)
+                .await?
+                .into_iter()
+                .collect()
+        } else {
+            HashSet::new()
+        };
+        let ours = MIGRATIONS.iter();
+        Ok(ours.filter(|one| !had.contains(&one.version)).count())
+    }
+}
