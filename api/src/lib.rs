@@ -10,6 +10,7 @@ use domain::Timestamp;
 use store::Store;
 use store::place::CityInfo;
 
+pub mod client;
 pub mod drain;
 pub mod error;
 pub mod extract;
@@ -23,6 +24,7 @@ pub mod past;
 pub mod percent;
 pub mod plate_reader;
 pub mod push;
+pub mod rate;
 pub mod remembered;
 pub mod routes;
 pub mod secret;
@@ -69,6 +71,8 @@ pub struct App {
     pub city: Arc<CityInfo>,
     /// Whether this process is about to end.
     pub drain: Drain,
+    /// Whose word is believed about who sends a request.
+    pub proxies: Arc<client::TrustedProxies>,
     /// Limits on what is done at once.
     pub limits: Arc<limit::Limits>,
     /// Costly answers, as they were computed last.

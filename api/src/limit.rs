@@ -12,6 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::hashing::Hashing;
 use crate::plate_reader::PICTURE_MAX;
+use crate::rate::{Rate, RateLimit};
 use crate::service::staff;
 use crate::throttle::Throttle;
 use crate::{ApiError, App};
@@ -58,6 +59,11 @@ const REPORTS: usize = 4;
 /// For each request that is worked on, so many may still be sending their body.
 const READERS: usize = 4;
 
+/// How often one address may try to sign in as staff: an office's all come from one.
+const SIGN_INS: Rate = Rate::per_minute(20, 20);
+/// How many codes one address may ask for: many phones of one carrier come from one.
+const CODES: Rate = Rate::per_minute(6, 20);
+
 /// What may go on at once.
 #[derive(Debug)]
 pub struct Limits {
@@ -73,6 +79,10 @@ pub struct Limits {
     pub hashing: Hashing,
     /// Who may try a password now.
     pub sign_ins: Throttle,
+    /// The same by address: whoever tries many logins is one.
+    pub sign_ins_from: RateLimit,
+    /// How many text messages with a code an address may ask for.
+    pub codes_from: RateLimit,
 }
 
 /// Requests of one kind, which cannot take the places of another's: however many drivers come,
@@ -140,6 +150,8 @@ impl Limits {
             hashing: Hashing::start(),
             reports: Turns::default(),
             sign_ins: Throttle::default(),
+            sign_ins_from: RateLimit::new(SIGN_INS),
+            codes_from: RateLimit::new(CODES),
         }
     }
 

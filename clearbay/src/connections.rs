@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::{Listener, ListenerExt};
+use axum::serve::{ListenerExt, TapIo};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -42,7 +42,7 @@ pub fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
 pub fn bounded(
     listener: TcpListener,
     stalled: Duration,
-) -> impl Listener<Io = TcpStream, Addr = SocketAddr> {
+) -> TapIo<TcpListener, impl FnMut(&mut TcpStream) + Send + 'static> {
     listener.tap_io(move |connection| {
         let socket = SockRef::from(&*connection);
         let done = socket

@@ -17,6 +17,7 @@ use domain::Timestamp;
 use store::Store;
 
 use crate::limit::Turns;
+use crate::rate::{Rate, RateLimit};
 use crate::remembered::Remembered;
 use crate::secret::sha256;
 use crate::{ApiError, App};
@@ -35,13 +36,11 @@ mod page;
 mod params;
 mod parkapi;
 pub mod publish;
-mod rate;
 mod rates;
 mod routes;
 mod snapshot;
 
 pub use catalogue::{FEEDS, Feed, Source};
-pub use rate::RateLimit;
 pub(crate) use routes::{document, mount};
 
 use params::Params;
@@ -74,6 +73,13 @@ impl Freshness {
     }
 }
 
+/// How many requests a second one reader may make for long, where nothing else is set.
+const PER_SECOND: u32 = 50;
+/// So many seconds' worth may come at once.
+const BURST_S: u32 = 4;
+/// All together may make as many as so many readers.
+const READERS: u32 = 10;
+
 /// How many answers about the past are remembered: some megabytes each at most.
 const ANSWERS: usize = 24;
 
@@ -94,7 +100,11 @@ impl OpenData {
     /// At most `per_second` requests of one reader, over some seconds.
     pub fn new(per_second: u32) -> Self {
         Self {
-            rate: RateLimit::new(per_second),
+            rate: RateLimit::new(Rate::per_minute(
+                per_second.max(1).saturating_mul(60),
+                per_second.max(1).saturating_mul(BURST_S),
+            ))
+            .of_all(READERS),
             places: Remembered::new(Freshness::Place.length(), 1),
             snapshots: Remembered::new(Freshness::Live.length(), 1),
             past: Remembered::new(Freshness::Past.length(), ANSWERS),
@@ -106,7 +116,7 @@ impl OpenData {
 
 impl Default for OpenData {
     fn default() -> Self {
-        Self::new(rate::PER_SECOND)
+        Self::new(PER_SECOND)
     }
 }
 

@@ -13,6 +13,7 @@ use utoipa::openapi::{ContentBuilder, OpenApi, Ref, Required, ResponseBuilder, R
 
 use super::params::Params;
 use super::{Ask, FEEDS, Feed, accept, answer, ngsi, reply, snapshot};
+use crate::client::Client;
 use crate::extract::Path;
 use crate::{ApiError, App};
 
@@ -42,9 +43,14 @@ async fn preflight() -> Response {
 }
 
 /// Counts the request, and lets any page read what is said.
-async fn limit_and_open(State(app): State<App>, request: Request, next: Next) -> Response {
+async fn limit_and_open(
+    State(app): State<App>,
+    client: Client,
+    request: Request,
+    next: Next,
+) -> Response {
     let is_ngsi = request.uri().path().starts_with("/open/ngsi-ld/");
-    let mut response = match app.open.rate.take(request.headers(), App::now()) {
+    let mut response = match app.open.rate.take(client.turns_of(), App::now()) {
         Ok(()) => next.run(request).await,
         Err(wait_s) => {
             metrics::counter!("clearbay_open_data_refused_total").increment(1);

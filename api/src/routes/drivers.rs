@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::App;
+use crate::client::Client;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Json, bearer};
 use crate::service::driver;
@@ -28,16 +29,17 @@ pub(super) struct SentCode {
 
 /// Sends a one-time code to a phone number by text message.
 ///
-/// A number gets one a minute and five a day.
+/// A number gets one a minute and five a day; an address may ask for some a minute.
 #[utoipa::path(post, path = "/api/v1/drivers/codes", tag = "pay", request_body = NewCode,
     responses((status = 202, body = SentCode), (status = 422, body = Problem),
         (status = 429, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn send_code(
     State(app): State<App>,
+    client: Client,
     Json(new): Json<NewCode>,
 ) -> Result<(StatusCode, Reply<SentCode>), ApiError> {
     let phone = Phone::parse(&new.phone)?;
-    let expires_at = driver::send_code(&app, &phone, App::now()).await?;
+    let expires_at = driver::send_code(&app, &phone, client, App::now()).await?;
     Ok((StatusCode::ACCEPTED, Reply(SentCode { expires_at })))
 }
 

@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::client::identify;
 use crate::limit::guard;
 use crate::{ApiError, App};
 
@@ -218,6 +219,7 @@ pub fn router(app: App, pages: Router<App>) -> Router {
         .layer(CatchPanicLayer::custom(
             |_: Box<dyn std::any::Any + Send>| ApiError::Internal.into_response(),
         ))
+        .layer(middleware::from_fn_with_state(app.clone(), identify))
         .layer(trace)
         .layer(PropagateRequestIdLayer::new(request_id.clone()))
         .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))

@@ -9,6 +9,7 @@ use rand::Rng;
 use store::driver::{CodeKept, CodeLimits, Driver, NewLogin};
 
 use super::session_cookie;
+use crate::client::Client;
 use crate::extract::cookie;
 use crate::secret::{equal, hmac_sha256, random_token, sha256};
 use crate::{ApiError, App};
@@ -49,13 +50,23 @@ pub fn is_offered(app: &App) -> bool {
 /// it is good.
 ///
 /// # Errors
-/// [`ApiError::TooOften`] where the number has had one just now, or several today;
-/// [`ApiError::Unavailable`] where too many are sent, or none can be.
-pub async fn send_code(app: &App, phone: &Phone, now: Timestamp) -> Result<Timestamp, ApiError> {
+/// [`ApiError::TooOften`] where the number has had one just now, or several today, or whoever asks has asked for
+/// many; [`ApiError::Unavailable`] where too many are sent, or none can be.
+pub async fn send_code(
+    app: &App,
+    phone: &Phone,
+    client: Client,
+    now: Timestamp,
+) -> Result<Timestamp, ApiError> {
     let sms = app
         .sms
         .as_ref()
         .ok_or(ApiError::Unavailable("codes cannot be sent here"))?;
+    let asked = app.limits.codes_from.take_of_known(client.turns_of(), now);
+    asked.map_err(|wait_s| {
+        tracing::warn!(from = %client, "many codes are asked for from one address");
+        ApiError::TooOften { wait_s }
+    })?;
     let code = format!("{:06}", rand::rng().random_range(0..1_000_000));
     let hash = code_hash(app, phone, &code);
     let expires_at = now + CODE_TIME;

@@ -8,6 +8,7 @@ use domain::Timestamp;
 use domain::board::{LotSummary, StaffBay};
 use store::staff::Staff;
 
+use crate::client::Client;
 use crate::extract::cookie;
 use crate::secret::{random_token, sha256};
 use crate::{ApiError, App};
@@ -39,15 +40,21 @@ pub fn hash_password(password: &str) -> Result<String, ApiError> {
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`], after the same work whether the login or the password is wrong;
-/// [`ApiError::TooOften`] after some failures, whether or not there is such a login, and
+/// [`ApiError::TooOften`] after some failures, whether or not there is such a login, or after many attempts from one
+/// address, and
 /// [`ApiError::Unavailable`] where too many sign in at once.
 pub async fn sign_in(
     app: &App,
     login: &str,
     password: String,
+    client: Client,
     now: Timestamp,
 ) -> Result<String, ApiError> {
-    let signed_in = try_to_sign_in(app, login, password, now).await;
+    let turns = &app.limits.sign_ins_from;
+    let signed_in = match turns.take_of_known(client.turns_of(), now) {
+        Ok(()) => try_to_sign_in(app, login, password, now).await,
+        Err(wait_s) => Err(ApiError::TooOften { wait_s }),
+    };
     let outcome = match &signed_in {
         Ok(_) => "in",
         Err(ApiError::Unauthorized) => "refused",
@@ -58,8 +65,10 @@ pub async fn sign_in(
     // Who mistypes may have written a password for the login: neither is in the log.
     let login = hex::encode(&sha256(login.as_bytes())[..4]);
     match outcome {
-        "in" => tracing::info!(login_sha256 = login, "staff signed in"),
-        _ => tracing::warn!(login_sha256 = login, outcome, "staff could not sign in"),
+        "in" => tracing::info!(login_sha256 = login, from = %client, "staff signed in"),
+        _ => {
+            tracing::warn!(login_sha256 = login, outcome, from = %client, "staff could not sign in")
+        }
     }
     signed_in
 }

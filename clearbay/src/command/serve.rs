@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use api::client::TrustedProxies;
 use api::gateway::config::Gateways;
 use api::limit::{Limits, MAX_BODY_TIME, MAX_TIME};
 use api::live::LiveBoard;
@@ -136,8 +137,18 @@ pub struct ServeOptions {
     #[arg(long, env = "CLEARBAY_STALLED_AFTER_S", default_value_t = 30,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub stalled_after_s: u32,
-    /// How many requests a second one reader of open data may make for long; more get 429. Behind a proxy
-    /// readers are told apart by `X-Forwarded-For`; all together may make ten times as many.
+    /// Addresses and networks of proxies in front, as 127.0.0.0/8,10.0.0.5, with commas between them: what these
+    /// say in X-Forwarded-For of who comes to them is believed, and nobody else's word. Sign-ins, codes by text
+    /// message and open data are limited by address.
+    #[arg(
+        long,
+        env = "CLEARBAY_TRUSTED_PROXIES",
+        default_value = "127.0.0.0/8,::1",
+        value_name = "CIDR,..."
+    )]
+    pub trusted_proxies: TrustedProxies,
+    /// How many requests a second one reader of open data may make for long; more get 429. Readers are told apart
+    /// by address (--trusted-proxies); all together may make ten times as many.
     #[arg(long, env = "CLEARBAY_OPEN_REQUESTS_PER_S", default_value_t = 50,
         value_parser = clap::value_parser!(u32).range(1..))]
     pub open_requests_per_s: u32,
@@ -325,6 +336,7 @@ pub async fn serve(
         public_url: public_url.into(),
         city: Arc::new(city),
         drain: drain.clone(),
+        proxies: Arc::new(options.trusted_proxies.clone()),
         limits: Arc::new(Limits::new(
             options.max_requests,
             live_places(options.max_streams, options.max_requests),
@@ -354,7 +366,7 @@ pub async fn serve(
     tracing::info!(address = %listener.local_addr()?, "serving");
     let stalled = Duration::from_secs(options.stalled_after_s.into());
     // Made once: a bare router would make all its routes anew for each connection, 120 kB.
-    let service = router.into_make_service();
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let (refuse, mut refused) = watch::channel(false);
     let server =
         axum::serve(bounded(listener, stalled), service).with_graceful_shutdown(async move {

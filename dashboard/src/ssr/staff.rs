@@ -1,5 +1,6 @@
 //! Behind the counter: signing in, the lots of one's operator, one lot's bays.
 
+use api::client::Client;
 use api::extract::{Query, strict_cookie};
 use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
@@ -43,9 +44,10 @@ pub(crate) async fn login(reader: Reader, Query(told): Query<Told>) -> Response 
 pub(crate) async fn sign_in(
     State(app): State<App>,
     reader: Reader,
+    client: Client,
     Form(form): Form<LoginForm>,
 ) -> Response {
-    match staff::sign_in(&app, &form.login, form.password, App::now()).await {
+    match staff::sign_in(&app, &form.login, form.password, client, App::now()).await {
         Ok(token) => {
             let age_s = LOGIN_TIME.num_seconds();
             let cookie = strict_cookie(COOKIE, &token, age_s, app.is_secure());

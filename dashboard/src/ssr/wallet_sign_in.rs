@@ -1,5 +1,6 @@
 //! Signing in to a wallet: a phone number, then the code that was sent to it.
 
+use api::client::Client;
 use api::service::driver;
 use api::{ApiError, App};
 use axum::extract::{Form, State};
@@ -34,12 +35,13 @@ pub(crate) struct PhoneForm {
 pub(crate) async fn send_code(
     State(app): State<App>,
     reader: Reader,
+    client: Client,
     Form(filled): Form<PhoneForm>,
 ) -> Response {
     let to = inside(filled.to.as_deref());
     let sent = async {
         let phone = Phone::parse(&filled.phone)?;
-        driver::send_code(&app, &phone, App::now()).await?;
+        driver::send_code(&app, &phone, client, App::now()).await?;
         Ok(phone)
     };
     match sent.await {

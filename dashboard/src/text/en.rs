@@ -1045,7 +1045,7 @@ pub(super) static WALLET_SIGN_IN: WalletSignIn = WalletSignIn {
     send_another_code: "Send another code",
     use_another_number: "Use another number",
     code_wrong_or_no_longer: "The code is wrong or no longer good. Please look at the latest message, or have another sent.",
-    code_has_been_sent_number: "A code has been sent to this number. Another can be sent in",
+    code_has_been_sent_number: "A code has been sent to this number, or too many were asked for from here. Another can be sent in",
     code_cannot_sent_right_now: "A code cannot be sent right now. Try again, or pay by VietQR: no wallet is needed.",
     vietnamese_mobile_number_has_ten: "A Vietnamese mobile number has ten digits and begins with 03, 05, 07, 08 or 09.",
 };

@@ -1045,7 +1045,7 @@ pub(super) static WALLET_SIGN_IN: WalletSignIn = WalletSignIn {
     send_another_code: "Gửi mã khác",
     use_another_number: "Dùng số khác",
     code_wrong_or_no_longer: "Mã chưa đúng hoặc đã hết hạn. Xin xem lại tin nhắn mới nhất, hoặc gửi mã khác.",
-    code_has_been_sent_number: "Vừa gửi mã tới số này. Gửi lại được sau",
+    code_has_been_sent_number: "Vừa gửi mã tới số này, hoặc từ đây đã xin quá nhiều mã. Gửi lại được sau",
     code_cannot_sent_right_now: "Lúc này không gửi được mã. Xin thử lại, hoặc trả bằng mã VietQR: không cần ví.",
     vietnamese_mobile_number_has_ten: "Số di động Việt Nam có mười chữ số, bắt đầu bằng 03, 05, 07, 08 hoặc 09.",
 };

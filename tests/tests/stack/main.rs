@@ -12,6 +12,7 @@ mod backup;
 mod broker_rights;
 mod browser;
 mod city;
+mod client_address;
 mod cluster;
 mod collection;
 mod configuration;
