@@ -1,5 +1,7 @@
 //! Keys and what is signed with them. Comparisons take constant time.
 
+use std::str::FromStr;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use domain::id::{ExemptionRequestId, PassId, SessionId, WalletId};
@@ -14,11 +16,40 @@ type HmacSha256 = Hmac<Sha256>;
 /// The length of what makes the key of each sealed text another.
 const SALT: usize = 16;
 
+/// The fewest characters of a key that people set.
+pub const KEY_MIN: usize = 16;
+
+/// The keys of tokens, seals and codes. New ones are made with the first; those of all are believed, so that a
+/// key can be exchanged while what it made is still in people's hands.
+#[derive(Clone)]
+pub struct SessionKeys(Vec<Vec<u8>>);
+
+/// Why keys are not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("each key needs at least {KEY_MIN} characters")]
+pub struct ShortKey;
+
+impl FromStr for SessionKeys {
+    type Err = ShortKey;
+
+    /// Keys with spaces between them, the newest first.
+    fn from_str(text: &str) -> Result<Self, ShortKey> {
+        let keys: Vec<Vec<u8>> = text
+            .split_whitespace()
+            .map(|key| key.as_bytes().to_vec())
+            .collect();
+        let long = keys.iter().all(|key| key.len() >= KEY_MIN);
+        (long && !keys.is_empty())
+            .then_some(Self(keys))
+            .ok_or(ShortKey)
+    }
+}
+
 /// Everything that must not leave this process. `Debug` shows none of it.
 #[derive(Clone)]
 pub struct Secrets {
-    /// Signs the tokens of sessions.
-    pub session_key: Vec<u8>,
+    /// Signs the tokens of sessions, and whatever else only this city can have made.
+    pub session_keys: SessionKeys,
     /// Shared with the bank: signs its webhooks.
     pub webhook_key: Vec<u8>,
     /// Shared with handheld terminals: lets them upload what they sold offline.
@@ -59,7 +90,7 @@ impl Secrets {
 
     /// Whether `token` is the session's.
     pub fn session_token_matches(&self, id: SessionId, token: &str) -> bool {
-        equal(self.session_token(id).as_bytes(), token.as_bytes())
+        self.token_matches(b"session", id.0, token)
     }
 
     /// The token of a wallet: whoever holds it may spend what is in it.
@@ -69,7 +100,7 @@ impl Secrets {
 
     /// Whether `token` is the wallet's.
     pub fn wallet_token_matches(&self, id: WalletId, token: &str) -> bool {
-        equal(self.wallet_token(id).as_bytes(), token.as_bytes())
+        self.token_matches(b"wallet", id.0, token)
     }
 
     /// The token of a pass, for whoever buys it.
@@ -79,7 +110,7 @@ impl Secrets {
 
     /// Whether `token` is the pass's.
     pub fn pass_token_matches(&self, id: PassId, token: &str) -> bool {
-        equal(self.pass_token(id).as_bytes(), token.as_bytes())
+        self.token_matches(b"pass", id.0, token)
     }
 
     /// The token of a request for an exemption, for whoever sent it.
@@ -89,15 +120,30 @@ impl Secrets {
 
     /// Whether `token` is the request's.
     pub fn exemption_request_token_matches(&self, id: ExemptionRequestId, token: &str) -> bool {
-        equal(
-            self.exemption_request_token(id).as_bytes(),
-            token.as_bytes(),
-        )
+        self.token_matches(b"exemption_request", id.0, token)
     }
 
     /// The kind is signed as well, so that no token opens a thing of another kind.
     fn token(&self, kind: &[u8], id: Uuid) -> String {
-        URL_SAFE_NO_PAD.encode(hmac_sha256(&self.session_key, &[kind, id.as_bytes()]))
+        URL_SAFE_NO_PAD.encode(self.mac(&[kind, id.as_bytes()]))
+    }
+
+    fn token_matches(&self, kind: &[u8], id: Uuid, token: &str) -> bool {
+        let parts = [kind, &id.as_bytes()[..]];
+        let mut tokens = self.macs(&parts).map(|mac| URL_SAFE_NO_PAD.encode(mac));
+        tokens.any(|known| equal(known.as_bytes(), token.as_bytes()))
+    }
+
+    /// What only whoever holds the newest key can make of the parts, one after the other.
+    pub fn mac(&self, parts: &[&[u8]]) -> [u8; 32] {
+        // There is a first key: none are made without.
+        self.macs(parts).next().unwrap_or_default()
+    }
+
+    /// The same by every key, the newest first: whatever was made by one of them counts.
+    pub fn macs(&self, parts: &[&[u8]]) -> impl Iterator<Item = [u8; 32]> {
+        let keys = self.session_keys.0.iter();
+        keys.map(move |key| hmac_sha256(key, parts))
     }
 
     /// A text that nobody else can read or make, for a browser to keep: it opens for the same purpose only. It
@@ -106,7 +152,8 @@ impl Secrets {
     pub fn seal(&self, purpose: &str, plain: &[u8]) -> Option<String> {
         let salt: [u8; SALT] = rand::random();
         let mut sealed = plain.to_vec();
-        self.sealing_key(purpose, &salt)?
+        self.sealing_keys(purpose, &salt)
+            .next()?
             .seal_in_place_append_tag(no_nonce(), Aad::from(purpose), &mut sealed)
             .ok()?;
         Some(URL_SAFE_NO_PAD.encode([&salt[..], &sealed].concat()))
@@ -114,23 +161,23 @@ impl Secrets {
 
     /// What a text was made of that [`Secrets::seal`] made for that purpose.
     pub fn open(&self, purpose: &str, sealed: &str) -> Option<Vec<u8>> {
-        let mut bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
-        let (salt, sealed) = bytes.split_at_mut_checked(SALT)?;
-        let plain = self
-            .sealing_key(purpose, salt)?
-            .open_in_place(no_nonce(), Aad::from(purpose), sealed)
-            .ok()?;
-        Some(plain.to_vec())
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let (salt, sealed) = bytes.split_at_checked(SALT)?;
+        self.sealing_keys(purpose, salt).find_map(|key| {
+            let mut sealed = sealed.to_vec();
+            let plain = key.open_in_place(no_nonce(), Aad::from(purpose), &mut sealed);
+            Some(plain.ok()?.to_vec())
+        })
     }
 
-    fn sealing_key(&self, purpose: &str, salt: &[u8]) -> Option<LessSafeKey> {
-        let key = hmac_sha256(
-            &self.session_key,
-            &[b"seal ", purpose.as_bytes(), b" ", salt],
-        );
-        Some(LessSafeKey::new(
-            UnboundKey::new(&CHACHA20_POLY1305, &key).ok()?,
-        ))
+    fn sealing_keys(&self, purpose: &str, salt: &[u8]) -> impl Iterator<Item = LessSafeKey> {
+        let parts = [&b"seal "[..], purpose.as_bytes(), b" ", salt].map(<[u8]>::to_vec);
+        let keys = self.session_keys.0.iter();
+        keys.filter_map(move |key| {
+            let key = hmac_sha256(key, &parts.each_ref().map(Vec::as_slice));
+            let key = UnboundKey::new(&CHACHA20_POLY1305, &key).ok()?;
+            Some(LessSafeKey::new(key))
+        })
     }
 
     /// Whether `token` is the terminals'.
@@ -168,7 +215,7 @@ mod tests {
 
     fn secrets(key: &str) -> Secrets {
         Secrets {
-            session_key: key.as_bytes().to_vec(),
+            session_keys: key.parse().unwrap(),
             webhook_key: Vec::new(),
             import_token: String::new(),
         }
@@ -176,11 +223,11 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_for_its_purpose_and_key_alone() {
-        let ours = secrets("a-key-of-tests");
+        let ours = secrets("the-first-key-of-tests");
         let sealed = ours.seal("one", b"a name").unwrap();
         assert_eq!(ours.open("one", &sealed).as_deref(), Some(&b"a name"[..]));
         assert_eq!(ours.open("two", &sealed), None);
-        assert_eq!(secrets("another-key").open("one", &sealed), None);
+        assert_eq!(secrets("another-key-of-tests").open("one", &sealed), None);
         assert_ne!(
             ours.seal("one", b"a name").unwrap(),
             sealed,
@@ -201,6 +248,56 @@ mod tests {
         }
         for nonsense in ["", "A", "AAAA", "?", &sealed[..24]] {
             assert_eq!(ours.open("one", nonsense), None);
+        }
+    }
+    #[test]
+    fn a_key_is_exchanged_without_loss() {
+        let (old, new) = ("the-old-key-of-tests", "the-new-key-of-tests");
+        let before = secrets(old);
+        let between = secrets(&format!("{new} {old}"));
+        let after = secrets(new);
+        let id = Uuid::from_u128(1);
+        let session = before.session_token(SessionId(id));
+        let wallet = before.wallet_token(WalletId(id));
+        let pass = before.pass_token(PassId(id));
+        let request = before.exemption_request_token(ExemptionRequestId(id));
+        let sealed = before.seal("one", b"a name").unwrap();
+        for (secrets, believed) in [(&before, true), (&between, true), (&after, false)] {
+            assert_eq!(
+                secrets.session_token_matches(SessionId(id), &session),
+                believed
+            );
+            assert_eq!(
+                secrets.wallet_token_matches(WalletId(id), &wallet),
+                believed
+            );
+            assert_eq!(secrets.pass_token_matches(PassId(id), &pass), believed);
+            let request_id = ExemptionRequestId(id);
+            assert_eq!(
+                secrets.exemption_request_token_matches(request_id, &request),
+                believed
+            );
+            assert_eq!(secrets.open("one", &sealed).is_some(), believed);
+        }
+        // What is made meanwhile is good for as long as the new key.
+        let token = between.session_token(SessionId(id));
+        assert_eq!(token, after.session_token(SessionId(id)));
+        assert!(!before.session_token_matches(SessionId(id), &token));
+        let sealed = between.seal("one", b"a name").unwrap();
+        assert!(after.open("one", &sealed).is_some());
+        // A token opens one thing of one kind, whatever the key.
+        assert!(!between.wallet_token_matches(WalletId(id), &session));
+        assert!(!between.session_token_matches(SessionId(Uuid::from_u128(2)), &session));
+    }
+
+    #[test]
+    fn short_keys_are_refused() {
+        for short in ["", " ", "fifteen-letters", "the-old-key-of-tests short"] {
+            assert_eq!(
+                short.parse::<SessionKeys>().err(),
+                Some(ShortKey),
+                "{short:?}"
+            );
         }
     }
 }

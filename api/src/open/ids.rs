@@ -5,7 +5,7 @@
 use domain::Timestamp;
 use uuid::{Builder, Uuid};
 
-use crate::secret::{Secrets, hmac_sha256, sha256};
+use crate::secret::{Secrets, sha256};
 
 /// A name that follows from what is public: the same for ever, in every process (RFC 9562, UUIDv8).
 pub(super) fn public(kind: &str, parts: &[&str]) -> Uuid {
@@ -18,13 +18,13 @@ pub(super) fn public(kind: &str, parts: &[&str]) -> Uuid {
     from(&sha256(text.as_bytes()))
 }
 
-/// A name that only we can derive.
+/// A name that only we can derive: another one once the session key is exchanged.
 pub(super) fn pseudonym(secrets: &Secrets, kind: &str, parts: &[&str]) -> Uuid {
     let mut bytes: Vec<&[u8]> = vec![b"open data", b"\x1f", kind.as_bytes()];
     for part in parts {
         bytes.extend([&b"\x1f"[..], part.as_bytes()]);
     }
-    from(&hmac_sha256(&secrets.session_key, &bytes))
+    from(&secrets.mac(&bytes))
 }
 
 fn from(hash: &[u8; 32]) -> Uuid {

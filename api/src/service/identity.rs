@@ -13,7 +13,7 @@ use super::session_cookie::cookie;
 use super::sign_in::NotSignedIn;
 use crate::extract::cookie as held_cookie;
 use crate::oidc::{Claims, Oidc};
-use crate::secret::{equal, hmac_sha256};
+use crate::secret::equal;
 use crate::{ApiError, App};
 
 /// How long a confirmed name can be used.
@@ -71,10 +71,7 @@ pub fn mark(app: &App, identity: &Identity) -> String {
         name,
     } = identity;
     let shown = format!("{issuer}\n{subject}\n{name}");
-    let mark = hmac_sha256(
-        &app.secrets.session_key,
-        &[b"identity mark ", shown.as_bytes()],
-    );
+    let mark = app.secrets.mac(&[b"identity mark ", shown.as_bytes()]);
     URL_SAFE_NO_PAD.encode(&mark[..16])
 }
 

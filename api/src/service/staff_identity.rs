@@ -10,7 +10,7 @@ use super::people::of_administrator;
 use super::sign_in::NotSignedIn;
 use super::staff::LOGIN_TIME;
 use crate::oidc::{Claims, Oidc};
-use crate::secret::{hmac_sha256, random_token, sha256};
+use crate::secret::{random_token, sha256};
 use crate::{ApiError, App};
 
 /// Signs a browser in as the member whose identity that is, as a password does; the result is its token.
@@ -27,14 +27,13 @@ pub async fn sign_in(
     let (issuer, subject) = (oidc.issuer(), claims.subject.as_str());
     let sign_ins = &app.limits.sign_ins;
     // By no name that anybody could type as a login: nobody else holds this up.
-    let key = &app.secrets.session_key;
     let parts: [&[u8]; 4] = [
         b"staff identity ",
         issuer.as_bytes(),
         b"\n",
         subject.as_bytes(),
     ];
-    let known_as = hex::encode(hmac_sha256(key, &parts));
+    let known_as = hex::encode(app.secrets.mac(&parts));
     sign_ins
         .attempt(&known_as, now)
         .map_err(|_| NotSignedIn::TooOften)?;

@@ -91,7 +91,7 @@ impl Demo {
         let ingest = tokio::spawn(ingest::run(store.clone(), options, shutdown.clone()));
         let secret = |name: &str| known.get(name).cloned().unwrap_or_default();
         let secrets = Secrets {
-            session_key: secret("CLEARBAY_SESSION_KEY").into_bytes(),
+            session_keys: secret("CLEARBAY_SESSION_KEY").parse()?,
             webhook_key: secret("CLEARBAY_WEBHOOK_KEY").into_bytes(),
             import_token: secret("CLEARBAY_IMPORT_TOKEN"),
         };

@@ -12,7 +12,7 @@ use api::limit::{Limits, MAX_BODY_TIME, MAX_TIME};
 use api::live::LiveBoard;
 use api::open::OpenData;
 use api::plate_reader::PlateReader;
-use api::secret::Secrets;
+use api::secret::{KEY_MIN, Secrets};
 use api::service::lease::{self, Turn};
 use api::service::public_log::{self, PublicLog};
 use api::service::session::MAX_UPLOAD_AGE;
@@ -56,7 +56,8 @@ pub struct Serve {
     /// The address to listen on.
     #[arg(long, env = "CLEARBAY_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
-    /// Signs the tokens of drivers' sessions.
+    /// Signs drivers' tokens and seals cookies. To exchange it give two, separated by a space: the first makes, both
+    /// are believed.
     #[arg(long, env = "CLEARBAY_SESSION_KEY", hide_env_values = true)]
     session_key: String,
     /// Shared with the bank: signs its webhooks.
@@ -167,9 +168,10 @@ pub struct ServeOptions {
 impl Serve {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
+        let session_keys = self.session_key.parse().context("CLEARBAY_SESSION_KEY")?;
         anyhow::ensure!(
-            self.session_key.len() >= 16 && self.webhook_key.len() >= 16,
-            "CLEARBAY_SESSION_KEY and CLEARBAY_WEBHOOK_KEY need at least 16 characters each"
+            self.webhook_key.len() >= KEY_MIN,
+            "CLEARBAY_WEBHOOK_KEY needs at least {KEY_MIN} characters"
         );
         #[cfg(debug_assertions)]
         if let Ok(point) = std::env::var("CLEARBAY_FAILPOINT") {
@@ -184,7 +186,7 @@ impl Serve {
             .open_with(self.options.database_connections)
             .await?;
         let secrets = Secrets {
-            session_key: self.session_key.into_bytes(),
+            session_keys,
             webhook_key: self.webhook_key.into_bytes(),
             import_token: self.import_token,
         };

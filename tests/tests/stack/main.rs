@@ -58,6 +58,7 @@ mod reconcile;
 mod replica;
 mod retention;
 mod session;
+mod session_key;
 mod share;
 mod shift;
 mod signing;

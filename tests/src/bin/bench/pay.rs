@@ -159,7 +159,7 @@ pub(super) async fn app(database_url: &str, connections: u32) -> anyhow::Result<
         store,
         live,
         secrets: Arc::new(Secrets {
-            session_key: b"the-session-key-of-the-bench".to_vec(),
+            session_keys: "the-session-key-of-the-bench".parse()?,
             webhook_key: WEBHOOK_KEY.as_bytes().to_vec(),
             import_token: String::new(),
         }),
