@@ -14,9 +14,11 @@ pub enum Role {
     Staff,
     /// The same, and say who else may: for their own operator, or, of the city, for all.
     Administrator,
+    /// Reads what the city's staff read, and changes nothing. The city's alone.
+    Auditor,
 }
 
-codes!(Role { Staff = "staff", Administrator = "administrator" });
+codes!(Role { Staff = "staff", Administrator = "administrator", Auditor = "auditor" });
 
 impl TryFrom<String> for Role {
     type Error = UnknownRole;

@@ -23,6 +23,11 @@ pub struct Staff {
 }
 
 impl Staff {
+    /// Whether they read, and change nothing.
+    pub fn reads_only(&self) -> bool {
+        self.role == Role::Auditor
+    }
+
     /// What the audit record calls them.
     pub fn actor(&self) -> String {
         Self::actor_of(&self.login)

@@ -392,6 +392,18 @@ impl Serving {
         cookie
     }
 
+    /// The same of an auditor of the city.
+    ///
+    /// # Panics
+    /// Where they cannot.
+    pub async fn auditor(&self, login: &str) -> String {
+        let cookie = self.staff(login, None).await;
+        let store = &self.database.store;
+        let made = store.member_set_role(login, Role::Auditor, "test", Utc::now());
+        made.await.unwrap();
+        cookie
+    }
+
     /// What the bank says, rightly signed.
     ///
     /// # Panics

@@ -41,6 +41,7 @@ mod protection;
 mod public_log;
 mod push_subscriptions;
 mod quotes;
+mod read_only;
 mod receipts;
 mod reports;
 mod session_changes;
@@ -211,6 +212,10 @@ pub fn router(app: App, pages: Router<App>) -> Router {
         .method_not_allowed_fallback(|| async { ApiError::MethodNotAllowed.into_response() })
         // The guard knows how large each body may be.
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            read_only::refuse_auditors,
+        ))
         .layer(middleware::from_fn_with_state(app.clone(), guard))
         .layer(middleware::from_fn_with_state(
             app.clone(),

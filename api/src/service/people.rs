@@ -94,6 +94,7 @@ pub async fn put(
             "a name is needed, of at most 60 characters".to_owned(),
         ));
     }
+    auditors_are_the_city_s(new.role, new.operator.as_deref())?;
     let (password, hash) = new_password(hashing).await?;
     let place = (new.operator.as_deref(), new.role);
     let added = store.member_add(login, name, &hash, place, by, now).await?;
@@ -145,7 +146,7 @@ pub async fn change(
     change: Change,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    of_administrator(app, admin, login).await?;
+    let member = of_administrator(app, admin, login).await?;
     if login == admin.login {
         return Err(ApiError::Conflict(
             "nobody changes what they may do themselves",
@@ -154,6 +155,7 @@ pub async fn change(
     let store = &app.store;
     match change {
         Change::Role(role) => {
+            auditors_are_the_city_s(role, member.operator.as_deref())?;
             let by = admin.actor();
             store.member_set_role(login, role, &by, now).await?;
         }
@@ -189,7 +191,17 @@ pub(super) fn looks_after(admin: &Staff, operator: Option<&str>) -> Result<(), A
 pub(super) fn administrators_only(staff: &Staff) -> Result<(), ApiError> {
     match staff.role {
         Role::Administrator => Ok(()),
-        Role::Staff => Err(ApiError::Forbidden),
+        Role::Staff | Role::Auditor => Err(ApiError::Forbidden),
+    }
+}
+
+/// An auditor reads of all operators: whoever works for one of them is none.
+fn auditors_are_the_city_s(role: Role, operator: Option<&str>) -> Result<(), ApiError> {
+    match (role, operator) {
+        (Role::Auditor, Some(_)) => Err(ApiError::Unprocessable(
+            "an auditor is the city's, of no operator".to_owned(),
+        )),
+        _ => Ok(()),
     }
 }
 

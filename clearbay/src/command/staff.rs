@@ -44,15 +44,18 @@ pub struct Add {
     /// Whether they say who else may work here.
     #[arg(long)]
     administrator: bool,
+    /// Whether they read all that the city's staff read, and change nothing.
+    #[arg(long, conflicts_with_all = ["operator", "administrator"])]
+    auditor: bool,
 }
 
 impl Add {
     async fn run(self) -> anyhow::Result<()> {
         let store = self.database.open().await?;
-        let role = if self.administrator {
-            Role::Administrator
-        } else {
-            Role::Staff
+        let role = match (self.administrator, self.auditor) {
+            (true, _) => Role::Administrator,
+            (false, true) => Role::Auditor,
+            (false, false) => Role::Staff,
         };
         let new = NewMember {
             login: self.login,

@@ -51,8 +51,8 @@ pub(crate) async fn page(
             {staff_bar(&who, "/staff/exemptions", lang)}
             <h1>{title}</h1>
             {staff_exemption_list::view(requests, &grounds, tz, lang).into_any()}
-            {grant_form(&grounds, today, lang)}
-            {list_view(known, grounds, tz, lang)}
+            {(!who.reads_only()).then(|| grant_form(&grounds, today, lang))}
+            {list_view(known, grounds, who.reads_only(), tz, lang)}
         }
     })
 }
@@ -160,6 +160,7 @@ fn grant_form(grounds: &[KnownGround], today: NaiveDate, lang: Lang) -> AnyView 
 fn list_view(
     rows: Vec<GrantedExemption>,
     grounds: Vec<KnownGround>,
+    reads_only: bool,
     tz: Tz,
     lang: Lang,
 ) -> impl IntoView {
@@ -168,6 +169,7 @@ fn list_view(
         let known = granted.exemption;
         let state = match granted.withdrawn_at {
             Some(at) => view! { {lang.exemptions().withdrawn} {day(at, tz)} }.into_any(),
+            None if reads_only => ().into_any(),
             None => view! {
                 <form class="inline" method="post" action=format!("/staff/exemptions/{}/withdraw", known.id)>
                     <button>{lang.exemptions().withdraw}</button>

@@ -102,7 +102,7 @@ pub(crate) async fn page(
     .page(&reader, move || {
         view! {
             {who.as_ref().map(|who| for_staff(who, &known.notice, &address, fresh, lang))}
-            {view(known, &ways, &address, who.is_some(), lang)}
+            {view(known, &ways, &address, who.as_ref(), lang)}
         }
     })
 }
@@ -199,7 +199,7 @@ fn view(
     known: Explained,
     ways: &Ways,
     address: &str,
-    is_staff: bool,
+    who: Option<&Staff>,
     lang: Lang,
 ) -> impl IntoView + use<> {
     let Explained {
@@ -211,7 +211,8 @@ fn view(
     let total = lang.money(priced.quote.amount_vnd);
     let open = notice.is_open();
     let state = notice.state().code();
-    let plate = if is_staff {
+    let withdraws = who.is_some_and(|who| !who.reads_only());
+    let plate = if who.is_some() {
         notice.plate.reveal().to_owned()
     } else {
         notice.plate.masked()
@@ -248,7 +249,7 @@ fn view(
                 <div class="only-print notice-qr" aria-hidden="true" inner_html=qr_svg(address)></div>
             })}
             <p class="only-print">{lang.notice().pay_at} {address.to_owned()}</p>
-            {(open && is_staff).then(|| view! {
+            {(open && withdraws).then(|| view! {
                 <details class="no-print">
                     <summary>{lang.notice().for_staff}</summary>
                     <form method="post" action=format!("/n/{code}/withdraw")>

@@ -145,10 +145,10 @@ fn view(
                 </div>
             </header>
             {noticed(&notices, tz, now, lang)}
-            {owed.map(|owed| owed_view(&code, owed, !notices.is_empty(), failed, lang))}
+            {owed.map(|owed| owed_view(&code, owed, !notices.is_empty(), who.reads_only(), failed, lang))}
             {(!owes).then(|| view! { <p class="hint">{nothing}</p> })}
             // What is due is collected by its notice: the bay's own page sells time from now on.
-            {(!owes).then(|| view! {
+            {(!owes && !who.reads_only()).then(|| view! {
                 <p><a class="button" href=format!("/b/{code}")>
                     {lang.staff_bay().take_payment_here_open_bay}
                 </a></p>
@@ -176,6 +176,7 @@ fn owed_view(
     code: &str,
     owed: Priced,
     has_notice: bool,
+    reads_only: bool,
     failed: Option<(String, ApiError)>,
     lang: Lang,
 ) -> impl IntoView + use<> {
@@ -214,7 +215,7 @@ fn owed_view(
         {price_lines(&owed.quote.lines, total, lang)}
         {fresh.then(|| view! { <p class="hint">{lang.staff_bay().vehicle_has_just_come_give}</p> })}
         {error.map(|text| view! { <p class="error" role="alert">{text}</p> })}
-        {form}
+        {(!reads_only).then_some(form)}
     }
 }
 

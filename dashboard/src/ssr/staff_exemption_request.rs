@@ -213,10 +213,10 @@ fn view(
         view! { <p class="error" role="alert">{lang.staff_exemption_request().request_has_just_been_decided}</p> }
     });
     let document = document_view(&request, looks, tz, reader).into_any();
-    let decision = if request.status == RequestStatus::Waiting {
-        forms_view(request.id, tried, today, lang).into_any()
-    } else {
-        decision_view(&request, tz, lang).into_any()
+    let decision = match request.status {
+        RequestStatus::Waiting if who.reads_only() => ().into_any(),
+        RequestStatus::Waiting => forms_view(request.id, tried, today, lang).into_any(),
+        _ => decision_view(&request, tz, lang).into_any(),
     };
     let past = past_view(exemptions, others, grounds, tz, lang).into_any();
     view! {

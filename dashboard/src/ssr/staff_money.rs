@@ -55,14 +55,14 @@ pub(crate) async fn page(
         live: None,
     }
     .page(&reader, move || {
-        let city = who.operator.is_none();
+        let (city, reads_only) = (who.operator.is_none(), who.reads_only());
         view! {
             {staff_bar(&who, "/staff/money", lang)}
             <h1>{title}</h1>
             {decided.then(|| view! { <p class="ok" role="status">"✓ " {lang.staff_money().decided}</p> })}
-            {disputes_view(work.disputes, oidc.as_deref(), tz, lang)}
-            {city.then(|| refunds_view(work.refunds, tz, lang))}
-            {city.then(|| suspense_view(work.suspense, work.settled, tz, lang))}
+            {disputes_view(work.disputes, oidc.as_deref(), reads_only, tz, lang)}
+            {city.then(|| refunds_view(work.refunds, reads_only, tz, lang))}
+            {city.then(|| suspense_view(work.suspense, work.settled, reads_only, tz, lang))}
         }
     })
 }
@@ -181,6 +181,7 @@ pub(crate) const fn reason_words(reason: DisputeReason, lang: Lang) -> &'static 
 fn disputes_view(
     rows: Vec<Dispute>,
     oidc: Option<&Oidc>,
+    reads_only: bool,
     tz: Tz,
     lang: Lang,
 ) -> impl IntoView + use<> {
@@ -204,18 +205,20 @@ fn disputes_view(
                 </p>
                 {named}
                 {(!dispute.text.is_empty()).then(|| view! { <blockquote>{dispute.text}</blockquote> })}
-                <form method="post" action=format!("/staff/money/disputes/{}", dispute.id)>
-                    <label class="field">
-                        <span>{lang.staff_money().answer_to_the_driver}</span>
-                        <input name="answer" required maxlength="2000" autocomplete="off" />
-                    </label>
-                    <div class="pay-buttons">
-                        {(left > Vnd::ZERO).then(|| view! {
-                            <button class="primary" name="decision" value="refund">{lang.staff_money().refund} {lang.money(left)}</button>
-                        })}
-                        <button name="decision" value="refuse">{lang.staff_money().refuse}</button>
-                    </div>
-                </form>
+                {(!reads_only).then(|| view! {
+                    <form method="post" action=format!("/staff/money/disputes/{}", dispute.id)>
+                        <label class="field">
+                            <span>{lang.staff_money().answer_to_the_driver}</span>
+                            <input name="answer" required maxlength="2000" autocomplete="off" />
+                        </label>
+                        <div class="pay-buttons">
+                            {(left > Vnd::ZERO).then(|| view! {
+                                <button class="primary" name="decision" value="refund">{lang.staff_money().refund} {lang.money(left)}</button>
+                            })}
+                            <button name="decision" value="refuse">{lang.staff_money().refuse}</button>
+                        </div>
+                    </form>
+                })}
             </li>
         }
     };
@@ -229,7 +232,7 @@ fn disputes_view(
     }
 }
 
-fn refunds_view(rows: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
+fn refunds_view(rows: Vec<Refund>, reads_only: bool, tz: Tz, lang: Lang) -> impl IntoView {
     let now = App::now();
     let empty = rows.is_empty();
     let row = move |refund: Refund| {
@@ -240,10 +243,12 @@ fn refunds_view(rows: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
                 <td>{refund.note.unwrap_or_default()}</td>
                 <td class="amount">{lang.money(refund.amount_vnd)}</td>
                 <td>
-                    <form class="inline" method="post" action=format!("/staff/money/refunds/{}", refund.id)>
-                        <input name="gateway_ref" required maxlength="100" aria-label=lang.staff_money().bank_number placeholder=lang.staff_money().bank_number />
-                        <button>{lang.staff_money().paid}</button>
-                    </form>
+                    {(!reads_only).then(|| view! {
+                        <form class="inline" method="post" action=format!("/staff/money/refunds/{}", refund.id)>
+                            <input name="gateway_ref" required maxlength="100" aria-label=lang.staff_money().bank_number placeholder=lang.staff_money().bank_number />
+                            <button>{lang.staff_money().paid}</button>
+                        </form>
+                    })}
                 </td>
             </tr>
         }
@@ -261,12 +266,13 @@ fn refunds_view(rows: Vec<Refund>, tz: Tz, lang: Lang) -> impl IntoView {
 fn suspense_view(
     rows: Vec<SuspendedNotice>,
     settled: Vec<SuspendedNotice>,
+    reads_only: bool,
     tz: Tz,
     lang: Lang,
 ) -> impl IntoView {
     let empty = rows.is_empty();
     let table = move |rows: Vec<SuspendedNotice>| {
-        let row = move |row| suspense_row(row, tz, lang);
+        let row = move |row| suspense_row(row, reads_only, tz, lang);
         view! {
             <div class="scroll"><table class="grid rows"><tbody>{rows.into_iter().map(row).collect_view()}</tbody></table></div>
         }
@@ -290,7 +296,7 @@ fn suspense_view(
     }
 }
 
-fn suspense_row(row: SuspendedNotice, tz: Tz, lang: Lang) -> impl IntoView {
+fn suspense_row(row: SuspendedNotice, reads_only: bool, tz: Tz, lang: Lang) -> impl IntoView {
     let now = App::now();
     let why = move |outcome: &str| match outcome {
         "amount_differs" => lang.staff_money().another_amount,
@@ -305,6 +311,7 @@ fn suspense_row(row: SuspendedNotice, tz: Tz, lang: Lang) -> impl IntoView {
         Some("done") => lang.staff_money().given_back.into_any(),
         Some("manual") => lang.staff_money().waits_for_a_hand.into_any(),
         Some(_) => lang.staff_money().on_its_way_back.into_any(),
+        None if reads_only => row.settled_note.clone().into_any(),
         None if row.currency == "VND" && row.amount_vnd > 0 => view! {
             <form class="inline" method="post" action="/staff/money/suspense">
                 <input type="hidden" name="gateway" value=row.gateway.clone() />

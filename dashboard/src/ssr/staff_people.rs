@@ -47,6 +47,8 @@ pub(crate) struct AddForm {
     operator: String,
     #[serde(default)]
     administrator: bool,
+    #[serde(default)]
+    auditor: bool,
 }
 
 /// `POST /staff/people`: adds somebody; the page shows the password once.
@@ -67,10 +69,15 @@ pub(crate) async fn add(
             ("", Some(own)) => Some(own.clone()),
             (code, _) => Some(code.to_owned()),
         };
-        let role = if form.administrator {
-            Role::Administrator
-        } else {
-            Role::Staff
+        let role = match (form.administrator, form.auditor) {
+            (true, true) => {
+                return Err(ApiError::Unprocessable(
+                    "an auditor changes nothing, an administrator does".to_owned(),
+                ));
+            }
+            (true, false) => Role::Administrator,
+            (false, true) => Role::Auditor,
+            (false, false) => Role::Staff,
         };
         let new = NewMember {
             login: form.login.trim().to_owned(),
@@ -205,6 +212,7 @@ fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
     let role = match member.role {
         Role::Administrator => lang.staff_people().administrator,
         Role::Staff => lang.staff_people().staff,
+        Role::Auditor => lang.staff_people().auditor,
     };
     let deed = |value: &'static str, text: &'static str| {
         view! { <button name="deed" value=value>{text}</button> }
@@ -212,6 +220,7 @@ fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
     let (other_role, other_text) = match member.role {
         Role::Administrator => ("staff", lang.staff_people().no_administrator),
         Role::Staff => ("administrator", lang.staff_people().make_administrator),
+        Role::Auditor => ("staff", lang.staff_people().no_auditor),
     };
     // What cannot be taken back by a second touch is asked once more.
     let asked = |value: &'static str, text: &'static str, what: &'static str| {
@@ -287,6 +296,9 @@ fn add_view(who: &Staff, operators: Vec<(String, String)>, lang: Lang) -> impl I
                 </label>
             })}
             <label><input type="checkbox" name="administrator" value="true" /> " " {lang.staff_people().is_an_administrator}</label>
+            {city.then(|| view! {
+                <label><input type="checkbox" name="auditor" value="true" /> " " {lang.staff_people().is_an_auditor}</label>
+            })}
             <button class="primary">{lang.staff_people().add}</button>
         </form>
     }

@@ -188,7 +188,7 @@ pub(super) async fn answer(app: &App, reader: &Reader, who: Staff, asked: Asked)
             {can_read.then(|| staff_camera::form(lang))}
             {done.map(|done| done_view(&done, lang))}
             {wrong.then(|| view! { <p class="error" role="alert">{lang.staff_plate().no_licence_plate}</p> })}
-            {known.map(|known| known_view(known, asked.unwrap_or_default(), tz, lang))}
+            {known.map(|known| known_view(known, asked.unwrap_or_default(), who.reads_only(), tz, lang))}
         }
     })
 }
@@ -241,7 +241,7 @@ fn put_right(session: &PlateSession, plate: &str, lang: Lang) -> impl IntoView +
     }
 }
 
-fn known_view(known: Known, plate: String, tz: Tz, lang: Lang) -> impl IntoView {
+fn known_view(known: Known, plate: String, reads_only: bool, tz: Tz, lang: Lang) -> impl IntoView {
     let now = App::now();
     let Known {
         sessions,
@@ -269,7 +269,7 @@ fn known_view(known: Known, plate: String, tz: Tz, lang: Lang) -> impl IntoView 
             SessionStatus::Lapsed => lang.staff_plate().never_paid,
         };
         let in_force = session.status == SessionStatus::Paid && session.ends_at > now;
-        let right = in_force.then(|| put_right(&session, &plate, lang));
+        let right = (in_force && !reads_only).then(|| put_right(&session, &plate, lang));
         view! {
             <tr>
                 <th scope="row"><a href=format!("/staff/bays/{}", session.bay)>{session.bay.clone()}</a></th>

@@ -3,8 +3,9 @@
 use chrono::{TimeDelta, Utc};
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
+use serde_json::json;
 use tests::database::TestDatabase;
-use tests::serving::{Serving, session_cookie};
+use tests::serving::{Serving, session_cookie, text};
 use tests::{eventually, provided};
 use tokio::process::Command;
 
@@ -232,4 +233,75 @@ async fn no_session_outlives_its_password() {
     );
     assert!(!opened.unwrap());
     assert_eq!(database.count("staff_login").await, 0);
+}
+
+#[tokio::test]
+async fn an_auditor_reads_and_changes_nothing() {
+    let city = Serving::city(80).await;
+    let secret = command(&city, &["reader", "--name", "The reader", "--auditor"]).await;
+    let reader = signs_in(&city, "reader", &secret.unwrap()).await.unwrap();
+    for refused in [
+        &["one", "--name", "One", "--auditor", "--administrator"][..],
+        &["two", "--name", "Two", "--auditor", "--operator", "HNP"],
+    ] {
+        assert_eq!(command(&city, refused).await, None);
+    }
+    let open = city.paid_session("CN-01-001", 60).await;
+    let receipt = text(&city.payment(&open).await["receipt_id"]);
+    let dispute = json!({"reason": "other", "text": "nobody parked there"});
+    let path = format!("/api/v1/receipts/{receipt}/disputes");
+    let (created, dispute) = city.post_as("", &path, &dispute).await;
+    assert_eq!(created, StatusCode::CREATED);
+    let lines = city.database.count("audit").await;
+
+    // The pages are there, of all operators, and have no form but to sign out and to look plates up.
+    for path in [
+        "/staff",
+        "/staff/money",
+        "/staff/exemptions",
+        "/staff/bays/CN-01-001",
+    ] {
+        let page = city.get(path).header(COOKIE, &reader).send().await.unwrap();
+        assert_eq!(page.status(), StatusCode::OK, "{path}");
+        let page = page.text().await.unwrap();
+        let forms = page.matches("<form").count();
+        let ours = page.matches("action=\"/staff/logout\"").count();
+        assert_eq!((forms, ours), (1, 1), "{path}: {page}");
+    }
+    let plate = [("plate", "30A-123.45"), ("read", "")];
+    let (looked, known) = deed(&city, &reader, "/staff/plates", &plate).await;
+    assert_eq!(looked, StatusCode::OK);
+    assert!(known.contains("CN-01-001"), "{known}");
+    assert!(!known.contains("/staff/sessions/"), "{known}");
+    assert_eq!(
+        city.database.count("audit").await,
+        lines + 1,
+        "who looks a plate up is on the record"
+    );
+
+    // Nothing that is sent is done, not even as a driver in that browser.
+    let decide = format!("/staff/money/disputes/{}", text(&dispute["id"]));
+    let decision = [("decision", "refund"), ("answer", "sorry")];
+    let (refused, _) = deed(&city, &reader, &decide, &decision).await;
+    assert_eq!(refused, StatusCode::FORBIDDEN);
+    for path in [
+        "/staff/exemptions",
+        "/staff/bays/CN-01-001/notice",
+        "/b/CN-01-001",
+    ] {
+        let (refused, _) = deed(&city, &reader, path, &plate).await;
+        assert_eq!(refused, StatusCode::FORBIDDEN, "{path}");
+    }
+    assert_eq!(city.database.count("audit").await, lines + 1);
+    assert_eq!(
+        status(&city, &reader, "/staff/people").await,
+        StatusCode::FORBIDDEN
+    );
+
+    // An administrator makes them staff; then they work.
+    let boss = city.administrator("boss", None).await;
+    let (done, page) = deed(&city, &boss, "/staff/people/reader", &[("deed", "staff")]).await;
+    assert_eq!(done, StatusCode::OK, "{page}");
+    let (decided, _) = deed(&city, &reader, &decide, &decision).await;
+    assert_eq!(decided, StatusCode::SEE_OTHER);
 }

@@ -1,0 +1,41 @@
+//! Who may read and nothing else sends nothing that changes something, whatever route it is.
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::extract::cookie;
+use crate::limit::PICTURE_PATH;
+use crate::service::staff;
+use crate::{ApiError, App};
+
+/// What is sent and changes nothing of the city's: a plate is in no address, and how they come in is their own.
+const READS: [&str; 7] = [
+    "/api/v1/staff/plates",
+    "/sign-in/forget",
+    "/staff/identity",
+    "/staff/login",
+    "/staff/logout",
+    "/staff/plates",
+    PICTURE_PATH,
+];
+
+/// Refuses whatever an auditor's browser sends that is not a question.
+pub(super) async fn refuse_auditors(
+    State(app): State<App>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let token = cookie(request.headers(), staff::COOKIE);
+    if token.is_some() && !request.method().is_safe() {
+        let path = request.extensions().get::<MatchedPath>();
+        let reads = path.is_some_and(|path| READS.contains(&path.as_str()));
+        match staff::find(&app, token, App::now()).await {
+            Ok(who) if who.reads_only() && !reads => return ApiError::Forbidden.into_response(),
+            // Whoever is not signed in is told so by what they ask for.
+            Ok(_) | Err(ApiError::Unauthorized) => {}
+            Err(error) => return error.into_response(),
+        }
+    }
+    next.run(request).await
+}
