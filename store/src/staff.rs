@@ -2,8 +2,10 @@
 
 use domain::Timestamp;
 use domain::staff::Role;
-use sqlx::FromRow;
+use serde_json::json;
+use sqlx::{FromRow, PgConnection};
 
+use crate::audit::{Audit, audit_insert};
 use crate::{Store, StoreError, storable};
 
 /// Somebody who works with the lots.
@@ -71,6 +73,21 @@ struct StaffRow {
     password_hash: String,
 }
 
+/// A browser that is signed in.
+#[derive(Clone, Debug)]
+pub struct StaffSignIn {
+    /// SHA-256 of its new token.
+    pub token_hash: [u8; 32],
+    /// SHA-256 of the token that it held until now, if it held one: it is good no more.
+    pub replaces: Option<[u8; 32]>,
+    /// The address that it comes from, for the record.
+    pub from: String,
+    /// When.
+    pub at: Timestamp,
+    /// Until when the token is good.
+    pub expires_at: Timestamp,
+}
+
 impl Store {
     /// Adds a member of staff, or gives one a new name, password and operator. Wherever they were
     /// signed in with the old password, they are no longer.
@@ -126,8 +143,8 @@ impl Store {
         Ok(row.map(|row| (row.staff, row.password_hash)))
     }
 
-    /// Signs a browser in: the token's SHA-256 is kept until `expires_at`, if the password that was
-    /// checked is still theirs and they may still come in. The result is whether it was.
+    /// Signs a browser in, if the member still has the password whose hash was checked; what it was signed in as
+    /// before ends. On the record. The result is whether they have.
     ///
     /// # Errors
     /// Database errors.
@@ -135,35 +152,37 @@ impl Store {
         &self,
         staff_id: i32,
         checked_hash: &str,
-        token_hash: &[u8; 32],
-        now: Timestamp,
-        expires_at: Timestamp,
+        sign_in: &StaffSignIn,
     ) -> Result<bool, StoreError> {
         let mut tx = self.pool.begin().await?;
         // The lock on the row makes whoever changes the password, or shuts them out, either wait until
         // this session is there to be ended, or be over before the row is looked at.
-        let opened = sqlx::query(
+        let opened: Option<String> = sqlx::query_scalar(
             "INSERT INTO staff_login (token_hash, staff_id, created_at, expires_at)
              SELECT $1, staff_id, $4, $5 FROM staff
-             WHERE staff_id = $2 AND password_hash = $3 AND disabled_at IS NULL FOR SHARE",
+             WHERE staff_id = $2 AND password_hash = $3 AND disabled_at IS NULL FOR SHARE
+             RETURNING (SELECT login FROM staff WHERE staff.staff_id = staff_login.staff_id)",
         )
-        .bind(&token_hash[..])
+        .bind(&sign_in.token_hash[..])
         .bind(staff_id)
         .bind(checked_hash)
-        .bind(now)
-        .bind(expires_at)
-        .execute(&mut *tx)
+        .bind(sign_in.at)
+        .bind(sign_in.expires_at)
+        .fetch_optional(&mut *tx)
         .await?;
+        if let Some(login) = &opened {
+            login_opened(&mut tx, login, sign_in, "password").await?;
+        }
         // Those that somebody else is ending are theirs: no two wait for each other.
         sqlx::query(
             "DELETE FROM staff_login WHERE token_hash IN (
                 SELECT token_hash FROM staff_login WHERE expires_at < $1 FOR UPDATE SKIP LOCKED)",
         )
-        .bind(now)
+        .bind(sign_in.at)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;
-        Ok(opened.rows_affected() == 1)
+        Ok(opened.is_some())
     }
 
     /// Whose token that is, if it is still good at `now`.
@@ -185,15 +204,19 @@ impl Store {
         Ok(row.map(|row| row.staff))
     }
 
-    /// Signs a browser out.
+    /// Signs a browser out, on the record, wherever it was `from`.
     ///
     /// # Errors
     /// Database errors.
-    pub async fn staff_login_close(&self, token_hash: &[u8; 32]) -> Result<(), StoreError> {
-        sqlx::query("DELETE FROM staff_login WHERE token_hash = $1")
-            .bind(&token_hash[..])
-            .execute(&self.pool)
-            .await?;
+    pub async fn staff_login_close(
+        &self,
+        token_hash: &[u8; 32],
+        from: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.pool.begin().await?;
+        login_end(&mut tx, token_hash, from, now).await?;
+        tx.commit().await?;
         Ok(())
     }
 
@@ -220,4 +243,45 @@ impl Store {
         .fetch_all(&self.pool)
         .await?)
     }
+}
+
+/// What goes with every sign-in, in its transaction: the browser's former one ends, and the record has a line.
+pub(crate) async fn login_opened(
+    tx: &mut PgConnection,
+    login: &str,
+    sign_in: &StaffSignIn,
+    by: &'static str,
+) -> Result<(), StoreError> {
+    if let Some(former) = &sign_in.replaces {
+        login_end(tx, former, &sign_in.from, sign_in.at).await?;
+    }
+    let audit = Audit {
+        detail: json!({ "from": sign_in.from, "by": by }),
+        ..Audit::new(Staff::actor_of(login), "staff.sign_in")
+    };
+    audit_insert(tx, &audit, sign_in.at).await
+}
+
+/// Ends whose token that is, if it is anybody's, with a line of the record.
+async fn login_end(
+    tx: &mut PgConnection,
+    token_hash: &[u8; 32],
+    from: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let login: Option<String> = sqlx::query_scalar(
+        "DELETE FROM staff_login USING staff
+         WHERE token_hash = $1 AND staff.staff_id = staff_login.staff_id RETURNING login",
+    )
+    .bind(&token_hash[..])
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(login) = login else {
+        return Ok(());
+    };
+    let audit = Audit {
+        detail: json!({ "from": from }),
+        ..Audit::new(Staff::actor_of(&login), "staff.sign_out")
+    };
+    audit_insert(tx, &audit, now).await
 }

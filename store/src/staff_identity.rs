@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{FromRow, PgConnection};
 
 use crate::audit::{Audit, audit_insert};
-use crate::staff::Staff;
+use crate::staff::{Staff, StaffSignIn, login_opened};
 use crate::{Store, StoreError};
 
 /// What became of an identity that a member of staff wanted to sign in by.
@@ -140,33 +140,37 @@ impl Store {
         Ok(true)
     }
 
-    /// Signs a browser in by an identity: the token's SHA-256 is kept until `expires_at`, if the identity is a
-    /// member's who may come in. The result is whether it is.
+    /// Signs a browser in by an identity, if it is a member's who may come in; what it was signed in as before
+    /// ends. On the record. The result is whether it is.
     ///
     /// # Errors
     /// Database errors.
     pub async fn staff_login_open_by_identity(
         &self,
         (issuer, subject): (&str, &str),
-        token_hash: &[u8; 32],
-        now: Timestamp,
-        expires_at: Timestamp,
+        sign_in: &StaffSignIn,
     ) -> Result<bool, StoreError> {
+        let mut tx = self.pool.begin().await?;
         // The locks on both rows make whoever shuts the member out, gives a new password or takes the identity
         // away either wait until this session is there to be ended, or be over before the rows are looked at.
-        let opened = sqlx::query(
+        let opened: Option<String> = sqlx::query_scalar(
             "INSERT INTO staff_login (token_hash, staff_id, created_at, expires_at, by_identity)
              SELECT $1, staff_id, $4, $5, true FROM staff JOIN staff_identity USING (staff_id)
-             WHERE issuer = $2 AND subject = $3 AND disabled_at IS NULL FOR SHARE",
+             WHERE issuer = $2 AND subject = $3 AND disabled_at IS NULL FOR SHARE
+             RETURNING (SELECT login FROM staff WHERE staff.staff_id = staff_login.staff_id)",
         )
-        .bind(&token_hash[..])
+        .bind(&sign_in.token_hash[..])
         .bind(issuer)
         .bind(subject)
-        .bind(now)
-        .bind(expires_at)
-        .execute(&self.pool)
+        .bind(sign_in.at)
+        .bind(sign_in.expires_at)
+        .fetch_optional(&mut *tx)
         .await?;
-        Ok(opened.rows_affected() == 1)
+        if let Some(login) = &opened {
+            login_opened(&mut tx, login, sign_in, "identity").await?;
+        }
+        tx.commit().await?;
+        Ok(opened.is_some())
     }
 }
 

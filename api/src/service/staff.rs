@@ -6,7 +6,7 @@ use axum::http::HeaderMap;
 use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::board::{LotSummary, StaffBay};
-use store::staff::Staff;
+use store::staff::{Staff, StaffSignIn};
 
 use crate::client::Client;
 use crate::extract::cookie;
@@ -18,6 +18,34 @@ pub const LOGIN_TIME: TimeDelta = TimeDelta::hours(12);
 
 /// The cookie that holds a staff token.
 pub const COOKIE: &str = "clearbay_staff";
+
+/// A browser at the door.
+#[derive(Clone, Copy, Debug)]
+pub struct Browser<'a> {
+    /// Where it is.
+    pub client: Client,
+    /// The token that it still holds, not looked at yet.
+    held: Option<&'a str>,
+}
+
+impl<'a> Browser<'a> {
+    /// The browser that sends these headers.
+    pub fn new(client: Client, headers: &'a HeaderMap) -> Self {
+        let held = cookie(headers, COOKIE);
+        Self { client, held }
+    }
+
+    /// It is given a new token, which takes the place of the one that it holds.
+    pub(super) fn signs_in(self, token: &str, now: Timestamp) -> StaffSignIn {
+        StaffSignIn {
+            token_hash: sha256(token.as_bytes()),
+            replaces: self.held.map(|held| sha256(held.as_bytes())),
+            from: self.client.to_string(),
+            at: now,
+            expires_at: now + LOGIN_TIME,
+        }
+    }
+}
 
 /// OWASP's recommendation for argon2id: 19 MiB, two passes, one lane.
 fn hasher() -> Argon2<'static> {
@@ -47,12 +75,13 @@ pub async fn sign_in(
     app: &App,
     login: &str,
     password: String,
-    client: Client,
+    browser: Browser<'_>,
     now: Timestamp,
 ) -> Result<String, ApiError> {
+    let client = browser.client;
     let turns = &app.limits.sign_ins_from;
     let signed_in = match turns.take_of_known(client.turns_of(), now) {
-        Ok(()) => try_to_sign_in(app, login, password, now).await,
+        Ok(()) => try_to_sign_in(app, login, password, browser, now).await,
         Err(wait_s) => Err(ApiError::TooOften { wait_s }),
     };
     let outcome = match &signed_in {
@@ -77,6 +106,7 @@ async fn try_to_sign_in(
     app: &App,
     login: &str,
     password: String,
+    browser: Browser<'_>,
     now: Timestamp,
 ) -> Result<String, ApiError> {
     let sign_ins = &app.limits.sign_ins;
@@ -91,10 +121,9 @@ async fn try_to_sign_in(
         .inspect_err(|_| sign_ins.withdrawn(login))?
         .ok_or(ApiError::Unauthorized)?;
     let token = random_token();
-    let hash = sha256(token.as_bytes());
     let opened = app
         .store
-        .staff_login_open(staff.staff_id, &checked, &hash, now, now + LOGIN_TIME)
+        .staff_login_open(staff.staff_id, &checked, &browser.signs_in(&token, now))
         .await
         .inspect_err(|_| sign_ins.withdrawn(login))?;
     if !opened {
@@ -149,15 +178,17 @@ pub async fn find(app: &App, token: Option<&str>, now: Timestamp) -> Result<Staf
         .ok_or(ApiError::Unauthorized)
 }
 
-/// Signs a browser out.
+/// Signs a browser out, on the record.
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn sign_out(app: &App, token: &str) -> Result<(), ApiError> {
-    Ok(app
-        .store
-        .staff_login_close(&sha256(token.as_bytes()))
-        .await?)
+pub async fn sign_out(app: &App, browser: Browser<'_>, now: Timestamp) -> Result<(), ApiError> {
+    let Some(token) = browser.held else {
+        return Ok(());
+    };
+    let hash = sha256(token.as_bytes());
+    let from = browser.client.to_string();
+    Ok(app.store.staff_login_close(&hash, &from, now).await?)
 }
 
 /// Refuses whoever is not the city's own staff.

@@ -8,7 +8,7 @@ use store::staff_identity::{Linked, StaffIdentity};
 
 use super::people::of_administrator;
 use super::sign_in::NotSignedIn;
-use super::staff::LOGIN_TIME;
+use super::staff::Browser;
 use crate::oidc::{Claims, Oidc};
 use crate::secret::{random_token, sha256};
 use crate::{ApiError, App};
@@ -22,6 +22,7 @@ pub async fn sign_in(
     app: &App,
     oidc: &Oidc,
     claims: &Claims,
+    browser: Browser<'_>,
     now: Timestamp,
 ) -> Result<String, NotSignedIn> {
     let (issuer, subject) = (oidc.issuer(), claims.subject.as_str());
@@ -38,10 +39,9 @@ pub async fn sign_in(
         .attempt(&known_as, now)
         .map_err(|_| NotSignedIn::TooOften)?;
     let token = random_token();
-    let hash = sha256(token.as_bytes());
     let opened = app
         .store
-        .staff_login_open_by_identity((issuer, subject), &hash, now, now + LOGIN_TIME)
+        .staff_login_open_by_identity((issuer, subject), &browser.signs_in(&token, now))
         .await;
     match opened {
         Ok(true) => {

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use api::client::Client;
 use api::extract::strict_cookie;
 use api::oidc::{Claims, Oidc};
 use api::service::identity;
 use api::service::sign_in::{self as service, Answer, Destination, Finished, NotSignedIn};
-use api::service::staff::{COOKIE, LOGIN_TIME};
+use api::service::staff::{Browser, COOKIE, LOGIN_TIME};
 use api::service::staff_identity;
 use api::{ApiError, App};
 use axum::extract::rejection::QueryRejection;
@@ -61,6 +62,7 @@ pub(crate) async fn start(
 pub(crate) async fn finish(
     State(app): State<App>,
     reader: Reader,
+    client: Client,
     headers: HeaderMap,
     query: Result<Query<Answer>, QueryRejection>,
 ) -> Response {
@@ -82,7 +84,10 @@ pub(crate) async fn finish(
         Err(error) => return problem(&reader, &error),
     };
     let arrived = match who {
-        Ok(claims) => arrive(&app, &oidc, destination, claims).await,
+        Ok(claims) => {
+            let browser = Browser::new(client, &headers);
+            arrive(&app, &oidc, destination, claims, browser).await
+        }
         Err(why) => Err(why),
     };
     let (to, cookie) = match arrived {
@@ -107,11 +112,12 @@ async fn arrive(
     oidc: &Oidc,
     destination: Destination,
     claims: Claims,
+    browser: Browser<'_>,
 ) -> Result<String, NotSignedIn> {
     let now = App::now();
     match destination {
         Destination::Staff => {
-            let token = staff_identity::sign_in(app, oidc, &claims, now).await?;
+            let token = staff_identity::sign_in(app, oidc, &claims, browser, now).await?;
             let age_s = LOGIN_TIME.num_seconds();
             Ok(strict_cookie(COOKIE, &token, age_s, app.is_secure()))
         }

@@ -3,7 +3,7 @@
 use api::client::Client;
 use api::extract::{Query, strict_cookie};
 use api::service::dispute::LIST_MAX;
-use api::service::staff::{self, COOKIE, LOGIN_TIME, may_see};
+use api::service::staff::{self, Browser, COOKIE, LOGIN_TIME, may_see};
 use api::service::{device, entitlement, exemption_decision, parking_notice, shift};
 use api::{ApiError, App};
 use axum::extract::{Form, FromRequestParts, Path, State};
@@ -45,9 +45,11 @@ pub(crate) async fn sign_in(
     State(app): State<App>,
     reader: Reader,
     client: Client,
+    headers: HeaderMap,
     Form(form): Form<LoginForm>,
 ) -> Response {
-    match staff::sign_in(&app, &form.login, form.password, client, App::now()).await {
+    let browser = Browser::new(client, &headers);
+    match staff::sign_in(&app, &form.login, form.password, browser, App::now()).await {
         Ok(token) => {
             let age_s = LOGIN_TIME.num_seconds();
             let cookie = strict_cookie(COOKIE, &token, age_s, app.is_secure());
@@ -70,10 +72,13 @@ pub(crate) async fn sign_in(
 }
 
 /// `POST /staff/logout`.
-pub(crate) async fn sign_out(State(app): State<App>, headers: HeaderMap) -> Response {
-    if let Some(token) = api::extract::cookie(&headers, COOKIE)
-        && let Err(error) = staff::sign_out(&app, token).await
-    {
+pub(crate) async fn sign_out(
+    State(app): State<App>,
+    client: Client,
+    headers: HeaderMap,
+) -> Response {
+    let browser = Browser::new(client, &headers);
+    if let Err(error) = staff::sign_out(&app, browser, App::now()).await {
         tracing::warn!(%error, "a sign-out was not recorded");
     }
     let cookie = strict_cookie(COOKIE, "", 0, app.is_secure());

@@ -4,6 +4,7 @@ use chrono::{TimeDelta, Utc};
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
 use serde_json::json;
+use store::staff::StaffSignIn;
 use tests::database::TestDatabase;
 use tests::serving::{Serving, session_cookie, text};
 use tests::{eventually, provided};
@@ -178,15 +179,21 @@ async fn a_new_password_and_its_record_are_one() {
 async fn no_session_outlives_its_password() {
     let database = TestDatabase::create().await;
     let store = &database.store;
-    let (now, token) = (Utc::now(), [7; 32]);
-    let until = now + TimeDelta::hours(12);
+    let now = Utc::now();
+    let sign_in = |token: u8| StaffSignIn {
+        token_hash: [token; 32],
+        replaces: None,
+        from: "192.0.2.1".to_owned(),
+        at: now,
+        expires_at: now + TimeDelta::hours(12),
+    };
     store
         .staff_put("guard", "Guard", "old", None)
         .await
         .unwrap();
     let (guard, checked) = store.staff_find("guard").await.unwrap().unwrap();
     let id = guard.staff_id;
-    let open = async |hash: &str| store.staff_login_open(id, hash, &token, now, until).await;
+    let open = async |hash: &str| store.staff_login_open(id, hash, &sign_in(7)).await;
 
     // It had been changed a while ago.
     let renewed = store.member_set_password("guard", "new", "test", now);
@@ -224,13 +231,11 @@ async fn no_session_outlives_its_password() {
         .unwrap();
         waiting > 0
     };
-    let (opened, ()) = tokio::join!(
-        store.staff_login_open(id, "new", &[8; 32], now, until),
-        async {
-            eventually("the sign-in to wait", waits).await;
-            change.commit().await.unwrap();
-        }
-    );
+    let eighth = sign_in(8);
+    let (opened, ()) = tokio::join!(store.staff_login_open(id, "new", &eighth), async {
+        eventually("the sign-in to wait", waits).await;
+        change.commit().await.unwrap();
+    });
     assert!(!opened.unwrap());
     assert_eq!(database.count("staff_login").await, 0);
 }
@@ -304,4 +309,69 @@ async fn an_auditor_reads_and_changes_nothing() {
     assert_eq!(done, StatusCode::OK, "{page}");
     let (decided, _) = deed(&city, &reader, &decide, &decision).await;
     assert_eq!(decided, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn comings_and_goings_are_on_the_record_and_a_browser_is_somebody_once() {
+    let city = Serving::city(80).await;
+    let first = city.staff("guard", Some("HNP")).await;
+    let again = async |login: &str, held: &str| {
+        let request = city.client.post(format!("{}/staff/login", city.url));
+        let request = request.header(COOKIE, held);
+        let request = request.header("x-forwarded-for", "192.0.2.1");
+        let form = [("login", login), ("password", "a password")];
+        session_cookie(&request.form(&form).send().await.unwrap())
+    };
+    let another = city.staff("another", None).await;
+
+    // Who signs in again in the same browser, or another there, ends what it was signed in as; elsewhere one
+    // stays.
+    let second = again("guard", &first).await;
+    let third = again("another", &second).await;
+    for (cookie, signed_in) in [
+        (&first, false),
+        (&second, false),
+        (&third, true),
+        (&another, true),
+    ] {
+        let page = city
+            .get("/staff")
+            .header(COOKIE, cookie)
+            .send()
+            .await
+            .unwrap();
+        let page = page.text().await.unwrap();
+        assert_eq!(page.contains("/staff/logout"), signed_in, "{cookie}");
+    }
+    // A wrong password ends nothing.
+    let request = city.client.post(format!("{}/staff/login", city.url));
+    let request = request.header(COOKIE, &third);
+    let form = [("login", "guard"), ("password", "wrong")];
+    let wrong = request.form(&form).send().await.unwrap();
+    assert_eq!(wrong.status(), StatusCode::UNAUTHORIZED);
+    assert_eq!(city.database.count("staff_login").await, 2);
+    let (gone, _) = deed(&city, &third, "/staff/logout", &[]).await;
+    assert_eq!(gone, StatusCode::SEE_OTHER);
+    // Who is gone does not go again.
+    deed(&city, &third, "/staff/logout", &[]).await;
+
+    let record: Vec<String> = sqlx::query_scalar(
+        "SELECT concat_ws(' ', actor, action, detail ->> 'from') FROM audit
+         WHERE action IN ('staff.sign_in', 'staff.sign_out') ORDER BY audit_id",
+    )
+    .fetch_all(&city.database.pool)
+    .await
+    .unwrap();
+    assert_eq!(
+        record,
+        [
+            "staff:guard staff.sign_in unknown",
+            "staff:another staff.sign_in unknown",
+            "staff:guard staff.sign_out 192.0.2.1",
+            "staff:guard staff.sign_in 192.0.2.1",
+            "staff:guard staff.sign_out 192.0.2.1",
+            "staff:another staff.sign_in 192.0.2.1",
+            "staff:another staff.sign_out unknown",
+        ]
+    );
 }
