@@ -13,7 +13,7 @@ use crate::{Store, StoreError};
 /// One line of the record. Plates stand in it masked.
 #[derive(Clone, Debug, Default)]
 pub struct Audit {
-    /// `driver`, `system`, or `staff:<login>`.
+    /// `driver`, `system`, `staff:<login>`, or, by a trigger, `database:<role>`.
     pub actor: String,
     /// What was done, such as `session.stop`.
     pub action: &'static str,

@@ -55,6 +55,7 @@ mod public_log_witness;
 mod push;
 mod push_page;
 mod reconcile;
+mod record;
 mod replica;
 mod retention;
 mod session;
