@@ -312,7 +312,7 @@ impl Verifier {
         self.reports
             .finish(&self.tally, &mut self.findings, &mut self.notes);
         self.tally.finish(&mut self.findings);
-        let published = Published::new(self.reports.days());
+        let published = Published::new(&self.reports.days());
         let wanted = published.wants();
         if wanted.is_empty() {
             return;

@@ -1,9 +1,10 @@
 //! What the city publishes of finished days, by day, ward, lot and operator, against the log.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use chrono::{Days, NaiveDate};
-use domain::log::{Place, Sums};
+use domain::log::Place;
 use serde::Deserialize;
 
 use crate::Answer;
@@ -34,22 +35,17 @@ pub(crate) struct Published {
 }
 
 impl Published {
-    /// Of the days that have a signed report: they are finished.
-    pub(crate) fn new(days: BTreeSet<NaiveDate>) -> Self {
-        let (Some(first), Some(last)) = (days.first().copied(), days.last().copied()) else {
-            return Self { ranges: Vec::new() };
-        };
+    /// Of the days that have a signed report: they are finished. Where there is none for longer than a report
+    /// covers, nothing is asked: a day that is made up long ago or ahead costs no more than another.
+    pub(crate) fn new(days: &BTreeSet<NaiveDate>) -> Self {
         let mut ranges = Vec::new();
-        let mut from = first;
-        while from <= last {
-            let end = from
-                .checked_add_days(Days::new(DAYS_MAX - 1))
-                .unwrap_or(last);
-            ranges.push((from, end.min(last)));
-            match from.checked_add_days(Days::new(DAYS_MAX)) {
-                Some(next) => from = next,
-                None => break,
-            }
+        let (mut next, last) = (days.first().copied(), days.last().copied());
+        while let (Some(from), Some(last)) = (next, last) {
+            let end = from.checked_add_days(Days::new(DAYS_MAX - 1));
+            let end = end.unwrap_or(last).min(last);
+            ranges.push((from, end));
+            let later = (Bound::Excluded(end), Bound::Unbounded);
+            next = days.range(later).next().copied();
         }
         Self { ranges }
     }
@@ -91,6 +87,15 @@ impl Published {
     }
 }
 
+/// Sums of what somebody else says: no number of rows makes one pass for another.
+type Wide = i128;
+
+/// As it is shown.
+fn narrow(sum: Wide) -> i64 {
+    let end = if sum < 0 { i64::MIN } else { i64::MAX };
+    i64::try_from(sum).unwrap_or(end)
+}
+
 fn differences(
     by: &str,
     (from, to): (NaiveDate, NaiveDate),
@@ -98,35 +103,35 @@ fn differences(
     tally: &Tally,
     findings: &mut Vec<Finding>,
 ) {
-    let mut logged: BTreeMap<String, i64> = BTreeMap::new();
+    let mut logged: BTreeMap<String, Wide> = BTreeMap::new();
     for (day, places) in tally.sums().range(from..=to) {
         for (place, sums) in places {
-            *logged.entry(key(by, *day, place)).or_default() += Sums::revenue_vnd(sums);
+            *logged.entry(key(by, *day, place)).or_default() += Wide::from(sums.revenue_vnd());
         }
     }
     let days = format!("{from} to {to}");
-    let total: i64 = logged.values().sum();
-    let mut differ = |what: String, published: i64, logged: i64| {
+    let total: Wide = logged.values().sum();
+    let mut differ = |what: String, published: Wide, logged: Wide| {
         if published != logged {
             findings.push(Finding::Published {
                 what,
-                published,
-                logged,
+                published: narrow(published),
+                logged: narrow(logged),
             });
         }
     };
     differ(
         format!("the total by {by} of {days}"),
-        revenue.total_vnd,
+        revenue.total_vnd.into(),
         total,
     );
-    let mut published: BTreeMap<String, i64> = BTreeMap::new();
+    let mut published: BTreeMap<String, Wide> = BTreeMap::new();
     for row in revenue.rows {
-        *published.entry(row.key).or_default() += row.amount_vnd;
+        *published.entry(row.key).or_default() += Wide::from(row.amount_vnd);
     }
     let keys: BTreeSet<&String> = published.keys().chain(logged.keys()).collect();
     for key in keys {
-        let of = |sums: &BTreeMap<String, i64>| sums.get(key).copied().unwrap_or_default();
+        let of = |sums: &BTreeMap<String, Wide>| sums.get(key).copied().unwrap_or_default();
         differ(format!("{by} {key}, {days}"), of(&published), of(&logged));
     }
 }
@@ -142,4 +147,57 @@ fn key(by: &str, day: NaiveDate, place: &Place) -> String {
 
 fn path((from, to): (NaiveDate, NaiveDate), by: &str) -> String {
     format!("/api/v1/reports/revenue?from={from}&to={to}&by={by}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().expect("a day")
+    }
+
+    fn ranges(days: &[&str]) -> Vec<(NaiveDate, NaiveDate)> {
+        Published::new(&days.iter().map(|text| day(text)).collect()).ranges
+    }
+
+    #[test]
+    fn only_years_with_a_report_are_asked_for() {
+        assert_eq!(ranges(&[]), []);
+        let days = ["-262143-01-01", "2026-11-01", "2027-11-02", "+262142-12-31"];
+        let last = day("+262142-12-31");
+        assert_eq!(
+            ranges(&days),
+            [
+                (day("-262143-01-01"), day("-262142-01-01")),
+                (day("2026-11-01"), day("2027-11-01")),
+                (day("2027-11-02"), day("2028-11-01")),
+                (last, last),
+            ]
+        );
+    }
+
+    #[test]
+    fn rows_that_no_number_holds_are_no_other_sum() {
+        let row = |amount_vnd| Row {
+            key: "W1".to_owned(),
+            amount_vnd,
+        };
+        // In 64 bits their sum would be 0, as the log has it.
+        let revenue = Revenue {
+            rows: vec![row(i64::MAX), row(i64::MAX), row(2)],
+            total_vnd: 0,
+        };
+        let range = (day("2026-11-01"), day("2026-11-02"));
+        let mut findings = Vec::new();
+        differences("ward", range, revenue, &Tally::default(), &mut findings);
+        assert_eq!(
+            findings,
+            [Finding::Published {
+                what: "ward W1, 2026-11-01 to 2026-11-02".to_owned(),
+                published: i64::MAX,
+                logged: 0,
+            }]
+        );
+    }
 }

@@ -1,6 +1,7 @@
 //! The signed reports of finished days, against the entries that they stand on.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use chrono::{Days, NaiveDate};
 use domain::log::{DayReport, Hash, LogKeys, Place, Sums, TreeHead};
@@ -94,7 +95,10 @@ impl Reports {
 
     /// None stands on a tree larger than the signed one.
     pub(crate) fn stand_on(&self, head: TreeHead, findings: &mut Vec<Finding>) {
-        for report in self.by_size.range(head.size + 1..).flat_map(|(_, it)| it) {
+        let larger = self
+            .by_size
+            .range((Bound::Excluded(head.size), Bound::Unbounded));
+        for report in larger.flat_map(|(_, reports)| reports) {
             findings.push(wrong_tree(report));
         }
     }
@@ -153,7 +157,7 @@ impl Reports {
                 let entries = tally.day(*day).map(total).unwrap_or_default();
                 findings.push(Finding::Unreported {
                     day: *day,
-                    entries: entries.receipts + entries.refunds,
+                    entries: entries.receipts.saturating_add(entries.refunds),
                 });
             }
         }
@@ -161,7 +165,7 @@ impl Reports {
             if let [(_, first), .., (_, last)] = revisions[..] {
                 notes.push(Finding::Revised {
                     day: *day,
-                    added_vnd: last - first,
+                    added_vnd: last.saturating_sub(first),
                 });
             }
         }

@@ -28,16 +28,16 @@ impl Sums {
         self.receipts_vnd.saturating_sub(self.refunds_vnd)
     }
 
-    /// Adds an entry. Sums beyond what an `i64` holds stand still: no city has so much money.
+    /// Adds an entry. Sums beyond what their types hold stand still: no city has so much money.
     pub fn add(&mut self, entry: &Entry) {
         let amount = entry.amount_vnd.get();
         match entry.kind {
             EntryKind::Receipt => {
-                self.receipts += 1;
+                self.receipts = self.receipts.saturating_add(1);
                 self.receipts_vnd = self.receipts_vnd.saturating_add(amount);
             }
             EntryKind::Refund => {
-                self.refunds += 1;
+                self.refunds = self.refunds.saturating_add(1);
                 self.refunds_vnd = self.refunds_vnd.saturating_add(amount);
             }
         }
@@ -45,8 +45,8 @@ impl Sums {
 
     /// Adds other sums.
     pub fn plus(&mut self, other: &Self) {
-        self.receipts += other.receipts;
-        self.refunds += other.refunds;
+        self.receipts = self.receipts.saturating_add(other.receipts);
+        self.refunds = self.refunds.saturating_add(other.refunds);
         self.receipts_vnd = self.receipts_vnd.saturating_add(other.receipts_vnd);
         self.refunds_vnd = self.refunds_vnd.saturating_add(other.refunds_vnd);
     }

@@ -553,3 +553,17 @@ proptest! {
         let _ = DayReport::open(&bytes, &keys(&[&signer(NAME, 1)]));
     }
 }
+
+#[test]
+fn sums_that_no_number_holds_stand_still() {
+    let most = Sums {
+        receipts: u64::MAX,
+        receipts_vnd: i64::MAX,
+        refunds: u64::MAX,
+        refunds_vnd: i64::MAX,
+    };
+    let mut more = most;
+    more.plus(&most);
+    more.add(&entry(1));
+    assert_eq!(more, most);
+}
