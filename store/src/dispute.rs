@@ -217,6 +217,9 @@ impl Store {
                     Some(amount) => *amount,
                     None => left_of(&mut tx, PaymentId(payment)).await?,
                 };
+                if amount <= Vnd::ZERO {
+                    return Err(StoreError::Constraint("refund_within_money".to_owned()));
+                }
                 let refund = self
                     .payment_refund(
                         &mut tx,

@@ -175,9 +175,9 @@ pub async fn paid_back(
 
 fn too_much(error: StoreError) -> ApiError {
     match error {
-        StoreError::Constraint(name) if name == "refund_within_money" => {
-            ApiError::Unprocessable("less than that is left of this payment".to_owned())
-        }
+        StoreError::Constraint(name) if name == "refund_within_money" => ApiError::Unprocessable(
+            "nothing, or less than that, is left of this payment".to_owned(),
+        ),
         other => other.into(),
     }
 }

@@ -536,7 +536,11 @@ async fn a_dispute_is_answered_once_and_its_refund_is_one_click() {
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{unsound}");
     }
     assert_eq!(sent(ours.clone()).await, StatusCode::OK);
-    assert_eq!(sent(ours).await, StatusCode::CONFLICT, "decided once");
+    assert_eq!(
+        sent(ours.clone()).await,
+        StatusCode::CONFLICT,
+        "decided once"
+    );
 
     let seen = city.json(&format!("/api/v1/receipts/{receipt}")).await;
     assert_eq!(seen["refunded_vnd"], 25_000);
@@ -549,5 +553,20 @@ async fn a_dispute_is_answered_once_and_its_refund_is_one_click() {
             .await,
         1
     );
+
+    // Of a payment that went back as a whole nothing is left for a second dispute.
+    let again = city
+        .post(&disputes, &json!({"reason": "other", "text": "Lần nữa."}))
+        .send();
+    let again: Value = again.await.unwrap().json().await.unwrap();
+    let decide = format!("/api/v1/staff/disputes/{}", text(&again["id"]));
+    let refuse = json!({"decision": "refuse", "answer": "Đã hoàn tiền."});
+    for (decision, expected) in [
+        (&decision, StatusCode::UNPROCESSABLE_ENTITY),
+        (&refuse, StatusCode::OK),
+    ] {
+        let request = city.post(&decide, decision).header("cookie", ours.clone());
+        assert_eq!(request.send().await.unwrap().status(), expected);
+    }
     city.assert_books_are_right().await;
 }
