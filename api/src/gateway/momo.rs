@@ -37,7 +37,7 @@ pub(super) const CREATE: [&str; 10] = [
 ];
 
 /// The fields of an IPN's signature, in their order.
-pub(super) const IPN: [&str; 13] = [
+pub const IPN: [&str; 13] = [
     "accessKey",
     "amount",
     "extraData",

@@ -135,7 +135,8 @@ pub(crate) fn document(document: &mut OpenApi) {
             .response("400", problem("A parameter cannot be read"))
             .response("406", problem("No media type that is taken"))
             .response("429", problem("Asked too often; see Retry-After"));
-        if !feed.is_direct() {
+        // A parameter may name a place, too.
+        if !feed.is_direct() || !feed.params.is_empty() {
             responses = responses.response("404", problem("There is no such thing"));
         }
         let mut operation = OperationBuilder::new()

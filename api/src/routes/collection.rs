@@ -162,8 +162,8 @@ pub(super) struct CollectionReport {
 /// What stays should have brought by the board's prices, what came, why the two differ, and between what and
 /// what the part lies that nobody paid, by the day on which a stay began.
 #[utoipa::path(get, path = "/api/v1/reports/collection", tag = "reports", params(CollectionQuery),
-    responses((status = 200, body = CollectionReport), (status = 404, body = Problem),
-        (status = 422, body = Problem)))]
+    responses((status = 200, content((CollectionReport = "application/json"), (String = "text/csv"))),
+        (status = 404, body = Problem), (status = 422, body = Problem)))]
 pub(super) async fn get_collection(
     State(app): State<App>,
     Query(query): Query<CollectionQuery>,

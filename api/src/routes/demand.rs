@@ -36,7 +36,8 @@ pub(super) struct WeekReport {
 
 /// How full the city was and how many vehicles came, by hour of the week.
 #[utoipa::path(get, path = "/api/v1/reports/week", tag = "reports", params(FormattedRange),
-    responses((status = 200, body = WeekReport), (status = 422, body = Problem)))]
+    responses((status = 200, content((WeekReport = "application/json"), (String = "text/csv"))),
+        (status = 422, body = Problem)))]
 pub(super) async fn get_week(
     State(app): State<App>,
     Query(query): Query<FormattedRange>,
@@ -114,7 +115,8 @@ pub(super) struct AdviceReport {
 
 /// Which prices the city's rules would change, and why.
 #[utoipa::path(get, path = "/api/v1/reports/price-advice", tag = "reports", params(FormattedRange),
-    responses((status = 200, body = AdviceReport), (status = 422, body = Problem)))]
+    responses((status = 200, content((AdviceReport = "application/json"), (String = "text/csv"))),
+        (status = 422, body = Problem)))]
 pub(super) async fn get_price_advice(
     State(app): State<App>,
     Query(query): Query<FormattedRange>,

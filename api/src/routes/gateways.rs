@@ -129,7 +129,9 @@ fn is_keepable(notice: &BankNotice) -> bool {
     request_body(content = String, description = "As the provider sends it"),
     params(("gateway" = String, Path, description = "The gateway's code")),
     responses((status = 200, description = "As the provider expects it"),
-        (status = 404, body = Problem)))]
+        (status = 204, description = "The same of a provider that expects no words"),
+        (status = 400, description = "It is not believed; as the provider expects it"),
+        (status = 401, body = Problem), (status = 404, body = Problem)))]
 pub(super) async fn provider_webhook(
     State(app): State<App>,
     Path(code): Path<String>,
@@ -162,7 +164,10 @@ pub(super) async fn provider_webhook(
 #[utoipa::path(get, path = "/api/v1/gateways/{gateway}/webhook", tag = "partners",
     params(("gateway" = String, Path, description = "The gateway's code")),
     responses((status = 200, description = "As the provider expects it"),
-        (status = 404, body = Problem)))]
+        (status = 204, description = "The same of a provider that expects no words"),
+        (status = 400, description = "It is not believed; as the provider expects it"),
+        (status = 404, body = Problem),
+        (status = 405, body = Problem, description = "This provider tells by POST")))]
 pub(super) async fn provider_webhook_get(
     app: State<App>,
     path: Path<String>,

@@ -43,6 +43,7 @@ mod push_subscriptions;
 mod quotes;
 mod read_only;
 mod receipts;
+mod refusals;
 mod reports;
 mod session_changes;
 mod sessions;
@@ -151,6 +152,7 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
         ))
         .split_for_parts();
     crate::open::document(&mut document);
+    refusals::document(&mut document);
     let components = document.components.get_or_insert_default();
     let bearer = |description: &str| {
         SecurityScheme::Http(

@@ -80,7 +80,8 @@ fn row(row: LoadRow) -> OverCapacityRow {
 
 /// Which lots held more vehicles than they are licensed for, by lot and day.
 #[utoipa::path(get, path = "/api/v1/reports/over-capacity", tag = "reports", params(OverCapacityQuery),
-    responses((status = 200, body = OverCapacityReport), (status = 422, body = Problem)))]
+    responses((status = 200, content((OverCapacityReport = "application/json"), (String = "text/csv"))),
+        (status = 422, body = Problem)))]
 pub(super) async fn get_over_capacity(
     State(app): State<App>,
     Query(query): Query<OverCapacityQuery>,

@@ -136,7 +136,8 @@ pub(super) struct RevenueReport {
 
 /// What was collected, from the same receipts that drivers hold.
 #[utoipa::path(get, path = "/api/v1/reports/revenue", tag = "reports", params(RevenueQuery),
-    responses((status = 200, body = RevenueReport), (status = 422, body = Problem)))]
+    responses((status = 200, content((RevenueReport = "application/json"), (String = "text/csv"))),
+        (status = 422, body = Problem)))]
 pub(super) async fn get_revenue(
     State(app): State<App>,
     Query(query): Query<RevenueQuery>,
@@ -273,7 +274,8 @@ pub(super) struct ParkingReport {
 
 /// What sensors saw against what was paid, by day.
 #[utoipa::path(get, path = "/api/v1/reports/parking", tag = "reports", params(FormattedRange),
-    responses((status = 200, body = ParkingReport), (status = 422, body = Problem)))]
+    responses((status = 200, content((ParkingReport = "application/json"), (String = "text/csv"))),
+        (status = 422, body = Problem)))]
 pub(super) async fn get_parking(
     State(app): State<App>,
     Query(query): Query<FormattedRange>,

@@ -101,6 +101,7 @@ pub(super) struct SessionView {
 #[utoipa::path(post, path = "/api/v1/sessions", tag = "pay", request_body = NewSession,
     params(("Idempotency-Key" = String, Header, description = "8 to 128 characters, new for each intent")),
     responses((status = 201, body = OpenedSession), (status = 400, body = Problem),
+        (status = 401, body = Problem, description = "The wallet's token is another"),
         (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 422, body = Problem)))]
 pub(super) async fn create_session(
