@@ -43,6 +43,12 @@ impl Test {
                 "open data: Python or its registry is missing: tests by published schemas skip, and pass"
             ),
         }
+        match published::schemathesis(workspace) {
+            Some(program) => env.set("CLEARBAY_TEST_SCHEMATHESIS", &program.display().to_string()),
+            None => println!(
+                "schemathesis: Python or its registry is missing: the test of the OpenAPI document skips, and passes"
+            ),
+        }
         match oidc::provider(workspace) {
             Some(script) => env.set("CLEARBAY_TEST_OIDC", &script.display().to_string()),
             None => println!(

@@ -58,6 +58,7 @@ mod reconcile;
 mod record;
 mod replica;
 mod retention;
+mod schemathesis;
 mod session;
 mod session_key;
 mod share;

@@ -11,6 +11,7 @@ pub mod oidc;
 pub mod plates;
 pub mod promtool;
 pub mod published;
+mod python;
 pub mod rabbitmq;
 
 /// A program on the PATH.
