@@ -2,4 +2,4 @@
 
 use ingest::decoder::bosch::PROFILES;
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::decoder(PROFILES, data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::sensor::decoder(PROFILES, data));

@@ -1,3 +1,6 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::envelope(fuzzing::CHIRPSTACK, data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::sensor::envelope(
+    fuzzing::sensor::CHIRPSTACK,
+    data
+));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::envelope(fuzzing::OWN, data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::sensor::envelope(fuzzing::sensor::OWN, data));

@@ -1,3 +1,3 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::signature(data));
+libfuzzer_sys::fuzz_target!(|data: &[u8]| fuzzing::sensor::signature(data));

@@ -1,4 +1,4 @@
-//! What the fuzz targets do with their bytes, and what must hold whatever these are.
+//! Sensors' messages: the vendors' decoders, the envelopes around them, and signatures.
 
 use std::sync::OnceLock;
 

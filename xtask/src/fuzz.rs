@@ -11,7 +11,7 @@ use crate::say;
 use crate::workspace::{Workspace, make_dir};
 
 /// What can be fuzzed; a file of `fuzz/fuzz_targets` each.
-const TARGETS: [&str; 8] = [
+const TARGETS: [&str; 14] = [
     "bosch",
     "libelium",
     "milesight",
@@ -20,20 +20,30 @@ const TARGETS: [&str; 8] = [
     "own_signed",
     "tts",
     "chirpstack",
+    "log",
+    "place",
+    "served",
+    "statement",
+    "tariff",
+    "webhook",
 ];
 const CARGO_FUZZ: &str = "0.13.2";
-/// The largest message that is tried, in bytes; a decoder's real ones have a few dozen.
-const MAX_LEN: u32 = 4_096;
+/// The largest input that is tried, in bytes; a decoder's real ones have a few dozen, a file of tariffs some
+/// thousand.
+const MAX_LEN: u32 = 8_192;
 /// The most models that one vendor's file reads.
 const MODELS_MAX: u8 = 4;
 
-/// Look for messages that make a decoder or an envelope fail, guided by the code that they reach.
+/// Look for messages and files that make what reads them fail, guided by the code that they reach.
 ///
-/// Begins with the known messages of ingest/tests/golden, and with what earlier runs found, which
-/// .clearbay/fuzz keeps. A message that fails is kept there, too, and named at the end.
+/// Sensors' messages (by vendor, and their envelopes), payment providers' notices and replies (webhook), files of
+/// tariffs and of installations (tariff, place), providers' statements (statement), the forms of the public log
+/// (log) and a whole log as it is served (served). Begins with the known messages of ingest/tests/golden, with
+/// deploy/tariffs and fuzz/seeds, and with what earlier runs found, which .clearbay/fuzz keeps. What fails is kept
+/// there, too, and named at the end.
 #[derive(Debug, clap::Args)]
 pub struct Fuzz {
-    /// Which decoder or envelope; each after the other where none is named.
+    /// Which of them; each after the other where none is named.
     #[arg(value_parser = TARGETS)]
     targets: Vec<String>,
     /// How long to look, for each, in seconds.
@@ -55,11 +65,10 @@ impl Fuzz {
         };
         for target in targets {
             let corpus = folder.join("corpus").join(target);
-            let seeds = folder.join("seeds").join(target);
             let artifacts = folder.join("artifacts").join(target);
             make_dir(&corpus)?;
             make_dir(&artifacts)?;
-            write_seeds(workspace, target, &seeds)?;
+            let seeds = seeds(workspace, target, &folder)?;
             println!("fuzz {target}: {} s", self.seconds);
             let mut command = Command::new(&program);
             command
@@ -96,8 +105,22 @@ fn cargo_fuzz(workspace: &Workspace) -> anyhow::Result<PathBuf> {
     Ok(program)
 }
 
-/// Writes the known messages of a target as its code in `fuzz/src/lib.rs` reads them.
-fn write_seeds(workspace: &Workspace, target: &str, folder: &Path) -> anyhow::Result<()> {
+/// The folder with what a target begins with.
+fn seeds(workspace: &Workspace, target: &str, folder: &Path) -> anyhow::Result<PathBuf> {
+    let kept = match target {
+        "tariff" => workspace.root.join("deploy/tariffs"),
+        _ => workspace.root.join("fuzz/seeds").join(target),
+    };
+    if kept.is_dir() {
+        return Ok(kept);
+    }
+    let written = folder.join("seeds").join(target);
+    write_known_messages(workspace, target, &written)?;
+    Ok(written)
+}
+
+/// Writes the known messages of a target as its code in `fuzz/src/sensor.rs` reads them.
+fn write_known_messages(workspace: &Workspace, target: &str, folder: &Path) -> anyhow::Result<()> {
     let name = target.replace('_', "-");
     let golden = workspace.root.join("ingest/tests/golden");
     let path = golden.join(format!("{name}.json"));

@@ -54,7 +54,7 @@ enum Command {
     Bench(bench::Bench),
     /// Upgrade a city under load from an older program to this one and back, and show that nothing was lost.
     Upgrade(upgrade::Upgrade),
-    /// Look for messages of sensors that make what reads them fail.
+    /// Look for messages and files that make what reads them fail.
     Fuzz(fuzz::Fuzz),
     /// Check formatting, lints, licences and advisories.
     Lint,
