@@ -203,7 +203,7 @@ pub(crate) fn connect(
     shutdown: &watch::Receiver<bool>,
 ) -> Result<(mpsc::Receiver<Delivery>, Link), IngestError> {
     let (send, receive) = mpsc::channel(options.queue_max);
-    let by_amqp = amqp::is_address(&options.broker_url);
+    let by_amqp = transport::is_amqp(&options.broker_url);
     let intake = Intake {
         judge,
         // RabbitMQ divides the devices itself.

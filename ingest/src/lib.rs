@@ -105,7 +105,7 @@ impl Options {
 pub enum IngestError {
     /// The broker's address cannot be read.
     #[error(
-        "MQTT_URL is not of the form mqtt://user:password@host:port or amqp://user:password@host:port: {0}"
+        "MQTT_URL is not of the form mqtt://user:password@host:port or amqp://user:password@host:port, or mqtts:// or amqps:// for TLS: {0}"
     )]
     Url(String),
     /// RabbitMQ divides devices by shards, of which a process has a part.

@@ -3,10 +3,8 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
-use rumqttc::{
-    AsyncClient, ClientError, ConnectionError, Event, EventLoop, MqttOptions, Packet, QoS,
-};
+use anyhow::bail;
+use rumqttc::{AsyncClient, ClientError, ConnectionError, Event, EventLoop, Packet, QoS};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
@@ -41,18 +39,13 @@ pub struct Publisher {
 }
 
 impl Publisher {
-    /// Connects to `mqtt_url` (`mqtt://user:password@host:port`).
+    /// Connects to `mqtt_url` (`mqtt://user:password@host:port`, or `mqtts://` for TLS).
     ///
     /// # Errors
     /// Where the address cannot be read or no broker answers within ten seconds.
     pub async fn connect(mqtt_url: &str) -> anyhow::Result<Self> {
-        let separator = if mqtt_url.contains('?') { '&' } else { '?' };
         let id = uuid::Uuid::new_v4().simple();
-        let mut options =
-            MqttOptions::parse_url(format!("{mqtt_url}{separator}client_id=clearbay-sim-{id}"))
-                .context(
-                    "the broker's address is not of the form mqtt://user:password@host:port",
-                )?;
+        let mut options = transport::mqtt(mqtt_url, &format!("clearbay-sim-{id}"))?;
         options
             .set_inflight(IN_FLIGHT_MAX)
             .set_keep_alive(Duration::from_secs(30));

@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use sqlx::ConnectOptions;
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
+mod address;
 pub mod assignment;
 pub mod audit;
 mod board;
@@ -110,6 +111,11 @@ pub enum StoreError {
         /// Why it cannot be read.
         why: String,
     },
+    /// What is sent to a database on another machine might go in the clear, and nobody has said that it may.
+    #[error(
+        "the database on {0} would be spoken to without TLS; let its address end in ?sslmode=verify-full (with &sslrootcert=/path/to/ca.crt for an authority of your own), or in ?sslmode=disable where everybody on the way may read along"
+    )]
+    MayBePlain(String),
     /// The database is away or too slow.
     #[error("the database is not available")]
     Unavailable(#[source] sqlx::Error),
@@ -209,11 +215,10 @@ impl Store {
     /// Connects, with at most `max_connections` at once.
     ///
     /// # Errors
-    /// [`StoreError::Unavailable`] where the database does not answer within ten seconds.
+    /// [`StoreError::Unavailable`] where the database does not answer within ten seconds, or is not who it has to
+    /// be; [`StoreError::MayBePlain`].
     pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url
-            .parse::<PgConnectOptions>()?
-            .log_slow_statements(log::LevelFilter::Warn, SLOW);
+        let options = address::options(url)?.log_slow_statements(log::LevelFilter::Warn, SLOW);
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(Duration::from_secs(10))

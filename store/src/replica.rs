@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use domain::Timestamp;
-use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::postgres::PgPoolOptions;
 
-use crate::{Store, StoreError, ledger, watch};
+use crate::{Store, StoreError, address, ledger, watch};
 
 /// Nobody waits for a replica for long: the database itself knows as much.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -14,9 +14,9 @@ impl Store {
     /// The replica at that address. It need not be there yet, and its schema is its primary's.
     ///
     /// # Errors
-    /// Where the address cannot be read.
+    /// Where the address cannot be read; [`StoreError::MayBePlain`].
     pub fn replica(url: &str, max_connections: u32) -> Result<Self, StoreError> {
-        let options: PgConnectOptions = url.parse()?;
+        let options = address::options(url)?;
         let pool = PgPoolOptions::new()
             .max_connections(max_connections)
             .acquire_timeout(ANSWER_WITHIN)

@@ -26,6 +26,8 @@ use tokio::task::JoinSet;
 use super::{BACKOFF_MAX, BACKOFF_MIN, CLOSE_WITHIN, DELTAS_MAX, Intake};
 use crate::{IngestError, Options, Share};
 
+mod over_tls;
+
 /// The shards' queues are this and a number, from 0 without a gap.
 const QUEUES: &str = "clearbay.events.";
 /// Where RabbitMQ's MQTT plugin finds and leaves messages (`mqtt.exchange`).
@@ -46,11 +48,6 @@ const HEARTBEAT_S: u16 = 10;
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 /// A connection that stood so long was a good one: the next is made at once.
 const GOOD_AFTER: Duration = Duration::from_secs(5);
-
-/// Whether an address is of a broker of AMQP.
-pub(super) fn is_address(url: &str) -> bool {
-    url.starts_with("amqp://") || url.starts_with("amqps://")
-}
 
 /// A message's number within what a shard was asked for.
 pub(crate) struct Ticket {
@@ -143,9 +140,6 @@ pub(super) fn connect(
 fn addresses(urls: &str) -> Result<Vec<AMQPUri>, IngestError> {
     let address = |url: &str| {
         let mut uri: AMQPUri = url.trim().parse().map_err(IngestError::Url)?;
-        if uri.scheme == AMQPScheme::AMQPS {
-            return Err(IngestError::Url("amqps:// is not built in".to_owned()));
-        }
         uri.query.heartbeat.get_or_insert(HEARTBEAT_S);
         Ok(uri)
     };
@@ -208,7 +202,12 @@ impl Nodes {
     ) -> Result<(), SessionError> {
         let properties =
             ConnectionProperties::default().with_connection_name(self.name.clone().into());
-        let connecting = Connection::connect_uri(node, properties);
+        let connecting = async {
+            match node.scheme {
+                AMQPScheme::AMQP => Connection::connect_uri(node, properties).await,
+                AMQPScheme::AMQPS => over_tls::connect(node, properties).await,
+            }
+        };
         let connection = tokio::time::timeout(CONNECT_WITHIN, connecting)
             .await
             .map_err(|_| SessionError::Slow)??;

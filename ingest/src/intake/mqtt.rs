@@ -144,13 +144,9 @@ fn mqtt_options(url: &str, client_id: &str) -> Result<MqttOptions, IngestError> 
     if client_id.is_empty() {
         return Err(IngestError::ClientId);
     }
-    // rumqttc wants some name in the address; the real one may hold any character.
-    let separator = if url.contains('?') { '&' } else { '?' };
-    let mut options = MqttOptions::parse_url(format!("{url}{separator}client_id=clearbay"))
-        .map_err(|error| IngestError::Url(error.to_string()))?;
-    options
-        .set_client_id(client_id.to_owned())
-        .set_keep_alive(KEEP_ALIVE);
+    let mut options =
+        transport::mqtt(url, client_id).map_err(|error| IngestError::Url(error.to_string()))?;
+    options.set_keep_alive(KEEP_ALIVE);
     Ok(options)
 }
 
