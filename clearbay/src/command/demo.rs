@@ -17,9 +17,9 @@ use store::Store;
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
-use super::Database;
 use super::device_signing::MasterKey;
 use super::serve::{ServeOptions, Service, log_keys, recorder, serve};
+use super::{Database, PlainBroker};
 use crate::connections::listen;
 use crate::out::out;
 use crate::shutdown;
@@ -36,6 +36,8 @@ pub struct Demo {
     /// A broker to use instead of one in this process.
     #[arg(long, env = "MQTT_URL", hide_env_values = true)]
     mqtt_url: Option<String>,
+    #[command(flatten)]
+    plain: PlainBroker,
     /// The port of the pages and the API, on loopback.
     #[arg(long, default_value_t = 8080)]
     port: u16,
@@ -83,7 +85,10 @@ impl Demo {
         let operators = self.seed(&store).await?;
         sign_up(&store, &operators, &known).await?;
         let mqtt_url = match self.mqtt_url.clone() {
-            Some(url) => url,
+            Some(url) => {
+                self.plain.check(&url)?;
+                url
+            }
             None => tokio::task::spawn_blocking(broker::start).await??,
         };
         let mut options = ingest::Options::new(mqtt_url.clone(), "clearbay-ingest".to_owned());
@@ -199,6 +204,7 @@ impl Demo {
         let mut command = Command::new(std::env::current_exe()?);
         command
             .args(["simulate", "--until-end-of-input"])
+            .args(self.plain.arguments())
             .args(["--api-url", &format!("http://{address}")])
             .args(["--bays", &self.bays.to_string()])
             .args(["--history-days", &self.history_days.to_string()])

@@ -56,6 +56,7 @@ impl Ingest {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
         let device_keys = self.master.keys()?;
+        let mqtt_url = self.broker.address()?.to_owned();
         // One batch is kept after another. What a connection has learnt of the tables and statements
         // another would have to learn again.
         let store = self.database.open_with(1).await?;
@@ -78,7 +79,7 @@ impl Ingest {
             );
             tokio::spawn(async move { axum::serve(listener, router).await });
         }
-        let mut options = ingest::Options::new(self.broker.mqtt_url, self.client_id);
+        let mut options = ingest::Options::new(mqtt_url, self.client_id);
         options.keep_events = self.keep_days.map(TimeDelta::days);
         options.compress_events = self.compress_days.map(TimeDelta::days);
         options.share = self.share;

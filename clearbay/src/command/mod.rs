@@ -14,6 +14,7 @@ pub mod ledger;
 pub mod migrate;
 pub mod oidc;
 pub mod place;
+mod public_url;
 pub mod push;
 pub mod reconcile;
 pub mod replay;
@@ -23,12 +24,16 @@ pub mod staff;
 pub mod tariff;
 pub mod verify;
 
+use anyhow::Context;
+use clap::builder::BoolishValueParser;
 use store::{Engine, Store};
 
 /// Where the database is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Database {
-    /// The database, as postgres://user:password@host:port/name.
+    /// The database, as postgres://user:password@host:port/name. On another machine it ends in
+    /// ?sslmode=verify-full (and &sslrootcert=/path/to/ca.crt for an authority of one's own), or in
+    /// ?sslmode=disable where everybody on the way may read along.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
 }
@@ -43,7 +48,6 @@ impl Database {
     /// Connects, with so many connections at most, and brings the schema up to date where this role owns it; else
     /// sees that it is not too old.
     pub async fn open_with(&self, connections: u32) -> anyhow::Result<Store> {
-        use anyhow::Context;
         let store = Store::connect(&self.database_url, connections)
             .await
             .context("cannot reach the database; check DATABASE_URL")?;
@@ -59,13 +63,57 @@ impl Database {
 /// Where the broker is.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Broker {
-    /// The broker, as mqtt://user:password@host:port. Ingest also takes the nodes of a RabbitMQ cluster, as
-    /// amqp://user:password@host:5672, with commas between them.
+    /// The broker, as mqtt://user:password@host:port, or mqtts://user:password@host:8883 for TLS. Ingest also takes
+    /// the nodes of a RabbitMQ cluster, as amqp://user:password@host:5672, or amqps:// for TLS, with commas between
+    /// them. By TLS a broker's certificate must be signed by an authority that this machine trusts; SSL_CERT_FILE
+    /// names others.
     #[arg(
         long,
         env = "MQTT_URL",
         hide_env_values = true,
         default_value = "mqtt://127.0.0.1:1883"
     )]
-    pub mqtt_url: String,
+    mqtt_url: String,
+    #[command(flatten)]
+    plain: PlainBroker,
+}
+
+impl Broker {
+    /// Its address, where nobody else reads along or that is meant.
+    ///
+    /// # Errors
+    /// As [`PlainBroker::check`].
+    pub fn address(&self) -> anyhow::Result<&str> {
+        self.plain.check(&self.mqtt_url)?;
+        Ok(&self.mqtt_url)
+    }
+}
+
+/// What may be said to a broker in the clear.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub struct PlainBroker {
+    /// Speak to a broker on another machine without TLS, too, where everybody on the way may read its password and
+    /// speak in its name: inside a private network of containers, say.
+    #[arg(long, env = "CLEARBAY_PLAIN_BROKER", value_parser = BoolishValueParser::new())]
+    plain_broker: bool,
+}
+
+impl PlainBroker {
+    /// Lets an address pass by TLS, to this machine, or where plain is meant.
+    ///
+    /// # Errors
+    /// For others, and for what is no address.
+    pub fn check(self, mqtt_url: &str) -> anyhow::Result<()> {
+        match transport::plain_host(mqtt_url).context("MQTT_URL")? {
+            Some(host) if !self.plain_broker => anyhow::bail!(
+                "the broker on {host} would be spoken to without TLS; let MQTT_URL begin with mqtts:// (amqps:// for AMQP), or say --plain-broker (CLEARBAY_PLAIN_BROKER=true) where everybody on the way may read along"
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// The same as arguments of another of these commands.
+    pub fn arguments(self) -> Option<&'static str> {
+        self.plain_broker.then_some("--plain-broker")
+    }
 }

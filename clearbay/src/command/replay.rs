@@ -47,6 +47,7 @@ impl Replay {
 
 impl Birmingham {
     async fn run(self) -> anyhow::Result<()> {
+        let mqtt_url = self.broker.address()?;
         let recording = Recording::read(&self.file)
             .with_context(|| format!("cannot read {}", self.file.display()))?;
         let store = self.database.open().await?;
@@ -59,7 +60,7 @@ impl Birmingham {
         );
         store.place_import(&place, chrono::Utc::now()).await?;
         let sent = recording
-            .publish(&self.broker.mqtt_url, self.speed, shutdown.clone())
+            .publish(mqtt_url, self.speed, shutdown.clone())
             .await
             .context(
                 "the recording could not be sent whole; start it again, repetition is harmless",

@@ -19,6 +19,7 @@ use api::service::session::MAX_UPLOAD_AGE;
 use api::service::witness::{self, Witness};
 use api::{App, Drain, Past, Push, Sms};
 use chrono::TimeDelta;
+use clap::builder::BoolishValueParser;
 use domain::Timestamp;
 use ingest::decoder::battery_limit_mv;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
@@ -30,7 +31,7 @@ use tokio::sync::watch;
 
 use super::oidc::OidcOptions;
 use super::push::PushOptions;
-use super::{Broker, Database};
+use super::{Broker, Database, public_url};
 use crate::connections::{bounded, listen, live_places};
 use crate::shutdown;
 
@@ -56,6 +57,10 @@ pub struct Serve {
     /// The address to listen on.
     #[arg(long, env = "CLEARBAY_LISTEN", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
+    /// Serve people without TLS on another address than this machine's loopback, where everybody on the way may
+    /// read their passwords and sign-ins. Without it CLEARBAY_PUBLIC_URL must begin with https: there.
+    #[arg(long, env = "CLEARBAY_PLAIN_HTTP", value_parser = BoolishValueParser::new())]
+    plain_http: bool,
     /// Signs drivers' tokens and seals cookies. To exchange it give two, separated by a space: the first makes, both
     /// are believed.
     #[arg(long, env = "CLEARBAY_SESSION_KEY", hide_env_values = true)]
@@ -114,15 +119,16 @@ pub struct ServeOptions {
     /// The folder with the browser's bundle; without it pages work by forms and plain events.
     #[arg(long, env = "CLEARBAY_WEB_DIR")]
     pub web_dir: Option<PathBuf>,
-    /// Where drivers and gateways reach this service, such as https://parking.example. Without it,
-    /// the address it listens on.
+    /// Where drivers and gateways reach this service, such as https://parking.example: by a proxy that ends TLS.
+    /// Without it, the address it listens on, which is then on loopback only.
     #[arg(long, env = "CLEARBAY_PUBLIC_URL")]
     pub public_url: Option<String>,
     /// How many connections to the database to hold at most.
     #[arg(long, env = "CLEARBAY_DATABASE_CONNECTIONS", default_value_t = 16)]
     pub database_connections: u32,
     /// A replica of the database, as postgres://user:password@host:port/name, from which reports and open data
-    /// are read while it is at most a minute behind; everything is read from the database if left out.
+    /// are read while it is at most a minute behind; everything is read from the database if left out. As for the
+    /// database, the address of another machine says its sslmode.
     #[arg(long, env = "CLEARBAY_REPLICA_URL", hide_env_values = true)]
     pub replica_url: Option<String>,
     /// How many connections to the replica to hold at most.
@@ -173,11 +179,13 @@ impl Serve {
             self.webhook_key.len() >= KEY_MIN,
             "CLEARBAY_WEBHOOK_KEY needs at least {KEY_MIN} characters"
         );
+        let mqtt_url = self.broker.address()?;
+        let public_url = self.options.public_url.as_deref();
+        public_url::check(public_url, self.listen, self.plain_http)?;
         #[cfg(debug_assertions)]
         if let Ok(point) = std::env::var("CLEARBAY_FAILPOINT") {
             store::failpoint::arm(point);
         }
-        let public_url = self.options.public_url.as_deref();
         let push = self.options.push.push(&self.vapid_key, public_url)?;
         let log = log_keys(&self.log_key, &self.log_former_keys, &self.log_witnesses)?;
         let listener = listen(self.listen)?;
@@ -206,7 +214,7 @@ impl Serve {
             metrics: recorder()?,
             drain: Duration::from_secs(self.drain_seconds.into()),
         };
-        serve(service, &self.broker.mqtt_url, &self.options, shutdown).await
+        serve(service, mqtt_url, &self.options, shutdown).await
     }
 }
 
@@ -318,9 +326,8 @@ pub async fn serve(
     };
     let mut past = Past::of(store.clone());
     if let Some(url) = &options.replica_url {
-        let replica = Store::replica(url, options.replica_connections).context(
-            "CLEARBAY_REPLICA_URL is not of the form postgres://user:password@host:port/name",
-        )?;
+        let replica = Store::replica(url, options.replica_connections)
+            .context("CLEARBAY_REPLICA_URL, of the form postgres://user:password@host:port/name")?;
         past = past.with_replica(replica);
     }
     let following = tokio::spawn(past.clone().follow(App::now, over));
@@ -402,9 +409,7 @@ pub async fn serve(
 /// A client of the broker, named for what it does.
 fn client(name: &str, mqtt_url: &str) -> anyhow::Result<MqttOptions> {
     let id = format!("clearbay-{name}-{}", uuid::Uuid::new_v4().simple());
-    let separator = if mqtt_url.contains('?') { '&' } else { '?' };
-    let mut mqtt = MqttOptions::parse_url(format!("{mqtt_url}{separator}client_id={id}"))
-        .context("MQTT_URL is not of the form mqtt://user:password@host:port")?;
+    let mut mqtt = transport::mqtt(mqtt_url, &id).context("MQTT_URL")?;
     mqtt.set_clean_session(true)
         .set_max_packet_size(1024 * 1024, 64 * 1024);
     Ok(mqtt)

@@ -54,7 +54,7 @@ impl Simulate {
         }
         let options = simulator::Options {
             api_url: self.api_url,
-            mqtt_url: self.broker.mqtt_url,
+            mqtt_url: self.broker.address()?.to_owned(),
             import_token: self.import_token,
             webhook_secret: self.webhook_key,
             bays: self.bays,
