@@ -115,7 +115,7 @@ impl Paying {
             ),
         ]);
         if let (Some(door), Some(true)) = (&door, tls) {
-            env.push(("SSL_CERT_FILE", door.authority.display().to_string()));
+            env.push(("SSL_CERT_FILE", door.authority.file.display().to_string()));
         }
         env.extend(web_dir.map(|folder| ("CLEARBAY_WEB_DIR", folder)));
         let place = simulator::city::hanoi(bays).unwrap();

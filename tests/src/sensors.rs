@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS, Transport};
 use serde_json::json;
 use store::Store;
 use uuid::Uuid;
+
+use crate::tls::Authority;
 
 /// A message before it is published.
 #[derive(Clone, Debug)]
@@ -31,8 +33,22 @@ pub fn told(device: &str, at: DateTime<Utc>, seq: i64, occupied: bool) -> Told {
 /// # Panics
 /// Where the broker is away.
 pub async fn publish(url: &str, messages: Vec<Told>) {
+    publish_by(options(url), messages).await;
+}
+
+/// The same over TLS to a port of this machine, as a sensor that believes one authority.
+///
+/// # Panics
+/// Where the broker is away, or another.
+pub async fn publish_over_tls(port: u16, authority: &Authority, messages: Vec<Told>) {
+    let mut options = options(&format!("mqtt://127.0.0.1:{port}"));
+    options.set_transport(Transport::tls_with_config(authority.client().into()));
+    publish_by(options, messages).await;
+}
+
+async fn publish_by(options: MqttOptions, messages: Vec<Told>) {
     let due = messages.len();
-    let (client, mut events) = AsyncClient::new(options(url), 100);
+    let (client, mut events) = AsyncClient::new(options, 100);
     let sending = tokio::spawn(async move {
         for message in messages {
             client

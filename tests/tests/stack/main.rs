@@ -66,6 +66,7 @@ mod shift;
 mod signing;
 mod subscription;
 mod tariff;
+mod tls;
 mod two_processes;
 mod upgrade;
 mod vectors;
