@@ -74,6 +74,12 @@ pub async fn feed(
                             Err(error) => tracing::debug!(%error, "unreadable word"),
                         }
                     }
+                    // RabbitMQ hands over under another topic what by AMQP was sent to two of them.
+                    Ok(Event::Incoming(Packet::Publish(message)))
+                        if !message.topic.starts_with(OCCUPANCY.trim_end_matches('+')) =>
+                    {
+                        tracing::debug!(topic = message.topic, "no delta comes under this topic");
+                    }
                     Ok(Event::Incoming(Packet::Publish(message))) => {
                         match serde_json::from_slice::<OccupancyDelta>(&message.payload) {
                             Ok(delta) => {
