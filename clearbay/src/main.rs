@@ -66,6 +66,9 @@ enum Command {
     /// Install sensors from a file, and list the models that can be read.
     #[command(subcommand)]
     Device(command::device::Devices),
+    /// Make passwords for the broker, and write its files from the registry.
+    #[command(subcommand)]
+    Broker(command::broker::Rights),
     /// Let staff in, and list them.
     #[command(subcommand)]
     Staff(command::staff::People),
@@ -121,6 +124,7 @@ fn main() -> ExitCode {
             Command::Place(command) => command.run().await,
             Command::Tariff(command) => command.run().await,
             Command::Device(command) => command.run().await,
+            Command::Broker(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Staff(command) => command.run().await,
             Command::Backup(command) => command.run().await,

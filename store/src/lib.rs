@@ -14,6 +14,7 @@ mod address;
 pub mod assignment;
 pub mod audit;
 mod board;
+pub mod broker_credential;
 pub mod collection;
 mod copy;
 pub mod device;

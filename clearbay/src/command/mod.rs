@@ -3,6 +3,7 @@
 pub mod backup;
 pub mod configuration;
 pub mod country;
+pub mod broker;
 pub mod demo;
 pub mod device;
 pub mod device_faults;
