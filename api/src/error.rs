@@ -102,6 +102,9 @@ pub struct Problem {
     pub status: u16,
     /// This very case in words.
     pub detail: String,
+    /// The request's number, as `x-request-id` says it: who runs this finds by it what went wrong.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
     /// With `wrong-bay`: the bay that is more likely meant. Ask the driver; `confirm_bay` insists.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub likelier_bay: Option<String>,
@@ -181,6 +184,7 @@ impl ApiError {
             title: title.to_owned(),
             status: status.as_u16(),
             detail: self.to_string(),
+            request_id: store::request::current().map(|id| id.to_string()),
             likelier_bay: match self {
                 Self::WrongBay { likelier, .. } => Some(likelier.clone()),
                 _ => None,
@@ -214,11 +218,14 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::NotFound(what) => Self::NotFound(what),
             StoreError::Unavailable(source) => {
-                tracing::warn!(%source, "database is not available");
+                let statement = store::request::last_statement();
+                tracing::warn!(%source, statement, "database is not available");
                 Self::Unavailable("the database is not available")
             }
             other => {
-                tracing::error!(error = %other, "database work failed");
+                // Without its parameters, which may be personal.
+                let statement = store::request::last_statement();
+                tracing::error!(error = %other, statement, "database work failed");
                 Self::Internal
             }
         }

@@ -26,6 +26,7 @@ pub mod plate_reader;
 pub mod push;
 pub mod rate;
 pub mod remembered;
+pub mod request_id;
 pub mod routes;
 pub mod secret;
 pub mod service;

@@ -9,6 +9,7 @@ use domain::Timestamp;
 use domain::map::MapFeature;
 use domain::offer::LotOffer;
 use store::report::{LotWeek, SensedPaid};
+use tracing::Instrument;
 
 use crate::ApiError;
 use crate::limit::{Limits, Turns};
@@ -128,12 +129,13 @@ impl<K: Clone + Eq + Hash, T: Clone + Send + 'static> Remembered<K, T> {
         }
         let permit = turns.take().await?;
         // What was begun is finished for the next reader, though this one may be gone by then.
-        let computing = tokio::spawn(async move {
+        let computing = async move {
             let _permit = permit;
             let answer = compute.await?;
             *known = Some((now, answer.clone()));
             Ok(answer)
-        });
+        };
+        let computing = tokio::spawn(store::request::carry(computing).in_current_span());
         computing.await.map_err(|_| ApiError::Internal)?
     }
 }

@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use telemetry::LogFormat;
 
 mod backup;
 mod command;
 mod connections;
 mod out;
 mod shutdown;
+mod telemetry;
 
 /// Cashless parking for a city: live bays, prices that explain themselves, open revenue.
 #[derive(Debug, Parser)]
@@ -33,12 +34,6 @@ struct Cli {
     log_format: LogFormat,
     #[command(subcommand)]
     command: Command,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum LogFormat {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -92,6 +87,18 @@ enum Command {
     Configuration(command::configuration::Configuration),
 }
 
+impl Command {
+    /// As traces name whoever sends them.
+    const fn name(&self) -> &'static str {
+        match self {
+            Self::Serve(_) => "serve",
+            Self::Ingest(_) => "ingest",
+            Self::Demo(_) => "demo",
+            _ => "command",
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
@@ -105,13 +112,17 @@ fn main() -> ExitCode {
             };
         }
     };
-    log(&cli);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
+    };
+    let name = cli.command.name();
+    let telemetry = match telemetry::start(&runtime, &cli.log, cli.log_format, name) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fail(&error),
     };
     let done = runtime.block_on(async {
         let done = match cli.command {
@@ -140,6 +151,7 @@ fn main() -> ExitCode {
         };
         done.map(|()| ExitCode::SUCCESS)
     });
+    telemetry.finish();
     // A worker that still waits for a closed connection does not keep the process.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
     match done {
@@ -152,16 +164,4 @@ fn main() -> ExitCode {
 fn fail(error: &anyhow::Error) -> ExitCode {
     eprintln!("clearbay: {error:#}");
     ExitCode::FAILURE
-}
-
-fn log(cli: &Cli) {
-    let filter = EnvFilter::try_new(&cli.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
-        .with_writer(std::io::stderr);
-    match cli.log_format {
-        LogFormat::Text => builder.init(),
-        LogFormat::Json => builder.json().init(),
-    }
 }

@@ -7,6 +7,7 @@ use store::event::Ingested;
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
+use tracing::Instrument;
 
 use crate::batch::{Batch, Effort};
 use crate::gather::{self, Busy};
@@ -91,7 +92,10 @@ impl Worker {
             }
             self.busy.set(true);
             let (count, started) = (batch.len(), Instant::now());
-            let Some((batch, ingested)) = self.keep(batch, shutdown).await else {
+            // Signed, for as such OpenTelemetry knows a number.
+            let number = i64::try_from(count).unwrap_or(i64::MAX);
+            let span = tracing::debug_span!("batch", otel.kind = "consumer", messages = number);
+            let Some((batch, ingested)) = self.keep(batch, shutdown).instrument(span).await else {
                 return;
             };
             let took = started.elapsed();

@@ -87,7 +87,7 @@ impl Store {
     ) -> Result<(Transaction<'static, Postgres>, Vec<Move>), StoreError> {
         let devices: Vec<&str> = installed.iter().map(|row| row.device.id.as_str()).collect();
         let bays: Vec<&str> = installed.iter().map(|row| row.bay).collect();
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         watches_change(&mut tx).await?;
         let before = places(&mut tx, &devices, &bays).await?;
         turns_install(&mut tx, installed, &[], now).await?;
@@ -107,7 +107,7 @@ impl Store {
         at: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<Move>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         watches_change(&mut tx).await?;
         let before = places(&mut tx, devices, &[]).await?;
         let bays: Vec<i32> = sqlx::query_scalar(

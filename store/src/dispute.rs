@@ -102,7 +102,7 @@ impl Store {
             text,
             identity,
         } = *new;
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let session: Option<Option<Uuid>> =
             sqlx::query_scalar("SELECT session_id FROM receipt WHERE receipt_id = $1")
                 .bind(receipt.0)
@@ -194,7 +194,7 @@ impl Store {
         answer: &str,
         now: Timestamp,
     ) -> Result<Option<DisputeStatus>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let found: Option<(String, Uuid, Option<Uuid>, String)> = sqlx::query_as(
             "SELECT dispute.status, payment_id, session_id, operator.code
              FROM dispute JOIN receipt USING (receipt_id) JOIN operator USING (operator_id)

@@ -67,7 +67,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<CodeKept, StoreError> {
         let day_ago = now - TimeDelta::days(1);
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let kept = sqlx::query(
             "INSERT INTO login_code AS known (phone, code_hash, sent_at, expires_at, day_began_at, day_count)
              SELECT $1, $2, $3, $4, $3, 1
@@ -164,7 +164,7 @@ impl Store {
         login: NewLogin,
         now: Timestamp,
     ) -> Result<Option<Driver>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let used = sqlx::query(
             // Before whatever now others have who come with it at the same time.
             "UPDATE login_code SET expires_at = sent_at

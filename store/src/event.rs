@@ -42,7 +42,7 @@ impl Store {
         events: &[(i32, Event)],
         refused: &[RefusedMessage],
     ) -> Result<Ingested, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         refused_insert(&mut tx, refused).await?;
         let result = self.events_keep(&mut tx, events).await?;
         tx.commit().await?;

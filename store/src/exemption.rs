@@ -90,7 +90,7 @@ impl Store {
         staff: &Staff,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         exemption_insert(&mut tx, new, None, staff, now).await?;
         tx.commit().await?;
         Ok(())
@@ -106,7 +106,7 @@ impl Store {
         staff: &Staff,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let withdrawn: Option<Option<Timestamp>> = sqlx::query_scalar(
             "SELECT withdrawn_at FROM exemption WHERE exemption_id = $1 FOR UPDATE",
         )

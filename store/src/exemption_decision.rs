@@ -35,7 +35,7 @@ impl Store {
         staff: &Staff,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         if lock(&mut tx, id).await? != RequestStatus::Waiting {
             return Ok(false);
         }
@@ -68,7 +68,7 @@ impl Store {
         staff: &Staff,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         if lock(&mut tx, id).await? != RequestStatus::Waiting {
             return Ok(false);
         }
@@ -104,7 +104,7 @@ impl Store {
         id: ExemptionRequestId,
         now: Timestamp,
     ) -> Result<TakenBack, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         match lock(&mut tx, id).await? {
             RequestStatus::Waiting => {}
             RequestStatus::Withdrawn => return Ok(TakenBack::Done),

@@ -124,7 +124,7 @@ impl Store {
         max: WaitingMax,
         now: Timestamp,
     ) -> Result<Requested, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         match claim(
             &mut tx,
             "exemption_request",

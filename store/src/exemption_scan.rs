@@ -50,7 +50,7 @@ impl Store {
         staff: &Staff,
         now: Timestamp,
     ) -> Result<Scan, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let row: Option<(String, Vec<u8>, String)> = sqlx::query_as(
             "SELECT kind, content, plate
              FROM exemption_scan JOIN exemption_request USING (exemption_request_id)

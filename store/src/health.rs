@@ -53,7 +53,7 @@ impl Store {
         battery_limit_mv: impl Fn(&DeviceModel) -> i32 + Send,
         now: Timestamp,
     ) -> Result<Option<FaultsRecorded>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let mine: bool = sqlx::query_scalar("SELECT pg_try_advisory_xact_lock($1)")
             .bind(HEALTH_LOCK)
             .fetch_one(&mut *tx)
@@ -98,7 +98,7 @@ impl Store {
         &self,
         changes: &[(i32, FaultChange)],
     ) -> Result<FaultsRecorded, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let recorded = faults_record(&mut tx, changes).await?;
         tx.commit().await?;
         Ok(recorded)

@@ -29,7 +29,7 @@ impl Store {
         expires_at: Timestamp,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let done = sqlx::query(
             "INSERT INTO sign_in_spent (state_hash, expires_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
         )

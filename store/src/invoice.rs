@@ -44,7 +44,7 @@ impl Store {
     /// # Errors
     /// Database errors; then none is given.
     pub async fn invoice_assign(&self) -> Result<u64, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // One gives numbers at a time, or two would give the same. Nobody who pays waits for it.
         sqlx::query("SELECT pg_advisory_xact_lock($1)")
             .bind(NUMBERS_LOCK)

@@ -151,7 +151,7 @@ impl Store {
         transfers: &[Transfer],
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         transfers_insert(&mut tx, transfers, now).await?;
         tx.commit().await?;
         Ok(())
@@ -167,7 +167,7 @@ impl Store {
         note: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         sqlx::query(
             "INSERT INTO transfer (transfer_id, kind, debit_id, credit_id, amount_vnd, at, note,
                                    recorded_at)

@@ -58,6 +58,7 @@ mod refused_tally;
 pub mod repair;
 mod replica;
 pub mod report;
+pub mod request;
 pub mod retention;
 pub mod roles;
 mod schema;
@@ -84,8 +85,29 @@ pub use schema::Engine;
 /// unused for longer, and a server that goes away is seldom met within it.
 const TRUSTED_FOR: Duration = Duration::from_millis(20);
 
-/// A statement that takes longer is worth a line of the log: reports of a year may take seconds.
-const SLOW: Duration = Duration::from_secs(5);
+/// How a database is connected to, beside its address.
+#[derive(Clone, Copy, Debug)]
+pub struct Connecting {
+    /// How many connections to hold at most.
+    pub max_connections: u32,
+    /// A statement that takes as long is worth a line of the log.
+    pub slow_after: Duration,
+}
+
+impl Connecting {
+    /// So many connections. Slow is what takes five seconds: reports of a year may take some.
+    pub const fn with(max_connections: u32) -> Self {
+        Self {
+            max_connections,
+            slow_after: Duration::from_secs(5),
+        }
+    }
+
+    fn options(&self, url: &str) -> Result<PgConnectOptions, StoreError> {
+        let options = address::options(url)?;
+        Ok(options.log_slow_statements(log::LevelFilter::Warn, self.slow_after))
+    }
+}
 
 /// The database, as the rest of Clearbay sees it. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -216,12 +238,20 @@ impl Store {
     /// Connects, with at most `max_connections` at once.
     ///
     /// # Errors
+    /// As [`Self::connect_with`].
+    pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
+        Self::connect_with(url, Connecting::with(max_connections)).await
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
     /// [`StoreError::Unavailable`] where the database does not answer within ten seconds, or is not who it has to
     /// be; [`StoreError::MayBePlain`].
-    pub async fn connect(url: &str, max_connections: u32) -> Result<Self, StoreError> {
-        let options = address::options(url)?.log_slow_statements(log::LevelFilter::Warn, SLOW);
+    pub async fn connect_with(url: &str, how: Connecting) -> Result<Self, StoreError> {
+        let options = how.options(url)?;
         let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
+            .max_connections(how.max_connections)
             .acquire_timeout(Duration::from_secs(10))
             // The pool tests each connection that is given back. To test it again at once would be
             // a round trip for nothing, as costly as most of our statements.
@@ -234,7 +264,7 @@ impl Store {
                     Ok(true)
                 })
             })
-            .connect_with(options.clone().application_name("clearbay"))
+            .connect_with(options.clone().application_name(request::APPLICATION))
             .await;
         let pool = match pool {
             // All that the pool knows is that it has tried in vain; a single attempt tells why.
@@ -262,9 +292,18 @@ impl Store {
         Ok(())
     }
 
+    /// A transaction. PostgreSQL shows for whose request it is (`pg_stat_activity`, `%a` of its log), by a
+    /// setting that ends with the transaction and comes in the message that begins it: no round trip more.
+    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        match request::current() {
+            None => self.pool.begin().await,
+            Some(id) => self.pool.begin_with(request::begin_for(&id)).await,
+        }
+    }
+
     /// A transaction that sees one moment of the database and writes nothing.
     pub(crate) async fn snapshot(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         sqlx::query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
             .execute(&mut *tx)
             .await?;

@@ -17,7 +17,8 @@ pub enum OutboxKind {
 }
 
 impl OutboxKind {
-    const fn code(self) -> &'static str {
+    /// Its name in the database and as a label.
+    pub const fn code(self) -> &'static str {
         match self {
             Self::Payment => "payment",
             Self::Refund => "refund",

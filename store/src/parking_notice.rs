@@ -131,7 +131,7 @@ impl Store {
         staff: &Staff,
         now: Timestamp,
     ) -> Result<NoticeCode, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // One that waits for its money grows with the time; one that is being paid stays as it is.
         let written: Option<(String, bool)> = sqlx::query_as(
             "INSERT INTO parking_notice AS known (code, bay_id, plate, class, starts_at, ends_at,
@@ -272,7 +272,7 @@ impl Store {
         session: SessionId,
         waiting_since: Timestamp,
     ) -> Result<NoticeSession, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let found: Option<(i32, Option<Timestamp>)> = sqlx::query_as(
             "SELECT parking_notice_id, withdrawn_at FROM parking_notice WHERE code = $1 FOR UPDATE",
         )
@@ -340,7 +340,7 @@ impl Store {
         staff: &Staff,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let found: Option<(i32, Option<Timestamp>)> = sqlx::query_as(
             "SELECT parking_notice_id, withdrawn_at FROM parking_notice WHERE code = $1 FOR UPDATE",
         )

@@ -71,7 +71,7 @@ impl Store {
     /// # Errors
     /// Database errors; then nothing is written.
     pub async fn pass_buy(&self, new: &NewPass, now: Timestamp) -> Result<Bought, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         match claim(&mut tx, "pass", &[(&new.intent, new.id.0)], now)
             .await?
             .first()

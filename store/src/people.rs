@@ -93,7 +93,7 @@ impl Store {
         by: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let there: bool = sqlx::query_scalar(
             "SELECT $1::text IS NULL OR EXISTS (SELECT FROM operator WHERE code = $1)",
         )
@@ -138,7 +138,7 @@ impl Store {
         by: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let done = sqlx::query("UPDATE staff SET role = $2 WHERE login = $1")
             .bind(login)
             .bind(role.code())
@@ -167,7 +167,7 @@ impl Store {
         by: &Staff,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let id: Option<i32> = sqlx::query_scalar(
             "UPDATE staff SET disabled_at = CASE WHEN $2 THEN coalesce(disabled_at, $3) END
              WHERE login = $1 RETURNING staff_id",
@@ -210,7 +210,7 @@ impl Store {
         by: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // The row first: a sign-in that still holds it has its session here before the next statement looks.
         let id: Option<i32> = sqlx::query_scalar(
             "UPDATE staff SET password_hash = $2 WHERE login = $1 RETURNING staff_id",

@@ -90,7 +90,7 @@ impl Store {
     /// [`StoreError::Corrupt`] where the document is not sound, and database errors.
     pub async fn place_import(&self, place: &Place, now: Timestamp) -> Result<(), StoreError> {
         place.validate().map_err(|why| corrupt("place", why))?;
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let city: i32 = sqlx::query_scalar(
             "INSERT INTO city (code, name, timezone) VALUES ($1, $2, $3)
              ON CONFLICT (code) DO UPDATE SET name = excluded.name, timezone = excluded.timezone

@@ -68,7 +68,7 @@ impl Store {
         anew: bool,
         now: Timestamp,
     ) -> Result<Option<Published>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let Some(city_id) = lock(&mut tx, city).await? else {
             return Ok(None);
         };

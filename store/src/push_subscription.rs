@@ -87,7 +87,7 @@ impl Store {
         new: &NewPushSubscription,
         now: Timestamp,
     ) -> Result<Subscribed, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let session = lock(&mut tx, new.session).await?;
         if !session.is_paid() || session.stopped_at.is_some() || session.ends_at <= now {
             return Ok(Subscribed::NotInForce);

@@ -75,7 +75,7 @@ impl Store {
         keyed: bool,
         judge: impl FnOnce(&[WaitingMessage]) -> Vec<Judged> + Send,
     ) -> Result<Ingested, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let waiting: Vec<WaitingMessage> = sqlx::query_as(
             "SELECT refused_message_id, received_at, topic, payload FROM refused_message AS waiting
              WHERE reason = 'unknown_device' AND EXISTS (

@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::{Store, StoreError, address, ledger, watch};
+use crate::{Connecting, Store, StoreError, ledger, watch};
 
 /// Nobody waits for a replica for long: the database itself knows as much.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -15,10 +15,10 @@ impl Store {
     ///
     /// # Errors
     /// Where the address cannot be read; [`StoreError::MayBePlain`].
-    pub fn replica(url: &str, max_connections: u32) -> Result<Self, StoreError> {
-        let options = address::options(url)?;
+    pub fn replica(url: &str, how: Connecting) -> Result<Self, StoreError> {
+        let options = how.options(url)?;
         let pool = PgPoolOptions::new()
-            .max_connections(max_connections)
+            .max_connections(how.max_connections)
             .acquire_timeout(ANSWER_WITHIN)
             .connect_lazy_with(options.application_name("clearbay-reports"));
         Ok(Self {

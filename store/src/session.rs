@@ -125,7 +125,7 @@ impl Store {
         sessions: &[NewSession],
         now: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let intents: Vec<_> = sessions.iter().map(|new| (&new.intent, new.id.0)).collect();
         let claims = claim(&mut tx, "session", &intents, now).await?;
         let fresh: Vec<&NewSession> = sessions

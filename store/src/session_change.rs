@@ -89,7 +89,7 @@ impl Store {
         new: &NewExtension,
         now: Timestamp,
     ) -> Result<Extended, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let session = lock(&mut tx, new.session).await?;
         match claim(&mut tx, "extension", &[(&new.intent, new.id.0)], now)
             .await?
@@ -152,7 +152,7 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let locked = lock(&mut tx, session).await?;
         let old = Plate::parse(&locked.plate).map_err(|why| corrupt("plate", why))?;
         if locked.status == SessionStatus::Lapsed.code() || locked.ends_at <= now {
@@ -189,7 +189,7 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<Option<BayId>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let locked = lock(&mut tx, session).await?;
         if !locked.is_paid() || locked.ends_at <= now {
             return Ok(None);

@@ -106,7 +106,7 @@ impl Store {
         by: &Staff,
         now: Timestamp,
     ) -> Result<Option<ShiftId>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let planned = sqlx::query_scalar::<_, i32>(
             "INSERT INTO shift (staff_id, starts_at, ends_at, note)
              SELECT staff_id, $2, $3, $4 FROM staff WHERE login = $1 RETURNING shift_id",
@@ -145,7 +145,7 @@ impl Store {
         by: &Staff,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let was = locked(&mut tx, id, now).await?;
         let changed = sqlx::query_scalar::<_, i32>(
             "UPDATE shift SET staff_id = staff.staff_id, starts_at = $3, ends_at = $4, note = $5
@@ -189,7 +189,7 @@ impl Store {
         by: &Staff,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let was = locked(&mut tx, id, now).await?;
         sqlx::query("UPDATE shift SET cancelled_at = $2 WHERE shift_id = $1")
             .bind(id.0)

@@ -22,7 +22,7 @@ impl Store {
     /// # Errors
     /// Database errors; then none is noted.
     pub async fn counters_claim(&self, events: &[&(i32, Event)]) -> Result<Vec<usize>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let replayed = counters_claim(&mut tx, events).await?;
         tx.commit().await?;
         Ok(replayed)

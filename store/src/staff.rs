@@ -101,7 +101,7 @@ impl Store {
         password_hash: &str,
         operator: Option<&str>,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let done = sqlx::query(
             "INSERT INTO staff (login, name, password_hash, operator_id)
              SELECT $1, $2, $3, operator_id
@@ -154,7 +154,7 @@ impl Store {
         checked_hash: &str,
         sign_in: &StaffSignIn,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // The lock on the row makes whoever changes the password, or shuts them out, either wait until
         // this session is there to be ended, or be over before the row is looked at.
         let opened: Option<String> = sqlx::query_scalar(

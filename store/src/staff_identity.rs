@@ -58,7 +58,7 @@ impl Store {
         identity: &Identity,
         now: Timestamp,
     ) -> Result<Linked, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // The member's row first, as whoever gives a new password or shuts them out takes it: what is read after
         // that is as they have left it.
         sqlx::query(
@@ -116,7 +116,7 @@ impl Store {
         by: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         // The member's row first: a sign-in that still holds it has its session here before this goes on.
         let id: Option<i32> =
             sqlx::query_scalar("SELECT staff_id FROM staff WHERE login = $1 FOR UPDATE")

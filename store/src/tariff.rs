@@ -122,7 +122,7 @@ impl Store {
                 .validate()
                 .map_err(|why| crate::corrupt("tariff", why))?;
         }
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let zones = lock_zones(&mut tx, city).await?;
         let today = now.with_timezone(&timezone).date_naive();
         let decide = |new: &NewVersion| {

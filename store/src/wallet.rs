@@ -81,7 +81,7 @@ impl Store {
         intent: &Intent,
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let claims = claim(&mut tx, "wallet", &[(intent, id.0)], now).await?;
         let claimed = claims.first().copied().unwrap_or(Claim::Mismatch);
         if claimed == Claim::New {
@@ -123,7 +123,7 @@ impl Store {
         intent: &Intent,
         now: Timestamp,
     ) -> Result<Claim, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let claims = claim(&mut tx, "top_up", &[(intent, id.0)], now).await?;
         let claimed = claims.first().copied().unwrap_or(Claim::Mismatch);
         if claimed == Claim::New {

@@ -1,12 +1,12 @@
 //! The REST interface: one file per resource, its OpenAPI attributes beside each handler.
 
 use axum::extract::DefaultBodyLimit;
-use axum::http::{HeaderName, Request};
+use axum::http::Request;
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use axum::{Router, middleware};
+use store::request::RequestId;
 use tower_http::catch_panic::CatchPanicLayer;
-use tower_http::request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer};
 use tower_http::trace::TraceLayer;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -16,6 +16,7 @@ use utoipa_swagger_ui::SwaggerUi;
 
 use crate::client::identify;
 use crate::limit::guard;
+use crate::request_id::identify;
 use crate::{ApiError, App};
 
 mod collection;
@@ -191,14 +192,13 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// Every route of the API, with the pages of `dashboard` beside them, behind the limits.
 pub fn router(app: App, pages: Router<App>) -> Router {
     let (router, document) = documented();
-    let request_id = HeaderName::from_static("x-request-id");
     let trace = TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
         // The path only: a query or a body may hold what is personal.
         tracing::info_span!(
             "http",
             method = %request.method(),
             path = request.uri().path(),
-            id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()),
+            request_id = request.extensions().get::<RequestId>().map(RequestId::as_str),
         )
     });
     crate::open::mount(&app, router)
@@ -228,8 +228,7 @@ pub fn router(app: App, pages: Router<App>) -> Router {
         ))
         .layer(middleware::from_fn_with_state(app.clone(), identify))
         .layer(trace)
-        .layer(PropagateRequestIdLayer::new(request_id.clone()))
-        .layer(SetRequestIdLayer::new(request_id, MakeRequestUuid))
+        .layer(middleware::from_fn(identify))
         .with_state(app)
 }
 

@@ -15,6 +15,8 @@ use futures::StreamExt;
 use store::outbox::{OutboxItem, OutboxKind};
 use store::payment::Payment;
 use tokio::sync::watch;
+use tracing::Instrument;
+use tracing::field::Empty;
 
 use super::payment::{order_again, pay_from_wallet};
 use super::settlement::settle;
@@ -53,6 +55,7 @@ pub async fn work(app: App, mut shutdown: watch::Receiver<bool>) {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
+                    failed("claim");
                     tracing::warn!(%error, "the outbox cannot be worked");
                     break;
                 }
@@ -76,11 +79,17 @@ pub async fn work_once(app: &App, now: Timestamp) -> Result<usize, ApiError> {
                 OutboxKind::Refund => refund_due(app, &item).await,
             };
             if let Err(error) = done {
+                failed(item.kind.code());
                 tracing::warn!(%error, subject = %item.subject, "a call to a gateway failed on our side");
             }
         })
         .await;
     Ok(count)
+}
+
+/// Counts what failed on our side; what a gateway does not answer is counted as its call.
+fn failed(step: &'static str) {
+    metrics::counter!("clearbay_outbox_failed_total", "step" => step).increment(1);
 }
 
 /// Asks a payment's gateway at once, while its driver waits; what comes of it is kept. A gateway
@@ -305,6 +314,14 @@ async fn call(app: &App, gateway: &dyn Gateway, request: Call) -> Result<Reply, 
     }
     // An error of the client's shows the address, which may hold what is signed.
     let failed = |error: reqwest::Error| error.without_url().to_string();
+    let span = tracing::debug_span!(
+        "gateway",
+        otel.name = %format_args!("gateway {code}"),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        gateway = code,
+        http.response.status_code = Empty,
+    );
     let outcome = async {
         let mut response = builder.body(request.body).send().await.map_err(failed)?;
         let status = response.status().as_u16();
@@ -320,20 +337,46 @@ async fn call(app: &App, gateway: &dyn Gateway, request: Call) -> Result<Reply, 
             body: body.into(),
         })
     }
+    .instrument(span.clone())
     .await;
-    let label = if outcome.is_ok() {
-        "answered"
-    } else {
-        "failed"
-    };
+    let label = outcome_label(&outcome);
+    if let Ok(reply) = &outcome {
+        span.record("http.response.status_code", i64::from(reply.status));
+    }
+    if label != "answered" {
+        span.record("otel.status_code", "ERROR");
+    }
     metrics::counter!("clearbay_gateway_calls_total", "gateway" => code, "outcome" => label)
         .increment(1);
     outcome
 }
 
+/// What came of a call: an answer, a refusal, a provider that is in trouble (5xx), or nothing.
+fn outcome_label(outcome: &Result<Reply, String>) -> &'static str {
+    match outcome {
+        Ok(reply) if reply.status >= 500 => "server_error",
+        Ok(reply) if reply.status >= 400 => "refused",
+        Ok(_) => "answered",
+        Err(_) => "failed",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_provider_in_trouble_has_not_answered() {
+        let reply = |status| {
+            Ok(Reply {
+                status,
+                body: Default::default(),
+            })
+        };
+        let labels = [200, 302, 404, 503].map(|status| outcome_label(&reply(status)));
+        assert_eq!(labels, ["answered", "answered", "refused", "server_error"]);
+        assert_eq!(outcome_label(&Err("timed out".to_owned())), "failed");
+    }
 
     #[test]
     fn pauses_grow_and_end_growing() {

@@ -5,6 +5,7 @@ use domain::board::PaidTime;
 use domain::id::{BayId, SessionId};
 use domain::payment::BankNotice;
 use store::settlement::{NoticeOutcome, Posted};
+use tracing::Instrument;
 
 use crate::{ApiError, App};
 
@@ -19,7 +20,8 @@ pub async fn settle(
     notices: Vec<BankNotice>,
     now: Timestamp,
 ) -> Result<Vec<NoticeOutcome>, ApiError> {
-    let task = tokio::spawn(settle_all(app.clone(), gateway, notices, now));
+    let settling = settle_all(app.clone(), gateway, notices, now);
+    let task = tokio::spawn(store::request::carry(settling).in_current_span());
     task.await.map_err(|_| ApiError::Internal)?
 }
 

@@ -133,7 +133,14 @@ impl Demo {
             metrics: recorder()?,
             drain: Duration::ZERO,
         };
-        let served = serve(service, &mqtt_url, &self.options, shutdown.clone()).await;
+        let served = serve(
+            service,
+            &self.database,
+            &mqtt_url,
+            &self.options,
+            shutdown.clone(),
+        )
+        .await;
         let _ = stop.send(true);
         watched.await?;
         ingest.await??;

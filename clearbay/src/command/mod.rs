@@ -28,6 +28,9 @@ pub mod verify;
 use anyhow::Context;
 use clap::builder::BoolishValueParser;
 use store::{Engine, Store};
+use std::time::Duration;
+
+use store::{Connecting, Engine, Store};
 
 /// Where the database is.
 #[derive(Clone, Debug, clap::Args)]
@@ -37,6 +40,9 @@ pub struct Database {
     /// ?sslmode=disable where everybody on the way may read along.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     pub database_url: String,
+    /// After how many milliseconds a statement is worth a line of the log, beside its request's number.
+    #[arg(long, env = "CLEARBAY_SLOW_STATEMENT_MS", default_value_t = 5_000)]
+    pub slow_statement_ms: u64,
 }
 
 impl Database {
@@ -48,8 +54,18 @@ impl Database {
 
     /// Connects, with so many connections at most, and brings the schema up to date where this role owns it; else
     /// sees that it is not too old.
+    /// How a database is connected to, with so many connections at most.
+    pub const fn connecting(&self, connections: u32) -> Connecting {
+        let mut how = Connecting::with(connections);
+        how.slow_after = Duration::from_millis(self.slow_statement_ms);
+        how
+    }
+
+    /// Connects, with so many connections at most, and brings the schema up to date.
     pub async fn open_with(&self, connections: u32) -> anyhow::Result<Store> {
         let store = Store::connect(&self.database_url, connections)
+        use anyhow::Context;
+        let store = Store::connect_with(&self.database_url, self.connecting(connections))
             .await
             .context("cannot reach the database; check DATABASE_URL")?;
         if store.prepare().await? == Engine::Plain {

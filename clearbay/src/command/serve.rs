@@ -33,7 +33,7 @@ use super::oidc::OidcOptions;
 use super::push::PushOptions;
 use super::{Broker, Database, public_url};
 use crate::connections::{bounded, listen, live_places};
-use crate::shutdown;
+use crate::{shutdown, telemetry};
 
 /// How long after a payment was asked for its bank may still tell of money that came in time.
 const LATE_WEBHOOKS: TimeDelta = TimeDelta::days(1);
@@ -214,7 +214,7 @@ impl Serve {
             metrics: recorder()?,
             drain: Duration::from_secs(self.drain_seconds.into()),
         };
-        serve(service, mqtt_url, &self.options, shutdown).await
+        serve(service, &self.database, mqtt_url, &self.options, shutdown).await
     }
 }
 
@@ -267,6 +267,7 @@ pub struct Service {
 /// begun is finished.
 pub async fn serve(
     service: Service,
+    database: &Database,
     mqtt_url: &str,
     options: &ServeOptions,
     mut shutdown: watch::Receiver<bool>,
@@ -326,7 +327,8 @@ pub async fn serve(
     };
     let mut past = Past::of(store.clone());
     if let Some(url) = &options.replica_url {
-        let replica = Store::replica(url, options.replica_connections)
+        let how = database.connecting(options.replica_connections);
+        let replica = Store::replica(url, how)
             .context("CLEARBAY_REPLICA_URL, of the form postgres://user:password@host:port/name")?;
         past = past.with_replica(replica);
     }
@@ -371,7 +373,7 @@ pub async fn serve(
         shutdown.clone(),
     ));
     let pages = dashboard::router(options.web_dir.as_deref(), oidc);
-    let router = api::routes::router(app, pages);
+    let router = telemetry::traced(api::routes::router(app, pages));
     tracing::info!(address = %listener.local_addr()?, "serving");
     let stalled = Duration::from_secs(options.stalled_after_s.into());
     // Made once: a bare router would make all its routes anew for each connection, 120 kB.

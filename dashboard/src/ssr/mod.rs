@@ -306,13 +306,19 @@ pub(crate) fn problem(reader: &Reader, error: &api::ApiError) -> Response {
             lang.problem().please_try_again_if_have,
         ),
     };
+    // By it whoever runs this finds what went wrong.
+    let number = status
+        .is_server_error()
+        .then(store::request::current)
+        .flatten()
+        .map(|id| id.to_string());
     Document {
         title,
         active: "",
         live: None,
     }
     .respond(reader, status, move || {
-        parts::message(title, text.to_owned(), lang)
+        parts::failure(title, text, number, lang)
     })
 }
 

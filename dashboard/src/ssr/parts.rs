@@ -21,6 +21,22 @@ pub(crate) fn message(title: &'static str, text: String, lang: Lang) -> impl Int
     }
 }
 
+/// The same where something failed, with the number by which it is found.
+pub(crate) fn failure(
+    title: &'static str,
+    text: &str,
+    number: Option<String>,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    let number = number.map(|number| {
+        view! { <p class="center note">{lang.problem().number_for_staff} " " <code>{number}</code></p> }
+    });
+    view! {
+        {message(title, text.to_owned(), lang)}
+        {number}
+    }
+}
+
 /// The reasons of a price, as a table whose last row is their sum.
 pub(crate) fn price_lines(lines: &[QuoteLine], total: String, lang: Lang) -> impl IntoView + use<> {
     let rows = lines

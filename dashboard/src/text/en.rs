@@ -557,6 +557,7 @@ pub(super) static PROBLEM: Problem = Problem {
     that_did_not_work: "That did not work",
     please_try_again_if_have: "Please try again. If you have paid, do not pay again.",
     not_yours: "This page is for another operator's staff, or needs an administrator's rights.",
+    number_for_staff: "If you ask for help, tell staff this number:",
 };
 
 pub(super) static RECEIPT: Receipt = Receipt {

@@ -584,6 +584,7 @@ tables! {
         that_did_not_work,
         please_try_again_if_have,
         not_yours,
+        number_for_staff,
     }
     /// The texts of `receipt`.
     receipt: Receipt = RECEIPT {

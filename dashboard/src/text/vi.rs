@@ -557,6 +557,7 @@ pub(super) static PROBLEM: Problem = Problem {
     that_did_not_work: "Không thực hiện được",
     please_try_again_if_have: "Xin thử lại. Nếu đã chuyển tiền thì không cần chuyển lại.",
     not_yours: "Trang này dành cho nhân viên của đơn vị khác, hoặc cần quyền quản trị.",
+    number_for_staff: "Khi cần hỗ trợ, xin đọc cho nhân viên mã số này:",
 };
 
 pub(super) static RECEIPT: Receipt = Receipt {

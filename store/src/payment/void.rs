@@ -28,7 +28,7 @@ impl Store {
         if !storable(reference) {
             return Ok(None);
         }
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let found: Vec<Pending> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
             "{PENDING} AND gateway = $1 AND reference = $2 FOR UPDATE OF purchase, payment"
         )))
@@ -52,7 +52,7 @@ impl Store {
         before: Timestamp,
         now: Timestamp,
     ) -> Result<usize, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let expired: Vec<Pending> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
             "{PENDING} AND expires_at < $1 AND payment.created_at < $2
              AND NOT EXISTS (

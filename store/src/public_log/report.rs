@@ -48,7 +48,7 @@ impl Store {
         sign: impl Fn(&DayReport) -> Option<Vec<u8>> + Send,
         now: Timestamp,
     ) -> Result<Vec<NaiveDate>, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let Some(city_id) = lock(&mut tx, city).await? else {
             return Ok(Vec::new());
         };

@@ -26,7 +26,7 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let row: Option<(String, String, i64, Option<Uuid>)> = sqlx::query_as(
             "SELECT status, gateway, amount_vnd, payment_id FROM refund
              WHERE refund_id = $1 FOR UPDATE",
@@ -77,7 +77,7 @@ impl Store {
     /// # Errors
     /// Database errors.
     pub async fn refund_by_hand(&self, id: RefundId, note: &str) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         sqlx::query(
             "UPDATE refund SET status = 'manual', note = $2
              WHERE refund_id = $1 AND status = 'pending'",

@@ -198,7 +198,7 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<RefundId, StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let held: Option<i64> = sqlx::query_scalar(
             "SELECT amount_vnd FROM bank_notice
              WHERE gateway = $1 AND bank_ref = $2 AND outcome <> 'posted' AND currency = 'VND'
@@ -245,7 +245,7 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        let mut tx = self.pool.begin().await?;
+        let mut tx = self.begin().await?;
         let noted: Option<bool> = sqlx::query_scalar(
             "SELECT settled_note IS NOT NULL FROM bank_notice
              WHERE gateway = $1 AND bank_ref = $2 AND outcome <> 'posted'
