@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody, to_bytes};
-use axum::extract::{MatchedPath, Request, State};
+use axum::extract::{Request, State};
 use axum::http::Method;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -13,6 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use crate::hashing::Hashing;
 use crate::plate_reader::PICTURE_MAX;
 use crate::rate::{Rate, RateLimit};
+use crate::request_id::route;
 use crate::service::staff;
 use crate::throttle::Throttle;
 use crate::{ApiError, App};
@@ -72,7 +73,7 @@ pub struct Limits {
     probes: Pool,
     scans: Pool,
     pictures: Pool,
-    streams: Arc<Semaphore>,
+    streams: Places,
     /// Whose turn it is to compute a report.
     pub reports: Turns,
     /// Where passwords are hashed.
@@ -89,21 +90,22 @@ pub struct Limits {
 /// the bank is heard and the supervisor sees that the process lives.
 #[derive(Debug)]
 struct Pool {
-    reading: Arc<Semaphore>,
-    working: Arc<Semaphore>,
+    reading: Places,
+    working: Places,
     max_body_time: Duration,
 }
 
 impl Pool {
-    fn new(requests: usize) -> Self {
-        Self::of(requests, requests.saturating_mul(READERS), MAX_BODY_TIME)
+    fn new(name: &'static str, requests: usize) -> Self {
+        let readers = requests.saturating_mul(READERS);
+        Self::of(name, requests, readers, MAX_BODY_TIME)
     }
 
     /// With that many requests whose body is still on its way, each for so long.
-    fn of(requests: usize, readers: usize, max_body_time: Duration) -> Self {
+    fn of(name: &'static str, requests: usize, readers: usize, max_body_time: Duration) -> Self {
         Self {
-            reading: Arc::new(Semaphore::new(readers)),
-            working: Arc::new(Semaphore::new(requests)),
+            reading: Places::new(name, readers),
+            working: Places::new(name, requests),
             max_body_time,
         }
     }
@@ -118,7 +120,7 @@ impl Pool {
         let request = if request.body().is_end_stream() {
             request
         } else {
-            let _reading = place(&self.reading)?;
+            let _reading = self.reading.take(TOO_MANY)?;
             let (parts, body) = request.into_parts();
             let body = tokio::time::timeout(self.max_body_time, to_bytes(body, max_body))
                 .await
@@ -126,29 +128,58 @@ impl Pool {
                 .map_err(|_| ApiError::TooLarge { max_body })?;
             Request::from_parts(parts, Body::from(body))
         };
-        Ok((request, place(&self.working)?))
+        Ok((request, self.working.take(TOO_MANY)?))
     }
 }
 
-fn place(places: &Arc<Semaphore>) -> Result<OwnedSemaphorePermit, ApiError> {
-    places
-        .clone()
-        .try_acquire_owned()
-        .map_err(|_| ApiError::Unavailable("too many requests at once"))
+const TOO_MANY: &str = "too many requests at once";
+
+/// Places of one kind.
+#[derive(Debug)]
+struct Places {
+    /// What takes them, as a label of metrics.
+    name: &'static str,
+    all: usize,
+    free: Arc<Semaphore>,
+}
+
+impl Places {
+    fn new(name: &'static str, all: usize) -> Self {
+        let free = Arc::new(Semaphore::new(all));
+        Self { name, all, free }
+    }
+
+    /// A place, held for as long as its value is; or the word that there is none.
+    fn take(&self, why_not: &'static str) -> Result<OwnedSemaphorePermit, ApiError> {
+        let place = self.free.clone().try_acquire_owned();
+        place.map_err(|_| self.refused(why_not))
+    }
+
+    fn refused(&self, why: &'static str) -> ApiError {
+        metrics::counter!("clearbay_http_refused_total", "pool" => self.name).increment(1);
+        ApiError::Unavailable(why)
+    }
+
+    /// Shows as metrics how many there are and how many are taken.
+    fn show(&self) {
+        let taken = self.all.saturating_sub(self.free.available_permits());
+        metrics::gauge!("clearbay_http_places", "pool" => self.name).set(self.all as f64);
+        metrics::gauge!("clearbay_http_places_taken", "pool" => self.name).set(taken as f64);
+    }
 }
 
 impl Limits {
     /// At most `requests` requests of the public and `streams` open event streams at once.
     pub fn new(requests: usize, streams: usize) -> Self {
         Self {
-            public: Pool::new(requests),
-            partners: Pool::new(PARTNERS),
-            probes: Pool::new(PROBES),
-            scans: Pool::of(SCANS, SCANS, MAX_SCAN_TIME),
-            pictures: Pool::of(PICTURES, PICTURES * READERS, MAX_PICTURE_TIME),
-            streams: Arc::new(Semaphore::new(streams)),
+            public: Pool::new("public", requests),
+            partners: Pool::new("partners", PARTNERS),
+            probes: Pool::new("probes", PROBES),
+            scans: Pool::of("scans", SCANS, SCANS, MAX_SCAN_TIME),
+            pictures: Pool::of("pictures", PICTURES, PICTURES * READERS, MAX_PICTURE_TIME),
+            streams: Places::new("streams", streams),
             hashing: Hashing::start(),
-            reports: Turns::default(),
+            reports: Turns::new("reports"),
             sign_ins: Throttle::default(),
             sign_ins_from: RateLimit::new(SIGN_INS),
             codes_from: RateLimit::new(CODES),
@@ -178,10 +209,22 @@ impl Limits {
     /// # Errors
     /// [`ApiError::Unavailable`] where all are taken.
     pub fn stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.streams
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| ApiError::Unavailable("too many live connections"))
+        self.streams.take("too many live connections")
+    }
+
+    /// Shows as metrics how much of what may go on at once does.
+    pub fn show(&self) {
+        let pools = [
+            &self.public,
+            &self.partners,
+            &self.probes,
+            &self.scans,
+            &self.pictures,
+        ];
+        let working = pools.into_iter().map(|pool| &pool.working);
+        for places in working.chain([&self.streams, &self.reports.0]) {
+            places.show();
+        }
     }
 
     /// A turn at computing a report, to be held by the work itself.
@@ -195,23 +238,22 @@ impl Limits {
 
 /// Turns at computing something that keeps a connection to the database busy.
 #[derive(Debug)]
-pub struct Turns(Arc<Semaphore>);
-
-impl Default for Turns {
-    fn default() -> Self {
-        Self(Arc::new(Semaphore::new(REPORTS)))
-    }
-}
+pub struct Turns(Places);
 
 impl Turns {
+    /// Of those who want this, as a label of metrics.
+    pub fn new(name: &'static str) -> Self {
+        Self(Places::new(name, REPORTS))
+    }
+
     /// A turn, to be held by the work itself.
     ///
     /// # Errors
     /// [`ApiError::Unavailable`] where none comes up in time.
     pub async fn take(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        match tokio::time::timeout(MAX_WAIT, self.0.clone().acquire_owned()).await {
+        match tokio::time::timeout(MAX_WAIT, self.0.free.clone().acquire_owned()).await {
             Ok(Ok(permit)) => Ok(permit),
-            _ => Err(ApiError::Unavailable("too many reports at once")),
+            _ => Err(self.0.refused("too many reports at once")),
         }
     }
 }
@@ -230,16 +272,13 @@ fn method_label(method: &Method) -> &'static str {
 /// Refuses what is too much at once, ends what takes too long, counts and times all.
 pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     let method = method_label(request.method());
-    let path = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let path = route(&request).to_owned();
     let started = Instant::now();
     // So much is taken in only from those who work here.
     if path == PICTURE_PATH {
         let headers = request.headers();
         let asked = async {
-            let _place = place(&app.limits.pictures.reading)?;
+            let _place = app.limits.pictures.reading.take(TOO_MANY)?;
             staff::signed_in(&app, headers, App::now()).await
         };
         match asked.await {

@@ -8,7 +8,9 @@ use telemetry::LogFormat;
 mod backup;
 mod command;
 mod connections;
+mod housekeeping;
 mod out;
+mod recorder;
 mod shutdown;
 mod telemetry;
 

@@ -24,6 +24,8 @@ const DELTAS_MAX: usize = 4_096;
 /// Between two attempts to connect.
 const BACKOFF_MIN: Duration = Duration::from_millis(100);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
+/// How often it is shown how much waits.
+const SHOW_EVERY: Duration = Duration::from_secs(5);
 /// How long to wait for the last acknowledgements and deltas to leave.
 const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 
@@ -139,6 +141,37 @@ impl Publisher {
     }
 }
 
+/// Shows whether messages of the broker arrive.
+fn show_connected(is_connected: bool) {
+    metrics::gauge!("clearbay_ingest_connected").set(f64::from(u8::from(is_connected)));
+}
+
+/// What waits between the broker and the database.
+pub(crate) struct Waiting {
+    /// Keeps nobody from ending.
+    messages: mpsc::WeakSender<Delivery>,
+    room: Arc<Semaphore>,
+    room_max: usize,
+}
+
+impl Waiting {
+    /// Shows how much it is, until nothing can come any more. A database that stands still stops the worker, not this.
+    pub(crate) async fn show(self) {
+        let mut ticks = tokio::time::interval(SHOW_EVERY);
+        loop {
+            ticks.tick().await;
+            let Some(messages) = self.messages.upgrade() else {
+                return;
+            };
+            let count = messages.max_capacity() - messages.capacity();
+            drop(messages);
+            let bytes = self.room_max.saturating_sub(self.room.available_permits());
+            metrics::gauge!("clearbay_ingest_waiting_messages").set(count as f64);
+            metrics::gauge!("clearbay_ingest_waiting_bytes").set(bytes as f64);
+        }
+    }
+}
+
 /// Makes deliveries of what a broker sends, in bounded room.
 #[derive(Clone)]
 struct Intake {
@@ -201,8 +234,15 @@ pub(crate) fn connect(
     judge: Arc<Judge>,
     rest: Rest,
     shutdown: &watch::Receiver<bool>,
-) -> Result<(mpsc::Receiver<Delivery>, Link), IngestError> {
+) -> Result<(mpsc::Receiver<Delivery>, Link, Waiting), IngestError> {
     let (send, receive) = mpsc::channel(options.queue_max);
+    let room = Arc::new(Semaphore::new(options.queue_bytes_max));
+    let waiting = Waiting {
+        messages: send.downgrade(),
+        room: room.clone(),
+        room_max: options.queue_bytes_max,
+    };
+    show_connected(false);
     let by_amqp = transport::is_amqp(&options.broker_url);
     let intake = Intake {
         judge,
@@ -213,7 +253,7 @@ pub(crate) fn connect(
             options.share.clone()
         },
         payload_max: options.payload_max,
-        room: Arc::new(Semaphore::new(options.queue_bytes_max)),
+        room,
         room_max: options.queue_bytes_max,
         send,
     };
@@ -222,5 +262,5 @@ pub(crate) fn connect(
     } else {
         Link::Mqtt(mqtt::connect(options, intake, rest, shutdown)?)
     };
-    Ok((receive, link))
+    Ok((receive, link, waiting))
 }

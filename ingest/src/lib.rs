@@ -35,6 +35,7 @@ use signature::DeviceKeys;
 use store::Store;
 use store::device::KnownDevice;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 /// How ingest works. Every queue and batch has its limit here.
 #[derive(Clone, Debug)]
@@ -143,7 +144,9 @@ pub async fn run(
     }
     let judge = Arc::new(Judge::new(directory, &options));
     let (busy, rest) = gather::busy();
-    let (messages, link) = intake::connect(&options, judge.clone(), rest, &shutdown)?;
+    let (messages, link, waiting) = intake::connect(&options, judge.clone(), rest, &shutdown)?;
+    let mut showing = JoinSet::new();
+    showing.spawn(waiting.show());
     let settler = Settler::start(link.acknowledger(), link.publisher());
     let worker = worker::Worker::new(store, judge, &options, settler, busy);
     worker.run(messages, shutdown).await;

@@ -27,6 +27,7 @@ pub mod exemption_decision;
 pub mod exemption_request;
 pub mod exemption_scan;
 pub mod failpoint;
+pub mod figures;
 pub mod health;
 mod health_record;
 pub mod idempotency;

@@ -42,6 +42,17 @@ enum Word {
     Payment(PaymentId),
 }
 
+/// How many bays are in which state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BayCounts {
+    /// Known to be free.
+    pub free: u64,
+    /// Known to be occupied.
+    pub occupied: u64,
+    /// Neither.
+    pub unknown: u64,
+}
+
 /// The board and those who watch it.
 #[derive(Debug)]
 pub struct LiveBoard {
@@ -128,6 +139,17 @@ impl LiveBoard {
             .collect();
         lots.sort_unstable_by(|a, b| a.code.cmp(&b.code));
         lots
+    }
+
+    /// How many bays of a city are free, occupied and unknown.
+    pub async fn counts(&self, city: &str, now: Timestamp) -> BayCounts {
+        let mut counts = BayCounts::default();
+        for lot in self.lots(Some(city), now).await {
+            counts.free += u64::from(lot.free);
+            counts.occupied += u64::from(lot.occupied);
+            counts.unknown += u64::from(lot.unknown);
+        }
+        counts
     }
 
     /// One lot with its bays as anybody may see them.

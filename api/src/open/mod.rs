@@ -109,7 +109,7 @@ impl OpenData {
             snapshots: Remembered::new(Freshness::Live.length(), 1),
             past: Remembered::new(Freshness::Past.length(), ANSWERS),
             last: std::sync::Mutex::default(),
-            turns: Turns::default(),
+            turns: Turns::new("open_data"),
         }
     }
 }

@@ -88,6 +88,7 @@ pub(super) async fn vietqr_webhook(
                 app.store
                     .notice_unread(vietqr::CODE, &text, &reason, now)
                     .await?;
+                unread(vietqr::CODE);
                 tracing::warn!(%reason, "a bank's transfer cannot be read");
             }
         }
@@ -187,6 +188,7 @@ async fn take(app: &App, gateway: &dyn Gateway, words: Vec<Word>) -> Result<Vec<
                 app.store
                     .notice_unread(gateway.code(), &text, reason, App::now())
                     .await?;
+                unread(gateway.code());
                 Taken::Held
             }
             Word::Arrived(notice) => {
@@ -221,6 +223,11 @@ fn reply(gateway: &dyn Gateway, taken: Result<Vec<Taken>, Distrust>) -> Response
     }
     let kind = [(header::CONTENT_TYPE, answer.content_type)];
     (answer.status, kind, answer.body).into_response()
+}
+
+/// Counts a notice that waits for people.
+fn unread(gateway: &'static str) {
+    metrics::counter!("clearbay_bank_notices_unread_total", "gateway" => gateway).increment(1);
 }
 
 fn refused(gateway: &'static str, why: &dyn std::fmt::Display) {

@@ -5,6 +5,7 @@ use axum::response::IntoResponse;
 use crate::App;
 use crate::drain::DRAINING;
 use crate::error::{ApiError, Problem};
+use crate::service::figures;
 
 /// Whether the process runs.
 #[utoipa::path(get, path = "/livez", tag = "service", responses((status = 200, body = String)))]
@@ -19,19 +20,14 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiEr
     if app.drain.has_begun() {
         return Err(ApiError::Unavailable(DRAINING));
     }
-    app.store.ping().await.map_err(|error| {
-        tracing::warn!(%error, "not ready");
-        ApiError::Unavailable("the database is not available")
-    })?;
-    if !app.live.connected() {
-        return Err(ApiError::Unavailable("the message broker is not available"));
-    }
+    figures::ready(&app).await?;
     Ok("ok")
 }
 
 /// Metrics in Prometheus's text format.
 #[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, body = String)))]
 pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
+    app.limits.show();
     (
         [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
         (app.metrics)(),

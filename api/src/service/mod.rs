@@ -10,6 +10,7 @@ pub mod entitlement;
 pub mod exemption;
 pub mod exemption_decision;
 pub mod exemption_request;
+pub mod figures;
 pub mod forecast;
 pub mod identity;
 pub mod invoice;

@@ -118,7 +118,10 @@ pub async fn work(app: App, mut shutdown: watch::Receiver<bool>) {
                 }
             }
             Ok(None) => {}
-            Err(error) => tracing::error!(%error, "the public log cannot be published"),
+            Err(error) => {
+                failed("publish");
+                tracing::error!(%error, "the public log cannot be published");
+            }
         }
         if full {
             continue;
@@ -126,6 +129,7 @@ pub async fn work(app: App, mut shutdown: watch::Receiver<bool>) {
         if report_at <= tokio::time::Instant::now() {
             report_at = tokio::time::Instant::now() + REPORT_EVERY;
             if let Err(error) = report(&app, &log).await {
+                failed("report");
                 tracing::error!(%error, "the reports of finished days cannot be signed");
             }
         }
@@ -134,6 +138,10 @@ pub async fn work(app: App, mut shutdown: watch::Receiver<bool>) {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
     }
+}
+
+fn failed(step: &'static str) {
+    metrics::counter!("clearbay_log_failures_total", "step" => step).increment(1);
 }
 
 /// One round; `None` where nothing waits, or another process is at it.

@@ -82,6 +82,18 @@ enum Refused {
     Signature,
 }
 
+impl Refused {
+    const fn label(&self) -> &'static str {
+        match self {
+            Self::Api(_) => "ours",
+            Self::Unreachable(_) => "unreachable",
+            Self::Status(_) => "status",
+            Self::Fork => "fork",
+            Self::Signature => "signature",
+        }
+    }
+}
+
 /// Asks until told to stop. Several processes may: a witness signs what it has signed before.
 pub async fn work(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
     let Some(log) = app.log.clone() else { return };
@@ -120,6 +132,11 @@ impl Asked {
 
     fn refused(&mut self, why: &Refused) {
         let witness = self.witness.key.name();
+        let labels = [
+            ("witness", witness.to_owned()),
+            ("why", why.label().to_owned()),
+        ];
+        metrics::counter!("clearbay_log_witness_refusals_total", &labels).increment(1);
         match why {
             Refused::Fork => tracing::error!(witness, %why, "a witness does not sign"),
             _ if self.pause == LOOK_EVERY => {

@@ -18,10 +18,11 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::device_signing::MasterKey;
-use super::serve::{ServeOptions, Service, log_keys, recorder, serve};
+use super::serve::{ServeOptions, Service, log_keys, serve};
 use super::{Database, PlainBroker};
 use crate::connections::listen;
 use crate::out::out;
+use crate::recorder::recorder;
 use crate::shutdown;
 
 /// Run everything at once on this machine: broker, ingest, API, pages and a simulated city.

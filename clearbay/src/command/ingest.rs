@@ -10,6 +10,7 @@ use ingest::Share;
 use super::device_signing::MasterKey;
 use super::{Broker, Database};
 use crate::connections::listen;
+use crate::recorder::recorder;
 use crate::shutdown;
 
 /// Take sensors' messages from the broker into the database.
@@ -62,7 +63,7 @@ impl Ingest {
         let store = self.database.open_with(1).await?;
         let (_stop, shutdown) = shutdown::on_signal()?;
         if let Some(address) = self.metrics {
-            let metrics = super::serve::recorder()?;
+            let metrics = recorder()?;
             let upkeep = metrics.clone();
             tokio::spawn(async move {
                 // Samples gather until they are sorted into their buckets.

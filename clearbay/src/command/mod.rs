@@ -1,9 +1,9 @@
 //! One file per command.
 
 pub mod backup;
+pub mod broker;
 pub mod configuration;
 pub mod country;
-pub mod broker;
 pub mod demo;
 pub mod device;
 pub mod device_faults;
@@ -27,8 +27,8 @@ pub mod verify;
 
 use anyhow::Context;
 use clap::builder::BoolishValueParser;
-use store::{Engine, Store};
 use std::time::Duration;
+use store::{Engine, Store};
 
 use store::{Connecting, Engine, Store};
 
@@ -52,8 +52,6 @@ impl Database {
         self.open_with(4).await
     }
 
-    /// Connects, with so many connections at most, and brings the schema up to date where this role owns it; else
-    /// sees that it is not too old.
     /// How a database is connected to, with so many connections at most.
     pub const fn connecting(&self, connections: u32) -> Connecting {
         let mut how = Connecting::with(connections);
@@ -61,9 +59,9 @@ impl Database {
         how
     }
 
-    /// Connects, with so many connections at most, and brings the schema up to date.
+    /// Connects, with so many connections at most, and brings the schema up to date where this role owns it; else
+    /// sees that it is not too old.
     pub async fn open_with(&self, connections: u32) -> anyhow::Result<Store> {
-        let store = Store::connect(&self.database_url, connections)
         use anyhow::Context;
         let store = Store::connect_with(&self.database_url, self.connecting(connections))
             .await

@@ -13,19 +13,15 @@ use api::live::LiveBoard;
 use api::open::OpenData;
 use api::plate_reader::PlateReader;
 use api::secret::{KEY_MIN, Secrets};
-use api::service::lease::{self, Turn};
+use api::service::figures;
+use api::service::lease;
 use api::service::public_log::{self, PublicLog};
-use api::service::session::MAX_UPLOAD_AGE;
 use api::service::witness::{self, Witness};
 use api::{App, Drain, Past, Push, Sms};
-use chrono::TimeDelta;
 use clap::builder::BoolishValueParser;
-use domain::Timestamp;
-use ingest::decoder::battery_limit_mv;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use rumqttc::MqttOptions;
 use store::Store;
-use store::health::{Checkup, FaultsRecorded};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -33,17 +29,13 @@ use super::oidc::OidcOptions;
 use super::push::PushOptions;
 use super::{Broker, Database, public_url};
 use crate::connections::{bounded, listen, live_places};
+use crate::housekeeping::housekeeping;
+use crate::recorder::recorder;
 use crate::{shutdown, telemetry};
 
-/// How long after a payment was asked for its bank may still tell of money that came in time.
-const LATE_WEBHOOKS: TimeDelta = TimeDelta::days(1);
-/// How long an idempotency key is remembered: longer than what it guards may be sent again.
-const REMEMBER_KEYS: TimeDelta = TimeDelta::days(7 + MAX_UPLOAD_AGE.num_days());
 /// How long requests that were begun may take once no more are taken: as long as any may, but for pictures that
 /// come over a slow line.
 const FINISH_WITHIN: Duration = MAX_BODY_TIME.saturating_add(MAX_TIME);
-/// Every so many minutes sensors are looked at thoroughly, the first time at the start.
-const THOROUGH_EVERY_MIN: u64 = 5;
 
 /// Serve the API and the pages.
 #[derive(Debug, clap::Args)]
@@ -230,16 +222,6 @@ pub fn log_keys(private: &str, former: &str, witnesses: &str) -> anyhow::Result<
     Ok(Some(log.witnessed_by(witnesses)))
 }
 
-/// Installs the recorder of metrics. Once in a process.
-pub fn recorder() -> anyhow::Result<PrometheusHandle> {
-    let seconds = [
-        0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-    ];
-    Ok(PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &seconds)?
-        .install_recorder()?)
-}
-
 /// What is served, and with what.
 pub struct Service {
     /// The database.
@@ -366,6 +348,7 @@ pub async fn serve(
     let reminders = tokio::spawn(api::service::reminder::work(app.clone(), shutdown.clone()));
     let publisher = tokio::spawn(public_log::work(app.clone(), shutdown.clone()));
     let witnessing = tokio::spawn(witness::work(app.clone(), turn.clone(), shutdown.clone()));
+    let figures = tokio::spawn(figures::work(app.clone(), turn.clone(), shutdown.clone()));
     let open_data = tokio::spawn(api::open::publish::work(
         app.clone(),
         client("open", mqtt_url)?,
@@ -402,6 +385,7 @@ pub async fn serve(
     publisher.await?;
     witnessing.await?;
     open_data.await?;
+    figures.await?;
     lease.await?;
     following.await?;
     store.close().await;
@@ -415,87 +399,4 @@ fn client(name: &str, mqtt_url: &str) -> anyhow::Result<MqttOptions> {
     mqtt.set_clean_session(true)
         .set_max_packet_size(1024 * 1024, 64 * 1024);
     Ok(mqtt)
-}
-
-async fn housekeeping(
-    store: Store,
-    live: Arc<LiveBoard>,
-    metrics: PrometheusHandle,
-    mut turn: Turn,
-    mut shutdown: watch::Receiver<bool>,
-) {
-    let mut ticks = tokio::time::interval(Duration::from_secs(60));
-    let mut round = 0u64;
-    loop {
-        tokio::select! {
-            () = shutdown::told(&mut shutdown) => return,
-            _ = ticks.tick() => {}
-            () = turn.begins() => ticks.reset(),
-        }
-        metrics.run_upkeep();
-        let now = App::now();
-        let checkup = match round % THOROUGH_EVERY_MIN {
-            0 => Checkup::Thorough,
-            _ => Checkup::Quick,
-        };
-        round += 1;
-        assess_devices(&store, &live, checkup, now).await;
-        if !turn.is_ours() {
-            continue;
-        }
-        loop {
-            match store.payment_void_expired(now - LATE_WEBHOOKS, now).await {
-                Ok(0) => break,
-                Ok(count) => tracing::info!(count, "voided payments whose money never came"),
-                Err(error) => {
-                    tracing::warn!(%error, "expired payments could not be voided");
-                    break;
-                }
-            }
-        }
-        loop {
-            match store.invoice_assign().await {
-                Ok(0) => break,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "invoices could not be numbered");
-                    break;
-                }
-            }
-        }
-        match store.exemption_scans_forget(now).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "deleted pictures of documents whose time was over"),
-            Err(error) => tracing::warn!(%error, "pictures of documents could not be deleted"),
-        }
-        match store.confirmed_names_forget(now).await {
-            Ok(0) => {}
-            Ok(count) => tracing::info!(count, "deleted drivers' names whose time was over"),
-            Err(error) => tracing::warn!(%error, "drivers' names could not be deleted"),
-        }
-        if let Err(error) = store.idempotency_prune(now - REMEMBER_KEYS).await {
-            tracing::warn!(%error, "old idempotency keys could not be forgotten");
-        }
-    }
-}
-
-/// Finds which sensors can be relied on. Another process may be at it.
-async fn assess_devices(store: &Store, live: &LiveBoard, checkup: Checkup, now: Timestamp) {
-    match store.devices_assess(checkup, battery_limit_mv, now).await {
-        Ok(Some(found)) => {
-            let FaultsRecorded {
-                begun,
-                ended,
-                doubts,
-            } = found;
-            if begun + ended > 0 {
-                tracing::info!(begun, ended, "faults of sensors");
-            }
-            if doubts {
-                live.want_reload();
-            }
-        }
-        Ok(None) => {}
-        Err(error) => tracing::warn!(%error, "sensors could not be assessed"),
-    }
 }

@@ -150,6 +150,9 @@ fn addresses(urls: &str) -> Result<Vec<AMQPUri>, IngestError> {
 trait Session {
     async fn on(&mut self, connection: &Arc<Connection>) -> Result<(), SessionError>;
 
+    /// Whether it is on one.
+    fn show(&self, _is_connected: bool) {}
+
     fn is_over(&self) -> bool;
 }
 
@@ -213,7 +216,9 @@ impl Nodes {
             .map_err(|_| SessionError::Slow)??;
         let connection = Arc::new(connection);
         tracing::info!(node = address, name = self.name, "connected to the broker");
+        session.show(true);
         let done = session.on(&connection).await;
+        session.show(false);
         // Its consumers must not go on where nobody listens to them.
         let closing = connection.close(200, "ended".into());
         let _ = tokio::time::timeout(CLOSE_WITHIN, closing).await;
@@ -294,6 +299,10 @@ impl Session for Reader {
                 }
             }
         }
+    }
+
+    fn show(&self, is_connected: bool) {
+        super::show_connected(is_connected);
     }
 
     fn is_over(&self) -> bool {

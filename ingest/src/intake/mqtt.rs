@@ -185,6 +185,7 @@ impl Reader {
             match event {
                 Ok(Event::Incoming(Packet::ConnAck(ack))) => {
                     connected_at = Some(Instant::now());
+                    super::show_connected(true);
                     tracing::info!(
                         session_present = ack.session_present,
                         "connected to the broker"
@@ -222,6 +223,7 @@ impl Reader {
                 Ok(Event::Outgoing(Outgoing::Disconnect)) => return,
                 Ok(_) => {}
                 Err(error) => {
+                    super::show_connected(false);
                     connection = self.reset(&mut events, connection).await;
                     if *shutdown.borrow() {
                         return;

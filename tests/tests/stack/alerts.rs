@@ -64,6 +64,30 @@ fn rules_and_dashboard_ask_for_figures_that_there_are() {
     }
 }
 
+/// The names of metrics that are counted or shown somewhere in a source.
+fn emitted(source: &str) -> BTreeSet<String> {
+    let calls = ["counter!(", "gauge!(", "histogram!("];
+    let after = calls.iter().flat_map(|call| source.split(call).skip(1));
+    after
+        .filter_map(|rest| rest.trim_start().strip_prefix('"')?.split('"').next())
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn each_metric_says_what_it_means_and_is_shown_somewhere() {
+    let mut source = String::new();
+    for part in ["api/src", "ingest/src", "clearbay/src"] {
+        sources(&here(part), &mut source);
+    }
+    let recorder = read("clearbay/src/recorder.rs");
+    let table = recorder.split("const METRICS").nth(1).unwrap();
+    let table = table.split("\n];").next().unwrap();
+    let mut described = words(table, "clearbay_");
+    described.insert("process_start_time_seconds".to_owned());
+    assert_eq!(emitted(&source), described);
+}
+
 #[test]
 fn each_alert_has_its_page_and_each_page_its_alert() {
     let rules = read("deploy/prometheus/clearbay.rules.yml");

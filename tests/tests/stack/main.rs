@@ -25,6 +25,7 @@ mod driver;
 mod entitlement;
 mod exemption_request;
 mod faults;
+mod figures;
 mod finder;
 mod gateways;
 mod health;

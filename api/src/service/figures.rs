@@ -1,0 +1,95 @@
+//! Metrics of what is, beside those of what happens: how much waits, how many bays are known, whether this process can
+//! do its work.
+
+use std::time::Duration;
+
+use domain::health::FaultKind;
+use store::figures::{Figures, Waiting};
+use tokio::sync::watch;
+use tokio::time::MissedTickBehavior;
+
+use super::lease::Turn;
+use crate::{ApiError, App};
+
+/// How often they are shown anew: as often as Prometheus asks (`deploy/prometheus`).
+const SHOW_EVERY: Duration = Duration::from_secs(15);
+
+/// Whether this process can do its work: the database answers and the broker's deltas arrive.
+///
+/// # Errors
+/// [`ApiError::Unavailable`] with what is missing.
+pub async fn ready(app: &App) -> Result<(), ApiError> {
+    app.store.ping().await.map_err(|error| {
+        tracing::warn!(%error, "not ready");
+        ApiError::Unavailable("the database is not available")
+    })?;
+    if !app.live.connected() {
+        return Err(ApiError::Unavailable("the message broker is not available"));
+    }
+    Ok(())
+}
+
+/// Shows them until told to stop. What the database is asked for, one process shows, whose turn it is; a figure that
+/// nobody knows any more is no number (NaN) rather than an old one.
+pub async fn work(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
+    let mut ticks = tokio::time::interval(SHOW_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut shown = false;
+    loop {
+        tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => return,
+            _ = ticks.tick() => {}
+        }
+        let now = App::now();
+        let is_ready = ready(&app).await.is_ok();
+        metrics::gauge!("clearbay_ready").set(f64::from(u8::from(is_ready)));
+        let bays = app.live.counts(&app.city.code, now).await;
+        for (state, count) in [
+            ("free", bays.free),
+            ("occupied", bays.occupied),
+            ("unknown", bays.unknown),
+        ] {
+            metrics::gauge!("clearbay_bays", "state" => state).set(count as f64);
+        }
+        let known = match turn.is_ours() {
+            true => app.store.figures(&app.city.code, now).await,
+            false if shown => {
+                show(None);
+                shown = false;
+                continue;
+            }
+            false => continue,
+        };
+        shown = true;
+        match known {
+            Ok(figures) => show(Some(&figures)),
+            Err(error) => {
+                tracing::warn!(%error, "it cannot be said how much waits");
+                show(None);
+            }
+        }
+    }
+}
+
+fn show(figures: Option<&Figures>) {
+    let count =
+        |of: fn(&Figures) -> Waiting| figures.map_or(f64::NAN, |figures| of(figures).count as f64);
+    let longest = |of: fn(&Figures) -> Waiting| {
+        figures.map_or(f64::NAN, |figures| of(figures).longest.as_seconds_f64())
+    };
+    metrics::gauge!("clearbay_outbox_waiting").set(count(|it| it.outbox));
+    metrics::gauge!("clearbay_outbox_oldest_due_seconds").set(longest(|it| it.outbox));
+    metrics::gauge!("clearbay_refunds_by_hand").set(count(|it| it.refunds_by_hand));
+    metrics::gauge!("clearbay_refunds_by_hand_oldest_seconds")
+        .set(longest(|it| it.refunds_by_hand));
+    metrics::gauge!("clearbay_log_waiting").set(count(|it| it.log));
+    metrics::gauge!("clearbay_log_oldest_seconds").set(longest(|it| it.log));
+    for kind in FaultKind::ALL {
+        let devices = |figures: &Figures| {
+            let found = figures.faults.iter().find(|(known, _)| *known == kind);
+            found.map_or(0.0, |(_, count)| *count as f64)
+        };
+        metrics::gauge!("clearbay_device_faults", "kind" => kind.code())
+            .set(figures.map_or(f64::NAN, devices));
+    }
+}

@@ -1,0 +1,130 @@
+//! What is done once a minute: what has run out is ended, what may be forgotten is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use api::service::lease::Turn;
+use api::service::session::MAX_UPLOAD_AGE;
+use api::{App, LiveBoard};
+use chrono::TimeDelta;
+use domain::Timestamp;
+use ingest::decoder::battery_limit_mv;
+use metrics_exporter_prometheus::PrometheusHandle;
+use store::health::{Checkup, FaultsRecorded};
+use store::{Store, StoreError};
+use tokio::sync::watch;
+
+use crate::shutdown;
+
+/// How long after a payment was asked for its bank may still tell of money that came in time.
+const LATE_WEBHOOKS: TimeDelta = TimeDelta::days(1);
+/// How long an idempotency key is remembered: longer than what it guards may be sent again.
+const REMEMBER_KEYS: TimeDelta = TimeDelta::days(7 + MAX_UPLOAD_AGE.num_days());
+/// Every so many minutes sensors are looked at thoroughly, the first time at the start.
+const THOROUGH_EVERY_MIN: u64 = 5;
+
+/// Works until told to stop. Some of it is the work of the process whose turn it is.
+pub async fn housekeeping(
+    store: Store,
+    live: Arc<LiveBoard>,
+    metrics: PrometheusHandle,
+    mut turn: Turn,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let mut ticks = tokio::time::interval(Duration::from_secs(60));
+    let mut round = 0u64;
+    loop {
+        tokio::select! {
+            () = shutdown::told(&mut shutdown) => return,
+            _ = ticks.tick() => {}
+            () = turn.begins() => ticks.reset(),
+        }
+        metrics.run_upkeep();
+        let now = App::now();
+        let checkup = match round % THOROUGH_EVERY_MIN {
+            0 => Checkup::Thorough,
+            _ => Checkup::Quick,
+        };
+        round += 1;
+        assess_devices(&store, &live, checkup, now).await;
+        if !turn.is_ours() {
+            continue;
+        }
+        loop {
+            match store.payment_void_expired(now - LATE_WEBHOOKS, now).await {
+                Ok(0) => break,
+                Ok(count) => tracing::info!(count, "voided payments whose money never came"),
+                Err(error) => {
+                    failed(
+                        "void_payments",
+                        &error,
+                        "expired payments could not be voided",
+                    );
+                    break;
+                }
+            }
+        }
+        loop {
+            match store.invoice_assign().await {
+                Ok(0) => break,
+                Ok(_) => {}
+                Err(error) => {
+                    failed("number_invoices", &error, "invoices could not be numbered");
+                    break;
+                }
+            }
+        }
+        match store.exemption_scans_forget(now).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "deleted pictures of documents whose time was over"),
+            Err(error) => failed(
+                "forget_scans",
+                &error,
+                "pictures of documents could not be deleted",
+            ),
+        }
+        match store.confirmed_names_forget(now).await {
+            Ok(0) => {}
+            Ok(count) => tracing::info!(count, "deleted drivers' names whose time was over"),
+            Err(error) => failed(
+                "forget_names",
+                &error,
+                "drivers' names could not be deleted",
+            ),
+        }
+        if let Err(error) = store.idempotency_prune(now - REMEMBER_KEYS).await {
+            failed(
+                "forget_keys",
+                &error,
+                "old idempotency keys could not be forgotten",
+            );
+        }
+    }
+}
+
+/// Finds which sensors can be relied on. Another process may be at it.
+async fn assess_devices(store: &Store, live: &LiveBoard, checkup: Checkup, now: Timestamp) {
+    match store.devices_assess(checkup, battery_limit_mv, now).await {
+        Ok(Some(found)) => {
+            let FaultsRecorded {
+                begun,
+                ended,
+                doubts,
+            } = found;
+            if begun + ended > 0 {
+                tracing::info!(begun, ended, "faults of sensors");
+            }
+            if doubts {
+                live.want_reload();
+            }
+        }
+        Ok(None) => {}
+        Err(error) => failed("assess_devices", &error, "sensors could not be assessed"),
+    }
+}
+
+/// Counts and tells what could not be done; it is tried again in a minute.
+fn failed(task: &'static str, error: &StoreError, what: &str) {
+    metrics::counter!("clearbay_housekeeping_failures_total", "task" => task).increment(1);
+    tracing::warn!(%error, "{what}");
+}
