@@ -14,10 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
-use crate::client::identify;
 use crate::limit::guard;
-use crate::request_id::identify;
-use crate::{ApiError, App};
+use crate::{ApiError, App, client, request_id};
 
 mod collection;
 mod demand;
@@ -226,9 +224,12 @@ pub fn router(app: App, pages: Router<App>) -> Router {
         .layer(CatchPanicLayer::custom(
             |_: Box<dyn std::any::Any + Send>| ApiError::Internal.into_response(),
         ))
-        .layer(middleware::from_fn_with_state(app.clone(), identify))
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            client::identify,
+        ))
         .layer(trace)
-        .layer(middleware::from_fn(identify))
+        .layer(middleware::from_fn(request_id::identify))
         .with_state(app)
 }
 
