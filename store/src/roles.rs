@@ -31,7 +31,7 @@ const GRANT_LOCK: i64 = 0x636c_6561_7262_6179;
 /// Who locks a row (`FOR UPDATE`) needs the right to update one of its columns; where nothing else is updated,
 /// that is one that says nothing.
 #[rustfmt::skip]
-const TABLES: [(&str, &str, &str, &str); 63] = [
+const TABLES: [(&str, &str, &str, &str); 64] = [
     // What only grows.
     ("audit", "SELECT, INSERT", "", "SELECT"),
     ("invoice", "SELECT, INSERT", "", "SELECT"),
@@ -97,6 +97,8 @@ const TABLES: [(&str, &str, &str, &str); 63] = [
     // The city, which comes from files that the owner imports.
     ("bay", "SELECT, UPDATE (changed_at)", "SELECT", "SELECT"),
     ("city", "SELECT", "SELECT", "SELECT"),
+    // What devices and services say at the broker is hashed there, and made by the owner alone.
+    ("broker_credential", "", "", ""),
     ("device", "SELECT", "SELECT", "SELECT"),
     ("device_assignment", "SELECT", "SELECT", "SELECT"),
     ("lot", "SELECT", "SELECT", "SELECT"),
@@ -123,6 +125,11 @@ const OTHER: [(&str, &str, &str); 6] = [
     ),
     ("EXECUTE", "FUNCTION events_compress(timestamptz)", INGEST),
 ];
+
+/// Every table and view of which it is said who may what with it; of some it is that nobody may but the owner.
+pub fn tables() -> impl Iterator<Item = &'static str> {
+    TABLES.iter().map(|(table, ..)| *table)
+}
 
 impl Store {
     /// Makes the roles that are missing on the server. They have no login and no rights yet.
