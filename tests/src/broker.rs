@@ -168,6 +168,15 @@ impl Broker {
         std::thread::sleep(Duration::from_millis(300));
     }
 
+    /// Has mosquitto read its password file and its access rules anew, as `systemctl reload` does. Returns before
+    /// it has.
+    ///
+    /// # Panics
+    /// For rumqttd, and where mosquitto has ended.
+    pub fn reload(&mut self) {
+        self.process().signal(Signal::SIGHUP);
+    }
+
     /// The processor time that mosquitto has used.
     ///
     /// # Panics

@@ -84,14 +84,21 @@ impl Cluster {
             cluster.start_again(node);
         }
         // A quorum queue has its copies on the nodes that are there when it is made.
-        let imported = cluster
-            .command(0, "rabbitmqctl")
-            .arg("import_definitions")
-            .arg(deployed("definitions.json"))
-            .output()
-            .unwrap();
-        assert!(imported.status.success(), "{imported:?}");
+        cluster.control(&[
+            "import_definitions",
+            &deployed("definitions.json").to_string_lossy(),
+        ]);
         cluster
+    }
+
+    /// `rabbitmqctl` with these arguments, on the first node.
+    ///
+    /// # Panics
+    /// Where it fails.
+    pub fn control(&self, arguments: &[&str]) {
+        let mut command = self.command(0, "rabbitmqctl");
+        let done = command.args(arguments).output().unwrap();
+        assert!(done.status.success(), "{done:?}");
     }
 
     /// All nodes, for ingest.
@@ -106,6 +113,12 @@ impl Cluster {
     pub fn mqtt_url(&self, node: usize) -> String {
         let port = self.nodes[node].mqtt;
         format!("mqtt://{USER}:{}@127.0.0.1:{port}", self.password)
+    }
+
+    /// Where a node takes devices' connections, as host:port, with the user that may do anything and its password.
+    pub fn mqtt_address(&self, node: usize) -> (String, &str, &str) {
+        let port = self.nodes[node].mqtt;
+        (format!("127.0.0.1:{port}"), USER, &self.password)
     }
 
     /// How many nodes it has.

@@ -17,6 +17,7 @@ mod cluster;
 mod collection;
 mod configuration;
 mod country;
+mod credentials;
 mod database_roles;
 mod devices;
 mod doubt;
