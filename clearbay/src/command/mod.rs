@@ -25,11 +25,10 @@ pub mod staff;
 pub mod tariff;
 pub mod verify;
 
+use std::time::Duration;
+
 use anyhow::Context;
 use clap::builder::BoolishValueParser;
-use std::time::Duration;
-use store::{Engine, Store};
-
 use store::{Connecting, Engine, Store};
 
 /// Where the database is.
@@ -62,7 +61,6 @@ impl Database {
     /// Connects, with so many connections at most, and brings the schema up to date where this role owns it; else
     /// sees that it is not too old.
     pub async fn open_with(&self, connections: u32) -> anyhow::Result<Store> {
-        use anyhow::Context;
         let store = Store::connect_with(&self.database_url, self.connecting(connections))
             .await
             .context("cannot reach the database; check DATABASE_URL")?;

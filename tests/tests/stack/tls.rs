@@ -169,6 +169,7 @@ fn serve(database: &TestDatabase, mqtt_url: &str, trusted: &str) -> ServeProcess
         city: city::small(1, 1).city.code,
         log: None,
         open_files: None,
+        program: None,
     })
 }
 
