@@ -58,12 +58,10 @@ impl Lang {
         }
     }
 
-    /// An amount of money as the language writes numbers: `25.000 ₫`, `25,000 ₫`.
+    /// An amount of money as the language writes numbers: `25.000 ₫`, `25,000 ₫`. The sign stays on the number's
+    /// line.
     pub fn money(self, amount: Vnd) -> String {
-        match self {
-            Self::Vi => amount.to_string(),
-            Self::En => format!("{} ₫", amount.grouped(',')),
-        }
+        format!("{}\u{a0}₫", self.number(amount.get()))
     }
 
     /// A whole number in groups of three.
@@ -72,6 +70,12 @@ impl Lang {
             Self::Vi => '.',
             Self::En => ',',
         })
+    }
+
+    /// So many of something, by its word for one and for any other number: `1 stay`, `2 stays`.
+    pub fn counted(self, count: i64, one: &str, many: &str) -> String {
+        let word = if count == 1 { one } else { many };
+        format!("{} {word}", self.number(count))
     }
 
     /// A length of time in words, to the minute.
@@ -100,6 +104,14 @@ impl Lang {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn money_stays_on_one_line_and_one_is_not_many() {
+        assert_eq!(Lang::Vi.money(Vnd::new(25_000)), "25.000\u{a0}₫");
+        assert_eq!(Lang::En.money(Vnd::new(-25_000)), "-25,000\u{a0}₫");
+        assert_eq!(Lang::En.counted(1, "stay", "stays"), "1 stay");
+        assert_eq!(Lang::En.counted(1_200, "stay", "stays"), "1,200 stays");
+    }
 
     #[test]
     fn lengths_read_as_people_say_them() {

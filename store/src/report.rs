@@ -138,6 +138,25 @@ impl Store {
             .await?)
     }
 
+    /// The first local day of which anything is known of a city: that of its first receipt, or of what a sensor
+    /// first told; `None` where nothing is.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn report_first_day(&self, city: &str) -> Result<Option<NaiveDate>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "WITH its AS (SELECT lot_id, timezone FROM lot JOIN city USING (city_id) WHERE city.code = $1)
+             SELECT least(
+                (SELECT day FROM receipt WHERE lot_id IN (SELECT lot_id FROM its) ORDER BY day LIMIT 1),
+                (SELECT min((told.bucket AT TIME ZONE timezone)::date)
+                 FROM its, LATERAL (SELECT bucket FROM lot_occupancy
+                                    WHERE lot_occupancy.lot_id = its.lot_id ORDER BY bucket LIMIT 1) AS told))",
+        )
+        .bind(city)
+        .fetch_one(&self.pool)
+        .await?)
+    }
+
     /// What each of a city's lots did between two instants by local hour of the week, as far as it is
     /// known at `to`, by the lot's code.
     ///

@@ -117,6 +117,15 @@ pub async fn revenue(app: &App, range: Range, by: RevenueBy) -> Result<Revenue, 
     })
 }
 
+/// The first of the city's days of which anything is known; `None` where nothing is.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn first_day(app: &App) -> Result<Option<NaiveDate>, ApiError> {
+    let (store, _) = app.past.read(App::now());
+    Ok(store.report_first_day(&app.city.code).await?)
+}
+
 /// Sensed parking against paid parking, a row for each day that had any, at most half a minute old.
 ///
 /// # Errors

@@ -22,8 +22,8 @@ pub(crate) struct Axis {
 const WIDTH: usize = 720;
 const HEIGHT: i64 = 200;
 /// Room for the values on the left, the unit above and the labels below.
-const LEFT: usize = 64;
-const HEAD: i64 = 24;
+const LEFT: usize = 76;
+const HEAD: i64 = 42;
 const FOOT: i64 = 26;
 
 /// The distance of lines that people read easily: 1, 2 or 5 times a power of ten, at most five lines.
@@ -63,7 +63,8 @@ pub(crate) fn bars(bars: &[Bar], axis: &Axis) -> impl IntoView + use<> {
     let gap = (width / 6).clamp(1, 12);
     // Labels of many bars would run into one another: only some are written.
     let labelled = match bars.len() {
-        0..=14 => 1,
+        0..=7 => 1,
+        8..=14 => 2,
         15..=31 => 3,
         many => many / 10,
     };
@@ -93,7 +94,7 @@ pub(crate) fn bars(bars: &[Bar], axis: &Axis) -> impl IntoView + use<> {
     let spoken = format!("{} ({})", axis.about, axis.unit);
     view! {
         <svg class="chart" viewBox=format!("0 0 {WIDTH} {}", HEAD + HEIGHT + FOOT) role="img" aria-label=spoken>
-            <text class="unit" x="0" y="14">{axis.unit}</text>
+            <text class="unit" x="0" y="20">{axis.unit}</text>
             {lines}
             {drawn}
         </svg>

@@ -111,6 +111,7 @@ impl Document<'_> {
                             <a href="/n">{lang.frame().got_a_notice}</a> " · "
                             <a href="/staff">{lang.frame().staff}</a> " · "
                             <a href="/verify">{lang.verify().title}</a> " · "
+                            <a href="/open">{lang.open_data().open_data}</a> " · "
                             <a href="/api/docs/">"API"</a>
                         </p>
                     </footer>

@@ -108,6 +108,9 @@ async fn assert_collection_is_told_with_its_range(city: &Serving) {
     let page = city.get("/city?lang=en").send().await.unwrap();
     let page = page.text().await.unwrap();
     assert!(page.contains(&format!("data-beyond=\"{crowded}\"")));
+    // The week before, and the first days of this one, are from before the city began.
+    assert!(page.contains("Nothing is known of days before"), "{page}");
+    assert!(page.contains("not known") && !page.contains("nothing collected"));
 }
 
 /// However revenue is broken down, it is the same revenue. The city goes on selling meanwhile: the days

@@ -178,7 +178,7 @@ async fn a_wallet_is_filled_and_spent_from_any_phone_of_its_driver() {
     );
     let mine = page(city, "/my?lang=en", &session).await;
     assert!(
-        mine.contains("0 ₫") && mine.contains("href=\"/r/"),
+        mine.contains("0\u{a0}₫") && mine.contains("href=\"/r/"),
         "{mine}"
     );
 

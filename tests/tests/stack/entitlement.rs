@@ -103,7 +103,7 @@ async fn a_browser_buys_a_pass_by_its_page() {
     let path = format!("/b/{BAY}/pass");
     let page = city.get(&format!("{path}?lang=en")).send().await.unwrap();
     let page = page.text().await.unwrap();
-    assert!(page.contains("4,000,000 ₫"), "{page}");
+    assert!(page.contains("4,000,000\u{a0}₫"), "{page}");
     let post = |plate: &'static str, key: &'static str| {
         let form = [
             ("plate", plate),

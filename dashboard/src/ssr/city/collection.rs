@@ -114,15 +114,21 @@ pub(super) fn view(
 /// How much was known, and what is not certain.
 fn unsure(total: &Collection, lang: Lang) -> String {
     let known = known(total);
-    let stays = lang.number(total.uncertainty.unsure_stays);
-    let there = lang.number(total.uncertainty.open_stays);
+    let (unsure, open) = (total.uncertainty.unsure_stays, total.uncertainty.open_stays);
     match lang {
-        Lang::Vi => format!(
-            "Biết rõ {known} thời gian của các chỗ. {stays} lượt đỗ có lúc cảm biến không rõ và {there} xe còn đang đỗ: chúng nằm trong khoảng thấp – cao."
-        ),
-        Lang::En => format!(
-            "{known} of the bays' time was known. {stays} stays reach into time that nobody knows, {there} vehicles are still there: they are in the range from low to high."
-        ),
+        Lang::Vi => {
+            let (stays, there) = (lang.number(unsure), lang.number(open));
+            format!(
+                "Biết rõ {known} thời gian của các chỗ. {stays} lượt đỗ có lúc cảm biến không rõ và {there} xe còn đang đỗ: chúng nằm trong khoảng thấp – cao."
+            )
+        }
+        Lang::En => {
+            let stays = lang.counted(unsure, "stay reaches", "stays reach");
+            let there = lang.counted(open, "vehicle is", "vehicles are");
+            format!(
+                "{known} of the bays' time was known. {stays} into time that nobody knows, {there} still there: they are in the range from low to high."
+            )
+        }
     }
 }
 
@@ -138,10 +144,10 @@ fn sums(total: &Collection, lang: Lang) -> impl IntoView + use<> {
             </tr>
         }
     });
-    let stays = format!(
-        "{} {}",
-        lang.number(total.stays),
-        text.stays_sensors_saw_price_board
+    let stays = lang.counted(
+        total.stays,
+        text.stay_sensors_saw_price_board,
+        text.stays_sensors_saw_price_board,
     );
     let due = match total.uncertainty.is_none() {
         true => text.should_have_been_collected,
@@ -195,11 +201,12 @@ fn headings(lang: Lang) -> impl IntoView {
 }
 
 fn amounts(sum: &Collection, lang: Lang) -> impl IntoView + use<> {
+    let text = lang.city_collection();
     view! {
-        <td class="amount between">{between(sum.due(), sum, lang)}</td>
-        <td class="amount">{lang.money(Vnd::new(sum.collected_vnd))}</td>
-        <td class="amount between">{between(sum.owed(), sum, lang)}</td>
-        <td class="amount">{known(sum)}</td>
+        <td class="amount between" data-label=text.due>{between(sum.due(), sum, lang)}</td>
+        <td class="amount" data-label=text.collected>{lang.money(Vnd::new(sum.collected_vnd))}</td>
+        <td class="amount between" data-label=text.owed>{between(sum.owed(), sum, lang)}</td>
+        <td class="amount" data-label=text.known>{known(sum)}</td>
     }
 }
 
@@ -219,7 +226,7 @@ fn most_owed(lots: Vec<CollectedRow>, range: &Range, lang: Lang) -> impl IntoVie
     view! {
         <div>
             <h3>{text.where_most_is_owed}</h3>
-            <div class="scroll" tabindex="0" role="region" aria-label=text.where_most_is_owed><table class="grid">
+            <div class="scroll" tabindex="0" role="region" aria-label=text.where_most_is_owed><table class="grid rows">
                 <thead><tr><th scope="col">{lang.words().lot}</th>{headings(lang)}</tr></thead>
                 <tbody>{lots.into_iter().map(lot).collect_view()}</tbody>
             </table></div>
@@ -236,7 +243,7 @@ fn days(collected: &Collected, range: &Range, lang: Lang) -> impl IntoView + use
         view! {
             <tr>
                 <th scope="row">{weekday(&date, lang)}</th>
-                <td class="amount">{lang.number(row.sum.stays)}</td>
+                <td class="amount" data-label=text.stays>{lang.number(row.sum.stays)}</td>
                 {amounts(&row.sum, lang)}
             </tr>
         }
@@ -248,7 +255,7 @@ fn days(collected: &Collected, range: &Range, lang: Lang) -> impl IntoView + use
     Some(view! {
         <div id="days">
             <h3>{title.clone()} " " {csv(range, "collection", &more)}</h3>
-            <div class="scroll" tabindex="0" role="region" aria-label=title><table class="grid">
+            <div class="scroll" tabindex="0" role="region" aria-label=title><table class="grid rows">
                 <thead><tr>
                     <th scope="col">{lang.city_parking().day}</th>
                     <th scope="col" class="amount">{text.stays}</th>

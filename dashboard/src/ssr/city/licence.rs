@@ -59,12 +59,12 @@ pub(super) fn view(collected: &Collected, range: &Range, lang: Lang) -> impl Int
         view! {
             <tr data-beyond=mark>
                 <th scope="row">{lot.name} <small>{code}</small></th>
-                <td class="amount">{lot.licensed}</td>
-                <td class="amount">{lot.most}</td>
-                <td class="amount">{lot.stays_beyond}</td>
-                <td class="amount">{lang.duration(TimeDelta::microseconds(lot.beyond_us))}</td>
-                <td class="amount">{lot.days}</td>
-                <td class="amount">{known_percent(lot.known_us, lot.total_us)}</td>
+                <td class="amount" data-label=text.licensed>{lot.licensed}</td>
+                <td class="amount" data-label=text.most_at_once>{lot.most}</td>
+                <td class="amount" data-label=text.came_beyond>{lot.stays_beyond}</td>
+                <td class="amount" data-label=text.time_beyond>{lang.duration(TimeDelta::microseconds(lot.beyond_us))}</td>
+                <td class="amount" data-label=text.days>{lot.days}</td>
+                <td class="amount" data-label=lang.city_collection().known>{known_percent(lot.known_us, lot.total_us)}</td>
             </tr>
         }
     };
@@ -72,7 +72,7 @@ pub(super) fn view(collected: &Collected, range: &Range, lang: Lang) -> impl Int
         (false, _) => view! { <p class="empty">{text.none_told}</p> }.into_any(),
         (true, true) => view! { <p class="empty">{text.none_beyond}</p> }.into_any(),
         (true, false) => view! {
-            <div class="scroll" tabindex="0" role="region" aria-label=text.more_vehicles_than_licensed><table class="grid">
+            <div class="scroll" tabindex="0" role="region" aria-label=text.more_vehicles_than_licensed><table class="grid rows">
                 <thead><tr>
                     <th scope="col">{lang.words().lot}</th>
                     <th scope="col" class="amount">{text.licensed}</th>

@@ -24,7 +24,7 @@ use super::{Reader, problem};
 use crate::lang::Lang;
 
 use parking::{occupancy, percent, sensed_and_paid};
-use revenue::{Change, average, change_text, days, finished, ranking, until};
+use revenue::{Change, average, compared, days, finished, ranking, until};
 
 mod collection;
 mod licence;
@@ -68,6 +68,8 @@ struct Figures {
     range: Range,
     /// Until when every receipt is counted, by the city's clocks.
     complete_until: NaiveDateTime,
+    /// The first day of which anything is known.
+    first_day: Option<NaiveDate>,
     by_day: Revenue,
     /// The days of the range that have ended, and what they and as many days before it brought.
     change: Option<Change>,
@@ -139,7 +141,8 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     let range = Range::new(app, query.from, query.to, now)?;
     let local = |at: Timestamp| at.with_timezone(&app.city.timezone).naive_local();
     let finished = finished(app, range, now);
-    let (by_day, before, week, parking, collected, (rules, advice)) = tokio::try_join!(
+    let (first_day, by_day, before, week, parking, collected, (rules, advice)) = tokio::try_join!(
+        report::first_day(app),
         report::revenue(app, range, RevenueBy::Day),
         async {
             match finished {
@@ -171,6 +174,7 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     Ok(Figures {
         range,
         complete_until: local(by_day.complete_until),
+        first_day,
         by_day,
         change,
         parts,
@@ -192,6 +196,7 @@ fn view(
     let Figures {
         range,
         complete_until,
+        first_day,
         by_day,
         change,
         parts,
@@ -220,7 +225,9 @@ fn view(
     };
     let total = by_day.total_vnd;
     let total_text = lang.money(Vnd::new(total));
-    let change = change.map(|change| change_text(&change, lang));
+    let change = change.map(|change| compared(&change, first_day, lang));
+    // Nobody needs to be told of a day that has begun.
+    let known_from = first_day.map_or(now.date(), |day| day.min(now.date()));
     let parts = BY.into_iter().zip(parts).map(|((kind, by), mut part)| {
         if by == "class" {
             for row in &mut part.rows {
@@ -243,17 +250,17 @@ fn view(
                 <small>{lang.city().collected}</small>
                 <b>{total_text}</b>
                 <span>{range.from.format("%d/%m").to_string()} " – " {range.to.format("%d/%m/%Y").to_string()}</span>
-                <span class="change">{change}</span>
+                {change}
                 " "
                 <a class="how-made no-print" href="#how-collected">{lang.city().how_made}</a>
             </div>
             {figure("how-collected", lang.number(receipts), lang.city().receipts, average(total, receipts, lang), lang)}
-            {figure("how-paid", format!("{} %", percent(paid, sensed)), lang.city().parked_time_that_was_paid, format!("{} {}", lang.number(stays), lang.city().stays_sensed), lang)}
+            {figure("how-paid", format!("{} %", percent(paid, sensed)), lang.city().parked_time_that_was_paid, lang.counted(stays, lang.city().stay_sensed, lang.city().stays_sensed), lang)}
             {figure("how-fullest", fullest, lang.city().at_its_fullest, when, lang)}
         </div>
         <section class="card">
             <h2>{lang.city().revenue_by_day} {csv(&range, "revenue", "&by=day")}</h2>
-            {days(&by_day, lang)}
+            {days(&by_day, known_from, lang)}
             <p class="source">
                 {lang.city().source_receipts_less_what_was} " " {lang.city().every_receipt_until} " "
                 {complete_until.format("%H:%M:%S %d/%m/%Y").to_string()} "."
@@ -308,6 +315,7 @@ fn figure(
             <small>{label}</small>
             <b>{figure}</b>
             <span>{note}</span>
+            " "
             <a class="how-made no-print" href=format!("#{how}")>{lang.city().how_made}</a>
         </div>
     }

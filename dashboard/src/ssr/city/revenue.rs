@@ -52,8 +52,28 @@ pub(super) fn average(total: i64, receipts: i64, lang: Lang) -> String {
     }
 }
 
-/// How much more or less than before it was.
-pub(super) fn change_text(change: &Change, lang: Lang) -> String {
+/// How much more or less than before it was, as far as the time before is known.
+pub(super) fn compared(
+    change: &Change,
+    first_day: Option<NaiveDate>,
+    lang: Lang,
+) -> impl IntoView + use<> {
+    match first_day {
+        None => ().into_any(),
+        // That nothing was collected before the city began says nothing of it.
+        Some(first) if change.before.from < first => {
+            let text = format!(
+                "{} {}.",
+                lang.city().nothing_known_before,
+                first.format("%d/%m/%Y")
+            );
+            view! { <span class="change unknown">{text}</span> }.into_any()
+        }
+        Some(_) => view! { <span class="change">{change_text(change, lang)}</span> }.into_any(),
+    }
+}
+
+fn change_text(change: &Change, lang: Lang) -> String {
     let dates = |range: Range| {
         format!(
             "{}–{}",
@@ -82,12 +102,14 @@ fn millions(amount: i64, lang: Lang) -> String {
     let tenths = (amount + 50_000).div_euclid(100_000);
     let (whole, tenth) = (lang.number(tenths.div_euclid(10)), tenths.rem_euclid(10));
     match lang {
-        Lang::Vi => format!("{whole},{tenth} tr ₫"),
-        Lang::En => format!("{whole}.{tenth} M ₫"),
+        Lang::Vi => format!("{whole},{tenth}\u{a0}tr\u{a0}₫"),
+        Lang::En => format!("{whole}.{tenth}\u{a0}M\u{a0}₫"),
     }
 }
 
-pub(super) fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
+/// Day by day; nothing is said of days before the first that is known.
+pub(super) fn days(revenue: &Revenue, known_from: NaiveDate, lang: Lang) -> impl IntoView + use<> {
+    let known_from = known_from.to_string();
     let drawn: Vec<Bar> = revenue
         .rows
         .iter()
@@ -106,13 +128,16 @@ pub(super) fn days(revenue: &Revenue, lang: Lang) -> impl IntoView + use<> {
         .rows
         .iter()
         .map(|row| {
-            view! {
-                <tr>
-                    <th scope="row">{weekday(&row.key, lang)}</th>
+            let figures = match row.key < known_from {
+                true => view! { <td colspan="2" class="amount none">{lang.city().not_known}</td> }
+                    .into_any(),
+                false => view! {
                     <td class="amount">{lang.number(row.receipts)}</td>
                     <td class="amount">{lang.money(Vnd::new(row.amount_vnd))}</td>
-                </tr>
-            }
+                }
+                .into_any(),
+            };
+            view! { <tr><th scope="row">{weekday(&row.key, lang)}</th>{figures}</tr> }
         })
         .collect_view();
     view! {
