@@ -11,7 +11,8 @@ const MANY_ENTRIES = 300_000;
 
 const one = (root, selector) => root.querySelector(selector);
 const number = (value) => value.toLocaleString(lang);
-const money = (value) => `${number(value)} ₫`;
+// The sign stays on the number's line.
+const money = (value) => `${number(value)}\u00a0₫`;
 const fill = (text, values) => text.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 const show = (element, shown = true) => (element.hidden = !shown);
 const local = (day) => day.split("-").reverse().join("/");
@@ -30,10 +31,15 @@ const KEY = "clearbay-log-key";
 
 let code;
 const verifier = () =>
-  (code ??= import(source).then(async (loaded) => {
-    await loaded.default({ module_or_path: wasm });
-    return loaded;
-  }));
+  (code ??= import(source)
+    .then(async (loaded) => {
+      await loaded.default({ module_or_path: wasm });
+      return loaded;
+    })
+    .catch(() => {
+      code = undefined;
+      throw new Error(say.noConnection);
+    }));
 
 const form = document.getElementById("check");
 const keyField = form.elements.key;
@@ -41,7 +47,7 @@ const keyField = form.elements.key;
 // The key of the last check is used, whatever the server says today.
 const pinned = stored((storage) => storage.getItem(KEY));
 if (pinned) {
-  const served = keyField.dataset.served.split("\n");
+  const served = one(page, "[data-served]").dataset.served.split("\n");
   const known = pinned.split("\n").some((key) => served.includes(key));
   keyField.value = pinned;
   if (!known) {
@@ -52,15 +58,19 @@ if (pinned) {
 }
 
 const fetched = async (path) => {
-  const reply = await fetch(path, { cache: path.includes("/tile/") ? "default" : "no-cache" });
+  // What a browser says itself is in a language of its own.
+  const unreachable = () => {
+    throw new Error(say.noConnection);
+  };
+  const reply = await fetch(path, { cache: path.includes("/tile/") ? "default" : "no-cache" }).catch(unreachable);
   if (reply.status === 404) return undefined;
   if (!reply.ok) throw new Error(`${path}: ${reply.status}`);
-  return new Uint8Array(await reply.arrayBuffer());
+  return new Uint8Array(await reply.arrayBuffer().catch(unreachable));
 };
 
 const checkAll = async (key, progress) => {
   const { Check } = await verifier();
-  const check = new Check(key, stored((storage) => storage.getItem(memoryOf(key))) ?? undefined);
+  const check = new Check(key, stored((storage) => storage.getItem(memoryOf(key))) ?? undefined, lang);
   for (let wanted = check.wants(); wanted.length > 0; wanted = check.wants()) {
     const paths = wanted[Symbol.iterator]();
     const worker = async () => {
@@ -69,14 +79,16 @@ const checkAll = async (key, progress) => {
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
     progress(check.entries(), check.of());
   }
-  return JSON.parse(check.verdict(lang));
+  const verdict = JSON.parse(check.verdict());
+  if (verdict.no_log) throw new Error(verdict.no_log);
+  return verdict;
 };
 
-const showDays = (verdict) => {
-  const frame = one(page, "[data-days]");
+const showDays = (which, days, total) => {
+  const frame = one(page, `[data-days="${which}"]`);
   const body = one(frame, "tbody");
   body.replaceChildren(
-    ...verdict.days.slice(-14).reverse().map((day) => {
+    ...days.slice(-14).reverse().map((day) => {
       const row = document.createElement("tr");
       const head = Object.assign(document.createElement("th"), { scope: "row", textContent: local(day.day.slice(2)) });
       const cells = [number(day.receipts), number(day.refunds), money(day.revenue_vnd)].map((text) =>
@@ -86,19 +98,28 @@ const showDays = (verdict) => {
       return row;
     }),
   );
-  const { receipts, refunds, revenue_vnd } = verdict.total;
-  const sums = [number(receipts), number(refunds), money(revenue_vnd)];
-  frame.querySelectorAll("tfoot td").forEach((cell, place) => (cell.textContent = sums[place]));
-  show(frame, verdict.days.length > 0);
+  if (total) {
+    const sums = [number(total.receipts), number(total.refunds), money(total.revenue_vnd)];
+    frame.querySelectorAll("tfoot td").forEach((cell, place) => (cell.textContent = sums[place]));
+    show(one(frame, "tfoot"));
+  }
+  show(frame, days.length > 0);
 };
 
 const items = (texts) => texts.map((text) => Object.assign(document.createElement("li"), { textContent: text }));
 
+const showOtherKey = (frame, says) => {
+  const other = one(frame, "[data-other-key]");
+  one(other, "[data-says]").textContent = says || "";
+  show(other, Boolean(says));
+};
+
 const showVerdict = (verdict) => {
   const frame = one(page, "[data-verdict]");
   show(one(frame, "[data-holds]"), verdict.holds);
-  show(one(frame, "[data-wrong]"), !verdict.holds);
+  show(one(frame, "[data-wrong]"), !verdict.holds && !verdict.other_key);
   show(one(frame, "[data-shown]"), verdict.holds);
+  showOtherKey(frame, verdict.other_key && verdict.findings[0]);
   one(frame, "[data-findings]").replaceChildren(...items(verdict.findings));
   one(frame, "[data-notes]").replaceChildren(...items(verdict.notes));
   const step = (name, shown, values = {}) => {
@@ -116,7 +137,8 @@ const showVerdict = (verdict) => {
   step("reports", reports > 0, { n: number(reports) });
   step("no-report", reports === 0);
   step("totals", totals > 0, { n: number(totals) });
-  showDays(verdict);
+  showDays("published", verdict.days, verdict.total);
+  showDays("unpublished", verdict.unpublished);
   show(frame);
   frame.focus();
 };
@@ -175,7 +197,8 @@ const showReceipt = (told) => {
   const frame = one(page, "[data-receipt]");
   const [right, wrong] = [one(frame, "[data-holds]"), one(frame, "[data-wrong]")];
   show(right, told.holds);
-  show(wrong, !told.holds);
+  show(wrong, !told.holds && !told.other_key);
+  showOtherKey(frame, told.other_key && told.wrong);
   one(wrong, "p").textContent = told.wrong ?? "";
   const says = one(right, "[data-text]");
   says.textContent = fill(says.dataset.text, {
@@ -187,21 +210,33 @@ const showReceipt = (told) => {
   });
   show(one(right, "[data-refund]"), told.refund);
   show(one(right, "[data-of-receipt]"), told.bay !== null);
-  const at = told.at && new Date(told.at).toLocaleString(dates);
+  // The city's time, wherever its reader is.
+  const clock = { day: "2-digit", month: "2-digit", year: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+  const zone = { timeZone: say.timezone, timeZoneName: "short" };
+  const at = told.at && new Date(told.at).toLocaleString(dates, { ...clock, ...zone });
   for (const fact of right.querySelectorAll("[data-fact]")) {
     const { fact: name } = fact.dataset;
     fact.textContent = (name === "at" ? at : told[name]) ?? "";
   }
-  const lines = told.lines.map(([text, amount]) => {
+  const english = lang === "en" && told.lines.some((line) => line.text_en);
+  const lines = told.lines.map(({ text, text_en, amount_vnd }) => {
     const row = document.createElement("tr");
-    const cell = (textContent, className = "") => Object.assign(document.createElement("td"), { textContent, className });
-    row.append(cell(text), cell(money(amount), "amount"));
+    const element = (name, values) => Object.assign(document.createElement(name), values);
+    const reason = element("td", { textContent: text, lang: "vi" });
+    if (english && text_en) reason.append(element("br"), element("small", { textContent: text_en, lang: "en" }));
+    row.append(reason, element("td", { textContent: money(amount_vnd), className: "amount" }));
     return row;
   });
   one(right, "tbody").replaceChildren(...lines);
+  show(one(right, '[data-lines="english"]'), english);
+  show(one(right, '[data-lines="vietnamese"]'), lang === "en" && lines.length > 0 && !english);
   show(frame);
   frame.focus();
 };
+
+// Whether a receipt waits for the key to be pasted.
+let waits = false;
+keyField.addEventListener("change", () => waits && receiptForm.requestSubmit());
 
 receiptForm.addEventListener("submit", async (event) => {
   event.preventDefault();
@@ -210,9 +245,14 @@ receiptForm.addEventListener("submit", async (event) => {
   show(one(page, "[data-receipt]"), false);
   const { receipt, file } = receiptForm.elements;
   try {
+    const key = keyField.value.trim();
+    waits = !key;
+    if (waits) throw new Error(say.keyNeeded);
     const { check_receipt } = await verifier();
     const text = await receiptText(receipt.value.trim(), file.files[0]);
-    showReceipt(JSON.parse(check_receipt(keyField.value, text, lang)));
+    const told = JSON.parse(check_receipt(key, text, lang));
+    if (told.holds) stored((storage) => storage.setItem(KEY, key));
+    showReceipt(told);
   } catch (error) {
     failed.textContent = `${say.cannot} ${error.message ?? error}`;
     show(failed);

@@ -1,24 +1,28 @@
 //! The verifier as the page `/verify` uses it: the page's script fetches, this checks.
 
-use domain::log::{Document, LogKey, LogKeys, Sums, WitnessKey, Witnesses};
+use std::collections::BTreeMap;
+
+use chrono::NaiveDate;
+use domain::log::{Document, LogKeys, Sums, Witnesses};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use crate::{Answer, Finding, Held, Memory, Verifier, vietnamese};
+use crate::{Answer, Finding, Held, Memory, Pinned, ReceiptError, Verifier, total, vietnamese};
+
+/// Whether a reader of that language is told in Vietnamese; else it is in English.
+fn is_vietnamese(lang: &str) -> bool {
+    lang == "vi"
+}
 
 /// The keys, a line each: the log's, and those of witnesses, of which all are needed.
-fn keys(text: &str) -> Result<(LogKeys, Witnesses), JsError> {
-    let (mut keys, mut witnesses) = (Vec::new(), Vec::new());
-    for line in text.lines().filter(|line| !line.trim().is_empty()) {
-        match line.parse::<WitnessKey>() {
-            Ok(witness) => witnesses.push(witness),
-            Err(_) => keys.push(line.parse::<LogKey>().map_err(JsError::from)?),
-        }
-    }
-    let keys = LogKeys::new(keys)
-        .ok_or_else(|| JsError::new("the keys are those of several logs, or there is none"))?;
-    let needed = witnesses.len();
-    Ok((keys, Witnesses::new(witnesses, needed).unwrap_or_default()))
+fn keys(text: &str, lang: &str) -> Result<(LogKeys, Witnesses), JsError> {
+    let pinned = Pinned::parse(text).map_err(|why| match is_vietnamese(lang) {
+        true => JsError::new(&vietnamese::pin(&why)),
+        false => JsError::from(why),
+    })?;
+    let needed = pinned.witnesses.len();
+    let witnesses = Witnesses::new(pinned.witnesses, needed);
+    Ok((pinned.log, witnesses.unwrap_or_default()))
 }
 
 /// What is passed on to the script.
@@ -31,12 +35,17 @@ fn json(value: &impl Serialize) -> String {
 #[derive(Debug)]
 pub struct Check {
     verifier: Verifier,
+    is_vietnamese: bool,
 }
 
 #[derive(Serialize)]
 struct Told {
     origin: String,
+    /// Why nothing can be told.
+    no_log: Option<String>,
     holds: bool,
+    /// Whether all that was found is that the log is signed by a key that is not among the pinned ones.
+    other_key: bool,
     size: Option<u64>,
     root: Option<String>,
     /// How many entries there were the last time.
@@ -46,8 +55,11 @@ struct Told {
     witnessed: u64,
     reports: usize,
     totals: usize,
-    total: Day,
+    /// Days that were compared with what is published, and their sum.
     days: Vec<Day>,
+    total: Day,
+    /// Days of which nothing is published yet.
+    unpublished: Vec<Day>,
     findings: Vec<String>,
     notes: Vec<String>,
     /// To be kept until the next time.
@@ -71,21 +83,29 @@ impl Day {
             revenue_vnd: sums.revenue_vnd(),
         }
     }
+
+    fn list(days: &BTreeMap<NaiveDate, Sums>) -> Vec<Self> {
+        let days = days.iter();
+        days.map(|(day, sums)| Self::new(day.to_string(), sums))
+            .collect()
+    }
 }
 
 #[wasm_bindgen]
 impl Check {
-    /// Begins, with the pinned keys, a line each, and what was remembered of the last time.
+    /// Begins, with the pinned keys, a line each, and what was remembered of the last time, for a reader of that
+    /// language.
     ///
     /// # Errors
-    /// For what is no key.
+    /// For what is no key, in that language.
     #[wasm_bindgen(constructor)]
-    pub fn new(pinned: &str, memory: Option<String>) -> Result<Check, JsError> {
+    pub fn new(pinned: &str, memory: Option<String>, lang: &str) -> Result<Check, JsError> {
         // What this browser cannot read of an earlier time is as if there had been none.
         let known = memory.and_then(|text| Memory::parse(&text).ok());
-        let (keys, witnesses) = keys(pinned)?;
+        let (keys, witnesses) = keys(pinned, lang)?;
         Ok(Self {
             verifier: Verifier::new(keys, witnesses, known),
+            is_vietnamese: is_vietnamese(lang),
         })
     }
 
@@ -110,14 +130,15 @@ impl Check {
         self.verifier.progress().of as f64
     }
 
-    /// What was found, as JSON, for a reader of that language.
-    pub fn verdict(self, lang: &str) -> String {
+    /// What was found, as JSON.
+    pub fn verdict(self) -> String {
+        let is_vietnamese = self.is_vietnamese;
         let origin = self.verifier.origin().to_owned();
         let verdict = self.verifier.verdict();
         let words = |findings: &[Finding]| -> Vec<String> {
-            let word = |finding: &Finding| match lang {
-                "vi" => vietnamese::finding(finding),
-                _ => finding.to_string(),
+            let word = |finding: &Finding| match is_vietnamese {
+                true => vietnamese::finding(finding),
+                false => finding.to_string(),
             };
             findings.iter().map(word).collect()
         };
@@ -126,18 +147,20 @@ impl Check {
             origin,
             witnesses: witnessed.map_or(0, |(_, by)| by.len()),
             witnessed: witnessed.map_or(0, |(head, _)| head.size),
+            no_log: verdict.no_log.map(|why| match is_vietnamese {
+                true => vietnamese::no_log(why).to_owned(),
+                false => why.to_string(),
+            }),
             holds: verdict.holds(),
+            other_key: verdict.other_key().is_some(),
             size: verdict.head.map(|head| head.size),
             root: verdict.head.map(|head| head.root.to_string()),
             known: verdict.known.map(|head| head.size),
             reports: verdict.reports,
             totals: verdict.totals,
-            total: Day::new(String::new(), &verdict.total()),
-            days: verdict
-                .days
-                .iter()
-                .map(|(day, sums)| Day::new(day.to_string(), sums))
-                .collect(),
+            total: Day::new(String::new(), &total(&verdict.days)),
+            days: Day::list(&verdict.days),
+            unpublished: Day::list(&verdict.unpublished),
             findings: words(&verdict.findings),
             notes: words(&verdict.notes),
             memory: verdict.memory.map(|memory| memory.to_text()),
@@ -145,9 +168,21 @@ impl Check {
     }
 }
 
+/// A reason of the price.
+#[derive(Serialize)]
+struct Line {
+    /// As the log has it, in Vietnamese.
+    text: String,
+    /// What the file calls it in English, which nothing proves.
+    text_en: Option<String>,
+    amount_vnd: i64,
+}
+
 #[derive(Default, Serialize)]
 struct Receipt {
     holds: bool,
+    /// Whether it is not shown to be in the log because its log is signed by a key that is not among the pinned ones.
+    other_key: bool,
     wrong: Option<String>,
     receipt: Option<String>,
     refund: bool,
@@ -158,7 +193,7 @@ struct Receipt {
     day: String,
     at: String,
     amount_vnd: i64,
-    lines: Vec<(String, i64)>,
+    lines: Vec<Line>,
     index: u64,
     size: u64,
 }
@@ -170,21 +205,33 @@ struct Receipt {
 /// For what is no key.
 #[wasm_bindgen]
 pub fn check_receipt(pinned: &str, text: &str, lang: &str) -> Result<String, JsError> {
-    let (keys, witnesses) = keys(pinned)?;
-    let wrong = |wrong: String| Receipt {
+    let (keys, witnesses) = keys(pinned, lang)?;
+    let wrong = |wrong: String, other_key: bool| Receipt {
         wrong: Some(wrong),
+        other_key,
         ..Receipt::default()
     };
-    let is_vietnamese = lang == "vi";
+    let is_vietnamese = is_vietnamese(lang);
     let held = match Held::parse(text) {
         Ok(held) => held,
-        Err(why) if is_vietnamese => return Ok(json(&wrong(vietnamese::held(&why).to_owned()))),
-        Err(why) => return Ok(json(&wrong(why.to_string()))),
+        Err(why) => {
+            let why = match is_vietnamese {
+                true => vietnamese::held(&why).to_owned(),
+                false => why.to_string(),
+            };
+            return Ok(json(&wrong(why, false)));
+        }
     };
     let included = match held.check(&keys, &witnesses) {
         Ok((included, _)) => included,
-        Err(why) if is_vietnamese => return Ok(json(&wrong(vietnamese::receipt(&why)))),
-        Err(why) => return Ok(json(&wrong(why.to_string()))),
+        Err(why) => {
+            let other_key = matches!(why, ReceiptError::OtherKey(_));
+            let why = match is_vietnamese {
+                true => vietnamese::receipt(&why),
+                false => why.to_string(),
+            };
+            return Ok(json(&wrong(why, other_key)));
+        }
     };
     let entry = included.entry;
     let mut told = Receipt {
@@ -203,9 +250,13 @@ pub fn check_receipt(pinned: &str, text: &str, lang: &str) -> Result<String, JsE
             told.receipt = Some(receipt.receipt.to_string());
             told.bay = Some(receipt.bay);
             told.at = receipt.issued_at;
-            let lines = receipt.lines.into_iter();
+            let lines = receipt.lines.into_iter().enumerate();
             told.lines = lines
-                .map(|line| (line.text, line.amount_vnd.get()))
+                .map(|(index, line)| Line {
+                    text_en: held.english(index, &line),
+                    text: line.text,
+                    amount_vnd: line.amount_vnd.get(),
+                })
                 .collect();
         }
         Document::Refund(refund) => {

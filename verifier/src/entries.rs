@@ -11,7 +11,7 @@ use crate::finding::Finding;
 use crate::memory::Memory;
 use crate::reports::Reports;
 use crate::tally::Tally;
-use crate::{Answer, at};
+use crate::{Answer, Flaw, at};
 
 /// How many bundles are asked for at once.
 const BUNDLES_AT_ONCE: usize = 16;
@@ -129,9 +129,9 @@ impl Entries {
         let entries = match unpack(bundle) {
             Ok(entries) if entries.len() == usize::from(width) => entries,
             Ok(entries) => {
-                return self.stop(findings, path, format!("it has {} entries", entries.len()));
+                return self.stop(findings, path, Flaw::Entries(entries.len()));
             }
-            Err(why) => return self.stop(findings, path, why.to_string()),
+            Err(why) => return self.stop(findings, path, Flaw::Bundle(why)),
         };
         let hashes: Vec<Hash> = entries.iter().map(|entry| record_hash(entry)).collect();
         // The tree's own hashes say which entry is another.
@@ -145,7 +145,7 @@ impl Entries {
                         findings,
                         Finding::Entry {
                             index,
-                            why: why.to_string(),
+                            why: Flaw::entry(&why),
                         },
                     );
                 }
@@ -223,10 +223,10 @@ impl Entries {
         }
     }
 
-    fn stop(&mut self, findings: &mut Vec<Finding>, path: LogPath, why: String) {
+    fn stop(&mut self, findings: &mut Vec<Finding>, path: LogPath, why: Flaw) {
         self.broken = true;
         findings.push(Finding::Unreadable {
-            what: at(path),
+            path: at(path),
             why,
         });
     }

@@ -6,6 +6,36 @@ use chrono::NaiveDate;
 use domain::log::{NoteError, Place, ReportError, Sums, TreeHead};
 use domain::money::Vnd;
 
+use crate::{Flaw, OtherKey};
+
+/// By what published revenue is summed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// The city's local date.
+    Day,
+    /// The ward's code.
+    Ward,
+    /// The lot's code.
+    Lot,
+    /// The operator's code.
+    Operator,
+}
+
+impl By {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Day, Self::Ward, Self::Lot, Self::Operator];
+
+    /// As the report's address names it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Ward => "ward",
+            Self::Lot => "lot",
+            Self::Operator => "operator",
+        }
+    }
+}
+
 /// Something that does not hold, or is worth knowing. Its text says what and where, for people.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Finding {
@@ -13,11 +43,13 @@ pub enum Finding {
     NotServed(String),
     /// Something cannot be read.
     Unreadable {
-        /// What.
-        what: String,
+        /// Its path.
+        path: String,
         /// Why.
-        why: String,
+        why: Flaw,
     },
+    /// The log is another's, or its key was exchanged: no trusted key has signed it. Then it is the only finding.
+    OtherKey(OtherKey),
     /// The checkpoint is not believed.
     Checkpoint(NoteError),
     /// The log has fewer entries than the last time: some were taken away.
@@ -60,7 +92,7 @@ pub enum Finding {
         /// Which.
         index: u64,
         /// Why.
-        why: String,
+        why: Flaw,
     },
     /// An entry is not the one that the tree was made of.
     NotInTree {
@@ -137,8 +169,12 @@ pub enum Finding {
     },
     /// What the city publishes is not what the log has.
     Published {
-        /// By what it is summed, and the key.
-        what: String,
+        /// By what it is summed.
+        by: By,
+        /// Of which of these; `None` is all of them.
+        key: Option<String>,
+        /// The first day and the last.
+        days: (NaiveDate, NaiveDate),
         /// What is published.
         published: i64,
         /// What the log has.
@@ -151,7 +187,8 @@ impl fmt::Display for Finding {
         let vnd = |amount: i64| Vnd::new(amount).to_string();
         match self {
             Self::NotServed(path) => write!(f, "{path} is not served"),
-            Self::Unreadable { what, why } => write!(f, "{what} cannot be read: {why}"),
+            Self::Unreadable { path, why } => write!(f, "{path} cannot be read: {why}"),
+            Self::OtherKey(other) => write!(f, "{other}"),
             Self::Checkpoint(why) => write!(f, "the checkpoint is not believed: {why}"),
             Self::Shrunk { known, now } => write!(
                 f,
@@ -233,24 +270,29 @@ impl fmt::Display for Finding {
                 logged.receipts,
                 logged.refunds
             ),
-            Self::Unreported { day, entries } => {
-                write!(f, "{entries} entries of {day} are in no signed report")
-            }
+            Self::Unreported { day, entries } => match entries {
+                1 => write!(f, "1 entry of {day} is in no signed report"),
+                _ => write!(f, "{entries} entries of {day} are in no signed report"),
+            },
             Self::Revised { day, added_vnd } => write!(
                 f,
                 "the report of {day} was revised: {} came after it was first signed",
                 vnd(*added_vnd)
             ),
             Self::Published {
-                what,
+                by,
+                key,
+                days: (from, to),
                 published,
                 logged,
-            } => write!(
-                f,
-                "published for {what}: {}; the log has {}",
-                vnd(*published),
-                vnd(*logged)
-            ),
+            } => {
+                let by = by.code();
+                match key {
+                    None => write!(f, "published for the total by {by} of {from} to {to}")?,
+                    Some(key) => write!(f, "published for {by} {key}, {from} to {to}")?,
+                }
+                write!(f, ": {}; the log has {}", vnd(*published), vnd(*logged))
+            }
         }
     }
 }

@@ -10,21 +10,30 @@
 pub mod browser;
 mod entries;
 mod finding;
+mod flaw;
 mod memory;
+mod pinned;
 mod published;
 mod receipt;
 mod reports;
 mod tally;
+#[cfg(test)]
+mod tests;
+mod verdict;
 pub mod vietnamese;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
 use chrono::NaiveDate;
-use domain::log::{Cosignature, LogKeys, LogPath, Place, Sums, TreeHead, Witnesses};
+use domain::log::{Cosignature, LogKeys, LogPath, NoteError, Place, Sums, TreeHead, Witnesses};
 
-pub use finding::Finding;
+pub use finding::{By, Finding};
+pub use flaw::Flaw;
 pub use memory::{Memory, MemoryError};
+pub use pinned::{OtherKey, PinError, Pinned};
 pub use receipt::{CODE_MARK, Held, HeldError, ReceiptError, Unproven};
+pub use verdict::{NoLog, Verdict, total};
 
 use entries::Entries;
 use published::Published;
@@ -54,49 +63,12 @@ pub struct Progress {
     pub of: u64,
 }
 
-/// What was found.
-#[derive(Debug)]
-pub struct Verdict {
-    /// What does not hold. Empty: everything holds.
-    pub findings: Vec<Finding>,
-    /// What holds and yet is worth knowing.
-    pub notes: Vec<Finding>,
-    /// The tree head that was checked.
-    pub head: Option<TreeHead>,
-    /// The tree head that was known from the last time.
-    pub known: Option<TreeHead>,
-    /// The tree head that trusted witnesses have seen, and which of them.
-    pub witnessed: Option<(TreeHead, Vec<Cosignature>)>,
-    /// What was collected and given back, by day, as the log has it.
-    pub days: BTreeMap<NaiveDate, Sums>,
-    /// How many signed reports were compared.
-    pub reports: usize,
-    /// How many published totals were compared.
-    pub totals: usize,
-    /// What to remember until the next time; `None` where something does not hold: then the old is kept.
-    pub memory: Option<Memory>,
-}
-
-impl Verdict {
-    /// Whether everything holds.
-    pub fn holds(&self) -> bool {
-        self.findings.is_empty()
-    }
-
-    /// All money of the log.
-    pub fn total(&self) -> Sums {
-        let mut total = Sums::default();
-        self.days.values().for_each(|sums| total.plus(sums));
-        total
-    }
-}
-
 /// Sums by day and place.
 pub(crate) type DaySums = BTreeMap<NaiveDate, BTreeMap<Place, Sums>>;
 
 enum Phase {
-    /// Which reports there are.
-    ReportList,
+    /// Whether it is a log, and one that a trusted key has signed; which reports there are.
+    Begin,
     /// The reports themselves.
     Reports,
     /// The signed head, after the reports, so that it is newer than what they stand on.
@@ -122,12 +94,13 @@ pub struct Verifier {
     head: Option<TreeHead>,
     memory: Option<Memory>,
     totals: usize,
+    no_log: Option<NoLog>,
     findings: Vec<Finding>,
     notes: Vec<Finding>,
 }
 
-impl std::fmt::Debug for Verifier {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Verifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Verifier")
             .field("origin", &self.keys.origin())
             .field("head", &self.head)
@@ -139,18 +112,24 @@ impl Verifier {
     /// Begins. `known` is what was remembered of the last time, for the same log.
     pub fn new(keys: LogKeys, witnesses: Witnesses, known: Option<Memory>) -> Self {
         let known = known.filter(|known| known.origin == keys.origin());
+        let first = [
+            at(LogPath::Checkpoint),
+            KEYS.to_owned(),
+            reports::LIST.to_owned(),
+        ];
         Self {
             keys,
             witnesses,
             known,
             witnessed: None,
-            phase: Phase::ReportList,
-            asked: BTreeMap::from([(reports::LIST.to_owned(), None), (KEYS.to_owned(), None)]),
+            phase: Phase::Begin,
+            asked: first.map(|path| (path, None)).into(),
             reports: Reports::default(),
             tally: Tally::default(),
             head: None,
             memory: None,
             totals: 0,
+            no_log: None,
             findings: Vec::new(),
             notes: Vec::new(),
         }
@@ -190,14 +169,19 @@ impl Verifier {
 
     /// What was found.
     pub fn verdict(self) -> Verdict {
+        let reported: BTreeSet<NaiveDate> = self.reports.days();
+        let days = self.tally.days().into_iter();
+        let (days, unpublished) = days.partition(|(day, _)| reported.contains(day));
         Verdict {
+            no_log: self.no_log,
             memory: self.memory.filter(|_| self.findings.is_empty()),
             findings: self.findings,
             notes: self.notes,
             head: self.head,
             known: self.known.map(|known| known.head()),
             witnessed: self.witnessed,
-            days: self.tally.days(),
+            days,
+            unpublished,
             reports: self.reports.len(),
             totals: self.totals,
         }
@@ -205,12 +189,15 @@ impl Verifier {
 
     fn go_on(&mut self, answers: &BTreeMap<String, Answer>) {
         match std::mem::replace(&mut self.phase, Phase::Done) {
-            Phase::ReportList => {
-                // Where no trusted key has signed it, it says nothing; the checkpoint will tell.
+            Phase::Begin => {
+                // Where no trusted key has signed it, it says nothing.
                 if let Some(Answer::Body(list)) = answers.get(KEYS)
                     && let Ok(keys) = self.keys.with_list(list)
                 {
                     self.keys = keys;
+                }
+                if !self.is_ours(answers) {
+                    return;
                 }
                 let body = self.body(reports::LIST, answers);
                 let wanted = body.and_then(|body| self.reports.list(&body, &mut self.findings));
@@ -249,6 +236,25 @@ impl Verifier {
             }
             Phase::Done => {}
         }
+    }
+
+    /// Whether there is a log whose head a trusted key has signed. Else nothing of it is read: who pinned another
+    /// log's key, or went to another address, is told just that.
+    fn is_ours(&mut self, answers: &BTreeMap<String, Answer>) -> bool {
+        let Some(Answer::Body(note)) = answers.get(&at(LogPath::Checkpoint)) else {
+            self.no_log = Some(NoLog::NotServed);
+            return false;
+        };
+        match self.keys.open(note) {
+            Ok(_) => return true,
+            Err(NoteError::Malformed) => self.no_log = Some(NoLog::NoCheckpoint),
+            Err(NoteError::Stranger) => {
+                let other = OtherKey::of(note, &self.keys);
+                self.findings.push(Finding::OtherKey(other));
+            }
+            Err(why) => self.findings.push(Finding::Checkpoint(why)),
+        }
+        false
     }
 
     /// What the witnesses say, read before the newest head, which begins with it.

@@ -7,14 +7,12 @@ use chrono::{Days, NaiveDate};
 use domain::log::Place;
 use serde::Deserialize;
 
-use crate::Answer;
-use crate::finding::Finding;
+use crate::finding::{By, Finding};
 use crate::tally::Tally;
+use crate::{Answer, Flaw};
 
 /// How many days one published report covers at most.
 const DAYS_MAX: u64 = 366;
-/// By what it is published.
-const BY: [&str; 4] = ["day", "ward", "lot", "operator"];
 
 #[derive(Deserialize)]
 struct Revenue {
@@ -52,7 +50,7 @@ impl Published {
 
     pub(crate) fn wants(&self) -> Vec<String> {
         let all = self.ranges.iter();
-        all.flat_map(|range| BY.map(|by| path(*range, by)))
+        all.flat_map(|range| By::ALL.map(|by| path(*range, by)))
             .collect()
     }
 
@@ -65,7 +63,7 @@ impl Published {
     ) -> usize {
         let mut totals = 0;
         for range in &self.ranges {
-            for by in BY {
+            for by in By::ALL {
                 let path = path(*range, by);
                 let Some(Answer::Body(body)) = answers.get(&path) else {
                     findings.push(Finding::NotServed(path));
@@ -77,8 +75,8 @@ impl Published {
                         differences(by, *range, revenue, tally, findings);
                     }
                     Err(why) => findings.push(Finding::Unreadable {
-                        what: path,
-                        why: why.to_string(),
+                        why: Flaw::json(&why),
+                        path,
                     }),
                 }
             }
@@ -97,34 +95,31 @@ fn narrow(sum: Wide) -> i64 {
 }
 
 fn differences(
-    by: &str,
-    (from, to): (NaiveDate, NaiveDate),
+    by: By,
+    days: (NaiveDate, NaiveDate),
     revenue: Revenue,
     tally: &Tally,
     findings: &mut Vec<Finding>,
 ) {
     let mut logged: BTreeMap<String, Wide> = BTreeMap::new();
-    for (day, places) in tally.sums().range(from..=to) {
+    for (day, places) in tally.sums().range(days.0..=days.1) {
         for (place, sums) in places {
             *logged.entry(key(by, *day, place)).or_default() += Wide::from(sums.revenue_vnd());
         }
     }
-    let days = format!("{from} to {to}");
     let total: Wide = logged.values().sum();
-    let mut differ = |what: String, published: Wide, logged: Wide| {
+    let mut differ = |key: Option<&String>, published: Wide, logged: Wide| {
         if published != logged {
             findings.push(Finding::Published {
-                what,
+                by,
+                key: key.cloned(),
+                days,
                 published: narrow(published),
                 logged: narrow(logged),
             });
         }
     };
-    differ(
-        format!("the total by {by} of {days}"),
-        revenue.total_vnd.into(),
-        total,
-    );
+    differ(None, revenue.total_vnd.into(), total);
     let mut published: BTreeMap<String, Wide> = BTreeMap::new();
     for row in revenue.rows {
         *published.entry(row.key).or_default() += Wide::from(row.amount_vnd);
@@ -132,20 +127,21 @@ fn differences(
     let keys: BTreeSet<&String> = published.keys().chain(logged.keys()).collect();
     for key in keys {
         let of = |sums: &BTreeMap<String, Wide>| sums.get(key).copied().unwrap_or_default();
-        differ(format!("{by} {key}, {days}"), of(&published), of(&logged));
+        differ(Some(key), of(&published), of(&logged));
     }
 }
 
-fn key(by: &str, day: NaiveDate, place: &Place) -> String {
+fn key(by: By, day: NaiveDate, place: &Place) -> String {
     match by {
-        "day" => day.to_string(),
-        "ward" => place.ward.clone(),
-        "lot" => place.lot.clone(),
-        _ => place.operator.clone(),
+        By::Day => day.to_string(),
+        By::Ward => place.ward.clone(),
+        By::Lot => place.lot.clone(),
+        By::Operator => place.operator.clone(),
     }
 }
 
-fn path((from, to): (NaiveDate, NaiveDate), by: &str) -> String {
+fn path((from, to): (NaiveDate, NaiveDate), by: By) -> String {
+    let by = by.code();
     format!("/api/v1/reports/revenue?from={from}&to={to}&by={by}")
 }
 
@@ -190,11 +186,13 @@ mod tests {
         };
         let range = (day("2026-11-01"), day("2026-11-02"));
         let mut findings = Vec::new();
-        differences("ward", range, revenue, &Tally::default(), &mut findings);
+        differences(By::Ward, range, revenue, &Tally::default(), &mut findings);
         assert_eq!(
             findings,
             [Finding::Published {
-                what: "ward W1, 2026-11-01 to 2026-11-02".to_owned(),
+                by: By::Ward,
+                key: Some("W1".to_owned()),
+                days: range,
                 published: i64::MAX,
                 logged: 0,
             }]

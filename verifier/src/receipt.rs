@@ -1,11 +1,14 @@
 //! One receipt, as a file or as its QR code, against the pinned keys: no connection is needed.
 
 use domain::log::{
-    CodeError, Cosignature, Included, Inclusion, InclusionError, LogKeys, Witnesses,
+    CodeError, Cosignature, DocumentLine, Included, Inclusion, InclusionError, LogKeys, NoteError,
+    Witnesses,
 };
 use domain::money::Vnd;
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::OtherKey;
 
 /// What stands before a receipt's code in the address that its QR code holds.
 pub const CODE_MARK: &str = "#r=";
@@ -51,9 +54,12 @@ pub enum HeldError {
 /// Why a receipt does not hold.
 #[derive(Debug, thiserror::Error)]
 pub enum ReceiptError {
+    /// The checkpoint to which its proof leads is signed by none of the keys that are trusted.
+    #[error("{0}")]
+    OtherKey(OtherKey),
     /// It is not in the log.
     #[error(transparent)]
-    Inclusion(#[from] InclusionError),
+    Inclusion(InclusionError),
     /// Beside the proof another amount is shown.
     #[error("it shows another amount, {shown}, than the receipt that is in the log, {logged}")]
     Shown {
@@ -146,6 +152,14 @@ impl Held {
         differing.collect()
     }
 
+    /// What the file calls a line of the price in English, which the log does not hold: nothing proves it.
+    pub fn english(&self, index: usize, line: &DocumentLine) -> Option<String> {
+        let shown = self.shown.get("lines")?.get(index)?;
+        let is_this = shown.get("text")? == line.text.as_str();
+        let english = shown.get("text_en")?.as_str()?;
+        is_this.then(|| english.to_owned())
+    }
+
     /// Checks all of it; and who has witnessed the tree.
     ///
     /// # Errors
@@ -155,8 +169,14 @@ impl Held {
         keys: &LogKeys,
         witnesses: &Witnesses,
     ) -> Result<(Included, Vec<Cosignature>), ReceiptError> {
-        let included = self.inclusion.check(keys)?;
-        let cosigned = witnesses.cosigned(self.inclusion.checkpoint.as_bytes());
+        let checkpoint = self.inclusion.checkpoint.as_bytes();
+        let included = self.inclusion.check(keys).map_err(|why| match why {
+            InclusionError::Checkpoint(NoteError::Stranger) => {
+                ReceiptError::OtherKey(OtherKey::of(checkpoint, keys))
+            }
+            why => ReceiptError::Inclusion(why),
+        })?;
+        let cosigned = witnesses.cosigned(checkpoint);
         if !witnesses.suffice(&cosigned) {
             return Err(ReceiptError::NotWitnessed {
                 needed: witnesses.needed(),

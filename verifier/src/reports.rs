@@ -7,6 +7,7 @@ use chrono::{Days, NaiveDate};
 use domain::log::{DayReport, Hash, LogKeys, Place, Sums, TreeHead};
 use serde::Deserialize;
 
+use crate::Flaw;
 use crate::finding::Finding;
 use crate::tally::Tally;
 
@@ -43,8 +44,8 @@ impl Reports {
             Ok(listed) => listed,
             Err(why) => {
                 findings.push(Finding::Unreadable {
-                    what: LIST.to_owned(),
-                    why: why.to_string(),
+                    path: LIST.to_owned(),
+                    why: Flaw::json(&why),
                 });
                 return None;
             }

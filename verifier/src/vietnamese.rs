@@ -1,9 +1,10 @@
 //! What does not hold, in Vietnamese. In English it is what [`Display`](std::fmt::Display) writes.
 
-use domain::log::{InclusionError, NoteError, ReportError};
+use chrono::NaiveDate;
+use domain::log::{BundleError, InclusionError, NoteError, ReportError};
 use domain::money::Vnd;
 
-use crate::{Finding, HeldError, ReceiptError};
+use crate::{By, Finding, Flaw, HeldError, NoLog, OtherKey, PinError, ReceiptError};
 
 fn note(why: &NoteError) -> String {
     match why {
@@ -24,6 +25,70 @@ fn report(why: &ReportError) -> String {
     }
 }
 
+/// Why what somebody gives is no key.
+pub fn pin(why: &PinError) -> String {
+    let form =
+        "khóa là một dòng dạng tên+số+khóa, chép nguyên vẹn, như hanoi.example/log+1a2b3c4d+AQ...";
+    match why {
+        PinError::None => format!("chưa có khóa nào; {form}"),
+        PinError::Form(line) => format!("dòng {line} không phải là khóa; {form}"),
+        PinError::Mistyped(line) => format!(
+            "dòng {line} không phải là khóa: đúng dạng nhưng thiếu hoặc sai một chữ; hãy chép lại nguyên vẹn"
+        ),
+        PinError::SeveralLogs => {
+            "các khóa thuộc nhiều sổ khác nhau: mỗi sổ có một tên, đứng trước dấu + đầu tiên"
+                .to_owned()
+        }
+    }
+}
+
+/// That the log is another's, or its key was exchanged.
+pub fn other_key(other: &OtherKey) -> String {
+    let OtherKey { signed_by, trusted } = other;
+    let (signed_by, trusted) = (signed_by.join(", "), trusted.join(", "));
+    format!("được ký bằng khóa {signed_by}, không phải khóa của bạn, {trusted}")
+}
+
+/// Why nothing can be told.
+pub const fn no_log(why: NoLog) -> &'static str {
+    match why {
+        NoLog::NotServed => "ở đây không có sổ công khai: không có /log/checkpoint",
+        NoLog::NoCheckpoint => {
+            "ở đây không có sổ công khai: /log/checkpoint không phải là đầu của một cuốn sổ"
+        }
+    }
+}
+
+fn flaw(why: &Flaw) -> String {
+    match why {
+        Flaw::Json { line, column } => {
+            format!("không phải JSON đúng dạng (dòng {line}, cột {column})")
+        }
+        Flaw::Version(version) => {
+            format!("mục có dạng {version}, công cụ kiểm này chỉ biết dạng 1")
+        }
+        Flaw::NotCanonical => "mục không được viết theo dạng duy nhất của nó".to_owned(),
+        Flaw::Amount => "mục có số tiền không lớn hơn 0".to_owned(),
+        Flaw::Bundle(BundleError::CutOff) => "gói mục bị cắt giữa một mục".to_owned(),
+        Flaw::Bundle(BundleError::TooMany) => "gói mục có hơn 256 mục".to_owned(),
+        Flaw::Entries(count) => format!("gói có {count} mục, không đúng với chỗ của nó"),
+    }
+}
+
+/// Of what a published total is.
+fn published_for(by: By, key: Option<&str>, (from, to): (NaiveDate, NaiveDate)) -> String {
+    let by = match by {
+        By::Day => "ngày",
+        By::Ward => "phường",
+        By::Lot => "bãi",
+        By::Operator => "đơn vị",
+    };
+    match key {
+        None => format!("tổng theo {by} từ {from} đến {to}"),
+        Some(key) => format!("{by} {key}, từ {from} đến {to}"),
+    }
+}
+
 /// Why a text is no receipt that can be checked.
 pub fn held(why: &HeldError) -> &'static str {
     match why {
@@ -35,6 +100,7 @@ pub fn held(why: &HeldError) -> &'static str {
 /// Why a receipt does not hold.
 pub fn receipt(why: &ReceiptError) -> String {
     match why {
+        ReceiptError::OtherKey(other) => other_key(other),
         ReceiptError::Inclusion(why) => inclusion(why),
         ReceiptError::Shown { shown, logged } => {
             format!("biên lai ghi {shown}, trong sổ là {logged}")
@@ -48,8 +114,13 @@ pub fn receipt(why: &ReceiptError) -> String {
 fn inclusion(why: &InclusionError) -> String {
     match why {
         InclusionError::Checkpoint(why) => format!("đầu sổ đã ký: {}", note(why)),
-        InclusionError::Entry(why) => format!("mục sổ không đọc được: {why}"),
-        InclusionError::Document(why) => format!("nội dung biên lai không đọc được: {why}"),
+        InclusionError::Entry(why) => format!("mục sổ không đọc được: {}", flaw(&Flaw::entry(why))),
+        InclusionError::Document(why) => {
+            format!(
+                "nội dung biên lai không đọc được: {}",
+                flaw(&Flaw::json(why))
+            )
+        }
         InclusionError::Commitment => {
             "nội dung biên lai không phải là nội dung mà mục sổ đã cam kết: nó đã bị sửa".to_owned()
         }
@@ -68,7 +139,8 @@ pub fn finding(finding: &Finding) -> String {
     let vnd = |amount: i64| Vnd::new(amount).to_string();
     match finding {
         Finding::NotServed(path) => format!("không tải được {path}"),
-        Finding::Unreadable { what, why } => format!("không đọc được {what}: {why}"),
+        Finding::Unreadable { path, why } => format!("không đọc được {path}: {}", flaw(why)),
+        Finding::OtherKey(other) => other_key(other),
         Finding::Checkpoint(why) => format!("không thể tin đầu sổ đã ký: {}", note(why)),
         Finding::Shrunk { known, now } => format!(
             "sổ đã ngắn đi: lần trước {} mục, nay {}; có mục bị lấy đi, hoặc bạn đang được cho xem sổ khác",
@@ -94,7 +166,7 @@ pub fn finding(finding: &Finding) -> String {
             "sổ rẽ nhánh: các nhân chứng đã thấy sổ {} mục với gốc {}, còn {} mục được cho xem không bắt đầu như thế",
             head.size, head.root, now.size
         ),
-        Finding::Entry { index, why } => format!("mục {index}: {why}"),
+        Finding::Entry { index, why } => format!("mục {index}: {}", flaw(why)),
         Finding::NotInTree { index } => {
             format!("mục {index} không phải mục đã dựng nên cây: nó bị sửa, bị tráo hoặc chèn vào")
         }
@@ -142,11 +214,14 @@ pub fn finding(finding: &Finding) -> String {
             vnd(*added_vnd)
         ),
         Finding::Published {
-            what,
+            by,
+            key,
+            days,
             published,
             logged,
         } => format!(
-            "công bố cho {what}: {}; trong sổ là {}",
+            "công bố cho {}: {}; trong sổ là {}",
+            published_for(*by, key.as_deref(), *days),
             vnd(*published),
             vnd(*logged)
         ),

@@ -29,8 +29,9 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader) -> Response {
     let keys: Vec<String> = log.keys().iter().map(ToString::to_string).collect();
     let keys = keys.join("\n");
     let url = app.public_url.to_string();
+    let timezone = app.city.timezone.name();
     let code = reader.bundle.as_ref().as_ref().map(Code::of);
-    document.page(&reader, move || view(&url, keys, code, lang))
+    document.page(&reader, move || view(&url, keys, timezone, code, lang))
 }
 
 /// Where the verifier's code is.
@@ -48,10 +49,16 @@ impl Code {
     }
 }
 
-fn view(url: &str, keys: String, code: Option<Code>, lang: Lang) -> impl IntoView + use<> {
+fn view(
+    url: &str,
+    keys: String,
+    timezone: &'static str,
+    code: Option<Code>,
+    lang: Lang,
+) -> impl IntoView + use<> {
     let text = lang.verify();
-    let key = keys.lines().next().unwrap_or_default();
-    let command = format!("clearbay verify --url {url} --key {key}");
+    // Not the server's own key: that is what is to be checked.
+    let command = format!("clearbay verify --url {url} --key KEY");
     let start = code
         .is_some()
         .then(|| view! { <script type="module" src=assets::url("verify.js")></script> });
@@ -64,7 +71,8 @@ fn view(url: &str, keys: String, code: Option<Code>, lang: Lang) -> impl IntoVie
         // Shown where the script does not come to take it away.
         <p class="hint" data-without>{text.needs_script} <br/><code>{command.clone()}</code></p>
         <div class="two" id="verify" hidden data-module=module data-wasm=wasm data-checking=text.checking data-begins=text.begins data-cannot=text.cannot
-            data-too-large=text.too_large data-nothing=text.nothing_chosen data-not-found=text.not_found>
+            data-too-large=text.too_large data-nothing=text.nothing_chosen data-not-found=text.not_found data-key-needed=text.key_needed
+            data-no-connection=text.no_connection data-timezone=timezone>
             {whole(keys, command, lang).into_any()}
             {one(lang).into_any()}
         </div>
@@ -75,7 +83,10 @@ fn view(url: &str, keys: String, code: Option<Code>, lang: Lang) -> impl IntoVie
 /// The check of everything.
 fn whole(keys: String, command: String, lang: Lang) -> impl IntoView {
     let text = lang.verify();
-    let rows = keys.lines().count().max(3).to_string();
+    let served = keys
+        .lines()
+        .map(|key| view! { <p><code>{key.to_owned()}</code></p> });
+    let served = served.collect_view();
     let step = |name: &'static str, says: &'static str| view! { <li data-step=name data-text=says hidden></li> };
     view! {
         <section class="card" aria-labelledby="whole">
@@ -83,7 +94,7 @@ fn whole(keys: String, command: String, lang: Lang) -> impl IntoView {
             <form id="check">
                 <label class="field">
                     <span>{text.key}</span>
-                    <textarea name="key" rows=rows spellcheck="false" autocomplete="off" required aria-describedby="key-hint" data-served=keys.clone()>{keys.clone()}</textarea>
+                    <textarea name="key" rows="3" spellcheck="false" autocomplete="off" required aria-describedby="key-hint"></textarea>
                 </label>
                 <p class="note" id="key-hint">{text.key_hint}</p>
                 <p class="error" data-changed hidden role="alert">{text.key_changed} " " <code></code></p>
@@ -91,6 +102,11 @@ fn whole(keys: String, command: String, lang: Lang) -> impl IntoView {
                 <p role="status" data-progress hidden><span></span><progress></progress></p>
                 <p class="error" data-failed hidden role="alert"></p>
             </form>
+            <details data-served=keys>
+                <summary>{text.served_key}</summary>
+                <p class="note">{text.served_key_text}</p>
+                {served}
+            </details>
             <div data-verdict hidden tabindex="-1">
                 <div class="hint verdict" data-holds hidden><b class="ok">"✓ " {text.holds}</b> " " {text.holds_text}</div>
                 <div class="error verdict" data-wrong hidden>
@@ -98,6 +114,7 @@ fn whole(keys: String, command: String, lang: Lang) -> impl IntoView {
                     <ul data-findings></ul>
                     {text.wrong_text}
                 </div>
+                {other_key(lang).into_any()}
                 <div data-shown hidden>
                     <h3>{text.shown}</h3>
                     <ol class="proved">
@@ -112,19 +129,8 @@ fn whole(keys: String, command: String, lang: Lang) -> impl IntoView {
                     </ol>
                 </div>
                 <ul class="note" data-notes></ul>
-                <div class="scroll" tabindex="0" role="region" aria-label=text.revenue data-days hidden><table class="grid">
-                    <thead><tr>
-                        <th scope="col">{text.day}</th>
-                        <th scope="col" class="amount">{text.receipts}</th>
-                        <th scope="col" class="amount">{text.refunds}</th>
-                        <th scope="col" class="amount">{text.revenue}</th>
-                    </tr></thead>
-                    <tbody></tbody>
-                    <tfoot><tr>
-                        <th scope="row">{text.all_days}</th>
-                        <td class="amount"></td><td class="amount"></td><td class="amount"></td>
-                    </tr></tfoot>
-                </table></div>
+                {days("published", text.published, "", lang).into_any()}
+                {days("unpublished", text.unpublished, text.unpublished_text, lang).into_any()}
             </div>
             <details>
                 <summary>{text.not_shown}</summary>
@@ -136,6 +142,42 @@ fn whole(keys: String, command: String, lang: Lang) -> impl IntoView {
                 <p class="note">{text.format} " " <code>"docs/public-log.md"</code></p>
             </details>
         </section>
+    }
+}
+
+/// That what is checked is signed by a key that is not among the pinned ones.
+fn other_key(lang: Lang) -> impl IntoView {
+    let text = lang.verify();
+    view! {
+        <div class="hint verdict" data-other-key hidden>
+            <b>"≠ " {text.other_key}</b>
+            <p data-says></p>
+            <p>{text.other_key_text}</p>
+        </div>
+    }
+}
+
+/// What the log has of some days.
+fn days(which: &'static str, title: &'static str, note: &'static str, lang: Lang) -> impl IntoView {
+    let text = lang.verify();
+    view! {
+        <div data-days=which hidden>
+            <h3>{title}</h3>
+            {(!note.is_empty()).then(|| view! { <p class="note">{note}</p> })}
+            <div class="scroll" tabindex="0" role="region" aria-label=title><table class="grid">
+                <thead><tr>
+                    <th scope="col">{text.day}</th>
+                    <th scope="col" class="amount">{text.receipts}</th>
+                    <th scope="col" class="amount">{text.refunds}</th>
+                    <th scope="col" class="amount">{text.revenue}</th>
+                </tr></thead>
+                <tbody></tbody>
+                <tfoot hidden><tr>
+                    <th scope="row">{text.all_days}</th>
+                    <td class="amount"></td><td class="amount"></td><td class="amount"></td>
+                </tr></tfoot>
+            </table></div>
+        </div>
     }
 }
 
@@ -169,7 +211,10 @@ fn one(lang: Lang) -> impl IntoView {
                         <div><dt>{text.issued}</dt><dd data-fact="at"></dd></div>
                     </dl>
                     <table class="lines"><tbody></tbody></table>
+                    <p class="note" data-lines="english" hidden>{text.lines_english}</p>
+                    <p class="note" data-lines="vietnamese" hidden>{text.lines_vietnamese}</p>
                 </div>
+                {other_key(lang).into_any()}
                 <div class="error verdict" data-wrong hidden><b>"✗ " {text.not_in_log}</b> <p></p></div>
             </div>
         </section>

@@ -5,7 +5,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use signed_note::{
-    Note, Signer, StandardSigner, StandardVerifier, VerificationError, Verifier, Verifiers,
+    Note, Signature, Signer, StandardSigner, StandardVerifier, VerificationError, Verifier,
+    VerifierError, Verifiers,
 };
 use tlog_tiles::Checkpoint;
 use tlog_tiles::tlog::Hash;
@@ -16,6 +17,9 @@ pub enum KeyError {
     /// It is not `name+id+base64`, or its parts do not belong together.
     #[error("a verifier's key is name+id+key, such as hanoi.example/log+12345678+AQ...")]
     Public,
+    /// It has that form, and its id is not that of its name and key.
+    #[error("a letter of the key is missing or another: its id is not that of its name and key")]
+    Mistyped,
     /// The same of a private one, which is not repeated here.
     #[error("a log's private key is PRIVATE+KEY+name+id+key, as `clearbay log-key` writes it")]
     Private,
@@ -33,6 +37,32 @@ impl LogKey {
     pub fn origin(&self) -> &str {
         self.verifier.name()
     }
+
+    /// By what signatures name it: `name+id`.
+    pub fn label(&self) -> String {
+        label(self.verifier.name(), self.verifier.key_id())
+    }
+}
+
+fn label(name: &str, id: u32) -> String {
+    format!("{name}+{id:08x}")
+}
+
+/// How long a log's own signature is; a witness's cosignature holds its time, too.
+const SIGNATURE_BYTES: usize = 64;
+/// How many signers of a note are named: a log has one key, or two while one takes the other's place.
+const SIGNERS_MAX: usize = 4;
+
+/// By whom a note says that it is signed, as [`LogKey::label`] writes it, without witnesses. Nothing is checked.
+pub fn signers(note: &[u8]) -> Vec<String> {
+    let lines = note.rsplit(|byte| *byte == b'\n').skip(1);
+    let lines = lines.take_while(|line| !line.is_empty());
+    let read = lines.filter_map(|line| Signature::from_bytes(line).ok());
+    let own = read.filter(|it| it.signature().len() == SIGNATURE_BYTES);
+    let own = own.take(SIGNERS_MAX);
+    let mut names: Vec<String> = own.map(|it| label(it.name(), it.id())).collect();
+    names.reverse();
+    names
 }
 
 impl FromStr for LogKey {
@@ -40,7 +70,10 @@ impl FromStr for LogKey {
 
     fn from_str(text: &str) -> Result<Self, KeyError> {
         let text = text.trim();
-        let verifier = StandardVerifier::new(text).map_err(|_| KeyError::Public)?;
+        let verifier = StandardVerifier::new(text).map_err(|why| match why {
+            VerifierError::Id => KeyError::Mistyped,
+            _ => KeyError::Public,
+        })?;
         Ok(Self {
             text: text.to_owned(),
             verifier,

@@ -22,7 +22,9 @@ pub use document::{Commitment, Document, DocumentLine, ReceiptDocument, RefundDo
 pub use edge::{Edge, EdgeError, tile_bytes, tile_hashes, tile_root};
 pub use entry::{Entry, EntryError, EntryKind, LATE_DAYS};
 pub use inclusion::{Included, Inclusion, InclusionError};
-pub use key::{KeyError, LogKey, LogKeys, LogSigner, NoteError, TreeHead, sign_head, sign_list};
+pub use key::{
+    KeyError, LogKey, LogKeys, LogSigner, NoteError, TreeHead, sign_head, sign_list, signers,
+};
 pub use report::{DayReport, LotSum, Place, ReportError, Sums};
 pub use tile::{LogPath, Missing, PathError, TileSet};
 pub use witness::{

@@ -1,3 +1,4 @@
+use base64::Engine;
 use proptest::prelude::*;
 use tlog_tiles::tlog::{check_record, check_tree};
 
@@ -208,6 +209,32 @@ fn keys(signers: &[&LogSigner]) -> LogKeys {
 }
 
 const NAME: &str = "hanoi.example/log";
+
+#[test]
+fn a_note_names_its_signers_and_a_key_that_was_mistyped_is_told_from_none() {
+    let (old, new) = (signer(NAME, 1), signer(NAME, 2));
+    let labels = [old.public().label(), new.public().label()];
+    let head = TreeHead {
+        size: 0,
+        root: Edge::default().root(),
+    };
+    let note = sign_head(&head, &[old, new]).expect("a checkpoint");
+    assert_eq!(signers(&note), labels);
+    assert!(signers(b"<html>no note</html>").is_empty());
+    // A witness's line is longer, and none of the log's.
+    let cosigned = [note.as_slice(), "— witness.example/w ".as_bytes()].concat();
+    let longer = base64::prelude::BASE64_STANDARD.encode([1; 4 + 8 + 64]);
+    let cosigned = [cosigned.as_slice(), longer.as_bytes(), b"\n"].concat();
+    assert_eq!(signers(&cosigned), labels);
+
+    let key = signer(NAME, 1).public().to_string();
+    assert!(key.starts_with(&format!("{}+", labels[0])));
+    let other = key.replace("+A", "+B");
+    let other = other.parse::<LogKey>().err();
+    assert_eq!(other, Some(KeyError::Mistyped));
+    let cut = key[..key.len() - 1].parse::<LogKey>().err();
+    assert_eq!(cut, Some(KeyError::Public));
+}
 
 #[test]
 fn a_head_is_believed_of_a_key_that_is_trusted_only() {

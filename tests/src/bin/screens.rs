@@ -11,7 +11,7 @@ use anyhow::Context;
 use serde_json::{Value, json};
 use tests::phone::{Phone, View};
 use tests::providers::Paying;
-use tests::serving::{IMPORT_TOKEN, Serving, WEBHOOK_KEY, text};
+use tests::serving::{IMPORT_TOKEN, Serving, WEBHOOK_KEY, log_key, text};
 use tests::{eventually, provided};
 use tokio::process::{Child, Command};
 
@@ -235,6 +235,11 @@ impl Camera<'_> {
         self.phone
             .goto(&format!("{}{}", self.city.url, code.unwrap_or_default()))
             .await;
+        let key = log_key(1).0.to_string();
+        let empty = "document.querySelector('[name=key]').value = ''";
+        self.phone.script(empty).await;
+        self.phone.fill("[name=key]", &key).await;
+        self.phone.click("#check-receipt button").await;
         self.phone.find("[data-receipt]:not([hidden])").await;
         self.phone.click("#check button").await;
         self.phone.find("[data-verdict]:not([hidden])").await;

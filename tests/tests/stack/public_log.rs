@@ -26,6 +26,7 @@ async fn what_is_published_is_the_sum_of_the_log() {
         "{said}"
     );
     assert!(said.contains("never; remembered from now on"), "{said}");
+    assert!(!said.contains("not published yet"), "{said}");
 
     // A day's report is checked by itself, wherever it was kept; not one that was touched since.
     let report = city
@@ -53,6 +54,18 @@ async fn what_is_published_is_the_sum_of_the_log() {
         said.contains("312 entries: the log begins with exactly those"),
         "{said}"
     );
+    // What nothing is published of yet stands apart.
+    let (compared, waiting) = said
+        .split_once("Days that are not published yet")
+        .unwrap_or_else(|| panic!("{said}"));
+    assert!(compared.contains("each compared:"), "{said}");
+    assert!(compared.contains(&day(2)), "{said}");
+    assert!(!waiting.contains(&day(2)), "{said}");
+    // An address that is not the city's is none of the log's faults.
+    let page = citizen.verify(&format!("{}/verify", city.url)).await;
+    assert_eq!(page.code, Some(1), "{}", page.text);
+    assert!(page.text.contains("cannot be told"), "{}", page.text);
+    assert!(!page.text.contains("WRONG"), "{}", page.text);
 
     // Whoever has the receipt shows that it is in there, with no connection at all.
     let payment = city.payment(&open).await;
@@ -61,7 +74,11 @@ async fn what_is_published_is_the_sum_of_the_log() {
     let said = citizen.verify_receipt(&receipt).await;
     assert_eq!(said.code, Some(0), "{}", said.text);
     assert!(said.text.contains("IN THE LOG"), "{}", said.text);
-    assert!(said.text.contains("as entry 312 of 314"), "{}", said.text);
+    assert!(
+        said.text.contains("as entry 312 (the first is 0) of 314"),
+        "{}",
+        said.text
+    );
     // Nothing in the log tells who parked, where exactly, or when.
     let bundle = city.get("/log/tile/entries/001.p/58").send().await.unwrap();
     assert_eq!(
@@ -414,6 +431,12 @@ async fn a_receipt_that_was_changed_does_not_fit_its_entry() {
         "{}",
         said.text
     );
+    // By who trusts another key.
+    let stranger = Citizen::pinning(log_key(2).0.to_string());
+    let said = stranger.verify_receipt(&right).await;
+    assert_eq!(said.code, Some(2), "{}", said.text);
+    assert!(said.text.contains("NOT BY YOUR KEY"), "{}", said.text);
+    assert!(!said.text.contains("WRONG"), "{}", said.text);
     // In the database.
     let owner = Owner {
         pool: &city.database.pool,
@@ -485,12 +508,15 @@ async fn a_key_is_exchanged_openly_or_not_at_all() {
         citizen.verify(&at(&process)).await.code == Some(2)
     })
     .await;
-    citizen
-        .finds(
-            &at(&process),
-            &["signed by none of the keys that are trusted"],
-        )
-        .await;
+    // That is said once, as what it is: perhaps nobody's fault.
+    let said = citizen.verify(&at(&process)).await;
+    let other = format!(
+        "signed by key {}, not by yours, {}",
+        log_key(2).0.label(),
+        log_key(1).0.label()
+    );
+    assert!(said.text.contains(&other), "{}", said.text);
+    assert!(!said.text.contains("WRONG"), "{}", said.text);
     process.kill().await;
     city.serve.start_again(None).await;
     city.is_back().await;
@@ -510,6 +536,10 @@ async fn what_cannot_be_told_is_no_verdict() {
     let said = clearbay(&["verify", "--url", &nobody, "--key", "no key"]).await;
     assert_eq!(said.code, Some(1), "{}", said.text);
     assert!(said.text.contains("name+id+key"), "{}", said.text);
+    let mistyped = citizen.key.replace("+A", "+B");
+    let said = clearbay(&["verify", "--url", &nobody, "--key", &mistyped]).await;
+    assert_eq!(said.code, Some(1), "{}", said.text);
+    assert!(said.text.contains("a letter of it is"), "{}", said.text);
     let said = clearbay(&["verify", "receipt", "/nowhere", "--key", &citizen.key]).await;
     assert_eq!(said.code, Some(1), "{}", said.text);
     // A key is made, and its public half is told apart from the secret one.

@@ -4,15 +4,18 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use domain::log::{
-    Cosignature, DayReport, Document, LogKey, LogKeys, LogSigner, Sums, WitnessKey, Witnesses,
-};
-use domain::money::Vnd;
+use domain::log::{LogKeys, LogSigner, WitnessKey, Witnesses};
 use reqwest::StatusCode;
 use tokio::task::JoinSet;
-use verifier::{Answer, Held, Memory, Unproven, Verdict, Verifier};
+use verifier::{Answer, Memory, Pinned, Verifier};
 
 use crate::out::out;
+
+mod offline;
+mod tell;
+
+use offline::{VerifyReceipt, VerifyReport};
+pub(super) use tell::row;
 
 /// Something does not hold. Errors are 1.
 pub(super) const DOES_NOT_HOLD: u8 = 2;
@@ -20,17 +23,14 @@ pub(super) const DOES_NOT_HOLD: u8 = 2;
 const AT_ONCE: usize = 8;
 /// No resource of a log is larger.
 const MAX_BODY: usize = 16 * 1024 * 1024;
-/// How many days are shown: all are checked.
-const DAYS_SHOWN: usize = 10;
-/// More than any receipt's or report's file.
-const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
 const EXAMPLES: &str = "\
 Pin the key that the city has published by another way than this server, such as its gazette: a server
 that lies can tell you any key. What is seen is remembered, so that the next check also shows that
 nothing of it was changed or taken away since.
 
-Exit code: 0 when all holds, 2 when something does not, 1 when it cannot be told (no connection).
+Exit code: 0 when all holds, 2 when something does not or the log is signed by another key than yours, 1 when it
+cannot be told (no connection, no public log at that address, what is given as a key is none).
 
 Examples:
   clearbay verify --url https://parking.example --key parking.example/log+1a2b3c4d+AQ...
@@ -60,15 +60,6 @@ enum What {
     Receipt(VerifyReceipt),
     /// Check that a day's report is signed and sums up, without any connection.
     Report(VerifyReport),
-}
-
-/// Check that one receipt is in the log, without any connection.
-#[derive(Debug, clap::Args)]
-pub struct VerifyReceipt {
-    /// The receipt as JSON, as its page or the API gives it, or a text with the address of its QR code.
-    file: PathBuf,
-    #[command(flatten)]
-    keys: Keys,
 }
 
 /// The pinned keys.
@@ -116,13 +107,16 @@ impl Keys {
 
 /// The pinned keys of one log.
 fn log_keys(named_keys: &[String]) -> anyhow::Result<LogKeys> {
-    let mut keys = Vec::new();
+    let mut lines = Vec::new();
     for key in named_keys {
-        for line in named(key)? {
-            keys.push(line.parse::<LogKey>()?);
-        }
+        lines.extend(named(key)?);
     }
-    LogKeys::new(keys).context("the keys are those of several logs, or there is none")
+    let pinned = Pinned::parse(&lines.join("\n")).context("--key")?;
+    anyhow::ensure!(
+        pinned.witnesses.is_empty(),
+        "--key: a witness's key is named by --witness"
+    );
+    Ok(pinned.log)
 }
 
 impl Verify {
@@ -145,10 +139,16 @@ impl Verify {
         let mut verifier = Verifier::new(keys.clone(), witnesses, known);
         fetch_all(&mut verifier, &url).await?;
         let verdict = verifier.verdict();
+        if let Some(why) = verdict.no_log {
+            anyhow::bail!(
+                "it cannot be told whether all holds: {why} below {url}; --url is the address of the city alone, such as \
+                 https://parking.example"
+            );
+        }
         if let Some(memory) = &verdict.memory {
             remember(&state, memory)?;
         }
-        tell(&verdict, &keys, &state);
+        tell::verdict(&verdict, &keys, &state);
         Ok(match verdict.holds() {
             true => ExitCode::SUCCESS,
             false => ExitCode::from(DOES_NOT_HOLD),
@@ -217,101 +217,6 @@ pub(super) async fn answer(
     Ok(Answer::Body(body))
 }
 
-fn tell(verdict: &Verdict, keys: &LogKeys, state: &Path) {
-    let Some(head) = verdict.head else {
-        return tell_findings(verdict);
-    };
-    out!("Log        {}, {} entries", keys.origin(), head.size);
-    out!("Root       {}", head.root);
-    if verdict.holds() {
-        out!("Signed     by a key that you trust");
-        match &verdict.witnessed {
-            Some((seen, by)) => {
-                out!(
-                    "Witnessed  {} entries, seen by {}",
-                    seen.size,
-                    witnesses(by)
-                );
-            }
-            None => out!("Witnessed  by nobody that you named: see --witness"),
-        }
-        match verdict.known {
-            Some(known) => out!(
-                "Last time  {} entries: the log begins with exactly those",
-                known.size
-            ),
-            None => out!(
-                "Last time  never; remembered from now on in {}",
-                state.display()
-            ),
-        }
-        out!("Entries    all read; they make exactly the tree that was signed");
-        match verdict.reports {
-            0 => out!("Reports    none yet: a day is reported when it is over"),
-            count => out!("Reports    {count} signed, each the sum of its entries"),
-        }
-        match verdict.totals {
-            0 => out!("Published  nothing yet to compare"),
-            count => out!(
-                "Published  {count} totals by day, ward, lot and operator, each the sum of the log's; of days that have \
-                 their report, not of later ones"
-            ),
-        }
-    }
-    let skipped = verdict.days.len().saturating_sub(DAYS_SHOWN);
-    out!("");
-    out!("Day         receipts  refunds          revenue");
-    if skipped > 0 {
-        out!("... {skipped} days before");
-    }
-    for (day, sums) in verdict.days.iter().skip(skipped) {
-        out!("{}", row(&day.to_string(), sums));
-    }
-    out!("{}", row("all", &verdict.total()));
-    for note in &verdict.notes {
-        out!("Note: {note}");
-    }
-    out!("");
-    tell_findings(verdict);
-}
-
-/// Who has seen a tree, and when.
-fn witnesses(by: &[Cosignature]) -> String {
-    let one = |it: &Cosignature| {
-        let at = i64::try_from(it.at_s).ok();
-        let at = at.and_then(|at| chrono::DateTime::from_timestamp(at, 0));
-        let at = at.map_or_else(String::new, |at| format!(" at {}", at.format("%F %T UTC")));
-        format!("{}{at}", it.witness)
-    };
-    by.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-fn tell_findings(verdict: &Verdict) {
-    if verdict.holds() {
-        out!("ALL HOLDS. The published revenue is the sum of a log that nobody has changed.");
-        out!("That your own payment is in it shows: clearbay verify receipt FILE");
-        return;
-    }
-    for finding in &verdict.findings {
-        out!("WRONG: {finding}");
-    }
-    out!("");
-    match verdict.findings.len() {
-        1 => out!("DOES NOT HOLD: one thing is wrong. What was remembered is kept as it was."),
-        count => {
-            out!("DOES NOT HOLD: {count} things are wrong. What was remembered is kept as it was.")
-        }
-    }
-}
-
-pub(super) fn row(name: &str, sums: &Sums) -> String {
-    let revenue = Vnd::new(sums.revenue_vnd()).to_string();
-    format!(
-        "{name:<10}  {:>8}  {:>7}  {revenue:>15}",
-        sums.receipts, sums.refunds
-    )
-}
-
 /// The file in which a log is remembered, unless another is named.
 fn state_file(origin: &str) -> anyhow::Result<PathBuf> {
     let var = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
@@ -347,115 +252,6 @@ fn remember(file: &Path, memory: &Memory) -> anyhow::Result<()> {
     let new = file.with_extension("new");
     std::fs::write(&new, memory.to_text()).with_context(cannot)?;
     std::fs::rename(&new, file).with_context(cannot)
-}
-
-/// Check that a day's report is signed and sums up, without any connection.
-#[derive(Debug, clap::Args)]
-pub struct VerifyReport {
-    /// The signed report, as /log/report/DAY gives it.
-    file: PathBuf,
-    /// The key that you trust: name+id+key, or @FILE with one. Twice while one takes the other's place.
-    #[arg(long = "key", required = true)]
-    key: Vec<String>,
-}
-
-impl VerifyReport {
-    fn run(self) -> anyhow::Result<ExitCode> {
-        let keys = log_keys(&self.key)?;
-        let note = file_text(&self.file)?;
-        let report = match DayReport::open(note.as_bytes(), &keys) {
-            Ok(report) => report,
-            Err(why) => {
-                out!("WRONG: {why}");
-                return Ok(ExitCode::from(DOES_NOT_HOLD));
-            }
-        };
-        out!(
-            "Report of {}, revision {}, signed by {}",
-            report.day,
-            report.revision,
-            keys.origin()
-        );
-        out!("");
-        out!("Lot         receipts  refunds          revenue");
-        for (place, sums) in &report.lots {
-            out!("{}", row(&place.lot, sums));
-        }
-        out!("{}", row("all", &report.total()));
-        out!("");
-        out!(
-            "SIGNED, and the total is the sum of the lots. It stands on the log's first {} entries, root {}:",
-            report.head.size,
-            report.head.root
-        );
-        out!("that these make just this sum shows: clearbay verify --url ... --key ...");
-        Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// What a file of somebody's holds.
-fn file_text(path: &Path) -> anyhow::Result<String> {
-    let file = path.display();
-    let size = std::fs::metadata(path).with_context(|| format!("cannot read {file}"))?;
-    anyhow::ensure!(
-        size.len() <= MAX_FILE_BYTES,
-        "{file} is larger than any receipt or report"
-    );
-    std::fs::read_to_string(path).with_context(|| format!("cannot read {file}"))
-}
-
-impl VerifyReceipt {
-    fn run(self) -> anyhow::Result<ExitCode> {
-        let (keys, witnesses) = (self.keys.read()?, self.keys.witnesses()?);
-        let file = self.file.display();
-        let text = file_text(&self.file)?;
-        let held = Held::parse(&text).with_context(|| file.to_string())?;
-        let (included, cosigned) = match held.check(&keys, &witnesses) {
-            Ok(checked) => checked,
-            Err(why) => {
-                out!("WRONG: {why}");
-                return Ok(ExitCode::from(DOES_NOT_HOLD));
-            }
-        };
-        let amount = included.document.amount_vnd();
-        match &included.document {
-            Document::Receipt(receipt) => out!(
-                "Receipt {}: {amount} for bay {}, issued {}",
-                receipt.receipt,
-                receipt.bay,
-                receipt.issued_at
-            ),
-            Document::Refund(refund) => out!(
-                "Refund {}: {amount} of receipt {}, promised {}",
-                refund.refund,
-                refund.receipt,
-                refund.promised_at
-            ),
-        }
-        out!(
-            "IN THE LOG of {} as entry {} of {}: it counts {amount} on {} for lot {}, ward {}, operator {}.",
-            keys.origin(),
-            held.inclusion.index,
-            included.head.size,
-            included.entry.day,
-            included.entry.lot,
-            included.entry.ward,
-            included.entry.operator
-        );
-        if !cosigned.is_empty() {
-            out!("That tree was seen by {}.", self::witnesses(&cosigned));
-        }
-        for Unproven {
-            field,
-            shown,
-            logged,
-        } in held.unproven()
-        {
-            out!("NOT PROVEN: the file says {field} {shown}; what was paid for says {logged}.");
-        }
-        out!("Proven is what stands here, and nothing else that the file says.");
-        Ok(ExitCode::SUCCESS)
-    }
 }
 
 /// Make a key for the public log. The private one is kept secret as CLEARBAY_LOG_KEY; the public one is
