@@ -13,7 +13,7 @@ use miniz_oxide::inflate::decompress_to_vec_with_limit;
 use tlog_tiles::tlog::Hash;
 
 use super::document::{Commitment, Document, Salt};
-use super::entry::{Entry, EntryKind};
+use super::entry::Entry;
 use super::inclusion::Inclusion;
 
 /// The form that this version writes and reads.
@@ -82,10 +82,7 @@ impl Inclusion {
         let salt = Salt(*salt);
         let read: Document = serde_json::from_str(&document).ok()?;
         let entry = Entry {
-            kind: match read {
-                Document::Receipt(_) => EntryKind::Receipt,
-                Document::Refund(_) => EntryKind::Refund,
-            },
+            kind: read.kind(),
             day,
             ward,
             lot,

@@ -11,6 +11,7 @@ use chrono::SecondsFormat;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::entry::EntryKind;
 use crate::Timestamp;
 use crate::id::{ReceiptId, RefundId};
 use crate::money::Vnd;
@@ -186,6 +187,14 @@ impl Document {
     /// Its bytes, which the commitment hashes: JSON without spaces, the fields in their order.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Which way the money went.
+    pub const fn kind(&self) -> EntryKind {
+        match self {
+            Self::Receipt(_) => EntryKind::Receipt,
+            Self::Refund(_) => EntryKind::Refund,
+        }
     }
 
     /// The amount.

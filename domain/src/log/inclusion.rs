@@ -43,7 +43,7 @@ pub enum InclusionError {
         "the receipt's content is not what its entry in the log promises: it was changed since"
     )]
     Commitment,
-    /// The entry says another amount or lot than the receipt.
+    /// The entry says another kind, amount or lot than the receipt.
     #[error("the entry counts {entry} where the receipt says {receipt}")]
     Differs {
         /// What the entry has.
@@ -103,6 +103,8 @@ impl Inclusion {
             true => Ok(()),
             false => Err(InclusionError::Differs { entry, receipt }),
         };
+        // What came in and is entered as money that went back would lower what is to be accounted for.
+        differs(entry.kind.to_string(), document.kind().to_string())?;
         differs(
             entry.amount_vnd.to_string(),
             document.amount_vnd().to_string(),

@@ -423,6 +423,8 @@ fn a_receipt_is_shown_to_be_in_the_log_and_nothing_of_it_can_be_changed() {
     assert!(matches!(why, InclusionError::Commitment), "{why}");
     let why = with(|it| it.salt = Salt([6; 16]));
     assert!(matches!(why, InclusionError::Commitment), "{why}");
+    let why = with(|it| it.entry = it.entry.replace("\"receipt\"", "\"refund\""));
+    assert!(matches!(why, InclusionError::Differs { .. }), "{why}");
     let why = with(|it| it.entry = it.entry.replace("60000", "50000"));
     assert!(matches!(why, InclusionError::Differs { .. }), "{why}");
     let why = with(|it| it.entry = it.entry.replace("\"HK-01\"", "\"HK-02\""));
