@@ -35,4 +35,6 @@ pub use witness::{
 pub use tlog_tiles::tlog::{Hash, TreeProof, check_record, check_tree, node_hash, record_hash};
 
 #[cfg(test)]
+mod document_test;
+#[cfg(test)]
 mod tests;
