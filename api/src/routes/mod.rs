@@ -41,6 +41,7 @@ mod public_log;
 mod push_subscriptions;
 mod quotes;
 mod read_only;
+mod readable;
 mod receipts;
 mod refusals;
 mod reports;
@@ -50,6 +51,8 @@ mod wallets;
 
 #[derive(OpenApi)]
 #[openapi(
+    // Its path has slashes in it, which no route of this document can say: it is mounted by itself.
+    paths(public_log::get_tile),
     info(
         title = "Clearbay",
         description = "Cashless smart parking: live occupancy, prices that explain themselves, payments and open revenue.\n\nEvery request that creates something carries an `Idempotency-Key`; asking again with the same key changes nothing and gets the same reply. Errors are RFC 9457 problem details. Money is whole đồng; times are RFC 3339 in UTC."
@@ -200,8 +203,11 @@ pub fn router(app: App, pages: Router<App>) -> Router {
         )
     });
     crate::open::mount(&app, router)
-        // A tile's path has slashes in it, which a documented path cannot say.
         .route("/log/tile/{*path}", get(public_log::get_tile))
+        .route(
+            "/log/{*rest}",
+            axum::routing::any(|| async { ApiError::NotFound("path") }),
+        )
         .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", document))
         .route("/api", get(|| async { Html(API_HOME) }))
         .route(
@@ -228,6 +234,7 @@ pub fn router(app: App, pages: Router<App>) -> Router {
             app.clone(),
             client::identify,
         ))
+        .layer(middleware::from_fn(readable::from_any_page))
         .layer(trace)
         .layer(middleware::from_fn(request_id::identify))
         .with_state(app)

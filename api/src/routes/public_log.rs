@@ -1,6 +1,6 @@
 use axum::Json as Reply;
 use axum::extract::State;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use chrono::{DateTime, NaiveDate, Utc};
 use domain::log::LogPath;
@@ -20,19 +20,14 @@ enum Keep {
     ForEver,
 }
 
-/// Anybody's page may read the log: that is what it is for.
-fn open(content_type: &'static str, keep: &Keep, body: Vec<u8>) -> Response {
+fn answer(content_type: &'static str, keep: &Keep, body: Vec<u8>) -> Response {
     let keep = match keep {
         Keep::Ask => "no-cache",
         Keep::ForEver => "public, max-age=31536000, immutable",
     };
-    let headers: [(HeaderName, HeaderValue); 3] = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
-        (header::CACHE_CONTROL, HeaderValue::from_static(keep)),
-        (
-            header::ACCESS_CONTROL_ALLOW_ORIGIN,
-            HeaderValue::from_static("*"),
-        ),
+    let headers = [
+        (header::CONTENT_TYPE, content_type),
+        (header::CACHE_CONTROL, keep),
     ];
     (headers, body).into_response()
 }
@@ -44,7 +39,7 @@ const NOTE: &str = "text/plain; charset=utf-8";
     responses((status = 200, content_type = "text/plain", body = String), (status = 404, body = Problem)))]
 pub(super) async fn get_checkpoint(State(app): State<App>) -> Result<Response, ApiError> {
     let checkpoint = public_log::resource(&app, LogPath::Checkpoint).await?;
-    Ok(open(NOTE, &Keep::Ask, checkpoint))
+    Ok(answer(NOTE, &Keep::Ask, checkpoint))
 }
 
 /// The newest signed tree head that others have witnessed, with their signatures (C2SP tlog-cosignature): that the
@@ -53,13 +48,17 @@ pub(super) async fn get_checkpoint(State(app): State<App>) -> Result<Response, A
     responses((status = 200, content_type = "text/plain", body = String), (status = 404, body = Problem)))]
 pub(super) async fn get_witnessed_checkpoint(State(app): State<App>) -> Result<Response, ApiError> {
     let checkpoint = public_log::witnessed(&app).await?;
-    Ok(open(NOTE, &Keep::Ask, checkpoint))
+    Ok(answer(NOTE, &Keep::Ask, checkpoint))
 }
 
-/// Hashes of the tree (`/log/tile/{level}/{N}[.p/{width}]`) and entries (`/log/tile/entries/{N}[.p/{width}]`), as
-/// C2SP tlog-tiles has them.
+/// Hashes of the tree and bundles of entries, as C2SP tlog-tiles has them.
+///
+/// The path is `{level}/{N}` for hashes and `entries/{N}` for entries, with `.p/{width}` behind it where the tile is
+/// not full; its slashes stand in the address as they are. `N` has three digits, with groups of three before it that
+/// begin with `x`: 1234067 is `x001/x234/067`.
 #[utoipa::path(get, path = "/log/tile/{path}", tag = "log",
-    params(("path" = String, Path, description = "Such as `0/000`, `0/x001/234.p/7` or `entries/000`")),
+    params(("path" = String, Path, 
+        description = "Such as `0/000`, `0/x001/234.p/7` or `entries/000`; slashes are part of it")),
     responses((status = 200, content_type = "application/octet-stream", body = Vec<u8>),
         (status = 404, body = Problem)))]
 pub(super) async fn get_tile(
@@ -70,7 +69,7 @@ pub(super) async fn get_tile(
         .parse()
         .map_err(|_| ApiError::NotFound("tile"))?;
     let bytes = public_log::resource(&app, path).await?;
-    Ok(open("application/octet-stream", &Keep::ForEver, bytes))
+    Ok(answer("application/octet-stream", &Keep::ForEver, bytes))
 }
 
 /// The log's keys, those that sign now and earlier ones, signed by those that sign now. Pin the one that the
@@ -79,7 +78,7 @@ pub(super) async fn get_tile(
     responses((status = 200, content_type = "text/plain", body = String), (status = 404, body = Problem)))]
 pub(super) async fn get_keys(State(app): State<App>) -> Result<Response, ApiError> {
     let list = public_log::of(&app)?.list().to_vec();
-    Ok(open(NOTE, &Keep::Ask, list))
+    Ok(answer(NOTE, &Keep::Ask, list))
 }
 
 /// A signed report that there is.
@@ -113,11 +112,7 @@ pub(super) async fn list_reports(State(app): State<App>) -> Result<Response, Api
     let reply = Reply(Reports {
         reports: reports.collect(),
     });
-    let open = [
-        (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
-        (header::CACHE_CONTROL, "no-cache"),
-    ];
-    Ok((open, reply).into_response())
+    Ok(([(header::CACHE_CONTROL, "no-cache")], reply).into_response())
 }
 
 /// The newest signed report of a day: what was collected and given back, lot by lot, and the tree on which it
@@ -130,7 +125,7 @@ pub(super) async fn get_day_report(
     Path(day): Path<NaiveDate>,
 ) -> Result<Response, ApiError> {
     let note = public_log::day_report(&app, day, None).await?;
-    Ok(open(NOTE, &Keep::Ask, note))
+    Ok(answer(NOTE, &Keep::Ask, note))
 }
 
 /// One revision of a day's report.
@@ -143,5 +138,5 @@ pub(super) async fn get_report_revision(
     Path((day, revision)): Path<(NaiveDate, i32)>,
 ) -> Result<Response, ApiError> {
     let note = public_log::day_report(&app, day, Some(revision)).await?;
-    Ok(open(NOTE, &Keep::ForEver, note))
+    Ok(answer(NOTE, &Keep::ForEver, note))
 }
