@@ -68,6 +68,8 @@ pub struct App {
     pub http: reqwest::Client,
     /// Where drivers and gateways reach us, without a slash at the end.
     pub public_url: Arc<str>,
+    /// Where readers of open data reach the broker, where the city publishes it.
+    pub public_mqtt_url: Option<Arc<str>>,
     /// The city whose pages and reports these are.
     pub city: Arc<CityInfo>,
     /// Whether this process is about to end.

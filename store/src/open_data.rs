@@ -24,6 +24,8 @@ pub struct OpenLot {
     pub zone: String,
     /// Its zone's name.
     pub zone_name: String,
+    /// Its operator's code.
+    pub operator: String,
     /// Its operator's name.
     pub operator_name: String,
     /// When it was first known here.
@@ -175,7 +177,7 @@ impl Store {
         let mut tx = self.snapshot().await?;
         let lots: Vec<OpenLot> = sqlx::query_as(
             "SELECT lot.code, ward.code AS ward, zone.code AS zone, zone.name AS zone_name,
-                    operator.name AS operator_name, published_at, changed_at
+                    operator.code AS operator, operator.name AS operator_name, published_at, changed_at
              FROM lot JOIN city USING (city_id) JOIN ward USING (ward_id) JOIN zone USING (zone_id)
                   JOIN operator USING (operator_id)
              WHERE city.code = $1",

@@ -21,6 +21,7 @@ pub mod ingesting;
 pub mod log_owner;
 pub mod logged;
 pub mod named_city;
+pub mod open_city;
 pub mod oracle;
 pub mod paying;
 pub mod phone;

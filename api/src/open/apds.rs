@@ -5,7 +5,7 @@
 use std::slice::from_ref;
 
 use chrono::{NaiveTime, TimeDelta};
-use domain::place::LotKind;
+use domain::place::{LotKind, VehicleClass};
 use domain::tariff::Day;
 use serde_json::{Value, json};
 use store::open_data::OpenStay;
@@ -180,12 +180,18 @@ pub(super) async fn rates(ask: &Ask) -> Result<Answer, ApiError> {
 }
 
 fn name_of(zone: &str, price: &Price<'_>) -> Value {
-    let class = price.tariff.class.code();
-    let joined = |own: &str| match own {
-        "" => format!("{zone}, {class}"),
-        own => format!("{zone}, {class}, {own}"),
+    let (vi, en) = match price.tariff.class {
+        VehicleClass::Car => ("ô tô", "car"),
+        VehicleClass::Motorbike => ("xe máy", "motorbike"),
     };
-    both(&joined(&price.name.0), &joined(&price.name.1))
+    let joined = |known: String, own: &str| match own {
+        "" => known,
+        own => format!("{known}, {own}"),
+    };
+    both(
+        &joined(format!("khu giá {zone}, {vi}"), &price.name.0),
+        &joined(format!("price zone {zone}, {en}"), &price.name.1),
+    )
 }
 
 fn rate_table(ask: &Ask, zone: &str, price: &Price<'_>) -> Value {

@@ -1,9 +1,14 @@
 //! The list of all feeds: the one place that says what there is.
 
 use super::Freshness;
+use super::examples::Examples;
 
+mod beside;
 mod feeds;
+mod params;
+mod standards;
 
+pub use beside::BESIDE;
 pub use feeds::FEEDS;
 
 /// Under which terms the data may be used.
@@ -22,7 +27,7 @@ pub struct Licence {
 }
 
 /// A text in both languages of the pages.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Words {
     /// In Vietnamese.
     pub vi: &'static str,
@@ -41,13 +46,16 @@ impl Words {
 pub struct Param {
     /// Its name.
     pub name: &'static str,
-    /// What it does, in English, for the OpenAPI document.
-    pub about: &'static str,
+    /// What it does, in which unit.
+    pub about: Words,
 }
 
 impl Param {
-    pub(super) const fn new(name: &'static str, about: &'static str) -> Self {
-        Self { name, about }
+    pub(super) const fn new(name: &'static str, vi: &'static str, en: &'static str) -> Self {
+        Self {
+            name,
+            about: Words::new(vi, en),
+        }
     }
 }
 
@@ -58,6 +66,8 @@ pub struct Standard {
     pub name: &'static str,
     /// Where it stands.
     pub url: &'static str,
+    /// In which units it tells times, lengths and money.
+    pub units: Words,
 }
 
 /// How a feed reaches its reader.
@@ -145,27 +155,74 @@ pub struct Feed {
 }
 
 impl Feed {
+    /// What its reader is told of it.
+    pub const fn entry(&self) -> Entry {
+        Entry {
+            path: self.path,
+            title: self.title,
+            about: self.about,
+            standard: self.standard,
+            media: self.media,
+            params: self.params,
+            example: self.example,
+            fields: self.fields,
+            fresh_s: self.fresh.seconds(),
+        }
+    }
+}
+
+/// What the catalogue says of something that anybody may read: of each feed, and of what is published beside them.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry {
+    /// Its address; what stands in braces is what one asks for.
+    pub path: &'static str,
+    /// What it is called.
+    pub title: Words,
+    /// What it tells, and how it tells that something is not known.
+    pub about: Words,
+    /// The standard that it follows, if it follows one.
+    pub standard: Option<Standard>,
+    /// Its media types, the usual one first.
+    pub media: &'static [&'static str],
+    /// Its parameters.
+    pub params: &'static [Param],
+    /// What may stand behind its address in an example, after the question mark.
+    pub example: &'static str,
+    /// The fields of each thing that it tells of.
+    pub fields: &'static [&'static str],
+    /// How old an answer may be, in seconds.
+    pub fresh_s: i64,
+}
+
+impl Entry {
     /// A name by which it is found on the page.
     pub fn anchor(&self) -> String {
         let name = self.path.trim_start_matches("/open/");
-        name.replace(['/', '.'], "-")
-            .replace("-{id}", "-id")
-            .replace("{id}", "id")
+        let name = name.trim_start_matches('/').replace(['/', '.'], "-");
+        name.replace(['{', '}'], "")
     }
 
-    /// A command that reads it.
-    pub fn example(&self, public_url: &str) -> String {
-        let id = if self.path.contains("{id}") { "ID" } else { "" };
-        let path = self.path.replace("{id}", id);
-        match self.example {
+    /// A command that reads it, as it can be pasted; `None` where there is nothing yet that could be named in its
+    /// address.
+    pub fn example(&self, public_url: &str, examples: &Examples) -> Option<String> {
+        let path = match self.is_direct() {
+            true => self.path,
+            false => examples.path(self.path)?,
+        };
+        Some(match self.example {
             "" => format!("curl {public_url}{path}"),
             query => format!("curl '{public_url}{path}?{query}'"),
-        }
+        })
     }
 
-    /// Its address where it needs nothing named.
+    /// Whether its address needs nothing named.
     pub fn is_direct(&self) -> bool {
-        !self.path.contains("{id}")
+        !self.path.contains('{')
+    }
+
+    /// Whether it is a part of the public log, which a city may not have.
+    pub fn is_of_log(&self) -> bool {
+        self.path.starts_with("/log/")
     }
 }
 
@@ -179,6 +236,28 @@ pub struct Topic {
     /// Its fields.
     pub fields: &'static [&'static str],
 }
+
+impl Topic {
+    /// Its name as one subscribes to it for every lot.
+    pub fn filter(&self) -> String {
+        self.topic.replace("{id}", "+")
+    }
+
+    /// A command that listens to it at the broker of that address, as it can be pasted.
+    pub fn example(&self, broker: &str) -> String {
+        let (broker, filter) = (broker.trim_end_matches('/'), self.filter());
+        format!("mosquitto_sub -L '{broker}/{filter}' -u {MQTT_READER} -v")
+    }
+}
+
+/// The name by which readers of open data come to the broker (`deploy/mosquitto.acl`).
+pub const MQTT_READER: &str = "open-data-reader";
+
+/// What is said of the broker where its address is not published.
+pub const BROKER_OF_THE_CITY: Words = Words::new(
+    "Thành phố cấp địa chỉ máy chủ MQTT và mật khẩu cho ai muốn nghe.",
+    "The city gives the broker's address, and a password, to whoever wants to listen.",
+);
 
 /// What is published over MQTT, retained, at most once a second for each lot.
 pub const TOPICS: &[Topic] = &[Topic {
@@ -207,21 +286,26 @@ mod tests {
     #[test]
     fn every_feed_has_an_address_of_its_own_and_says_all_that_a_reader_needs() {
         let paths: HashSet<&str> = FEEDS.iter().map(|feed| feed.path).collect();
-        let anchors: HashSet<String> = FEEDS.iter().map(Feed::anchor).collect();
-        assert_eq!((paths.len(), anchors.len()), (FEEDS.len(), FEEDS.len()));
-        for feed in FEEDS {
-            assert!(feed.path.starts_with("/open/"), "{}", feed.path);
+        assert_eq!(paths.len(), FEEDS.len());
+        assert!(paths.iter().all(|path| path.starts_with("/open/")));
+        let feeds = FEEDS.iter().map(Feed::entry);
+        let entries: Vec<Entry> = feeds.chain(BESIDE.iter().copied()).collect();
+        let anchors: HashSet<String> = entries.iter().map(Entry::anchor).collect();
+        assert_eq!(anchors.len(), entries.len());
+        for entry in entries {
+            let path = entry.path;
             assert!(
-                !feed.media.is_empty() && !feed.fields.is_empty(),
-                "{}",
-                feed.path
+                !entry.media.is_empty() && !entry.fields.is_empty(),
+                "{path}"
             );
-            for words in [feed.title, feed.about] {
-                assert!(
-                    !words.vi.is_empty() && !words.en.is_empty(),
-                    "{}",
-                    feed.path
-                );
+            let params = entry.params.iter().map(|param| param.about);
+            let units = entry.standard.map(|standard| standard.units);
+            for words in [entry.title, entry.about]
+                .into_iter()
+                .chain(params)
+                .chain(units)
+            {
+                assert!(!words.vi.is_empty() && !words.en.is_empty(), "{path}");
             }
         }
     }

@@ -64,6 +64,8 @@ pub(super) async fn lots(ask: &Ask) -> Result<Answer, ApiError> {
             count(lot, Some(VehicleClass::Motorbike), false, false),
             count(lot, None, true, false),
             count(lot, None, false, true),
+            known.ward.clone(),
+            known.operator.clone(),
         ]
     });
     Ok(table(ask, rows))

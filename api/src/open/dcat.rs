@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::catalogue::{LICENCE, TOPICS, Words};
-use super::{Answer, Ask, FEEDS};
+use super::catalogue::{BROKER_OF_THE_CITY, LICENCE, TOPICS, Topic, Words};
+use super::examples::{Examples, examples};
+use super::{Answer, Ask, BESIDE, Entry, FEEDS, Feed};
 use crate::ApiError;
 
 fn both(words: Words) -> Value {
@@ -13,52 +14,78 @@ fn both(words: Words) -> Value {
     ])
 }
 
-/// `/open/catalogue.json`
-pub(super) fn catalogue(ask: &Ask) -> Result<Answer, ApiError> {
-    let url = &ask.app.public_url;
-    let feeds = FEEDS.iter().map(|feed| {
-        let mut known = json!({
-            "@type": "dcat:Dataset",
-            "@id": format!("{url}/open#{}", feed.anchor()),
-            "title": both(feed.title),
-            "description": both(feed.about),
+fn dataset(entry: &Entry, url: &str, examples: &Examples) -> Value {
+    let params = entry.params.iter();
+    let mut known = json!({
+        "@type": "dcat:Dataset",
+        "@id": format!("{url}/open#{}", entry.anchor()),
+        "title": both(entry.title),
+        "description": both(entry.about),
+        "license": LICENCE.url,
+        // ISO 8601: how old an answer may be.
+        "dcat:temporalResolution": {
+            "@type": "xsd:duration",
+            "@value": format!("PT{}S", entry.fresh_s),
+        },
+        "freshnessSeconds": entry.fresh_s,
+        "fields": entry.fields,
+        "parameters": params.clone().map(|param| param.name).collect::<Vec<_>>(),
+        "parameterNotes": params.map(|param| json!({
+            "title": param.name,
+            "description": both(param.about),
+        })).collect::<Vec<_>>(),
+        "distribution": entry.media.iter().map(|media| json!({
+            "@type": "dcat:Distribution",
+            "accessURL": format!("{url}{}", entry.path),
+            "mediaType": media,
             "license": LICENCE.url,
-            // ISO 8601: how old an answer may be.
-            "dcat:temporalResolution": {
-                "@type": "xsd:duration",
-                "@value": format!("PT{}S", feed.fresh.seconds()),
-            },
-            "freshnessSeconds": feed.fresh.seconds(),
-            "fields": feed.fields,
-            "parameters": feed.params.iter().map(|param| param.name).collect::<Vec<_>>(),
-            "example": feed.example(url),
-            "distribution": feed.media.iter().map(|media| json!({
-                "@type": "dcat:Distribution",
-                "accessURL": format!("{url}{}", feed.path),
-                "mediaType": media,
-                "license": LICENCE.url,
-            })).collect::<Vec<_>>(),
-        });
-        if let Some(standard) = feed.standard {
-            known["conformsTo"] = json!({"@id": standard.url, "title": standard.name});
+        })).collect::<Vec<_>>(),
+    });
+    if let Some(example) = entry.example(url, examples) {
+        known["example"] = example.into();
+    }
+    if let Some(standard) = entry.standard {
+        known["conformsTo"] = json!({"@id": standard.url, "title": standard.name});
+        known["units"] = both(standard.units);
+    }
+    known
+}
+
+fn topic_dataset(topic: &Topic, broker: Option<&str>) -> Value {
+    let mut distribution = json!({
+        "@type": "dcat:Distribution",
+        "mqttTopic": topic.filter(),
+        "mediaType": "application/json",
+        "license": LICENCE.url,
+    });
+    let mut known = json!({
+        "@type": "dcat:Dataset",
+        "title": topic.topic,
+        "description": both(topic.about),
+        "license": LICENCE.url,
+        "fields": topic.fields,
+    });
+    match broker {
+        Some(broker) => {
+            distribution["accessURL"] = broker.into();
+            known["example"] = topic.example(broker).into();
         }
-        known
-    });
-    let topics = TOPICS.iter().map(|topic| {
-        json!({
-            "@type": "dcat:Dataset",
-            "title": topic.topic,
-            "description": both(topic.about),
-            "license": LICENCE.url,
-            "fields": topic.fields,
-            "distribution": [{
-                "@type": "dcat:Distribution",
-                "mqttTopic": topic.topic.replace("{id}", "+"),
-                "mediaType": "application/json",
-                "license": LICENCE.url,
-            }],
-        })
-    });
+        None => distribution["description"] = both(BROKER_OF_THE_CITY),
+    }
+    known["distribution"] = json!([distribution]);
+    known
+}
+
+/// `/open/catalogue.json`
+pub(super) async fn catalogue(ask: &Ask) -> Result<Answer, ApiError> {
+    let url = &ask.app.public_url;
+    let examples = examples(&ask.app, ask.now).await?;
+    let has_log = ask.app.log.is_some();
+    let beside = BESIDE.iter().filter(|entry| has_log || !entry.is_of_log());
+    let entries = FEEDS.iter().map(Feed::entry).chain(beside.copied());
+    let datasets = entries.map(|entry| dataset(&entry, url, &examples));
+    let broker = ask.app.public_mqtt_url.as_deref();
+    let topics = TOPICS.iter().map(|topic| topic_dataset(topic, broker));
     let body = json!({
         "@context": {
             "@vocab": "http://purl.org/dc/terms/",
@@ -75,6 +102,8 @@ pub(super) fn catalogue(ask: &Ask) -> Result<Answer, ApiError> {
             "freshnessSeconds": "clearbay:freshnessSeconds",
             "fields": "clearbay:fields",
             "parameters": "clearbay:parameters",
+            "parameterNotes": "clearbay:parameterNotes",
+            "units": "clearbay:units",
             "example": "clearbay:example",
             "mqttTopic": "clearbay:mqttTopic",
         },
@@ -83,7 +112,7 @@ pub(super) fn catalogue(ask: &Ask) -> Result<Answer, ApiError> {
         "title": both(Words::new("Dữ liệu mở về đỗ xe", "Open data of parking")),
         "license": LICENCE.url,
         "publisher": {"@type": "foaf:Agent", "foaf:name": ask.app.city.name},
-        "dataset": feeds.chain(topics).collect::<Vec<_>>(),
+        "dataset": datasets.chain(topics).collect::<Vec<_>>(),
     });
     Answer::json(ask, &body)
 }

@@ -36,6 +36,8 @@ pub(super) async fn lots(ask: &Ask) -> Result<Answer, ApiError> {
                 "free": lot.free,
                 "unknown": lot.unknown,
                 "updated_at": lot.updated_at.map(instant),
+                "ward_code": known.ward,
+                "operator_code": known.operator,
             },
         })
     })

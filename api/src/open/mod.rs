@@ -1,7 +1,8 @@
 //! Open data under `/open`: what anybody may read, in the formats that others' programs know.
 //!
 //! There is one list of feeds, [`catalogue::FEEDS`]. The routes, the OpenAPI document, `/open/catalogue.json`
-//! and the page `/open` are made from it, so that they cannot disagree. Everything here is read-only, without
+//! and the page `/open` are made from it, so that they cannot disagree; the last two also name what is published
+//! elsewhere ([`catalogue::BESIDE`]). Everything here is read-only, without
 //! a login, and holds nothing of a person: no plate, no payment, no session's id.
 //!
 //! What a feed tells of the present comes from one [`snapshot::Snapshot`] of the live board, taken at most
@@ -28,6 +29,7 @@ pub mod catalogue;
 mod cds;
 mod csv;
 mod dcat;
+mod examples;
 mod geojson;
 mod geometry;
 mod ids;
@@ -40,7 +42,8 @@ mod rates;
 mod routes;
 mod snapshot;
 
-pub use catalogue::{FEEDS, Feed, Source};
+pub use catalogue::{BESIDE, Entry, FEEDS, Feed, Source};
+pub use examples::{Examples, examples};
 pub(crate) use routes::{document, mount};
 
 use params::Params;
@@ -90,6 +93,7 @@ pub struct OpenData {
     pub rate: RateLimit,
     places: Remembered<(), Arc<Places>>,
     snapshots: Remembered<(), Arc<Snapshot>>,
+    examples: Remembered<(), Arc<Examples>>,
     past: Remembered<String, Arc<Answer>>,
     last: std::sync::Mutex<Option<Arc<Snapshot>>>,
     /// Open data waits for its own turn at the database: its readers take none of those of the city's pages.
@@ -107,6 +111,7 @@ impl OpenData {
             .of_all(READERS),
             places: Remembered::new(Freshness::Place.length(), 1),
             snapshots: Remembered::new(Freshness::Live.length(), 1),
+            examples: Remembered::new(Freshness::Live.length(), 1),
             past: Remembered::new(Freshness::Past.length(), ANSWERS),
             last: std::sync::Mutex::default(),
             turns: Turns::new("open_data"),
@@ -210,7 +215,7 @@ async fn answer(ask: Ask) -> Result<Arc<Answer>, ApiError> {
 
 async fn make(ask: &Ask) -> Result<Answer, ApiError> {
     match ask.feed.source {
-        Source::Catalogue => dcat::catalogue(ask),
+        Source::Catalogue => dcat::catalogue(ask).await,
         Source::CdsZones => cds::curbs::zones(ask).await,
         Source::CdsZone => cds::curbs::zone(ask).await,
         Source::CdsAreas => cds::curbs::areas(ask).await,

@@ -2,8 +2,8 @@
 //! OnStreetParking 0.1.4 and OffStreetParking 0.1.3 (<https://github.com/smart-data-models/dataModel.Parking>).
 
 use axum::body::Body;
-use axum::http::{HeaderName, HeaderValue, StatusCode, header};
-use axum::response::Response;
+use axum::http::{HeaderName, HeaderValue, header};
+use axum::response::{IntoResponse, Response};
 use domain::board::Occupancy;
 use domain::place::{LotKind, VehicleClass};
 use serde_json::{Map, Value, json};
@@ -81,8 +81,11 @@ pub(super) async fn entities(ask: &Ask) -> Result<Answer, ApiError> {
     let form = form(ask)?;
     let (types, ids) = (words(&ask.params, "type"), words(&ask.params, "id"));
     let attrs = words(&ask.params, "attrs");
+    // ETSI GS CIM 009, 5.7.2: a query that asks for everything is refused.
     if types.is_none() && ids.is_none() && attrs.is_none() {
-        return Err(bad("ask for a type, an id or attrs"));
+        return Err(bad(
+            "one of the parameters type, id and attrs is missing: ask for type=ParkingSpot, for one",
+        ));
     }
     ask.params.flag("local")?;
     let with_count = ask.params.flag("count")?.unwrap_or(false);
@@ -189,7 +192,12 @@ pub(super) async fn entity(ask: &Ask) -> Result<Answer, ApiError> {
 
 /// `/open/ngsi-ld/context.jsonld`
 pub(super) fn context(ask: &Ask) -> Result<Answer, ApiError> {
-    Answer::json(ask, &json!({"@context": [MODELS, CORE]}))
+    Answer::json(ask, &json!({ "@context": contexts() }))
+}
+
+/// The core context comes last, so that no other gives its terms another meaning (ETSI GS CIM 009, 4.4).
+fn contexts() -> [&'static str; 2] {
+    [MODELS, CORE]
 }
 
 fn written(entities: &[Entity], ask: &Ask, form: Form) -> Value {
@@ -228,6 +236,11 @@ fn kind_of(lot: &SnapLot) -> &'static str {
     }
 }
 
+/// The URN of a bay.
+pub(super) fn spot(bay: &str) -> String {
+    urn("ParkingSpot", bay)
+}
+
 fn urn(kind: &str, code: &str) -> String {
     // Codes may have characters that a URN may not.
     let name = percent_encoded(code, "-_.");
@@ -245,7 +258,7 @@ impl Named<'_> {
     fn id(&self) -> String {
         match self {
             Self::Lot(lot) => urn(kind_of(lot), &lot.lot.code),
-            Self::Bay(_, bay) => urn("ParkingSpot", &bay.bay.code),
+            Self::Bay(_, bay) => spot(&bay.bay.code),
         }
     }
 
@@ -338,7 +351,7 @@ impl Entity {
         value.insert("id".to_owned(), self.id.clone().into());
         value.insert("type".to_owned(), self.kind.into());
         if form.linked {
-            value.insert("@context".to_owned(), json!([CORE, MODELS]));
+            value.insert("@context".to_owned(), json!(contexts()));
         }
         Value::Object(value)
     }
@@ -357,26 +370,29 @@ impl Entity {
     }
 }
 
-/// Turns a problem into one as NGSI-LD names its kinds (6.3.2).
-pub(super) fn as_ngsi_error(response: &mut Response) {
-    let status = response.status();
-    if status == StatusCode::NOT_MODIFIED {
-        return;
-    }
-    let (kind, title) = match status {
-        StatusCode::BAD_REQUEST | StatusCode::UNPROCESSABLE_ENTITY => {
+/// A problem as NGSI-LD names its kinds (ETSI GS CIM 009, 5.5.2 and 6.3.2), with what is wrong in this very case.
+pub(super) fn problem(error: ApiError) -> Response {
+    let (kind, title) = match &error {
+        ApiError::BadRequest(_) | ApiError::Unprocessable(_) => {
             ("BadRequestData", "The request cannot be done as it is")
         }
-        StatusCode::NOT_FOUND => ("ResourceNotFound", "There is no such entity"),
+        ApiError::NotFound(_) => ("ResourceNotFound", "There is no such entity"),
+        ApiError::NotAcceptable(_) => ("InvalidRequest", "No media type that is taken"),
         _ => ("InternalError", "Try again later"),
     };
     let body = json!({
         "type": format!("https://uri.etsi.org/ngsi-ld/errors/{kind}"),
         "title": title,
-        "status": status.as_u16(),
+        "detail": error.to_string(),
+        "status": error.status().as_u16(),
     });
-    let json = HeaderValue::from_static("application/json");
+    let mut response = error.into_response();
     *response.body_mut() = Body::from(body.to_string());
-    response.headers_mut().remove(header::CONTENT_LENGTH);
-    response.headers_mut().insert(header::CONTENT_TYPE, json);
+    let headers = response.headers_mut();
+    headers.remove(header::CONTENT_LENGTH);
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
+    response
 }

@@ -28,10 +28,11 @@ impl Params {
         for (name, value) in given {
             if !allowed.iter().any(|param| param.name == name) {
                 let known: Vec<&str> = allowed.iter().map(|param| param.name).collect();
-                return Err(bad(format!(
-                    "there is no parameter {name:?} here; there are: {}",
-                    known.join(", ")
-                )));
+                let known = match known[..] {
+                    [] => "this address takes none".to_owned(),
+                    _ => format!("there are: {}", known.join(", ")),
+                };
+                return Err(bad(format!("there is no parameter {name:?} here; {known}")));
             }
             if value.len() > LENGTH_MAX {
                 return Err(bad(format!(
@@ -159,10 +160,10 @@ mod tests {
     use super::*;
 
     const ALLOWED: &[Param] = &[
-        Param::new("limit", ""),
-        Param::new("offset", ""),
-        Param::new("lat", ""),
-        Param::new("time", ""),
+        Param::new("limit", "", ""),
+        Param::new("offset", "", ""),
+        Param::new("lat", "", ""),
+        Param::new("time", "", ""),
     ];
 
     fn params(given: &[(&str, &str)]) -> Result<Params, ApiError> {
@@ -195,6 +196,22 @@ mod tests {
             );
         }
         assert_eq!(params(&[("lat", "")]).unwrap().number("lat").unwrap(), None);
+    }
+
+    #[test]
+    fn what_is_known_is_told_only_where_something_is() {
+        let why = |allowed: &[Param]| {
+            let given = vec![("latt".to_owned(), "1".to_owned())];
+            Params::new(given, allowed).unwrap_err().to_string()
+        };
+        assert_eq!(
+            why(ALLOWED),
+            "there is no parameter \"latt\" here; there are: limit, offset, lat, time"
+        );
+        assert_eq!(
+            why(&[]),
+            "there is no parameter \"latt\" here; this address takes none"
+        );
     }
 
     #[test]

@@ -21,7 +21,10 @@ use crate::{ApiError, App};
 pub(crate) fn mount(app: &App, mut router: Router<App>) -> Router<App> {
     let mut feeds = Router::new();
     for feed in FEEDS {
-        let handler = move |state: State<App>, request: Request| serve(feed, state, request);
+        let handler = move |state: State<App>, request: Request| async move {
+            let answer = serve(feed, state, request).await;
+            answer.unwrap_or_else(|error| refusal(feed.path, error))
+        };
         feeds = feeds.route(feed.path, get(handler).options(preflight));
     }
     let guarded = middleware::from_fn_with_state(app.clone(), limit_and_open);
@@ -42,6 +45,19 @@ async fn preflight() -> Response {
     (StatusCode::NO_CONTENT, allowed).into_response()
 }
 
+/// Whether an address is one of NGSI-LD's, which has problems of its own form.
+fn is_ngsi(path: &str) -> bool {
+    path.starts_with("/open/ngsi-ld/")
+}
+
+/// A problem, in the words of the format that was asked for.
+fn refusal(path: &str, error: ApiError) -> Response {
+    match is_ngsi(path) {
+        true => ngsi::problem(error),
+        false => error.into_response(),
+    }
+}
+
 /// Counts the request, and lets any page read what is said.
 async fn limit_and_open(
     State(app): State<App>,
@@ -49,17 +65,13 @@ async fn limit_and_open(
     request: Request,
     next: Next,
 ) -> Response {
-    let is_ngsi = request.uri().path().starts_with("/open/ngsi-ld/");
     let mut response = match app.open.rate.take(client.turns_of(), App::now()) {
         Ok(()) => next.run(request).await,
         Err(wait_s) => {
             metrics::counter!("clearbay_open_data_refused_total").increment(1);
-            ApiError::TooOften { wait_s }.into_response()
+            refusal(request.uri().path(), ApiError::TooOften { wait_s })
         }
     };
-    if is_ngsi && !response.status().is_success() {
-        ngsi::as_ngsi_error(&mut response);
-    }
     let headers = response.headers_mut();
     for (name, value) in [
         (header::ACCESS_CONTROL_ALLOW_ORIGIN, "*"),
@@ -81,7 +93,7 @@ async fn serve(
 ) -> Result<Response, ApiError> {
     let now = App::now();
     let (mut parts, _) = request.into_parts();
-    let id = match feed.is_direct() {
+    let id = match feed.entry().is_direct() {
         true => String::new(),
         false => Path::<String>::from_request_parts(&mut parts, &()).await?.0,
     };
@@ -117,13 +129,17 @@ pub(crate) fn document(document: &mut OpenApi) {
         for (media, content) in content {
             ok = ok.content(media, content);
         }
+        let problem_media = match is_ngsi(feed.path) {
+            true => "application/json",
+            false => "application/problem+json",
+        };
         let problem = |what: &str| {
             let content = ContentBuilder::new()
                 .schema(Some(Ref::from_schema_name("Problem")))
                 .build();
             ResponseBuilder::new()
                 .description(what)
-                .content("application/problem+json", content)
+                .content(problem_media, content)
                 .build()
         };
         let mut responses = ResponsesBuilder::new()
@@ -136,16 +152,19 @@ pub(crate) fn document(document: &mut OpenApi) {
             .response("406", problem("No media type that is taken"))
             .response("429", problem("Asked too often; see Retry-After"));
         // A parameter may name a place, too.
-        if !feed.is_direct() || !feed.params.is_empty() {
+        if !feed.entry().is_direct() || !feed.params.is_empty() {
             responses = responses.response("404", problem("There is no such thing"));
         }
+        let units = feed.standard.map(|standard| standard.units.en);
+        let about: Vec<&str> = [feed.about.en].into_iter().chain(units).collect();
+        let about = about.join("\n\n");
         let mut operation = OperationBuilder::new()
             .tag("open")
             .operation_id(Some(format!("open_{:?}", feed.source)))
             .summary(Some(feed.title.en))
-            .description(Some(feed.about.en))
+            .description(Some(about))
             .responses(responses.build());
-        if !feed.is_direct() {
+        if !feed.entry().is_direct() {
             let id = ParameterBuilder::new()
                 .name("id")
                 .parameter_in(ParameterIn::Path)
@@ -158,7 +177,7 @@ pub(crate) fn document(document: &mut OpenApi) {
                 .name(param.name)
                 .parameter_in(ParameterIn::Query)
                 .required(Required::False)
-                .description(Some(param.about))
+                .description(Some(param.about.en))
                 .build();
             operation = operation.parameter(query);
         }

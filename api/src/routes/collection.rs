@@ -85,11 +85,14 @@ macro_rules! amounts {
                 Self { $($field: $of(sum),)* }
             }
 
-            /// Their names and values, for a spreadsheet.
-            fn cells(&self) -> Vec<(&'static str, String)> {
-                vec![$((stringify!($field), self.$field.to_string()),)*]
+            /// Their values, for a spreadsheet.
+            fn cells(&self) -> Vec<String> {
+                vec![$(self.$field.to_string(),)*]
             }
         }
+
+        /// The fields of a row, as a spreadsheet has them.
+        pub(crate) const FIELDS: &[&str] = &["key", "name", $(stringify!($field),)* "lot", "day"];
     };
 }
 
@@ -231,16 +234,12 @@ pub(super) async fn get_collection(
 }
 
 fn spreadsheet(range: Range, rows: impl Iterator<Item = CollectionRow>) -> Response {
-    let names = Amounts::of(&Collection::default()).cells();
-    let amounts = names.iter().map(|(name, _)| *name);
-    let headings: Vec<&str> = ["key", "name"].into_iter().chain(amounts).collect();
-    let headings: Vec<&str> = headings.into_iter().chain(["lot", "day"]).collect();
     let rows = rows.map(|row| {
         let mut cells = vec![row.key, row.name];
-        cells.extend(row.amounts.cells().into_iter().map(|(_, cell)| cell));
+        cells.extend(row.amounts.cells());
         cells.push(row.lot.unwrap_or_default());
         cells.push(row.day.map(|day| day.to_string()).unwrap_or_default());
         cells
     });
-    csv("collection", range, &headings, rows)
+    csv("collection", range, FIELDS, rows)
 }

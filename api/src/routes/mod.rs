@@ -49,6 +49,8 @@ mod session_changes;
 mod sessions;
 mod wallets;
 
+pub(crate) use collection::FIELDS as COLLECTION_FIELDS;
+
 #[derive(OpenApi)]
 #[openapi(
     // Its path has slashes in it, which no route of this document can say: it is mounted by itself.

@@ -203,6 +203,17 @@ pub async fn resource(app: &App, path: LogPath) -> Result<Vec<u8>, ApiError> {
     found.ok_or(ApiError::NotFound("tile"))
 }
 
+/// How many entries the signed tree has; none where none is signed yet.
+///
+/// # Errors
+/// [`ApiError::NotFound`] where the city has no log.
+pub async fn size(app: &App) -> Result<u64, ApiError> {
+    let keys = of(app)?.keys();
+    let checkpoint = app.store.log_own_checkpoint(&app.city.code).await?;
+    let head = checkpoint.and_then(|checkpoint| keys.open_head(&checkpoint).ok());
+    Ok(head.map_or(0, |head| head.size))
+}
+
 /// The reports that are published, oldest day first.
 ///
 /// # Errors

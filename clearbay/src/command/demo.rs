@@ -66,7 +66,7 @@ const STAFF: [(&str, &str, Option<usize>); 3] = [
 
 impl Demo {
     /// Runs the command.
-    pub async fn run(self) -> anyhow::Result<()> {
+    pub async fn run(mut self) -> anyhow::Result<()> {
         let listener = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, self.port)))?;
         let address = listener.local_addr()?;
         std::fs::create_dir_all(&self.state_dir)
@@ -90,7 +90,12 @@ impl Demo {
                 self.plain.check(&url)?;
                 url
             }
-            None => tokio::task::spawn_blocking(broker::start).await??,
+            None => {
+                let url = tokio::task::spawn_blocking(broker::start).await??;
+                // It is open to everybody on this machine: no password is told by that.
+                self.options.public_mqtt_url.get_or_insert(url.clone());
+                url
+            }
         };
         let mut options = ingest::Options::new(mqtt_url.clone(), "clearbay-ingest".to_owned());
         options.device_keys = device_keys;

@@ -115,6 +115,11 @@ pub struct ServeOptions {
     /// Without it, the address it listens on, which is then on loopback only.
     #[arg(long, env = "CLEARBAY_PUBLIC_URL")]
     pub public_url: Option<String>,
+    /// Where readers of open data reach the broker, such as mqtts://mqtt.parking.example:8883; the catalogue
+    /// says it. Without it the catalogue says that the city gives the address. No user and no password: it
+    /// is published.
+    #[arg(long, env = "CLEARBAY_PUBLIC_MQTT_URL", value_parser = public_broker)]
+    pub public_mqtt_url: Option<String>,
     /// How many connections to the database to hold at most.
     #[arg(long, env = "CLEARBAY_DATABASE_CONNECTIONS", default_value_t = 16)]
     pub database_connections: u32,
@@ -327,6 +332,7 @@ pub async fn serve(
         log: log.map(Arc::new),
         http: api::gateway::client()?,
         public_url: public_url.into(),
+        public_mqtt_url: options.public_mqtt_url.as_deref().map(Into::into),
         city: Arc::new(city),
         drain: drain.clone(),
         proxies: Arc::new(options.trusted_proxies.clone()),
@@ -390,6 +396,21 @@ pub async fn serve(
     following.await?;
     store.close().await;
     Ok(())
+}
+
+/// The address of a broker as it may be published: without a user, a password or a path, and of characters that
+/// the catalogue's command can hold as they are.
+fn public_broker(url: &str) -> Result<String, String> {
+    let schemes = ["mqtt://", "mqtts://"];
+    let host = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
+    let host = host
+        .map(|host| host.trim_end_matches('/'))
+        .unwrap_or_default();
+    let is_of_host = |letter: char| letter.is_ascii_alphanumeric() || ".-:[]".contains(letter);
+    match !host.is_empty() && host.chars().all(is_of_host) {
+        true => Ok(url.trim_end_matches('/').to_owned()),
+        false => Err("it is of the form mqtt://host:port or mqtts://host:port".to_owned()),
+    }
 }
 
 /// A client of the broker, named for what it does.

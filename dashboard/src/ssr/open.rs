@@ -2,8 +2,8 @@
 //! made.
 
 use api::App;
-use api::open::catalogue::{LICENCE, TOPICS, Topic};
-use api::open::{FEEDS, Feed, Source};
+use api::open::catalogue::{BROKER_OF_THE_CITY, LICENCE, TOPICS, Topic};
+use api::open::{BESIDE, Entry, Examples, FEEDS, Feed, Source, examples};
 use axum::extract::State;
 use axum::response::Response;
 use leptos::prelude::*;
@@ -21,10 +21,12 @@ enum Group {
     Apds,
     Ngsi,
     Machines,
+    Money,
 }
 
-const GROUPS: [Group; 6] = [
+const GROUPS: [Group; 7] = [
     Group::Plain,
+    Group::Money,
     Group::Cds,
     Group::Apds,
     Group::Ngsi,
@@ -48,6 +50,16 @@ impl Group {
         }
     }
 
+    /// What belongs to it.
+    fn entries(self, has_log: bool) -> Vec<Entry> {
+        if self == Self::Money {
+            let there = BESIDE.iter().filter(|entry| has_log || !entry.is_of_log());
+            return there.copied().collect();
+        }
+        let feeds = FEEDS.iter().filter(|feed| Self::of(feed) == self);
+        feeds.map(Feed::entry).collect()
+    }
+
     const fn name(self, lang: Lang) -> &'static str {
         let text = lang.open_data();
         match self {
@@ -57,6 +69,7 @@ impl Group {
             Self::Apds => "APDS",
             Self::Ngsi => "NGSI-LD",
             Self::Machines => text.for_machines,
+            Self::Money => text.money_and_its_log,
         }
     }
 
@@ -68,6 +81,7 @@ impl Group {
             Self::Apds => "apds",
             Self::Ngsi => "ngsi",
             Self::Machines => "machines",
+            Self::Money => "money",
         }
     }
 }
@@ -76,6 +90,10 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader) -> Response {
     let lang = reader.lang;
     let text = lang.open_data();
     let (url, city) = (app.public_url.clone(), app.city.name.clone());
+    let (broker, has_log) = (app.public_mqtt_url.clone(), app.log.is_some());
+    // The page says what there is though nothing can be named just now.
+    let examples = examples(&app, App::now()).await;
+    let examples = examples.map_or_else(|_| Examples::default(), |known| (*known).clone());
     Document {
         title: text.open_data,
         active: "/city",
@@ -85,7 +103,18 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader) -> Response {
         let ways = GROUPS.map(|group| {
             view! { <a class="chip" href=format!("#{}", group.anchor())>{group.name(lang)}</a> }
         });
-        let groups = GROUPS.map(|group| group_view(group, &url, lang).into_any());
+        let groups = GROUPS.map(|group| {
+            let entries = group.entries(has_log).into_iter();
+            let entries = entries.map(|entry| entry_view(&entry, &url, &examples, lang).into_any());
+            view! {
+                <section id=group.anchor() class="feeds">
+                    <h2>{group.name(lang)}</h2>
+                    {entries.collect_view()}
+                </section>
+            }
+        });
+        let broker = broker.as_deref();
+        let topics = TOPICS.iter().map(|topic| topic_view(topic, broker, lang).into_any());
         view! {
             <h1>{city} ": " {text.open_data}</h1>
             <p class="note">{text.lead}</p>
@@ -100,63 +129,69 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader) -> Response {
             {groups.into_iter().collect_view()}
             <section id="mqtt" class="feeds">
                 <h2>"MQTT"</h2>
-                {TOPICS.iter().map(|topic| topic_view(topic, lang)).collect_view()}
+                {topics.collect_view()}
             </section>
         }
     })
 }
 
-fn group_view(group: Group, url: &str, lang: Lang) -> impl IntoView + use<> {
-    let feeds = FEEDS.iter().filter(|feed| Group::of(feed) == group);
-    let feeds: Vec<_> = feeds
-        .map(|feed| feed_view(feed, url, lang).into_any())
-        .collect();
-    view! {
-        <section id=group.anchor() class="feeds">
-            <h2>{group.name(lang)}</h2>
-            {feeds}
-        </section>
-    }
-}
-
-fn feed_view(feed: &'static Feed, url: &str, lang: Lang) -> impl IntoView + use<> {
+fn entry_view(entry: &Entry, url: &str, examples: &Examples, lang: Lang) -> impl IntoView + use<> {
     let text = lang.open_data();
-    let standard = feed.standard.map(|standard| {
-        view! { <dt>{text.standard}</dt><dd><a href=standard.url>{standard.name}</a></dd> }
+    let standard = entry.standard.map(|standard| {
+        view! {
+            <dt>{text.standard}</dt><dd><a href=standard.url>{standard.name}</a></dd>
+            <dt>{text.units}</dt><dd>{lang.pick(standard.units.vi, standard.units.en)}</dd>
+        }
     });
-    let address = match feed.is_direct() {
-        true => view! { <a href=feed.path><code>{feed.path}</code></a> }.into_any(),
-        false => view! { <code>{feed.path}</code> }.into_any(),
+    let address = match entry.is_direct() {
+        true => view! { <a href=entry.path><code>{entry.path}</code></a> }.into_any(),
+        false => view! { <code>{entry.path}</code> }.into_any(),
     };
-    let params = (!feed.params.is_empty()).then(|| {
-        let names = feed.params.iter().map(|param| param.name);
-        view! { <dt>{text.parameters}</dt><dd>{codes(names)}</dd> }
+    let example = entry.example(url, examples);
+    let example = example.map(|command| {
+        view! { <dt>{text.example}</dt><dd><code>{command}</code></dd> }
+    });
+    let params = (!entry.params.is_empty()).then(|| {
+        let params = entry.params.iter().map(|param| {
+            let about = lang.pick(param.about.vi, param.about.en);
+            view! { <li><code>{param.name}</code> " " <small>{about}</small></li> }
+        });
+        view! { <dt>{text.parameters}</dt><dd><ul>{params.collect_view()}</ul></dd> }
     });
     view! {
-        <article class="card feed" id=feed.anchor()>
-            <h3>{lang.pick(feed.title.vi, feed.title.en)}</h3>
-            <p>{lang.pick(feed.about.vi, feed.about.en)}</p>
+        <article class="card feed" id=entry.anchor()>
+            <h3>{lang.pick(entry.title.vi, entry.title.en)}</h3>
+            <p>{lang.pick(entry.about.vi, entry.about.en)}</p>
             <dl class="how">
-                <dt>{text.address}</dt><dd>{address} " " <small>{feed.media[0]}</small></dd>
+                <dt>{text.address}</dt><dd>{address} " " <small>{entry.media[0]}</small></dd>
                 {standard}
-                <dt>{text.example}</dt><dd><code>{feed.example(url)}</code></dd>
-                <dt>{text.fresh}</dt><dd>{fresh(feed.fresh.seconds(), lang)}</dd>
-                <dt>{text.fields}</dt><dd>{codes(feed.fields.iter().copied())}</dd>
+                {example}
+                <dt>{text.fresh}</dt><dd>{fresh(entry.fresh_s, lang)}</dd>
+                <dt>{text.fields}</dt><dd>{codes(entry.fields.iter().copied())}</dd>
                 {params}
             </dl>
         </article>
     }
 }
 
-fn topic_view(topic: &'static Topic, lang: Lang) -> impl IntoView {
+fn topic_view(topic: &'static Topic, broker: Option<&str>, lang: Lang) -> impl IntoView + use<> {
     let text = lang.open_data();
-    let example = topic.topic.replace("{id}", "+");
+    let address = match broker {
+        Some(broker) => view! { <code>{broker.to_owned()}</code> }.into_any(),
+        None => lang
+            .pick(BROKER_OF_THE_CITY.vi, BROKER_OF_THE_CITY.en)
+            .into_any(),
+    };
+    let example = broker.map(|broker| {
+        view! { <dt>{text.example}</dt><dd><code>{topic.example(broker)}</code></dd> }
+    });
     view! {
         <article class="card feed">
             <h3><code>{topic.topic}</code></h3>
             <p>{lang.pick(topic.about.vi, topic.about.en)}</p>
             <dl class="how">
-                <dt>{text.example}</dt><dd><code>{format!("mosquitto_sub -u open-data-reader -t '{example}' -v")}</code></dd>
+                <dt>{text.broker}</dt><dd>{address}</dd>
+                {example}
                 <dt>{text.fresh}</dt><dd>{fresh(1, lang)}</dd>
                 <dt>{text.fields}</dt><dd>{codes(topic.fields.iter().copied())}</dd>
             </dl>

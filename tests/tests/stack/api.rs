@@ -151,6 +151,13 @@ async fn the_document_names_every_route_that_clients_count_on() {
         ("/api/v1/reports/revenue", "get"),
         ("/api/v1/reports/collection", "get"),
         ("/api/v1/reports/over-capacity", "get"),
+        ("/log/checkpoint", "get"),
+        ("/log/checkpoint/witnessed", "get"),
+        ("/log/keys", "get"),
+        ("/log/report/{day}", "get"),
+        ("/log/report/{day}/{revision}", "get"),
+        ("/log/reports", "get"),
+        ("/log/tile/{path}", "get"),
     ] {
         assert!(
             document["paths"][path][method].is_object(),

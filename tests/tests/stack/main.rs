@@ -44,6 +44,7 @@ mod migrations;
 mod occupancy;
 mod oidc;
 mod oidc_hostile;
+mod open_catalogue;
 mod open_data;
 mod order;
 mod parking_notice;

@@ -4,146 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Stdio;
-use std::sync::OnceLock;
 
 use api::open::catalogue::TOPICS;
-use api::open::{FEEDS, Source};
-use chrono::{DateTime, DurationRound, TimeDelta, Utc};
-use domain::place::{LotKind, Place, VehicleClass};
-use reqwest::header::HeaderMap;
-use reqwest::{Response, StatusCode};
+use chrono::{DateTime, TimeDelta, Utc};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tests::broker::Broker;
+use tests::open_city::{addresses, ask, base, body, header, hour, place, with_a_past};
 use tests::sensors::{Listener, Told, publish, told};
 use tests::serving::{Serving, text};
-use tests::{city, eventually};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
-
-/// Three lots: one with two days of past, one that has only just spoken, one that never did.
-fn place() -> Place {
-    let mut place = city::small(3, 4);
-    let positions = [[105.85, 21.03], [105.83, 21.05], [105.81, 21.01]];
-    for (lot, position) in place.lots.iter_mut().zip(positions) {
-        lot.position = position;
-        for (index, bay) in lot.bays.iter_mut().enumerate() {
-            let east = 2.5 * index as f32;
-            bay.outline = [[0.0, 0.0], [2.5, 0.0], [2.5, 5.0], [0.0, 5.0]]
-                .map(|[x, y]: [f32; 2]| [x + east, y]);
-        }
-    }
-    let street = &mut place.lots[1];
-    street.kind = LotKind::Street;
-    street.name = "Phố \"Bà Triệu\", đoạn 1".to_owned();
-    for bay in &mut street.bays {
-        bay.class = VehicleClass::Motorbike;
-    }
-    place.lots[0].bays[1].amenities.accessible = true;
-    place.lots[0].bays[1].amenities.charging = true;
-    let hanoi = simulator::city::hanoi(80).unwrap();
-    // A motorbike's price goes by parts of the day.
-    let all = hanoi.zones.iter().flat_map(|zone| &zone.tariffs);
-    let motorbikes = all.filter(|tariff| tariff.class == VehicleClass::Motorbike);
-    place.zones[0].tariffs.extend(motorbikes.take(1).cloned());
-    place
-}
-
-/// The hour that began three to four hours ago; the same all through a test, though the clock may strike.
-fn base() -> DateTime<Utc> {
-    static BASE: OnceLock<DateTime<Utc>> = OnceLock::new();
-    *BASE.get_or_init(|| {
-        Utc::now().duration_trunc(TimeDelta::hours(1)).unwrap() - TimeDelta::hours(3)
-    })
-}
-
-/// A city with a past: in `lot-0` a vehicle stayed for an hour, another still stands, a bay is free and one has
-/// never been heard of; in `lot-1` one bay of four has just said that it is free.
-async fn with_a_past() -> Serving {
-    let place = place();
-    let city = Serving::with(&place, Broker::rumqttd(), Vec::new(), None).await;
-    let base = base();
-    let minutes = (Utc::now() - base).num_minutes();
-    let mut messages = Vec::new();
-    for (bay, changes) in [
-        ("lot-0-0", vec![(0, false), (10, true), (70, false)]),
-        ("lot-0-1", vec![(0, false)]),
-        ("lot-0-2", vec![(0, false), (20, true)]),
-    ] {
-        // Sensors say every twenty minutes what they see.
-        let mut at: BTreeMap<i64, bool> = BTreeMap::new();
-        for minute in (0..minutes).step_by(20) {
-            let last = changes.iter().rfind(|(from, _)| *from <= minute).unwrap();
-            at.insert(minute, last.1);
-        }
-        at.extend(changes);
-        for (seq, (minute, occupied)) in at.into_iter().enumerate() {
-            let device = format!("{bay}-sensor");
-            let seconds = TimeDelta::seconds(17);
-            let at = base + TimeDelta::minutes(minute) + seconds;
-            messages.push(told(&device, at, i64::try_from(seq).unwrap() + 1, occupied));
-        }
-    }
-    messages.push(told("lot-1-0-sensor", Utc::now(), 1, false));
-    let count = i64::try_from(messages.len()).unwrap();
-    city.sense(&messages, count, "event").await;
-    eventually("the board to know", || async {
-        let lots = city.json("/api/v1/lots").await;
-        lots["lots"][0]["unknown"] == 1 && lots["lots"][1]["unknown"] == 3
-    })
-    .await;
-    // Snapshots that were taken before are forgotten.
-    eventually("open data to know", || async {
-        let live = body(&city, "/open/csv/live.csv").await;
-        live.contains("lot-0,4,1,2,1,") && live.contains("lot-1,4,0,1,3,")
-    })
-    .await;
-    city
-}
-
-async fn ask(city: &Serving, path: &str) -> Response {
-    city.get(path).send().await.unwrap()
-}
-
-async fn body(city: &Serving, path: &str) -> String {
-    let reply = ask(city, path).await;
-    let status = reply.status();
-    let body = reply.text().await.unwrap();
-    assert_eq!(status, StatusCode::OK, "{path}: {body}");
-    body
-}
-
-fn hour() -> String {
-    base().format("%Y-%m-%dT%H").to_string()
-}
-
-/// The address of each feed, with something that exists where it wants an id, and what lets it tell most.
-async fn addresses(city: &Serving) -> Vec<(Source, String)> {
-    let first = async |list: &str, name: &str| {
-        let (path, id) = (format!("/open/cds/curbs/{list}"), format!("curb_{name}_id"));
-        text(&city.json(&path).await["data"][list][0][&id])
-    };
-    let mut addresses = Vec::new();
-    for feed in FEEDS {
-        let id = match feed.source {
-            Source::CdsZone => first("zones", "zone").await,
-            Source::CdsArea => first("areas", "area").await,
-            Source::CdsSpace => first("spaces", "space").await,
-            Source::CdsPolicy => first("policies", "policy").await,
-            Source::NgsiEntity => "urn:ngsi-ld:ParkingSpot:clearbay:lot-0-3".to_owned(),
-            Source::ParkApiLots => "hn".to_owned(),
-            _ => String::new(),
-        };
-        let query = match feed.source {
-            Source::CdsEvents => format!("?event_time={}", hour()),
-            Source::NgsiEntities => {
-                "?type=ParkingSpot,OnStreetParking,OffStreetParking&limit=100".to_owned()
-            }
-            _ => String::new(),
-        };
-        addresses.push((feed.source, feed.path.replace("{id}", &id) + &query));
-    }
-    addresses
-}
 
 /// What published schemas and others' checkers find wrong with answers; nothing where there is no Python.
 async fn wrong(answers: &[(&str, &str, String)]) -> Vec<String> {
@@ -544,276 +415,6 @@ async fn no_feed_tells_anything_of_a_person() {
     }
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    headers
-        .get(name)
-        .map(|value| value.to_str().unwrap())
-        .unwrap_or_default()
-}
-
-#[tokio::test]
-async fn every_feed_can_be_read_from_any_page_and_is_not_sent_twice() {
-    let city = with_a_past().await;
-    let document = city.json("/api/openapi.json").await;
-    let catalogue = city.json("/open/catalogue.json").await;
-    let datasets = catalogue["dataset"].as_array().unwrap();
-    assert_eq!(datasets.len(), FEEDS.len() + TOPICS.len());
-    let page = body(&city, "/open?lang=en").await;
-    let trang = body(&city, "/open?lang=vi").await;
-    assert!(body(&city, "/city").await.contains(r#"href="/open""#));
-    for (feed, (_, path)) in FEEDS.iter().zip(addresses(&city).await) {
-        let reply = ask(&city, &path).await;
-        assert_eq!(reply.status(), StatusCode::OK, "{path}");
-        let headers = reply.headers().clone();
-        assert_eq!(
-            header(&headers, "access-control-allow-origin"),
-            "*",
-            "{path}"
-        );
-        assert_eq!(header(&headers, "content-type"), feed.media[0], "{path}");
-        let age: i64 = header(&headers, "cache-control")
-            .strip_prefix("public, max-age=")
-            .unwrap()
-            .parse()
-            .unwrap();
-        assert!((1..=feed.fresh.seconds()).contains(&age), "{path}: {age}");
-        let body = reply.text().await.unwrap();
-        // What the catalogue says that there is, there is.
-        for field in feed.fields {
-            let conditional = ["observationDateTime", "validityEnd", "description"];
-            assert!(
-                body.contains(field) || conditional.contains(field),
-                "{path} has no {field}: {body}"
-            );
-        }
-        // Nothing is sent again to who has it.
-        let again = city
-            .get(&path)
-            .header("if-none-match", header(&headers, "etag"));
-        let again = again.send().await.unwrap();
-        if again.status() == StatusCode::OK {
-            // The city's state, as told, has changed meanwhile.
-            assert_ne!(
-                header(again.headers(), "etag"),
-                header(&headers, "etag"),
-                "{path}"
-            );
-        } else {
-            assert_eq!(again.status(), StatusCode::NOT_MODIFIED, "{path}");
-            assert_eq!(header(again.headers(), "etag"), header(&headers, "etag"));
-            assert!(again.text().await.unwrap().is_empty());
-        }
-        let other = city
-            .get(&path)
-            .header("if-none-match", "\"another\"")
-            .send()
-            .await
-            .unwrap();
-        assert_eq!(other.status(), StatusCode::OK, "{path}");
-        let known = &document["paths"][feed.path]["get"];
-        assert_eq!(known["tags"][0], "open", "{path}");
-        assert!(
-            page.contains(feed.path) && trang.contains(feed.path),
-            "{path}"
-        );
-        assert!(
-            page.contains(feed.title.en) && trang.contains(feed.title.vi),
-            "{path}"
-        );
-    }
-    let open = document["paths"]
-        .as_object()
-        .unwrap()
-        .keys()
-        .filter(|path| path.starts_with("/open"));
-    assert_eq!(open.count(), FEEDS.len());
-    // Nothing changes: the answer is still good.
-    let reply = ask(&city, "/open/csv/lots.csv").await;
-    let etag = header(reply.headers(), "etag").to_owned();
-    let again = city.get("/open/csv/lots.csv").header("if-none-match", etag);
-    assert_eq!(
-        again.send().await.unwrap().status(),
-        StatusCode::NOT_MODIFIED
-    );
-    let preflight = city.client.request(
-        reqwest::Method::OPTIONS,
-        format!("{}/open/csv/lots.csv", city.url),
-    );
-    let preflight = preflight.send().await.unwrap();
-    assert_eq!(preflight.status(), StatusCode::NO_CONTENT);
-    assert_eq!(
-        header(preflight.headers(), "access-control-allow-origin"),
-        "*"
-    );
-    assert!(header(preflight.headers(), "access-control-allow-headers").contains("if-none-match"));
-    for method in [
-        reqwest::Method::POST,
-        reqwest::Method::PUT,
-        reqwest::Method::DELETE,
-    ] {
-        let request = city
-            .client
-            .request(method, format!("{}/open/csv/lots.csv", city.url));
-        assert_eq!(
-            request.send().await.unwrap().status(),
-            StatusCode::METHOD_NOT_ALLOWED
-        );
-    }
-}
-
-#[tokio::test]
-async fn what_cannot_be_asked_is_a_problem_that_says_so() {
-    let city = with_a_past().await;
-    let id = "0c4a1f0e-3f4c-4a4e-9d5c-8f9a3f0f8a11";
-    let year = 365 * 86_400_000_i64;
-    let now = Utc::now().timestamp_millis();
-    for (path, status) in [
-        ("/open/csv/live.csv?lott=1".to_owned(), 400),
-        ("/open/geojson/lots?limit=0".to_owned(), 400),
-        ("/open/geojson/lots?limit=5001".to_owned(), 400),
-        ("/open/geojson/lots?offset=-1".to_owned(), 400),
-        ("/open/geojson/lots?limit=1&limit=2".to_owned(), 400),
-        ("/open/geojson/bays?lot=nowhere".to_owned(), 404),
-        ("/open/geojson/bays?lot=%00".to_owned(), 404),
-        ("/open/parkapi/nowhere".to_owned(), 404),
-        ("/open/cds/curbs/zones?lat=21".to_owned(), 400),
-        (
-            "/open/cds/curbs/zones?lat=21&lng=105&radius=-1".to_owned(),
-            400,
-        ),
-        (
-            "/open/cds/curbs/zones?lat=NaN&lng=105&radius=1".to_owned(),
-            400,
-        ),
-        (
-            "/open/cds/curbs/zones?min_lat=22&max_lat=21&min_lng=105&max_lng=106".to_owned(),
-            400,
-        ),
-        ("/open/cds/curbs/zones?area=x".to_owned(), 400),
-        ("/open/cds/curbs/zones?include_geometry=2".to_owned(), 400),
-        ("/open/cds/curbs/zones?time=yesterday".to_owned(), 400),
-        ("/open/cds/curbs/policies?ids=1,2".to_owned(), 400),
-        (format!("/open/cds/curbs/zones/{id}"), 404),
-        (format!("/open/cds/curbs/spaces/{id}"), 404),
-        (format!("/open/cds/curbs/areas/{id}"), 404),
-        (format!("/open/cds/curbs/policies/{id}"), 404),
-        ("/open/cds/curbs/zones/nothing".to_owned(), 404),
-        ("/open/cds/events/events?event_time=now".to_owned(), 400),
-        (
-            "/open/cds/events/events?event_time=9999-99-99T99".to_owned(),
-            400,
-        ),
-        (
-            format!("/open/cds/events/events?curb_zone_id={id}&curb_area_id={id}"),
-            400,
-        ),
-        (
-            "/open/cds/metrics/sessions?curb_place_type=zone".to_owned(),
-            400,
-        ),
-        (
-            format!("/open/cds/metrics/sessions?curb_place_type=city&curb_place_id={id}"),
-            400,
-        ),
-        (
-            format!(
-                "/open/cds/metrics/sessions?start_time={}&end_time={now}",
-                now - year
-            ),
-            400,
-        ),
-        (
-            format!(
-                "/open/cds/metrics/sessions?start_time={now}&end_time={}",
-                now - year
-            ),
-            400,
-        ),
-        (
-            format!("/open/cds/metrics/sessions?start_time={}", i64::MIN),
-            400,
-        ),
-        (
-            format!(
-                "/open/cds/metrics/aggregates?start_time={}&end_time={now}",
-                now - year
-            ),
-            400,
-        ),
-        (
-            "/open/cds/metrics/aggregates?metric_type=revenue".to_owned(),
-            400,
-        ),
-        (
-            "/open/apds/v4/places?latitude=21&longitude=105".to_owned(),
-            400,
-        ),
-        ("/open/apds/v4/sessions?end_after=x".to_owned(), 400),
-        ("/open/apds/v4/sessions?place=nowhere".to_owned(), 404),
-        ("/open/nothing".to_owned(), 404),
-    ] {
-        let reply = ask(&city, &path).await;
-        assert_eq!(reply.status(), status, "{path}");
-        if path != "/open/nothing" {
-            assert_eq!(
-                header(reply.headers(), "content-type"),
-                "application/problem+json",
-                "{path}"
-            );
-            assert_eq!(
-                header(reply.headers(), "access-control-allow-origin"),
-                "*",
-                "{path}"
-            );
-            let problem: Value = reply.json().await.unwrap();
-            assert_eq!(problem["status"], status, "{path}");
-        }
-    }
-    // An id of something that is not there has nothing in it.
-    let none = city
-        .json(&format!("/open/cds/events/events?curb_zone_id={id}"))
-        .await;
-    assert_eq!(none["data"]["events"], json!([]));
-    // NGSI-LD has problems of its own kind.
-    for (path, status, kind) in [
-        ("/open/ngsi-ld/v1/entities", 400, "BadRequestData"),
-        (
-            "/open/ngsi-ld/v1/entities?type=ParkingSpot&limit=0",
-            400,
-            "BadRequestData",
-        ),
-        (
-            "/open/ngsi-ld/v1/entities?type=ParkingSpot&limit=1001",
-            400,
-            "BadRequestData",
-        ),
-        (
-            "/open/ngsi-ld/v1/entities/urn:ngsi-ld:ParkingSpot:clearbay:none",
-            404,
-            "ResourceNotFound",
-        ),
-    ] {
-        let reply = ask(&city, path).await;
-        assert_eq!(reply.status(), status, "{path}");
-        let problem: Value = reply.json().await.unwrap();
-        assert_eq!(
-            problem["type"],
-            format!("https://uri.etsi.org/ngsi-ld/errors/{kind}")
-        );
-    }
-    // What is asked for in a form that there is not is refused; browsers and curl take anything.
-    for (accept, status) in [
-        ("application/vnd.cds+json;version=1.1", 200),
-        ("application/vnd.cds+json;version=1.0", 200),
-        ("*/*", 200),
-        ("application/vnd.cds+json;version=3.0", 406),
-        ("text/html", 406),
-    ] {
-        let reply = city.get("/open/cds/curbs/zones").header("accept", accept);
-        assert_eq!(reply.send().await.unwrap().status(), status, "{accept}");
-    }
-}
-
 #[tokio::test]
 async fn lists_are_read_part_by_part_and_by_place() {
     let city = with_a_past().await;
@@ -871,31 +472,6 @@ async fn lists_are_read_part_by_part_and_by_place() {
         (&rate["rate"], &rate["rate_unit"]),
         (&json!(25_000), &json!("hour"))
     );
-}
-
-#[tokio::test]
-async fn who_asks_too_often_waits() {
-    let city = Serving::with_settings(80, &[("CLEARBAY_OPEN_REQUESTS_PER_S", "1")]).await;
-    let mut statuses = Vec::new();
-    for _ in 0..8 {
-        let reply = ask(&city, "/open/parkapi/").await;
-        if reply.status() == StatusCode::TOO_MANY_REQUESTS {
-            assert_eq!(header(reply.headers(), "retry-after"), "1");
-            assert_eq!(header(reply.headers(), "access-control-allow-origin"), "*");
-        }
-        statuses.push(reply.status());
-    }
-    assert_eq!(statuses[0], StatusCode::OK);
-    assert!(
-        statuses.contains(&StatusCode::TOO_MANY_REQUESTS),
-        "{statuses:?}"
-    );
-    // Another reader behind the same proxy is not held up, nor are drivers.
-    let other = city
-        .get("/open/parkapi/")
-        .header("x-forwarded-for", "192.0.2.7");
-    assert_eq!(other.send().await.unwrap().status(), StatusCode::OK);
-    assert_eq!(ask(&city, "/api/v1/lots").await.status(), StatusCode::OK);
 }
 
 #[tokio::test]
@@ -962,6 +538,68 @@ async fn a_client_of_ngsi_ld_that_is_not_ours_reads_it() {
             .get("@context")
             .is_none()
     );
+}
+
+#[tokio::test]
+async fn entities_are_read_by_the_core_context_last_of_all() {
+    let city = with_a_past().await;
+    let core = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context.jsonld";
+    let entities =
+        "/open/ngsi-ld/v1/entities?limit=100&type=ParkingSpot,OnStreetParking,OffStreetParking";
+    for path in [
+        entities,
+        "/open/ngsi-ld/v1/entities/urn:ngsi-ld:ParkingSpot:clearbay:lot-0-3",
+        "/open/ngsi-ld/context.jsonld",
+    ] {
+        let request = city.get(path).header("accept", "application/ld+json");
+        let told: Value = request.send().await.unwrap().json().await.unwrap();
+        let one = std::slice::from_ref(&told);
+        for entity in told.as_array().map_or(one, Vec::as_slice) {
+            let contexts = entity["@context"].as_array().unwrap();
+            assert!(contexts.len() > 1, "{path}: {entity}");
+            assert_eq!(contexts.last(), Some(&json!(core)), "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn places_have_the_codes_of_the_log_beside_their_names_and_prices_are_told_in_vietnamese() {
+    let city = with_a_past().await;
+    let lot = city.json("/open/geojson/lots").await["features"][0]["properties"].clone();
+    let table = rows(&body(&city, "/open/csv/lots.csv").await);
+    let revenue = "/api/v1/reports/revenue?by=";
+    city.paid_session("lot-0-2", 60).await;
+    for (name, code) in [("ward", "hoan-kiem"), ("operator", "khai-thac")] {
+        let row = city.json(&format!("{revenue}{name}")).await["rows"][0].clone();
+        assert_eq!(row["key"], code);
+        assert_eq!(lot[format!("{name}_code")], code, "{lot}");
+        assert_eq!(lot[name], row["name"]);
+        assert_eq!(table[0][&format!("{name}_code")], code);
+        assert_eq!(table[0][name], text(&row["name"]));
+    }
+    for (path, field) in [
+        ("/open/apds/v4/rights/specs", "description"),
+        ("/open/apds/v4/rates", "rateTableName"),
+    ] {
+        let data = city.json(path).await["data"].clone();
+        let mut vehicles = BTreeSet::new();
+        for told in data.as_array().unwrap() {
+            let words = |language: &str| {
+                let mut all = told[field].as_array().unwrap().iter();
+                let found = all.find(|word| word["language"] == language);
+                text(&found.unwrap()["string"])
+            };
+            let (vi, en) = (words("vi"), words("en"));
+            assert!(!vi.contains("car") && !vi.contains("motorbike"), "{vi}");
+            for (vietnamese, english) in [("ô tô", "car"), ("xe máy", "motorbike")] {
+                assert_eq!(vi.contains(vietnamese), en.contains(english), "{vi}; {en}");
+                if vi.contains(vietnamese) {
+                    vehicles.insert(english);
+                }
+            }
+        }
+        assert_eq!(vehicles.len(), 2, "{path}: {data}");
+    }
 }
 
 /// What lots are told to be over MQTT, until it is what is wanted.

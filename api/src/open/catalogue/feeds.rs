@@ -1,91 +1,15 @@
 //! The feeds themselves.
 
-use super::{Feed, Param, Source, Standard, Words};
+use super::params::{
+    END_TIME, LAT, LIMIT, LNG, LOT, MAX_LAT, MAX_LNG, MIN_LAT, MIN_LNG, OFFSET, PLACE_ID,
+    PLACE_TYPE, RADIUS, START_TIME, TIME,
+};
+use super::standards::{
+    APDS, CDS_CSV, CDS_CURBS, CDS_EVENTS, CDS_JSON, CDS_METRICS, CDS_VERSIONS, CSV, DCAT, GEO,
+    GEOJSON, JSON, LD, NGSI, PARK_API, TABLE,
+};
+use super::{Feed, Param, Source, Words};
 use crate::open::Freshness;
-
-const CDS_CURBS: Option<Standard> = Some(Standard {
-    name: "Curb Data Specification 1.1, Curbs",
-    url: "https://github.com/openmobilityfoundation/curb-data-specification/tree/main/curbs",
-});
-const CDS_EVENTS: Option<Standard> = Some(Standard {
-    name: "Curb Data Specification 1.1, Events",
-    url: "https://github.com/openmobilityfoundation/curb-data-specification/tree/main/events",
-});
-const CDS_METRICS: Option<Standard> = Some(Standard {
-    name: "Curb Data Specification 1.1, Metrics",
-    url: "https://github.com/openmobilityfoundation/curb-data-specification/tree/main/metrics",
-});
-const APDS: Option<Standard> = Some(Standard {
-    name: "APDS 4.0 (ISO/TS 5206-1)",
-    url: "https://github.com/parkingdata/spec",
-});
-const NGSI: Option<Standard> = Some(Standard {
-    name: "NGSI-LD (ETSI GS CIM 009), Smart Data Models Parking",
-    url: "https://github.com/smart-data-models/dataModel.Parking",
-});
-const PARK_API: Option<Standard> = Some(Standard {
-    name: "ParkAPI 1.0",
-    url: "https://github.com/offenesdresden/ParkAPI",
-});
-const GEOJSON: Option<Standard> = Some(Standard {
-    name: "GeoJSON (RFC 7946)",
-    url: "https://www.rfc-editor.org/rfc/rfc7946",
-});
-const CSV: Option<Standard> = Some(Standard {
-    name: "CSV (RFC 4180)",
-    url: "https://www.rfc-editor.org/rfc/rfc4180",
-});
-const DCAT: Option<Standard> = Some(Standard {
-    name: "DCAT 3",
-    url: "https://www.w3.org/TR/vocab-dcat-3/",
-});
-
-const CDS_JSON: &[&str] = &["application/vnd.cds+json;version=1.1", "application/json"];
-const CDS_CSV: &[&str] = &["application/vnd.cds+csv;version=1.1", "text/csv"];
-/// 1.0 as well: what is told has the same fields there.
-const CDS_VERSIONS: &[&str] = &["1.1", "1.1.0", "1.0", "1.0.0"];
-const JSON: &[&str] = &["application/json"];
-const GEO: &[&str] = &["application/geo+json", "application/json"];
-const TABLE: &[&str] = &["text/csv; charset=utf-8"];
-const LD: &[&str] = &[
-    "application/json",
-    "application/ld+json",
-    "application/geo+json",
-];
-
-const LIMIT: Param = Param::new("limit", "How many at most");
-const OFFSET: Param = Param::new("offset", "How many to pass over");
-const MIN_LAT: Param = Param::new("min_lat", "A box's south; all four sides or none");
-const MIN_LNG: Param = Param::new("min_lng", "A box's west");
-const MAX_LAT: Param = Param::new("max_lat", "A box's north");
-const MAX_LNG: Param = Param::new("max_lng", "A box's east");
-const LAT: Param = Param::new(
-    "lat",
-    "The latitude of a circle's middle; all three or none",
-);
-const LNG: Param = Param::new("lng", "The longitude of a circle's middle");
-const RADIUS: Param = Param::new(
-    "radius",
-    "A circle's radius in centimetres; the nearest come first",
-);
-const TIME: Param = Param::new("time", "Milliseconds since 1970: only what was valid then");
-const LOT: Param = Param::new("lot", "Only this lot, by its code");
-const PLACE_TYPE: Param = Param::new(
-    "curb_place_type",
-    "zone or area (sessions: also space); with curb_place_id",
-);
-const PLACE_ID: Param = Param::new(
-    "curb_place_id",
-    "The id of that place; with curb_place_type",
-);
-const START_TIME: Param = Param::new(
-    "start_time",
-    "The first instant, in milliseconds since 1970",
-);
-const END_TIME: Param = Param::new(
-    "end_time",
-    "The instant after the last, in milliseconds since 1970",
-);
 
 /// All that there is.
 pub const FEEDS: &[Feed] = &[
@@ -117,8 +41,8 @@ pub const FEEDS: &[Feed] = &[
         path: "/open/csv/lots.csv",
         title: Words::new("Các bãi đỗ (CSV)", "Lots (CSV)"),
         about: Words::new(
-            "Mỗi bãi một dòng: tên, loại, phường, khu giá, đơn vị vận hành, vị trí, số chỗ.",
-            "One line a lot: name, kind, ward, price zone, operator, position, number of bays.",
+            "Mỗi bãi một dòng: tên, loại, phường, khu giá, đơn vị vận hành, vị trí, số chỗ. lot, zone, ward_code và operator_code là mã, như trong báo cáo doanh thu và nhật ký công khai; ward và operator là tên.",
+            "One line a lot: name, kind, ward, price zone, operator, position, number of bays. lot, zone, ward_code and operator_code are codes, as in revenue reports and in the public log; ward and operator are names.",
         ),
         standard: CSV,
         media: TABLE,
@@ -139,6 +63,8 @@ pub const FEEDS: &[Feed] = &[
             "motorbike",
             "accessible",
             "charging",
+            "ward_code",
+            "operator_code",
         ],
         fresh: Freshness::Place,
     },
@@ -147,8 +73,8 @@ pub const FEEDS: &[Feed] = &[
         path: "/open/geojson/lots",
         title: Words::new("Các bãi đỗ (GeoJSON)", "Lots (GeoJSON)"),
         about: Words::new(
-            "Mỗi bãi là một điểm trên bản đồ, với số chỗ trống, có xe và chưa rõ.",
-            "Each lot is a point on the map, with its free, occupied and unknown bays.",
+            "Mỗi bãi là một điểm trên bản đồ, với số chỗ trống, có xe và chưa rõ. ward và operator là tên, ward_code và operator_code là mã, như trong nhật ký công khai.",
+            "Each lot is a point on the map, with its free, occupied and unknown bays. ward and operator are names, ward_code and operator_code the codes that the public log has.",
         ),
         standard: GEOJSON,
         media: GEO,
@@ -167,6 +93,8 @@ pub const FEEDS: &[Feed] = &[
             "free",
             "unknown",
             "updated_at",
+            "ward_code",
+            "operator_code",
         ],
         fresh: Freshness::Live,
     },
@@ -235,25 +163,45 @@ pub const FEEDS: &[Feed] = &[
         params: &[
             Param::new(
                 "type",
-                "ParkingSpot, OnStreetParking, OffStreetParking; several with commas",
+                "ParkingSpot, OnStreetParking, OffStreetParking; nhiều loại cách nhau bằng dấu phẩy; cần một trong type, id, attrs",
+                "ParkingSpot, OnStreetParking, OffStreetParking; several with commas; one of type, id and attrs is needed",
             ),
-            Param::new("id", "Only these, by their URNs, with commas"),
+            Param::new(
+                "id",
+                "Chỉ những thực thể này, theo URN, cách nhau bằng dấu phẩy",
+                "Only these, by their URNs, with commas",
+            ),
             Param::new(
                 "attrs",
+                "Chỉ thực thể và thuộc tính có những tên này, cách nhau bằng dấu phẩy",
                 "Only entities and attributes of these names, with commas",
             ),
-            Param::new("options", "keyValues or simplified: bare values"),
-            Param::new("format", "simplified: bare values"),
+            Param::new(
+                "options",
+                "keyValues hoặc simplified: chỉ giá trị",
+                "keyValues or simplified: bare values",
+            ),
+            Param::new(
+                "format",
+                "simplified: chỉ giá trị",
+                "simplified: bare values",
+            ),
             Param::new(
                 "limit",
+                "Nhiều nhất bao nhiêu thực thể, 20 nếu bỏ trống; 0 chỉ cùng với count",
                 "How many at most, 20 where left out; 0 only with count",
             ),
             OFFSET,
             Param::new(
                 "count",
+                "true: NGSILD-Results-Count cho biết có bao nhiêu",
                 "true: NGSILD-Results-Count says how many there are",
             ),
-            Param::new("local", "Has no effect: there is one source"),
+            Param::new(
+                "local",
+                "Không có tác dụng: chỉ có một nguồn",
+                "Has no effect: there is one source",
+            ),
         ],
         example: "type=ParkingSpot&limit=10&options=keyValues",
         fields: &[
@@ -289,9 +237,21 @@ pub const FEEDS: &[Feed] = &[
         media: LD,
         versions: &[],
         params: &[
-            Param::new("attrs", "Only attributes of these names, with commas"),
-            Param::new("options", "keyValues or simplified: bare values"),
-            Param::new("format", "simplified: bare values"),
+            Param::new(
+                "attrs",
+                "Chỉ thuộc tính có những tên này, cách nhau bằng dấu phẩy",
+                "Only attributes of these names, with commas",
+            ),
+            Param::new(
+                "options",
+                "keyValues hoặc simplified: chỉ giá trị",
+                "keyValues or simplified: bare values",
+            ),
+            Param::new(
+                "format",
+                "simplified: chỉ giá trị",
+                "simplified: bare values",
+            ),
         ],
         example: "options=keyValues",
         fields: &[
@@ -333,7 +293,11 @@ pub const FEEDS: &[Feed] = &[
         media: CDS_JSON,
         versions: CDS_VERSIONS,
         params: &[
-            Param::new("area", "Only zones of this curb area"),
+            Param::new(
+                "area",
+                "Chỉ các zone của area này, theo id (UUID)",
+                "Only zones of this curb area, by its id (a UUID)",
+            ),
             MIN_LAT,
             MIN_LNG,
             MAX_LAT,
@@ -341,7 +305,11 @@ pub const FEEDS: &[Feed] = &[
             LAT,
             LNG,
             RADIUS,
-            Param::new("include_geometry", "false leaves the outlines out"),
+            Param::new(
+                "include_geometry",
+                "false bỏ đường viền",
+                "false leaves the outlines out",
+            ),
             TIME,
             LIMIT,
             OFFSET,
@@ -376,7 +344,11 @@ pub const FEEDS: &[Feed] = &[
         versions: CDS_VERSIONS,
         params: &[
             TIME,
-            Param::new("show_historic", "Has no effect: no zone has been retired"),
+            Param::new(
+                "show_historic",
+                "Không có tác dụng: chưa zone nào ngừng dùng",
+                "Has no effect: no zone has been retired",
+            ),
         ],
         example: "",
         fields: &["curb_zone_id", "geometry", "curb_policy_ids"],
@@ -430,7 +402,11 @@ pub const FEEDS: &[Feed] = &[
         media: CDS_JSON,
         versions: CDS_VERSIONS,
         params: &[
-            Param::new("zone", "Only spaces of this curb zone"),
+            Param::new(
+                "zone",
+                "Chỉ các space của zone này, theo id (UUID)",
+                "Only spaces of this curb zone, by its id (a UUID)",
+            ),
             MIN_LAT,
             MIN_LNG,
             MAX_LAT,
@@ -482,7 +458,11 @@ pub const FEEDS: &[Feed] = &[
         standard: CDS_CURBS,
         media: CDS_JSON,
         versions: CDS_VERSIONS,
-        params: &[Param::new("ids", "Only these, by their ids, with commas")],
+        params: &[Param::new(
+            "ids",
+            "Chỉ những chính sách này, theo id (UUID), cách nhau bằng dấu phẩy",
+            "Only these, by their ids (UUIDs), with commas",
+        )],
         example: "",
         fields: &[
             "curb_policy_id",
@@ -520,12 +500,25 @@ pub const FEEDS: &[Feed] = &[
         media: CDS_JSON,
         versions: CDS_VERSIONS,
         params: &[
-            Param::new("curb_area_id", "Only events in this area"),
-            Param::new("curb_zone_id", "Only events in this zone"),
-            Param::new("curb_space_id", "Only events in this space"),
+            Param::new(
+                "curb_area_id",
+                "Chỉ sự kiện trong area này, theo id (UUID)",
+                "Only events in this area, by its id (a UUID)",
+            ),
+            Param::new(
+                "curb_zone_id",
+                "Chỉ sự kiện trong zone này, theo id (UUID)",
+                "Only events in this zone, by its id (a UUID)",
+            ),
+            Param::new(
+                "curb_space_id",
+                "Chỉ sự kiện ở space này, theo id (UUID)",
+                "Only events in this space, by its id (a UUID)",
+            ),
             Param::new(
                 "event_time",
-                "An hour such as 2026-11-20T14, in UTC; the last 60 minutes where left out",
+                "Một giờ theo ISO 8601, giờ UTC, như 2026-11-20T14; 60 phút vừa qua nếu bỏ trống",
+                "An hour in ISO 8601, in UTC, such as 2026-11-20T14; the last 60 minutes where left out",
             ),
             LIMIT,
             OFFSET,
@@ -559,9 +552,21 @@ pub const FEEDS: &[Feed] = &[
         media: CDS_JSON,
         versions: CDS_VERSIONS,
         params: &[
-            Param::new("curb_area_id", "Only sensors in this area"),
-            Param::new("curb_zone_id", "Only sensors in this zone"),
-            Param::new("curb_space_id", "Only sensors in this space"),
+            Param::new(
+                "curb_area_id",
+                "Chỉ cảm biến trong area này, theo id (UUID)",
+                "Only sensors in this area, by its id (a UUID)",
+            ),
+            Param::new(
+                "curb_zone_id",
+                "Chỉ cảm biến trong zone này, theo id (UUID)",
+                "Only sensors in this zone, by its id (a UUID)",
+            ),
+            Param::new(
+                "curb_space_id",
+                "Chỉ cảm biến ở space này, theo id (UUID)",
+                "Only sensors in this space, by its id (a UUID)",
+            ),
             LIMIT,
             OFFSET,
         ],
@@ -622,7 +627,8 @@ pub const FEEDS: &[Feed] = &[
             PLACE_ID,
             Param::new(
                 "metric_type",
-                "total_sessions, turnover, average_dwell_time or occupancy_percent",
+                "total_sessions, turnover, average_dwell_time (phút) hoặc occupancy_percent",
+                "total_sessions, turnover, average_dwell_time (minutes) or occupancy_percent",
             ),
             MIN_LAT,
             MIN_LNG,
@@ -659,10 +665,19 @@ pub const FEEDS: &[Feed] = &[
         params: &[
             Param::new(
                 "latitude",
-                "The latitude of a circle's middle; all three or none",
+                "Vĩ độ của tâm vòng tròn, độ (WGS 84); đủ cả ba hoặc không tham số nào",
+                "The latitude of a circle's middle, in degrees (WGS 84); all three or none",
             ),
-            Param::new("longitude", "The longitude of a circle's middle"),
-            Param::new("radius", "A circle's radius in metres"),
+            Param::new(
+                "longitude",
+                "Kinh độ của tâm vòng tròn, độ",
+                "The longitude of a circle's middle, in degrees",
+            ),
+            Param::new(
+                "radius",
+                "Bán kính vòng tròn, mét",
+                "A circle's radius in metres",
+            ),
             OFFSET,
             LIMIT,
         ],
@@ -748,14 +763,20 @@ pub const FEEDS: &[Feed] = &[
         media: JSON,
         versions: &[],
         params: &[
-            Param::new("place", "Only this place, by its id"),
+            Param::new(
+                "place",
+                "Chỉ nơi này, theo id của nó (mã bãi)",
+                "Only this place, by its id (the lot's code)",
+            ),
             Param::new(
                 "end_after",
-                "Those that ended then or later, in seconds since 1970",
+                "Chỉ lượt kết thúc từ lúc đó, giây từ 1970-01-01T00:00:00Z; một ngày trước end_before nếu bỏ trống",
+                "Those that ended then or later, in seconds since 1970-01-01T00:00:00Z; a day before end_before where left out",
             ),
             Param::new(
                 "end_before",
-                "Those that ended before, in seconds since 1970",
+                "Chỉ lượt kết thúc trước lúc đó, giây từ 1970-01-01T00:00:00Z; bây giờ nếu bỏ trống",
+                "Those that ended before, in seconds since 1970-01-01T00:00:00Z; now where left out",
             ),
             OFFSET,
             LIMIT,

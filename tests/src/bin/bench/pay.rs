@@ -171,6 +171,7 @@ pub(super) async fn app(database_url: &str, connections: u32) -> anyhow::Result<
         public_url: "https://parking.example".into(),
         drain: api::Drain::new(std::time::Duration::ZERO),
         proxies: Arc::new("".parse()?),
+        public_mqtt_url: None,
         limits: Arc::new(Limits::new(1, 1)),
         answers: Arc::default(),
         open: Arc::default(),
