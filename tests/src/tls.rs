@@ -17,6 +17,9 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use uuid::Uuid;
 
+use crate::database_server::give_to_owner;
+use crate::small_disk::open_to_all;
+
 /// An authority that vouches for servers at 127.0.0.1.
 pub struct Authority {
     /// Its certificate, as a file for `SSL_CERT_FILE` and `sslrootcert`.
@@ -101,6 +104,18 @@ impl Identity {
         std::fs::write(&key, &self.key).unwrap();
         std::fs::set_permissions(&key, Permissions::from_mode(0o600)).unwrap();
         (certificate, key)
+    }
+
+    /// The same into a folder of a database server's owner, which is gone with the first of these.
+    ///
+    /// # Panics
+    /// Where that is not possible.
+    pub fn write_for_database(&self) -> (TempDir, PathBuf, PathBuf) {
+        let folder = tempfile::tempdir().unwrap();
+        open_to_all(folder.path());
+        let (certificate, key) = self.write(folder.path());
+        give_to_owner(folder.path());
+        (folder, certificate, key)
     }
 
     fn server(self) -> ServerConfig {

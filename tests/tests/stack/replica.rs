@@ -9,6 +9,7 @@ use tests::database_server::DatabaseServer;
 use tests::eventually;
 use tests::relay::Relay;
 use tests::serving::Serving;
+use tests::tls::Authority;
 
 const BAY: &str = "HK-01-001";
 
@@ -101,7 +102,12 @@ async fn a_replica_takes_over_and_no_payment_that_was_confirmed_is_lost() {
     let settings = settings
         .lines()
         .filter(|line| !line.starts_with('#') && !line.is_empty());
-    let settings = settings.map(|line| line.replace(" = ", "=").replace('\'', ""));
+    let (_folder, certificate, key) = Authority::new().issue().write_for_database();
+    let settings = settings.map(|line| match line.split_once(" = ").unwrap() {
+        (name @ "ssl_cert_file", _) => format!("{name}={}", certificate.display()),
+        (name @ "ssl_key_file", _) => format!("{name}={}", key.display()),
+        (name, value) => format!("{name}={}", value.replace('\'', "")),
+    });
     let mut server = DatabaseServer::start_with(None, settings.collect()).await;
     let (one, two) = ("clearbay_replica", "clearbay_replica_2");
     let (first, second) = (server.replica(one).await, server.replica(two).await);

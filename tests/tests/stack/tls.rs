@@ -9,14 +9,13 @@ use tempfile::TempDir;
 use tests::broker::Broker;
 use tests::city::{self, past};
 use tests::database::TestDatabase;
-use tests::database_server::{DatabaseServer, give_to_owner};
+use tests::database_server::DatabaseServer;
 use tests::eventually;
 use tests::ingesting::{IngestProcess, comings_and_goings};
 use tests::rabbit::{self, Cluster};
 use tests::sensors::{publish, publish_over_tls, told};
 use tests::serve_process::{ServeProcess, ServeSettings};
 use tests::serving::{SESSION_KEY, Serving, WEBHOOK_KEY};
-use tests::small_disk::open_to_all;
 use tests::tls::{Authority, TlsDoor};
 use tests::{free_address, provided};
 use tokio::process::Command;
@@ -55,12 +54,9 @@ fn with_parameters(url: &str, parameters: &str) -> String {
 
 /// A server that takes nobody without TLS, and the folder of its certificate.
 async fn database_server(authority: &Authority) -> (DatabaseServer, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    open_to_all(folder.path());
-    let (certificate, key) = authority.issue().write(folder.path());
+    let (folder, certificate, key) = authority.issue().write_for_database();
     let rules = folder.path().join("pg_hba.conf");
     std::fs::write(&rules, "hostssl all all 127.0.0.1/32 scram-sha-256\n").unwrap();
-    give_to_owner(folder.path());
     let named = |name: &str, file: &Path| format!("{name}={}", file.display());
     let settings = vec![
         "ssl=on".to_owned(),
