@@ -119,7 +119,7 @@ fn signed(gateway: &dyn Gateway, said: &[u8]) {
             let text = String::from_utf8_lossy(said);
             let pairs = text.split('&').filter_map(|pair| pair.split_once('='));
             let fields: BTreeMap<String, String> = pairs
-                .filter(|(name, _)| !name.starts_with("vnp_SecureHash"))
+                .filter(|(name, _)| !name.starts_with("SecureHash"))
                 .map(|(name, value)| (format!("vnp_{name}"), value.to_owned()))
                 .chain([("vnp_TmnCode".to_owned(), TMN_CODE.to_owned())])
                 .collect();

@@ -23,7 +23,7 @@ pub fn run(workspace: &Workspace) -> anyhow::Result<ExitCode> {
         say::show(&mut workspace.cargo(["deny", "check"]))?;
     } else {
         println!(
-            "licences and advisories: skipped, cargo-deny is not installed (cargo install cargo-deny)"
+            "licences and advisories: skipped, cargo-deny is not installed (cargo install cargo-deny --locked)"
         );
     }
     Ok(ExitCode::SUCCESS)

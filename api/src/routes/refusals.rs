@@ -126,3 +126,55 @@ fn ngsi_error(what: &str) -> Response {
         .content("application/json", content)
         .build()
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use serde_json::Value;
+
+    /// Each operation of the document, by its method and path.
+    fn operations() -> Vec<(String, Value)> {
+        let document = serde_json::to_value(super::super::openapi()).unwrap();
+        let paths = document["paths"].as_object().unwrap();
+        let all = paths.iter().flat_map(|(path, item)| {
+            let methods = item.as_object().unwrap().iter();
+            methods.map(move |(method, operation)| (format!("{method} {path}"), operation.clone()))
+        });
+        all.collect()
+    }
+
+    #[test]
+    fn every_operation_says_what_it_may_refuse() {
+        let operations = operations();
+        assert!(operations.len() > 80, "{}", operations.len());
+        for (name, operation) in operations {
+            let says = |status: &str| operation["responses"][status].is_object();
+            let asks = |place: &str| {
+                let mut params = operation["parameters"].as_array().into_iter().flatten();
+                params.any(|param| param["in"] == place)
+            };
+            assert!(says("503"), "{name}");
+            assert!(!asks("path") || says("404"), "{name}");
+            assert!(!asks("query") || says("400"), "{name}");
+            assert!(operation["security"].is_null() || says("401"), "{name}");
+            let has_body = operation["requestBody"].is_object();
+            assert!(
+                !has_body || ["400", "408", "413"].into_iter().all(says),
+                "{name}"
+            );
+        }
+    }
+
+    #[test]
+    fn every_refusal_with_a_problem_is_of_its_media_type() {
+        for (name, operation) in operations() {
+            for (status, response) in operation["responses"].as_object().unwrap() {
+                let content = response["content"].as_object();
+                for (media, told) in content.into_iter().flatten() {
+                    let is_problem = told["schema"]["$ref"] == super::PROBLEM_REF;
+                    assert_eq!(is_problem, media == super::PROBLEM, "{status} of {name}");
+                }
+            }
+        }
+    }
+}
