@@ -83,6 +83,8 @@ impl Cluster {
             cluster.configure(node);
             cluster.start_again(node);
         }
+        // The port for devices is open a moment before the node takes commands.
+        cluster.control(&["await_startup"]);
         // A quorum queue has its copies on the nodes that are there when it is made.
         cluster.control(&[
             "import_definitions",
