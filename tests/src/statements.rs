@@ -5,9 +5,9 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::task::JoinHandle;
 
 /// A statement, as it was executed.
@@ -31,7 +31,7 @@ impl Recorder {
     /// Begins to relay to the database of that address.
     ///
     /// # Errors
-    /// Where no port can be had, or the address is none of a server on TCP.
+    /// Where no port can be had, or the address is none of a server.
     pub async fn start(database_url: &str) -> anyhow::Result<Self> {
         let (front, rest) = database_url.split_once('@').context("no user")?;
         let (server, path) = rest.split_once('/').context("no database")?;
@@ -62,21 +62,39 @@ impl Drop for Recorder {
 
 async fn relay(listener: TcpListener, server: String, seen: Arc<Mutex<Vec<Statement>>>) {
     while let Ok((client, _)) = listener.accept().await {
-        let Ok(server) = TcpStream::connect(&server).await else {
+        let Ok((from_server, mut to_server)) = connected(&server).await else {
             return;
         };
-        let _ = (client.set_nodelay(true), server.set_nodelay(true));
+        let _ = client.set_nodelay(true);
         let (mut from_client, to_client) = client.into_split();
-        let (from_server, mut to_server) = server.into_split();
         let seen = seen.clone();
         tokio::spawn(async move { tokio::io::copy(&mut from_client, &mut to_server).await });
         tokio::spawn(async move { note(from_server, to_client, &seen).await });
     }
 }
 
+type Halves = (
+    Box<dyn AsyncRead + Send + Unpin>,
+    Box<dyn AsyncWrite + Send + Unpin>,
+);
+
+/// A connection to a server, by TCP or by its socket, whose folder is the host then.
+async fn connected(server: &str) -> std::io::Result<Halves> {
+    let folder = server.replace("%2F", "/").replace("%2f", "/");
+    if folder.starts_with('/') {
+        let socket = UnixStream::connect(format!("{folder}/.s.PGSQL.5432")).await?;
+        let (read, write) = socket.into_split();
+        return Ok((Box::new(read), Box::new(write)));
+    }
+    let stream = TcpStream::connect(server).await?;
+    let _ = stream.set_nodelay(true);
+    let (read, write) = stream.into_split();
+    Ok((Box::new(read), Box::new(write)))
+}
+
 /// Passes the server's messages on, each a type, a length that counts itself, and a body.
 async fn note(
-    from_server: OwnedReadHalf,
+    from_server: Box<dyn AsyncRead + Send + Unpin>,
     mut to_client: OwnedWriteHalf,
     seen: &Mutex<Vec<Statement>>,
 ) -> std::io::Result<()> {

@@ -46,7 +46,8 @@ impl Bench {
         let mut env = Environment::new();
         let program = workspace.built("release", "clearbay");
         env.set("CLEARBAY_TEST_BIN", &program.display().to_string());
-        let log = std::env::var("CLEARBAY_LOG").unwrap_or_else(|_| "error".to_owned());
+        let log = std::env::var("CLEARBAY_LOG")
+            .unwrap_or_else(|_| "error,lapin=off,rumqttd=off".to_owned());
         env.set("CLEARBAY_LOG", &log);
         if self.names.iter().any(|name| name == "cluster") {
             env.provide_cluster(workspace);
