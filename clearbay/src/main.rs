@@ -23,7 +23,7 @@ struct Cli {
         long,
         global = true,
         env = "CLEARBAY_LOG",
-        default_value = "info,rumqttd=off,rumqttc=warn,sqlx=warn"
+        default_value = "info,lapin=off,rumqttd=off,rumqttc=warn,sqlx=warn"
     )]
     log: String,
     /// How to log: lines for people or JSON for machines.

@@ -60,6 +60,21 @@ out. README.md tells what they are.
 |---|---|
 ";
 
+/// The OpenTelemetry SDK reads these by itself.
+const TRACES: &str = "\
+## Traces
+
+`clearbay serve` and `clearbay ingest` send traces by OTLP over HTTP where the first of these names a collector, such as
+`http://127.0.0.1:4318`. OpenTelemetry's other variables hold as well.
+
+| variable | |
+|---|---|
+| `OTEL_EXPORTER_OTLP_ENDPOINT` | the collector |
+| `OTEL_EXPORTER_OTLP_HEADERS` | what it wants to be told besides, a token for instance (**secret**) |
+| `OTEL_SERVICE_NAME` | whose traces these are |
+| `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | which are sent: `parentbased_traceidratio` and `0.1` for a tenth |
+";
+
 /// The whole page.
 fn reference(program: &Command) -> String {
     let mut commands = Vec::new();
@@ -124,6 +139,8 @@ fn reference(program: &Command) -> String {
         let secret = if is_secret { "**secret**" } else { "" };
         let _ = writeln!(page, "| `{name}` | {secret} |");
     }
+    page.push('\n');
+    page.push_str(TRACES);
     page
 }
 
