@@ -5,6 +5,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
+use sqlx::postgres::PgConnectOptions;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::net::{TcpListener, TcpStream, UnixStream};
@@ -34,14 +35,15 @@ impl Recorder {
     /// Where no port can be had, or the address is none of a server.
     pub async fn start(database_url: &str) -> anyhow::Result<Self> {
         let (front, rest) = database_url.split_once('@').context("no user")?;
-        let (server, path) = rest.split_once('/').context("no database")?;
+        let (_, path) = rest.split_once('/').context("no database")?;
         let database = path.split('?').next().unwrap_or_default();
+        let server: PgConnectOptions = database_url.parse()?;
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let here = listener.local_addr()?;
         let options = "options[log_statement]=all&options[client_min_messages]=log";
         let url = format!("{front}@{here}/{database}?{options}");
         let seen = Arc::new(Mutex::new(Vec::new()));
-        let relay = tokio::spawn(relay(listener, server.to_owned(), seen.clone()));
+        let relay = tokio::spawn(relay(listener, server, seen.clone()));
         Ok(Self { url, seen, relay })
     }
 
@@ -60,7 +62,7 @@ impl Drop for Recorder {
     }
 }
 
-async fn relay(listener: TcpListener, server: String, seen: Arc<Mutex<Vec<Statement>>>) {
+async fn relay(listener: TcpListener, server: PgConnectOptions, seen: Arc<Mutex<Vec<Statement>>>) {
     while let Ok((client, _)) = listener.accept().await {
         let Ok((from_server, mut to_server)) = connected(&server).await else {
             return;
@@ -78,15 +80,14 @@ type Halves = (
     Box<dyn AsyncWrite + Send + Unpin>,
 );
 
-/// A connection to a server, by TCP or by its socket, whose folder is the host then.
-async fn connected(server: &str) -> std::io::Result<Halves> {
-    let folder = server.replace("%2F", "/").replace("%2f", "/");
-    if folder.starts_with('/') {
-        let socket = UnixStream::connect(format!("{folder}/.s.PGSQL.5432")).await?;
-        let (read, write) = socket.into_split();
+/// A connection to a server, by its socket where its address has one.
+async fn connected(server: &PgConnectOptions) -> std::io::Result<Halves> {
+    if let Some(folder) = server.get_socket() {
+        let socket = format!(".s.PGSQL.{}", server.get_port());
+        let (read, write) = UnixStream::connect(folder.join(socket)).await?.into_split();
         return Ok((Box::new(read), Box::new(write)));
     }
-    let stream = TcpStream::connect(server).await?;
+    let stream = TcpStream::connect((server.get_host(), server.get_port())).await?;
     let _ = stream.set_nodelay(true);
     let (read, write) = stream.into_split();
     Ok((Box::new(read), Box::new(write)))
