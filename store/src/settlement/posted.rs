@@ -44,7 +44,7 @@ pub(super) async fn receipts_insert(
         "INSERT INTO receipt (receipt_id, payment_id, session_id, bay_id, lot_id, amount_vnd, lines,
                               issued_at, day, ward_id, zone_id, operator_id)
          SELECT receipt, payment, session, bay, lot, amount, lines, issued_at,
-                greatest(day, (SELECT max(log_leaf.day) - $13 FROM log_leaf
+                greatest(day, (SELECT max(log_leaf.day) - $13::int FROM log_leaf
                                WHERE city_id = (SELECT city_id FROM lot WHERE lot.lot_id = new.lot))),
                 ward, zone, operator
          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::bigint[],
