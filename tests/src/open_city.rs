@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-use api::open::{FEEDS, Source};
+use api::open::{Source, feeds};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use domain::place::{LotKind, Place, VehicleClass};
 use reqwest::header::HeaderMap;
@@ -138,7 +138,7 @@ pub async fn addresses(city: &Serving) -> Vec<(Source, String)> {
         text(&city.json(&path).await["data"][list][0][&id])
     };
     let mut addresses = Vec::new();
-    for feed in FEEDS {
+    for feed in feeds() {
         let id = match feed.source {
             Source::CdsZone => first("zones", "zone").await,
             Source::CdsArea => first("areas", "area").await,

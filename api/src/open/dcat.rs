@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::catalogue::{BROKER_OF_THE_CITY, LICENCE, TOPICS, Topic, Words};
 use super::examples::{Examples, examples};
-use super::{Answer, Ask, BESIDE, Entry, FEEDS, Feed};
+use super::{Answer, Ask, BESIDE, Entry, Feed, feeds};
 use crate::ApiError;
 
 fn both(words: Words) -> Value {
@@ -82,7 +82,7 @@ pub(super) async fn catalogue(ask: &Ask) -> Result<Answer, ApiError> {
     let examples = examples(&ask.app, ask.now).await?;
     let has_log = ask.app.log.is_some();
     let beside = BESIDE.iter().filter(|entry| has_log || !entry.is_of_log());
-    let entries = FEEDS.iter().map(Feed::entry).chain(beside.copied());
+    let entries = feeds().map(Feed::entry).chain(beside.copied());
     let datasets = entries.map(|entry| dataset(&entry, url, &examples));
     let broker = ask.app.public_mqtt_url.as_deref();
     let topics = TOPICS.iter().map(|topic| topic_dataset(topic, broker));

@@ -1,6 +1,6 @@
 //! Open data under `/open`: what anybody may read, in the formats that others' programs know.
 //!
-//! There is one list of feeds, [`catalogue::FEEDS`]. The routes, the OpenAPI document, `/open/catalogue.json`
+//! There is one list of feeds, [`catalogue::feeds`]. The routes, the OpenAPI document, `/open/catalogue.json`
 //! and the page `/open` are made from it, so that they cannot disagree; the last two also name what is published
 //! elsewhere ([`catalogue::BESIDE`]). Everything here is read-only, without
 //! a login, and holds nothing of a person: no plate, no payment, no session's id.
@@ -42,7 +42,7 @@ mod rates;
 mod routes;
 mod snapshot;
 
-pub use catalogue::{BESIDE, Entry, FEEDS, Feed, Source};
+pub use catalogue::{BESIDE, Entry, Feed, Source, feeds};
 pub use examples::{Examples, examples};
 pub(crate) use routes::{document, mount};
 

@@ -12,23 +12,23 @@ use utoipa::openapi::path::{HttpMethod, OperationBuilder, ParameterBuilder, Para
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, Required, ResponseBuilder, ResponsesBuilder};
 
 use super::params::Params;
-use super::{Ask, FEEDS, Feed, accept, answer, ngsi, reply, snapshot};
+use super::{Ask, Feed, accept, answer, feeds, ngsi, reply, snapshot};
 use crate::client::Client;
 use crate::extract::Path;
 use crate::{ApiError, App};
 
 /// The feeds' routes. Errors may be read from any page, too.
 pub(crate) fn mount(app: &App, mut router: Router<App>) -> Router<App> {
-    let mut feeds = Router::new();
-    for feed in FEEDS {
+    let mut open = Router::new();
+    for feed in feeds() {
         let handler = move |state: State<App>, request: Request| async move {
             let answer = serve(feed, state, request).await;
             answer.unwrap_or_else(|error| refusal(feed.path, error))
         };
-        feeds = feeds.route(feed.path, get(handler).options(preflight));
+        open = open.route(feed.path, get(handler).options(preflight));
     }
     let guarded = middleware::from_fn_with_state(app.clone(), limit_and_open);
-    router = router.merge(feeds.route_layer(guarded));
+    router = router.merge(open.route_layer(guarded));
     router
 }
 
@@ -118,7 +118,7 @@ async fn serve(
 
 /// Adds the feeds to the OpenAPI document.
 pub(crate) fn document(document: &mut OpenApi) {
-    for feed in FEEDS {
+    for feed in feeds() {
         let text = ContentBuilder::new().build();
         let content = feed
             .media

@@ -3,7 +3,7 @@
 
 use api::App;
 use api::open::catalogue::{BROKER_OF_THE_CITY, LICENCE, TOPICS, Topic};
-use api::open::{BESIDE, Entry, Examples, FEEDS, Feed, Source, examples};
+use api::open::{BESIDE, Entry, Examples, Feed, Source, examples, feeds};
 use axum::extract::State;
 use axum::response::Response;
 use leptos::prelude::*;
@@ -56,7 +56,7 @@ impl Group {
             let there = BESIDE.iter().filter(|entry| has_log || !entry.is_of_log());
             return there.copied().collect();
         }
-        let feeds = FEEDS.iter().filter(|feed| Self::of(feed) == self);
+        let feeds = feeds().filter(|feed| Self::of(feed) == self);
         feeds.map(Feed::entry).collect()
     }
 

@@ -1,0 +1,152 @@
+//! Feeds of parking alone: APDS (ISO 5206-1).
+
+use super::super::params::{LIMIT, OFFSET};
+use super::super::standards::{APDS, JSON};
+use super::super::{Feed, Param, Source, Words};
+use crate::open::Freshness;
+
+pub(super) const FEEDS: &[Feed] = &[
+    Feed {
+        source: Source::ApdsPlaces,
+        path: "/open/apds/v4/places",
+        title: Words::new("APDS: nơi đỗ", "APDS: places"),
+        about: Words::new(
+            "Mỗi bãi là một Place. count là số chỗ có xe; percentage là phần có xe trong số chỗ biết được; bãi chưa rõ hoàn toàn không có cả hai.",
+            "Each lot is a Place. count says how many bays are occupied, percentage of those whose state is known; a lot that is wholly unknown has neither.",
+        ),
+        standard: APDS,
+        media: JSON,
+        versions: &[],
+        params: &[
+            Param::new(
+                "latitude",
+                "Vĩ độ của tâm vòng tròn, độ (WGS 84); đủ cả ba hoặc không tham số nào",
+                "The latitude of a circle's middle, in degrees (WGS 84); all three or none",
+            ),
+            Param::new(
+                "longitude",
+                "Kinh độ của tâm vòng tròn, độ",
+                "The longitude of a circle's middle, in degrees",
+            ),
+            Param::new(
+                "radius",
+                "Bán kính vòng tròn, mét",
+                "A circle's radius in metres",
+            ),
+            OFFSET,
+            LIMIT,
+        ],
+        example: "",
+        fields: &[
+            "id",
+            "version",
+            "type",
+            "layer",
+            "name",
+            "timeZone",
+            "hierarchyElementRecord",
+            "characteristics",
+            "indicativePlacePointLocation",
+            "placeBoundedZone",
+            "occupancyLevel",
+            "hierarchyElementReference",
+        ],
+        fresh: Freshness::Live,
+    },
+    Feed {
+        source: Source::ApdsRates,
+        path: "/open/apds/v4/rates",
+        title: Words::new("APDS: giá", "APDS: rates"),
+        about: Words::new(
+            "Các bảng giá theo khu, loại xe và phiên bản, bằng đồng, đã gồm thuế.",
+            "Price tables by zone, class and version, in đồng, tax included.",
+        ),
+        standard: APDS,
+        media: JSON,
+        versions: &[],
+        params: &[OFFSET, LIMIT],
+        example: "",
+        fields: &[
+            "id",
+            "version",
+            "rateTableName",
+            "validityStart",
+            "validityEnd",
+            "activeTimes",
+            "availability",
+            "rateType",
+            "rateResponsibleParty",
+            "rateLineCollections",
+        ],
+        fresh: Freshness::Place,
+    },
+    Feed {
+        source: Source::ApdsRights,
+        path: "/open/apds/v4/rights/specs",
+        title: Words::new("APDS: quyền đỗ", "APDS: right specifications"),
+        about: Words::new(
+            "Bảng giá nào áp dụng ở bãi nào, vào ngày và giờ nào.",
+            "Which price table applies in which lots, on which days and hours.",
+        ),
+        standard: APDS,
+        media: JSON,
+        versions: &[],
+        params: &[OFFSET, LIMIT],
+        example: "",
+        fields: &[
+            "id",
+            "version",
+            "type",
+            "issuer",
+            "transferable",
+            "hierarchyElements",
+            "credentials",
+            "rateEligibility",
+            "validity",
+        ],
+        fresh: Freshness::Place,
+    },
+    Feed {
+        source: Source::ApdsSessions,
+        path: "/open/apds/v4/sessions",
+        title: Words::new("APDS: lượt đỗ", "APDS: sessions"),
+        about: Words::new(
+            "Các lượt đỗ đã kết thúc mà cảm biến thấy, theo bãi, làm tròn xuống phút, với bí danh mới cho từng lượt.",
+            "Stays that have ended, as sensors saw them, by lot, rounded down to the minute, each with a pseudonym of its own.",
+        ),
+        standard: APDS,
+        media: JSON,
+        versions: &[],
+        params: &[
+            Param::new(
+                "place",
+                "Chỉ nơi này, theo id của nó (mã bãi)",
+                "Only this place, by its id (the lot's code)",
+            ),
+            Param::new(
+                "end_after",
+                "Chỉ lượt kết thúc từ lúc đó, giây từ 1970-01-01T00:00:00Z; một ngày trước end_before nếu bỏ trống",
+                "Those that ended then or later, in seconds since 1970-01-01T00:00:00Z; a day before end_before where left out",
+            ),
+            Param::new(
+                "end_before",
+                "Chỉ lượt kết thúc trước lúc đó, giây từ 1970-01-01T00:00:00Z; bây giờ nếu bỏ trống",
+                "Those that ended before, in seconds since 1970-01-01T00:00:00Z; now where left out",
+            ),
+            OFFSET,
+            LIMIT,
+        ],
+        example: "",
+        fields: &[
+            "id",
+            "version",
+            "actualStart",
+            "actualEnd",
+            "initiator",
+            "hierarchyElement",
+            "identifiedCredentials",
+            "segments",
+        ],
+        fresh: Freshness::Past,
+    },
+];
