@@ -27,22 +27,7 @@ impl Bench {
     pub fn run(&self, workspace: &Workspace) -> anyhow::Result<ExitCode> {
         let _lock = workspace.lock("bench")?;
         println!("program: building for speed (minutes at first)");
-        say::show(&mut workspace.cargo([
-            "build",
-            "--release",
-            "--package",
-            "clearbay",
-            "--package",
-            "clearbay-tests",
-            "--bin",
-            "clearbay",
-            "--bin",
-            "bench",
-            "--package",
-            "clearbay",
-            "--bin",
-            "clearbay",
-        ]))?;
+        say::show(workspace.build(Some("bench")).arg("--release"))?;
         let mut env = Environment::new();
         let program = workspace.built("release", "clearbay");
         env.set("CLEARBAY_TEST_BIN", &program.display().to_string());

@@ -64,7 +64,7 @@ impl Demo {
             "--fresh would empty the database that DATABASE_URL names; do that by hand"
         );
         println!("program: building (minutes at first, seconds later)");
-        say::show(&mut workspace.cargo(["build", "--package", "clearbay", "--bin", "clearbay"]))?;
+        say::show(&mut workspace.build(None))?;
         let bundle = workspace.in_turn("web", || web::build(workspace))?;
         println!("web: {bundle}");
         let database = database::start(workspace, Purpose::Demo)?;
@@ -95,17 +95,7 @@ impl Demo {
 impl Demo {
     fn run_cluster(&self, workspace: &Workspace) -> anyhow::Result<ExitCode> {
         println!("program: building (minutes at first, seconds later)");
-        say::show(&mut workspace.cargo([
-            "build",
-            "--package",
-            "clearbay",
-            "--package",
-            "clearbay-tests",
-            "--bin",
-            "clearbay",
-            "--bin",
-            "cluster",
-        ]))?;
+        say::show(&mut workspace.build(Some("cluster")))?;
         let mut env = Environment::new();
         env.provide_program(workspace)?;
         env.provide_cluster(workspace);

@@ -23,17 +23,7 @@ impl Screens {
         let mut env = Environment::new();
         env.provide_browser()?;
         println!("program: building (minutes at first, seconds later)");
-        say::show(&mut workspace.cargo([
-            "build",
-            "--package",
-            "clearbay",
-            "--package",
-            "clearbay-tests",
-            "--bin",
-            "clearbay",
-            "--bin",
-            "screens",
-        ]))?;
+        say::show(&mut workspace.build(Some("screens")))?;
         env.provide_program(workspace)?;
         env.set("CLEARBAY_LOG", "error");
         let database = env.provide(workspace, Purpose::Test)?;

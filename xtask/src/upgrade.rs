@@ -36,7 +36,7 @@ impl Upgrade {
         println!("from: {}", subject(workspace, &from)?);
         let old = built(workspace, &from)?;
         println!("program and drill: building");
-        say::show(&mut workspace.cargo(["build", "--package", "clearbay", "--bin", "clearbay"]))?;
+        say::show(&mut workspace.build(None))?;
         let drill = ["test", "--package", "clearbay-tests", "--test", "stack"];
         say::show(workspace.cargo(drill).arg("--no-run"))?;
         let mut env = Environment::new();
@@ -96,7 +96,7 @@ fn built(workspace: &Workspace, commit: &str) -> anyhow::Result<PathBuf> {
     }
     println!("older program: building in target/upgrade (ten minutes at first)");
     let target = folder.join("target");
-    let mut build = workspace.cargo(["build", "--package", "clearbay", "--bin", "clearbay"]);
+    let mut build = workspace.build(None);
     build
         .current_dir(&tree)
         .env("CARGO_TARGET_DIR", &target)

@@ -102,6 +102,15 @@ impl Workspace {
         command
     }
 
+    /// Cargo, to build the program and, where one is named, a program of the tests'.
+    pub fn build(&self, of_tests: Option<&str>) -> Command {
+        let mut command = self.cargo(["build", "--package", "clearbay", "--bin", "clearbay"]);
+        if let Some(name) = of_tests {
+            command.args(["--package", "clearbay-tests", "--bin", name]);
+        }
+        command
+    }
+
     /// A program that cargo has built.
     pub fn built(&self, profile: &str, name: &str) -> PathBuf {
         let target = std::env::var_os("CARGO_TARGET_DIR")
