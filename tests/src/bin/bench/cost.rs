@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
+use domain::place::VehicleClass;
 use tests::faults::serving_runs::pay;
 use tests::relay::Relay;
 use tests::serving::Serving;
@@ -13,18 +14,21 @@ const PAYMENTS: usize = 2_000;
 const WARM_UP: usize = 200;
 /// Drivers at once.
 const DRIVERS: usize = 8;
+/// More than vehicles, so that each has a bay to itself, as in a street.
+const BAYS: u32 = 3_000;
 
 /// Measures and prints.
 pub async fn run() -> anyhow::Result<()> {
-    let mut city = Serving::without_bundle(80).await;
+    let mut city = Serving::without_bundle(BAYS).await;
+    let bays = car_bays()?;
     let relay = Relay::to(city.serve.address.port()).await;
     city.url = format!("http://127.0.0.1:{}", relay.port);
     // What is done once: connections, statements, the first page of each table.
-    many(&city, 0, WARM_UP).await;
+    many(&city, &bays[..WARM_UP]).await;
     hang_up(&mut city)?;
     eventually("bytes to be counted", || async { relay.bytes() > 0 }).await;
     let before = Spent::until_now(&city, &relay).await;
-    many(&city, WARM_UP, PAYMENTS).await;
+    many(&city, &bays[WARM_UP..]).await;
     hang_up(&mut city)?;
     let bytes = before.wire;
     eventually("bytes to be counted", || async {
@@ -49,12 +53,22 @@ pub async fn run() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// So many payments, of vehicles after the first so many: one that pays twice is given back what overlaps.
-async fn many(city: &Serving, first: usize, payments: usize) {
+/// A bay for each payment.
+fn car_bays() -> anyhow::Result<Vec<(usize, String)>> {
+    let lots = simulator::city::hanoi(BAYS)?.lots;
+    let bays = lots.into_iter().flat_map(|lot| lot.bays);
+    let cars = bays.filter(|bay| bay.class == VehicleClass::Car);
+    let codes: Vec<_> = cars.map(|bay| bay.code).enumerate().collect();
+    let wanted = WARM_UP + PAYMENTS;
+    let found = codes.get(..wanted);
+    Ok(found.context("too few bays for cars")?.to_vec())
+}
+
+/// A payment in each bay, of a vehicle each: one that pays twice is given back what overlaps.
+async fn many(city: &Serving, bays: &[(usize, String)]) {
     let drivers = (0..DRIVERS).map(|driver| async move {
-        for turn in 0..payments / DRIVERS {
-            let plate = format!("30A{:05}", driver * 5_000 + first + turn);
-            pay(city, &format!("HK-01-00{}", turn % 2 + 1), &plate).await;
+        for (number, bay) in bays.iter().skip(driver).step_by(DRIVERS) {
+            pay(city, bay, &format!("30A{number:05}")).await;
         }
     });
     futures::future::join_all(drivers).await;
