@@ -55,3 +55,15 @@ fn example_files_name_variables_of_the_reference() {
         }
     }
 }
+
+/// What is installed is built by this profile, and tests are not: no other test would tell.
+#[test]
+fn a_number_that_is_too_large_goes_on_as_no_small_one_in_release_builds_either() {
+    let manifest = include_str!("../../../Cargo.toml");
+    let (_, release) = manifest.split_once("[profile.release]").unwrap();
+    let release = release.split("\n[").next().unwrap();
+    assert!(
+        release.lines().any(|line| line == "overflow-checks = true"),
+        "{release}"
+    );
+}
