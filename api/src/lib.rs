@@ -11,6 +11,7 @@ use store::Store;
 use store::place::CityInfo;
 
 pub mod client;
+pub mod cookie;
 pub mod drain;
 pub mod error;
 pub mod extract;
@@ -98,6 +99,11 @@ impl App {
     /// Whether browsers reach us by TLS only, so that cookies may be `Secure`.
     pub fn is_secure(&self) -> bool {
         self.public_url.starts_with("https:")
+    }
+
+    /// The cookies that browsers keep of ours.
+    pub fn cookies(&self) -> cookie::Cookies {
+        cookie::Cookies::new(self.is_secure())
     }
 }
 

@@ -22,7 +22,7 @@ use super::payments::PaymentView;
 use crate::App;
 use crate::drain::come_again;
 use crate::error::{ApiError, Problem};
-use crate::extract::{Path, Query, bearer, cookie};
+use crate::extract::{Path, Query, bearer};
 use crate::live::{Topic, Watching};
 use crate::service::{payment, staff};
 
@@ -105,7 +105,7 @@ async fn one_lot(
     if city.is_some_and(|city| shown.city != city) {
         return Err(ApiError::NotFound("lot"));
     }
-    if let Some(token) = cookie(headers, staff::COOKIE)
+    if let Some(token) = staff::held_token(app, headers)
         && let Ok(who) = staff::find(app, Some(token), App::now()).await
         && staff::may_see(&who, &shown)
     {

@@ -14,6 +14,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use utoipa_swagger_ui::SwaggerUi;
 
+use crate::cookie::Cookies;
 use crate::limit::guard;
 use crate::{ApiError, App, client, request_id};
 
@@ -73,7 +74,7 @@ pub(crate) use collection::FIELDS as COLLECTION_FIELDS;
 struct Document;
 
 /// The OpenAPI document and the routes it describes.
-fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
+fn documented(cookies: Cookies) -> (Router<App>, utoipa::openapi::OpenApi) {
     let (router, mut document) = OpenApiRouter::with_openapi(Document::openapi())
         .routes(routes!(lots::list_lots))
         .routes(routes!(lots::get_lot))
@@ -181,20 +182,20 @@ fn documented() -> (Router<App>, utoipa::openapi::OpenApi) {
     components.add_security_scheme(
         "staff",
         SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(
-            crate::service::staff::COOKIE,
+            cookies.name(crate::service::staff::COOKIE),
         ))),
     );
     (router, document)
 }
 
-/// The OpenAPI document.
+/// The OpenAPI document of a service that browsers reach by TLS.
 pub fn openapi() -> utoipa::openapi::OpenApi {
-    documented().1
+    documented(Cookies::new(true)).1
 }
 
 /// Every route of the API, with the pages of `dashboard` beside them, behind the limits.
 pub fn router(app: App, pages: Router<App>) -> Router {
-    let (router, document) = documented();
+    let (router, document) = documented(app.cookies());
     let trace = TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
         // The path only: a query or a body may hold what is personal.
         tracing::info_span!(

@@ -68,7 +68,7 @@ fn view(session: &Session, id: String) -> Reply<PushSubscriptionView> {
 /// The session of that identity, for whoever sends its token or, as our own pages do, its cookie: no
 /// other site's page can send that along with anything but a link.
 async fn authorised(app: &App, id: SessionId, headers: &HeaderMap) -> Result<Session, ApiError> {
-    let held = || session_cookie::held_token(headers, id);
+    let held = || session_cookie::held_token(app, headers, id);
     let token = bearer(headers).map(str::to_owned).or_else(held);
     session::find(app, id, &token.ok_or(ApiError::Unauthorized)?).await
 }

@@ -4,7 +4,6 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use crate::extract::cookie;
 use crate::limit::PICTURE_PATH;
 use crate::service::staff;
 use crate::{ApiError, App};
@@ -26,7 +25,7 @@ pub(super) async fn refuse_auditors(
     request: Request,
     next: Next,
 ) -> Response {
-    let token = cookie(request.headers(), staff::COOKIE);
+    let token = staff::held_token(&app, request.headers());
     if token.is_some() && !request.method().is_safe() {
         let path = request.extensions().get::<MatchedPath>();
         let reads = path.is_some_and(|path| READS.contains(&path.as_str()));

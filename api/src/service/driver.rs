@@ -10,7 +10,6 @@ use store::driver::{CodeKept, CodeLimits, Driver, NewLogin};
 
 use super::session_cookie;
 use crate::client::Client;
-use crate::extract::cookie;
 use crate::secret::{equal, random_token, sha256};
 use crate::{ApiError, App};
 
@@ -171,7 +170,7 @@ pub async fn signed_in(
     headers: &HeaderMap,
     now: Timestamp,
 ) -> Result<Option<Driver>, ApiError> {
-    match held_token(headers) {
+    match held_token(app, headers) {
         Some(token) => match find(app, token, now).await {
             Err(ApiError::Unauthorized) => Ok(None),
             other => other.map(Some),
@@ -190,8 +189,8 @@ pub async fn sign_out(app: &App, token: &str, everywhere: bool) -> Result<(), Ap
 }
 
 /// The token that a browser holds, not yet checked.
-pub fn held_token(headers: &HeaderMap) -> Option<&str> {
-    cookie(headers, COOKIE)
+pub fn held_token<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
+    app.cookies().get(headers, COOKIE)
 }
 
 /// The cookie by which a browser keeps a driver's token; an empty token makes it forget.

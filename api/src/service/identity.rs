@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 
 use super::session_cookie::cookie;
 use super::sign_in::NotSignedIn;
-use crate::extract::cookie as held_cookie;
 use crate::oidc::{Claims, Oidc};
 use crate::secret::equal;
 use crate::{ApiError, App};
@@ -59,7 +58,7 @@ pub fn forget_cookie(app: &App) -> String {
 /// Who the browser's reader is, if they confirmed it lately.
 pub fn held(app: &App, headers: &HeaderMap, now: Timestamp) -> Option<Identity> {
     let issuer = app.oidc.as_ref()?.issuer();
-    let held: Held = opened(app, COOKIE, held_cookie(headers, COOKIE)?)?;
+    let held: Held = opened(app, COOKIE, app.cookies().get(headers, COOKIE)?)?;
     (now < held.until && held.identity.issuer == issuer).then_some(held.identity)
 }
 

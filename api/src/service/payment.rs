@@ -347,13 +347,13 @@ pub async fn find(app: &App, id: PaymentId, token: &str) -> Result<Payment, ApiE
 /// # Errors
 /// [`ApiError::Unauthorized`] where it does not, whether or not the payment exists.
 pub async fn find_held(app: &App, id: PaymentId, headers: &HeaderMap) -> Result<Payment, ApiError> {
-    let sessions = session_cookie::held(headers)
+    let sessions = session_cookie::held(app, headers)
         .into_iter()
         .map(|(_, token)| token);
-    let passes = session_cookie::held_passes(headers)
+    let passes = session_cookie::held_passes(app, headers)
         .into_iter()
         .map(|(_, token)| token);
-    let driver = driver::held_token(headers).map(str::to_owned);
+    let driver = driver::held_token(app, headers).map(str::to_owned);
     for token in sessions.chain(passes).chain(driver) {
         match find(app, id, &token).await {
             Err(ApiError::Unauthorized) => {}

@@ -5,7 +5,7 @@ use domain::Timestamp;
 use domain::id::{ExemptionRequestId, PassId, SessionId};
 
 use crate::App;
-use crate::extract::cookies;
+use crate::cookie::SameSite;
 
 /// How the cookies begin in which a browser keeps the tokens of its sessions, one each, so that a
 /// second session does not lock the driver out of the first. The session's id follows.
@@ -19,19 +19,7 @@ const COOKIES_MAX: usize = 20;
 
 /// A cookie that holds a token and no script reads; over TLS only, where browsers reach us so.
 pub(super) fn cookie(app: &App, name: &str, token: &str, age_s: impl std::fmt::Display) -> String {
-    cookie_of(app, "/", name, token, age_s)
-}
-
-/// The same for pages under a path.
-pub(super) fn cookie_of(
-    app: &App,
-    path: &str,
-    name: &str,
-    token: &str,
-    age_s: impl std::fmt::Display,
-) -> String {
-    let secure = if app.is_secure() { "; Secure" } else { "" };
-    format!("{name}={token}; Path={path}; Max-Age={age_s}; HttpOnly; SameSite=Lax{secure}")
+    app.cookies().set(name, token, age_s, SameSite::Lax)
 }
 
 /// The cookie by which a browser keeps a session's token.
@@ -45,16 +33,17 @@ pub fn set_cookie(app: &App, id: SessionId, token: &str) -> String {
 }
 
 /// The sessions whose tokens a browser holds, with the tokens, not yet checked.
-pub fn held(headers: &HeaderMap) -> Vec<(SessionId, String)> {
-    cookies(headers, COOKIE)
+pub fn held(app: &App, headers: &HeaderMap) -> Vec<(SessionId, String)> {
+    app.cookies()
+        .beginning(headers, COOKIE)
         .filter_map(|(id, token)| Some((id.parse().ok()?, token.to_owned())))
         .take(COOKIES_MAX)
         .collect()
 }
 
 /// The token of a session that a browser holds.
-pub fn held_token(headers: &HeaderMap, id: SessionId) -> Option<String> {
-    held(headers)
+pub fn held_token(app: &App, headers: &HeaderMap, id: SessionId) -> Option<String> {
+    held(app, headers)
         .into_iter()
         .find(|(held, _)| *held == id)
         .map(|(_, token)| token)
@@ -77,16 +66,17 @@ pub fn set_pass_cookie(app: &App, id: PassId, token: &str, until: Timestamp) -> 
 }
 
 /// The passes whose tokens a browser holds, with the tokens, not yet checked.
-pub fn held_passes(headers: &HeaderMap) -> Vec<(PassId, String)> {
-    cookies(headers, PASS_COOKIE)
+pub fn held_passes(app: &App, headers: &HeaderMap) -> Vec<(PassId, String)> {
+    app.cookies()
+        .beginning(headers, PASS_COOKIE)
         .filter_map(|(id, token)| Some((id.parse().ok()?, token.to_owned())))
         .take(COOKIES_MAX)
         .collect()
 }
 
 /// The token of a pass that a browser holds.
-pub fn held_pass_token(headers: &HeaderMap, id: PassId) -> Option<String> {
-    held_passes(headers)
+pub fn held_pass_token(app: &App, headers: &HeaderMap, id: PassId) -> Option<String> {
+    held_passes(app, headers)
         .into_iter()
         .find(|(held, _)| *held == id)
         .map(|(_, token)| token)
@@ -122,16 +112,21 @@ pub fn set_request_cookie(
 }
 
 /// The requests whose tokens a browser holds, with the tokens, not yet checked.
-pub fn held_requests(headers: &HeaderMap) -> Vec<(ExemptionRequestId, String)> {
-    cookies(headers, REQUEST_COOKIE)
+pub fn held_requests(app: &App, headers: &HeaderMap) -> Vec<(ExemptionRequestId, String)> {
+    app.cookies()
+        .beginning(headers, REQUEST_COOKIE)
         .filter_map(|(id, token)| Some((id.parse().ok()?, token.to_owned())))
         .take(COOKIES_MAX)
         .collect()
 }
 
 /// The token of a request that a browser holds.
-pub fn held_request_token(headers: &HeaderMap, id: ExemptionRequestId) -> Option<String> {
-    held_requests(headers)
+pub fn held_request_token(
+    app: &App,
+    headers: &HeaderMap,
+    id: ExemptionRequestId,
+) -> Option<String> {
+    held_requests(app, headers)
         .into_iter()
         .find(|(held, _)| *held == id)
         .map(|(_, token)| token)

@@ -8,8 +8,7 @@ use domain::id::{ExemptionRequestId, ReceiptId};
 use serde::{Deserialize, Serialize};
 
 use super::identity::{opened, sealed};
-use super::session_cookie::cookie_of;
-use crate::extract::{cookie as held_cookie, cookies};
+use super::session_cookie::cookie;
 use crate::oidc::provider::Question;
 use crate::oidc::{Claims, Oidc, OidcError};
 use crate::secret::{equal, random_token, sha256};
@@ -23,8 +22,6 @@ pub const RETURN_PATH: &str = "/sign-in/return";
 /// How the cookies begin that hold a sign-in under way, one each, so that two pages at once do not spoil each
 /// other. A part of the state's hash follows.
 const FLOW_COOKIE: &str = "clearbay_sign_in_";
-/// Which pages get them.
-const FLOW_PATH: &str = "/sign-in";
 /// How many sign-ins a browser has under way at most: with the next one they are all forgotten.
 const FLOWS_MAX: usize = 4;
 
@@ -193,14 +190,14 @@ pub async fn begin(
     let address = oidc.sign_in_address(&app.http, question, now).await?;
     let value = sealed(app, FLOW_COOKIE, &flow).ok_or(NotSignedIn::Unavailable)?;
     let name = flow_cookie(&flow.state);
-    let mut cookies = match cookies(headers, FLOW_COOKIE).count() {
-        0..FLOWS_MAX => Vec::new(),
-        _ => cookies(headers, FLOW_COOKIE)
-            .map(|(rest, _)| cookie_of(app, FLOW_PATH, &format!("{FLOW_COOKIE}{rest}"), "", 0))
-            .collect(),
-    };
-    let age_s = FLOW_TIME.num_seconds();
-    cookies.push(cookie_of(app, FLOW_PATH, &name, &value, age_s));
+    let held = app.cookies().beginning(headers, FLOW_COOKIE);
+    let mut cookies: Vec<String> = held
+        .map(|(rest, _)| cookie(app, &format!("{FLOW_COOKIE}{rest}"), "", 0))
+        .collect();
+    if cookies.len() < FLOWS_MAX {
+        cookies.clear();
+    }
+    cookies.push(cookie(app, &name, &value, FLOW_TIME.num_seconds()));
     Ok(Begun { address, cookies })
 }
 
@@ -245,7 +242,9 @@ pub async fn finish(
 ) -> Result<Option<Finished>, ApiError> {
     let state = answer.state.as_deref().unwrap_or_default();
     let name = flow_cookie(state);
-    let Some(flow) = held_cookie(headers, &name)
+    let Some(flow) = app
+        .cookies()
+        .get(headers, &name)
         .and_then(|value| opened::<Flow>(app, FLOW_COOKIE, value))
         .filter(|flow| equal(flow.state.as_bytes(), state.as_bytes()))
         .filter(|flow| now < flow.until && flow.issuer == oidc.issuer())
@@ -265,7 +264,7 @@ pub async fn finish(
     metrics::counter!("clearbay_identity_sign_ins_total", "outcome" => outcome).increment(1);
     Ok(Some(Finished {
         destination,
-        forget: cookie_of(app, FLOW_PATH, &name, "", 0),
+        forget: cookie(app, &name, "", 0),
         who,
     }))
 }

@@ -9,7 +9,7 @@ use domain::board::{LotSummary, StaffBay};
 use store::staff::{Staff, StaffSignIn};
 
 use crate::client::Client;
-use crate::extract::cookie;
+use crate::cookie::SameSite;
 use crate::secret::{random_token, sha256};
 use crate::{ApiError, App};
 
@@ -30,8 +30,8 @@ pub struct Browser<'a> {
 
 impl<'a> Browser<'a> {
     /// The browser that sends these headers.
-    pub fn new(client: Client, headers: &'a HeaderMap) -> Self {
-        let held = cookie(headers, COOKIE);
+    pub fn new(app: &App, client: Client, headers: &'a HeaderMap) -> Self {
+        let held = held_token(app, headers);
         Self { client, held }
     }
 
@@ -163,7 +163,22 @@ fn is_password(hash: Option<&str>, password: &str) -> bool {
 /// # Errors
 /// As [`find`].
 pub async fn signed_in(app: &App, headers: &HeaderMap, now: Timestamp) -> Result<Staff, ApiError> {
-    find(app, cookie(headers, COOKIE), now).await
+    find(app, held_token(app, headers), now).await
+}
+
+/// The token that a browser holds, not yet checked.
+pub fn held_token<'a>(app: &App, headers: &'a HeaderMap) -> Option<&'a str> {
+    app.cookies().get(headers, COOKIE)
+}
+
+/// The cookie by which a browser keeps a staff token; an empty token makes it forget.
+pub fn set_cookie(app: &App, token: &str) -> String {
+    let age_s = if token.is_empty() {
+        0
+    } else {
+        LOGIN_TIME.num_seconds()
+    };
+    app.cookies().set(COOKIE, token, age_s, SameSite::Strict)
 }
 
 /// Whose token that is.

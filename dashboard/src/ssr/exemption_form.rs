@@ -69,7 +69,7 @@ pub(crate) async fn page(
     };
     let mut filled = Filled::default();
     if let Some(id) = again
-        && let Some(token) = session_cookie::held_request_token(&headers, id)
+        && let Some(token) = session_cookie::held_request_token(&app, &headers, id)
         && let Ok(request) = exemption_request::find(&app, id, &token).await
     {
         filled = Filled {

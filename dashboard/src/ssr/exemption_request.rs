@@ -87,7 +87,8 @@ async fn load(
     headers: &HeaderMap,
     id: ExemptionRequestId,
 ) -> Result<(ExemptionRequest, Vec<KnownGround>), ApiError> {
-    let token = session_cookie::held_request_token(headers, id).ok_or(ApiError::Unauthorized)?;
+    let token =
+        session_cookie::held_request_token(app, headers, id).ok_or(ApiError::Unauthorized)?;
     let request = exemption_request::find(app, id, &token).await?;
     Ok((request, app.store.exemption_grounds(None).await?))
 }
@@ -129,7 +130,7 @@ pub(crate) async fn withdraw(
 ) -> Response {
     let done = async {
         let token =
-            session_cookie::held_request_token(&headers, id).ok_or(ApiError::Unauthorized)?;
+            session_cookie::held_request_token(&app, &headers, id).ok_or(ApiError::Unauthorized)?;
         exemption_request::withdraw(&app, id, &token, App::now()).await?;
         Ok(token)
     };

@@ -24,7 +24,7 @@ use crate::lang::Lang;
 
 /// The sessions whose keys this browser holds, newest first.
 async fn sessions(app: &App, headers: &HeaderMap) -> Result<Vec<Session>, ApiError> {
-    let held: Vec<SessionId> = session_cookie::held(headers)
+    let held: Vec<SessionId> = session_cookie::held(app, headers)
         .into_iter()
         .filter(|(id, token)| app.secrets.session_token_matches(*id, token))
         .map(|(id, _)| id)
@@ -39,7 +39,7 @@ async fn sessions(app: &App, headers: &HeaderMap) -> Result<Vec<Session>, ApiErr
 
 async fn passes(app: &App, headers: &HeaderMap) -> Result<Vec<BoughtPass>, ApiError> {
     let mut found = Vec::new();
-    for (id, token) in session_cookie::held_passes(headers) {
+    for (id, token) in session_cookie::held_passes(app, headers) {
         if app.secrets.pass_token_matches(id, &token) {
             found.push(app.store.pass(id).await?);
         }
@@ -49,7 +49,7 @@ async fn passes(app: &App, headers: &HeaderMap) -> Result<Vec<BoughtPass>, ApiEr
 
 /// The requests for exemptions whose keys this browser holds, newest first.
 async fn requests(app: &App, headers: &HeaderMap) -> Result<Vec<ExemptionRequest>, ApiError> {
-    let held: Vec<ExemptionRequestId> = session_cookie::held_requests(headers)
+    let held: Vec<ExemptionRequestId> = session_cookie::held_requests(app, headers)
         .into_iter()
         .filter(|(id, token)| app.secrets.exemption_request_token_matches(*id, token))
         .map(|(id, _)| id)

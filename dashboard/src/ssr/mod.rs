@@ -234,7 +234,7 @@ fn language(query: Option<&str>, headers: &HeaderMap) -> Lang {
         .into_iter()
         .flat_map(|query| query.split('&'))
         .find_map(|pair| Lang::from_code(pair.strip_prefix("lang=")?));
-    let chosen = api::extract::cookie(headers, "lang").and_then(Lang::from_code);
+    let chosen = api::cookie::plain(headers, "lang").and_then(Lang::from_code);
     let asked = headers
         .get(header::ACCEPT_LANGUAGE)
         .and_then(|value| value.to_str().ok());

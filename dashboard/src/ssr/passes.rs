@@ -270,7 +270,8 @@ pub(crate) async fn page(
     headers: HeaderMap,
 ) -> Response {
     let loaded = async {
-        let token = session_cookie::held_pass_token(&headers, id).ok_or(ApiError::Unauthorized)?;
+        let token =
+            session_cookie::held_pass_token(&app, &headers, id).ok_or(ApiError::Unauthorized)?;
         let pass = pass::find(&app, id, &token).await?;
         let bay = app.store.bay_place(&pass.bay_code).await?;
         let receipts = app.store.receipts_of(&[], &[id]).await?;

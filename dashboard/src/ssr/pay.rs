@@ -201,7 +201,7 @@ async fn there_already(
     headers: &HeaderMap,
     now: Timestamp,
 ) -> Result<Option<(Session, String)>, ApiError> {
-    for (id, token) in session_cookie::held(headers) {
+    for (id, token) in session_cookie::held(app, headers) {
         if !app.secrets.session_token_matches(id, &token) {
             continue;
         }

@@ -67,7 +67,7 @@ async fn show(
 
 async fn load(app: &App, id: &str, headers: &HeaderMap) -> Result<Session, ApiError> {
     let id: SessionId = id.parse().map_err(|_| ApiError::NotFound("session"))?;
-    let token = session_cookie::held_token(headers, id).ok_or(ApiError::Unauthorized)?;
+    let token = session_cookie::held_token(app, headers, id).ok_or(ApiError::Unauthorized)?;
     session::find(app, id, &token).await
 }
 

@@ -3,11 +3,10 @@
 use std::sync::Arc;
 
 use api::client::Client;
-use api::extract::strict_cookie;
 use api::oidc::{Claims, Oidc};
 use api::service::identity;
 use api::service::sign_in::{self as service, Answer, Destination, Finished, NotSignedIn};
-use api::service::staff::{Browser, COOKIE, LOGIN_TIME};
+use api::service::staff::{self, Browser};
 use api::service::staff_identity;
 use api::{ApiError, App};
 use axum::extract::rejection::QueryRejection;
@@ -85,7 +84,7 @@ pub(crate) async fn finish(
     };
     let arrived = match who {
         Ok(claims) => {
-            let browser = Browser::new(client, &headers);
+            let browser = Browser::new(&app, client, &headers);
             arrive(&app, &oidc, destination, claims, browser).await
         }
         Err(why) => Err(why),
@@ -118,8 +117,7 @@ async fn arrive(
     match destination {
         Destination::Staff => {
             let token = staff_identity::sign_in(app, oidc, &claims, browser, now).await?;
-            let age_s = LOGIN_TIME.num_seconds();
-            Ok(strict_cookie(COOKIE, &token, age_s, app.is_secure()))
+            Ok(staff::set_cookie(app, &token))
         }
         Destination::Exemption(_) | Destination::Dispute(_) | Destination::StaffLink => {
             let identity = identity::of(oidc, claims)?;

@@ -1,9 +1,9 @@
 //! Behind the counter: signing in, the lots of one's operator, one lot's bays.
 
 use api::client::Client;
-use api::extract::{Query, strict_cookie};
+use api::extract::Query;
 use api::service::dispute::LIST_MAX;
-use api::service::staff::{self, Browser, COOKIE, LOGIN_TIME, may_see};
+use api::service::staff::{self, Browser, may_see};
 use api::service::{device, entitlement, exemption_decision, parking_notice, shift};
 use api::{ApiError, App};
 use axum::extract::{Form, FromRequestParts, Path, State};
@@ -48,11 +48,10 @@ pub(crate) async fn sign_in(
     headers: HeaderMap,
     Form(form): Form<LoginForm>,
 ) -> Response {
-    let browser = Browser::new(client, &headers);
+    let browser = Browser::new(&app, client, &headers);
     match staff::sign_in(&app, &form.login, form.password, browser, App::now()).await {
         Ok(token) => {
-            let age_s = LOGIN_TIME.num_seconds();
-            let cookie = strict_cookie(COOKIE, &token, age_s, app.is_secure());
+            let cookie = staff::set_cookie(&app, &token);
             // SameSite=Strict: the page must come from us, which a redirect after a form does.
             ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
         }
@@ -77,11 +76,11 @@ pub(crate) async fn sign_out(
     client: Client,
     headers: HeaderMap,
 ) -> Response {
-    let browser = Browser::new(client, &headers);
+    let browser = Browser::new(&app, client, &headers);
     if let Err(error) = staff::sign_out(&app, browser, App::now()).await {
         tracing::warn!(%error, "a sign-out was not recorded");
     }
-    let cookie = strict_cookie(COOKIE, "", 0, app.is_secure());
+    let cookie = staff::set_cookie(&app, "");
     ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
 }
 

@@ -58,7 +58,7 @@ pub(crate) async fn change(
     }
     let done = match identity::of_form(&app, &headers, &form.confirmed, now) {
         Ok(Some(identity)) => {
-            let token = api::extract::cookie(&headers, staff::COOKIE).unwrap_or_default();
+            let token = staff::held_token(&app, &headers).unwrap_or_default();
             staff_identity::link(&app, token, &identity, now).await
         }
         Ok(None) | Err(_) => {

@@ -93,7 +93,7 @@ pub(crate) async fn sign_out(
     headers: HeaderMap,
     Form(form): Form<SignOutForm>,
 ) -> Response {
-    if let Some(token) = driver::held_token(&headers)
+    if let Some(token) = driver::held_token(&app, &headers)
         && let Err(error) = driver::sign_out(&app, token, form.everywhere).await
     {
         return problem(&reader, &error);

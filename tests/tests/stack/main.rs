@@ -16,6 +16,7 @@ mod client_address;
 mod cluster;
 mod collection;
 mod configuration;
+mod cookies;
 mod country;
 mod credentials;
 mod database_roles;

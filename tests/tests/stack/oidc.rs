@@ -88,13 +88,13 @@ async fn a_driver_asks_for_an_exemption_under_a_name_or_without() {
         "{form}"
     );
 
-    // On the way a cookie that no script reads, for the way back alone.
+    // On the way a cookie that no script reads.
     let begun = alice.get("/sign-in?to=/exemptions").await;
     let cookies = set_cookies(&begun);
     assert_eq!(cookies.len(), 1);
     for part in [
         "clearbay_sign_in_",
-        "; Path=/sign-in; ",
+        "; Path=/; ",
         "Max-Age=600",
         "HttpOnly",
         "SameSite=Lax",
