@@ -111,7 +111,8 @@ impl FromStr for TrustedProxies {
 }
 
 impl TrustedProxies {
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Whether that is a proxy's address whose word is believed.
+    pub fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.has(address))
     }
 

@@ -3,6 +3,7 @@
 //! A hash keeps a core and 19 MiB busy. On the runtime's blocking threads, of which there may be
 //! hundreds, each thread's allocator would keep its 19 MiB after the first hash.
 
+use std::net::IpAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::ApiError;
+use crate::places::Shares;
 
 /// How many may wait for their turn: about as many as are done in two seconds.
 const QUEUE_MAX: usize = 64;
@@ -20,6 +22,7 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub struct Hashing {
     jobs: SyncSender<Job>,
+    shares: Shares,
 }
 
 impl Hashing {
@@ -37,26 +40,31 @@ impl Hashing {
                 tracing::error!(%error, "a thread for hashing could not be started");
             }
         }
-        Self { jobs }
+        Self {
+            jobs,
+            shares: Shares::of(QUEUE_MAX),
+        }
     }
 
-    /// Has something done by one of the threads, unless whoever asked has gone by then.
+    /// Has something done by one of the threads, unless whoever asked, from that address, has gone by then.
     ///
     /// # Errors
-    /// [`ApiError::Unavailable`] where too many wait already.
+    /// [`ApiError::Unavailable`] where too many wait already, or too many of that address.
     pub async fn run<T: Send + 'static>(
         &self,
+        from: Option<IpAddr>,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
+        const TOO_MANY: ApiError = ApiError::Unavailable("too many sign in at once");
+        let share = self.shares.take(from).ok_or(TOO_MANY)?;
         let (send, done) = oneshot::channel();
         let job = Box::new(move || {
+            let _share = share;
             if !send.is_closed() {
                 let _ = send.send(work());
             }
         });
-        self.jobs
-            .try_send(job)
-            .map_err(|_| ApiError::Unavailable("too many sign in at once"))?;
+        self.jobs.try_send(job).map_err(|_| TOO_MANY)?;
         done.await.map_err(|_| ApiError::Internal)
     }
 }

@@ -23,6 +23,7 @@ pub mod oidc;
 pub mod open;
 pub mod past;
 pub mod percent;
+pub mod places;
 pub mod plate_reader;
 pub mod push;
 pub mod rate;

@@ -1,19 +1,21 @@
 //! Everything has a limit: requests at once, open event streams, time and size of each request.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::Method;
+use axum::http::{HeaderMap, Method, Uri};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::client::Client;
 use crate::hashing::Hashing;
+use crate::places::{Place, Places, Pool, Turns};
 use crate::plate_reader::PICTURE_MAX;
 use crate::rate::{Rate, RateLimit};
 use crate::request_id::route;
+use crate::routes::{gateways, imports};
 use crate::service::staff;
 use crate::throttle::Throttle;
 use crate::{ApiError, App};
@@ -29,13 +31,16 @@ pub const MAX_SCAN_BODY: usize = 8 * 1024 * 1024;
 pub const MAX_PICTURE_BODY: usize = PICTURE_MAX + 16 * 1024;
 /// Where pictures of plates are sent to.
 pub const PICTURE_PATH: &str = "/staff/plates/picture";
+/// Where the bank says what came.
+const BANK_PATH: &str = "/api/v1/gateways/vietqr/webhook";
+/// Where payment providers do.
+const PROVIDER_PATH: &str = "/api/v1/gateways/{gateway}/webhook";
+/// Where terminals send what they sold offline.
+const IMPORT_PATH: &str = "/api/v1/imports/sessions";
 /// How many items one upload or webhook may hold.
 pub const MAX_BULK_ITEMS: usize = 1_000;
 /// How long a request may take before it is given up.
 pub const MAX_TIME: Duration = Duration::from_secs(15);
-
-/// How long a request may wait for its turn at computing a report.
-const MAX_WAIT: Duration = Duration::from_secs(2);
 
 /// How long a body may take to arrive. Nobody's work waits for it meanwhile.
 pub const MAX_BODY_TIME: Duration = Duration::from_secs(5);
@@ -45,7 +50,7 @@ const MAX_PICTURE_TIME: Duration = Duration::from_secs(30);
 /// How long a body with a picture may take to arrive, over a phone's slow connection.
 pub const MAX_SCAN_TIME: Duration = Duration::from_secs(60);
 
-/// How many requests of partners to work on at once.
+/// How many requests to work on at once of the bank, of payment providers, of terminals.
 const PARTNERS: usize = 64;
 /// How many probes to answer at once.
 const PROBES: usize = 16;
@@ -55,10 +60,11 @@ const SCANS: usize = 16;
 /// How many requests with a picture to work on at once. Four times as many may be arriving, which is the
 /// memory that they may take.
 const PICTURES: usize = 3;
-/// How many reports to compute at once: each keeps a connection to the database busy.
-const REPORTS: usize = 4;
 /// For each request that is worked on, so many may still be sending their body.
 const READERS: usize = 4;
+/// For each request that is worked on, so many connections may be open beside live streams: some still send, some
+/// wait for a next request.
+pub const CONNECTIONS: usize = 4;
 
 /// How often one address may try to sign in as staff: an office's all come from one.
 const SIGN_INS: Rate = Rate::per_minute(20, 20);
@@ -69,11 +75,15 @@ const CODES: Rate = Rate::per_minute(6, 20);
 #[derive(Debug)]
 pub struct Limits {
     public: Pool,
-    partners: Pool,
+    bank: Pool,
+    providers: Pool,
+    imports: Pool,
     probes: Pool,
     scans: Pool,
     pictures: Pool,
     streams: Places,
+    /// Connections that are open, whatever goes on over them.
+    pub connections: Arc<Places>,
     /// Whose turn it is to compute a report.
     pub reports: Turns,
     /// Where passwords are hashed.
@@ -86,98 +96,29 @@ pub struct Limits {
     pub codes_from: RateLimit,
 }
 
-/// Requests of one kind, which cannot take the places of another's: however many drivers come,
-/// the bank is heard and the supervisor sees that the process lives.
-#[derive(Debug)]
-struct Pool {
-    reading: Places,
-    working: Places,
-    max_body_time: Duration,
-}
-
-impl Pool {
-    fn new(name: &'static str, requests: usize) -> Self {
-        let readers = requests.saturating_mul(READERS);
-        Self::of(name, requests, readers, MAX_BODY_TIME)
-    }
-
-    /// With that many requests whose body is still on its way, each for so long.
-    fn of(name: &'static str, requests: usize, readers: usize, max_body_time: Duration) -> Self {
-        Self {
-            reading: Places::new(name, readers),
-            working: Places::new(name, requests),
-            max_body_time,
-        }
-    }
-
-    /// Reads a request's body, then gives it a place among those that are worked on: who sends
-    /// slowly holds up no work.
-    async fn admit(
-        &self,
-        request: Request,
-        max_body: usize,
-    ) -> Result<(Request, OwnedSemaphorePermit), ApiError> {
-        let request = if request.body().is_end_stream() {
-            request
-        } else {
-            let _reading = self.reading.take(TOO_MANY)?;
-            let (parts, body) = request.into_parts();
-            let body = tokio::time::timeout(self.max_body_time, to_bytes(body, max_body))
-                .await
-                .map_err(|_| ApiError::TooSlow)?
-                .map_err(|_| ApiError::TooLarge { max_body })?;
-            Request::from_parts(parts, Body::from(body))
-        };
-        Ok((request, self.working.take(TOO_MANY)?))
-    }
-}
-
-const TOO_MANY: &str = "too many requests at once";
-
-/// Places of one kind.
-#[derive(Debug)]
-struct Places {
-    /// What takes them, as a label of metrics.
-    name: &'static str,
-    all: usize,
-    free: Arc<Semaphore>,
-}
-
-impl Places {
-    fn new(name: &'static str, all: usize) -> Self {
-        let free = Arc::new(Semaphore::new(all));
-        Self { name, all, free }
-    }
-
-    /// A place, held for as long as its value is; or the word that there is none.
-    fn take(&self, why_not: &'static str) -> Result<OwnedSemaphorePermit, ApiError> {
-        let place = self.free.clone().try_acquire_owned();
-        place.map_err(|_| self.refused(why_not))
-    }
-
-    fn refused(&self, why: &'static str) -> ApiError {
-        metrics::counter!("clearbay_http_refused_total", "pool" => self.name).increment(1);
-        ApiError::Unavailable(why)
-    }
-
-    /// Shows as metrics how many there are and how many are taken.
-    fn show(&self) {
-        let taken = self.all.saturating_sub(self.free.available_permits());
-        metrics::gauge!("clearbay_http_places", "pool" => self.name).set(self.all as f64);
-        metrics::gauge!("clearbay_http_places_taken", "pool" => self.name).set(taken as f64);
-    }
+/// Ordinary requests.
+fn pool(name: &'static str, requests: usize) -> Pool {
+    let readers = requests.saturating_mul(READERS);
+    Pool::new(name, requests, readers, MAX_BODY_TIME)
 }
 
 impl Limits {
     /// At most `requests` requests of the public and `streams` open event streams at once.
     pub fn new(requests: usize, streams: usize) -> Self {
         Self {
-            public: Pool::new("public", requests),
-            partners: Pool::new("partners", PARTNERS),
-            probes: Pool::new("probes", PROBES),
-            scans: Pool::of("scans", SCANS, SCANS, MAX_SCAN_TIME),
-            pictures: Pool::of("pictures", PICTURES, PICTURES * READERS, MAX_PICTURE_TIME),
+            public: pool("public", requests),
+            bank: pool("bank", PARTNERS),
+            providers: pool("providers", PARTNERS),
+            imports: pool("imports", PARTNERS),
+            probes: pool("probes", PROBES),
+            scans: Pool::new("scans", SCANS, SCANS, MAX_SCAN_TIME),
+            pictures: Pool::new("pictures", PICTURES, PICTURES * READERS, MAX_PICTURE_TIME)
+                .of_staff(),
             streams: Places::new("streams", streams),
+            connections: Arc::new(Places::new(
+                "connections",
+                streams.saturating_add(requests.saturating_mul(CONNECTIONS)),
+            )),
             hashing: Hashing::start(),
             reports: Turns::new("reports"),
             sign_ins: Throttle::default(),
@@ -191,11 +132,9 @@ impl Limits {
         match path {
             "/livez" | "/readyz" | "/metrics" => (&self.probes, MAX_BODY),
             PICTURE_PATH => (&self.pictures, MAX_PICTURE_BODY),
-            path if path.starts_with("/api/v1/gateways/")
-                || path.starts_with("/api/v1/imports/") =>
-            {
-                (&self.partners, MAX_BULK_BODY)
-            }
+            BANK_PATH => (&self.bank, MAX_BULK_BODY),
+            PROVIDER_PATH => (&self.providers, MAX_BULK_BODY),
+            IMPORT_PATH => (&self.imports, MAX_BULK_BODY),
             // Large, slow, and of strangers: they have places of their own, and few.
             "/exemptions" | "/api/v1/exemption-requests" if method == Method::POST => {
                 (&self.scans, MAX_SCAN_BODY)
@@ -207,22 +146,26 @@ impl Limits {
     /// A place for an event stream, held for as long as it is open.
     ///
     /// # Errors
-    /// [`ApiError::Unavailable`] where all are taken.
-    pub fn stream(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.streams.take("too many live connections")
+    /// [`ApiError::Unavailable`] where all are taken, or that client's share is.
+    pub fn stream(&self, client: Client) -> Result<Place, ApiError> {
+        self.streams
+            .take(client.turns_of(), "too many live connections")
     }
 
     /// Shows as metrics how much of what may go on at once does.
     pub fn show(&self) {
         let pools = [
             &self.public,
-            &self.partners,
+            &self.bank,
+            &self.providers,
+            &self.imports,
             &self.probes,
             &self.scans,
             &self.pictures,
         ];
         let working = pools.into_iter().map(|pool| &pool.working);
-        for places in working.chain([&self.streams, &self.reports.0]) {
+        let others = [&self.streams, &self.connections, self.reports.places()];
+        for places in working.chain(others) {
             places.show();
         }
     }
@@ -231,30 +174,8 @@ impl Limits {
     ///
     /// # Errors
     /// [`ApiError::Unavailable`] where none comes up in time.
-    pub async fn report(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+    pub async fn report(&self) -> Result<Place, ApiError> {
         self.reports.take().await
-    }
-}
-
-/// Turns at computing something that keeps a connection to the database busy.
-#[derive(Debug)]
-pub struct Turns(Places);
-
-impl Turns {
-    /// Of those who want this, as a label of metrics.
-    pub fn new(name: &'static str) -> Self {
-        Self(Places::new(name, REPORTS))
-    }
-
-    /// A turn, to be held by the work itself.
-    ///
-    /// # Errors
-    /// [`ApiError::Unavailable`] where none comes up in time.
-    pub async fn take(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        match tokio::time::timeout(MAX_WAIT, self.0.free.clone().acquire_owned()).await {
-            Ok(Ok(permit)) => Ok(permit),
-            _ => Err(self.0.refused("too many reports at once")),
-        }
     }
 }
 
@@ -269,35 +190,71 @@ fn method_label(method: &Method) -> &'static str {
         .unwrap_or("other")
 }
 
+/// What is said to whoever is refused by a request's head alone: so much is taken in only from those who work here,
+/// or who show that they are the bank or a terminal. Nobody else takes a place by a body.
+async fn refused_unread(
+    app: &App,
+    (method, uri, headers): (&Method, &Uri, &HeaderMap),
+    path: &str,
+    from: Option<IpAddr>,
+) -> Option<Response> {
+    let now = App::now();
+    let refused = match path {
+        PICTURE_PATH => {
+            let asked = async {
+                let _place = app.limits.pictures.reading(from)?;
+                staff::signed_in(app, headers, now).await
+            };
+            match asked.await {
+                Ok(_) => return None,
+                // It is a page's form: whoever is no longer signed in is asked to.
+                Err(ApiError::Unauthorized) => {
+                    return Some(Redirect::to("/staff").into_response());
+                }
+                Err(error) => Err(error),
+            }
+        }
+        BANK_PATH if method == Method::POST => gateways::is_signed_now(headers, now),
+        PROVIDER_PATH => gateways::is_known(app, uri.path()),
+        IMPORT_PATH if method == Method::POST => imports::is_terminal(app, headers),
+        _ => Ok(()),
+    };
+    refused.err().map(IntoResponse::into_response)
+}
+
+async fn admitted(
+    app: &App,
+    request: Request,
+    path: &str,
+    from: Option<IpAddr>,
+    next: Next,
+) -> Response {
+    let (pool, max_body) = app.limits.of(request.method(), path);
+    let (request, _place) = match pool.admit(from, request, max_body).await {
+        Ok(admitted) => admitted,
+        Err(error) => return error.into_response(),
+    };
+    match tokio::time::timeout(MAX_TIME, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::warn!(%path, "request took too long");
+            ApiError::Unavailable("this took too long").into_response()
+        }
+    }
+}
+
 /// Refuses what is too much at once, ends what takes too long, counts and times all.
 pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Response {
     let method = method_label(request.method());
     let path = route(&request).to_owned();
     let started = Instant::now();
-    // So much is taken in only from those who work here.
-    if path == PICTURE_PATH {
-        let headers = request.headers();
-        let asked = async {
-            let _place = app.limits.pictures.reading.take(TOO_MANY)?;
-            staff::signed_in(&app, headers, App::now()).await
-        };
-        match asked.await {
-            Ok(_) => {}
-            // It is a page's form: whoever is no longer signed in is asked to.
-            Err(ApiError::Unauthorized) => return Redirect::to("/staff").into_response(),
-            Err(error) => return error.into_response(),
-        }
-    }
-    let (pool, max_body) = app.limits.of(request.method(), &path);
-    let response = match pool.admit(request, max_body).await {
-        Err(error) => error.into_response(),
-        Ok((request, _permit)) => match tokio::time::timeout(MAX_TIME, next.run(request)).await {
-            Ok(response) => response,
-            Err(_) => {
-                tracing::warn!(%path, "request took too long");
-                ApiError::Unavailable("this took too long").into_response()
-            }
-        },
+    let client = request.extensions().get::<Client>().copied();
+    let from = client.unwrap_or_default().turns_of();
+    // Without the body, which no other thread may look at meanwhile.
+    let head = (request.method(), request.uri(), request.headers());
+    let response = match refused_unread(&app, head, &path, from).await {
+        Some(refused) => refused,
+        None => admitted(&app, request, &path, from, next).await,
     };
     let labels = [
         ("method", method.to_owned()),

@@ -12,7 +12,8 @@ use store::report::{LotWeek, SensedPaid};
 use tracing::Instrument;
 
 use crate::ApiError;
-use crate::limit::{Limits, Turns};
+use crate::limit::Limits;
+use crate::places::Turns;
 use crate::service::collection::Collected;
 use crate::service::forecast::{LEARNT_FOR, Learnt};
 use crate::service::report::Range;

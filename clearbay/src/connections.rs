@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::serve::{ListenerExt, TapIo};
+use api::limit::CONNECTIONS;
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
@@ -14,9 +14,6 @@ const WAITING: u32 = 4_096;
 /// How many bytes the system takes for a connection beyond those on their way. Whoever reads slowly
 /// is told what is new instead of what waited there.
 const UNSENT: u32 = 32 * 1024;
-/// For each request that is worked on, so many connections may be open: some still send, some wait
-/// for a next request.
-const CONNECTIONS: usize = 4;
 /// Files that are open for other things: database, broker, gateways.
 const OTHER_FILES: usize = 256;
 
@@ -37,22 +34,17 @@ pub fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     })
 }
 
-/// Sees to it that each connection sends at once, holds little, and ends when for so long its reader
-/// has taken nothing of what waits for it or has not been heard at all.
-pub fn bounded(
-    listener: TcpListener,
-    stalled: Duration,
-) -> TapIo<TcpListener, impl FnMut(&mut TcpStream) + Send + 'static> {
-    listener.tap_io(move |connection| {
-        let socket = SockRef::from(&*connection);
-        let done = socket
-            .set_tcp_nodelay(true)
-            .and_then(|()| socket.set_tcp_notsent_lowat(UNSENT))
-            .and_then(|()| socket.set_tcp_user_timeout(Some(stalled)));
-        if let Err(error) = done {
-            tracing::debug!(%error, "a connection takes no settings");
-        }
-    })
+/// Sees to it that a connection sends at once, holds little, and ends when for so long its reader has taken nothing of
+/// what waits for it or has not been heard at all.
+pub fn bound(connection: &TcpStream, stalled: Duration) {
+    let socket = SockRef::from(connection);
+    let done = socket
+        .set_tcp_nodelay(true)
+        .and_then(|()| socket.set_tcp_notsent_lowat(UNSENT))
+        .and_then(|()| socket.set_tcp_user_timeout(Some(stalled)));
+    if let Err(error) = done {
+        tracing::debug!(%error, "a connection takes no settings");
+    }
 }
 
 /// Lets the process open as many files as it may; how many of those live connections fit beside that

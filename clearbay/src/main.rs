@@ -11,6 +11,7 @@ mod connections;
 mod housekeeping;
 mod out;
 mod recorder;
+mod server;
 mod shutdown;
 mod telemetry;
 

@@ -54,13 +54,13 @@ const METRICS: [(&str, Kind, &str); 50] = [
     (
         "clearbay_http_places",
         Gauge,
-        "How much may go on at once, by pool: public, partners, probes, scans, pictures, streams, reports.",
+        "How much may go on at once, by pool: public, bank, providers, imports, probes, scans, pictures, streams, connections, reports.",
     ),
     ("clearbay_http_places_taken", Gauge, "How much of it does."),
     (
         "clearbay_http_refused_total",
         Counter,
-        "What found no place, by pool.",
+        "What found no place, or none of its address's share, by pool.",
     ),
     (
         "clearbay_http_request_seconds",

@@ -52,21 +52,38 @@ pub fn verify(
     body: &[u8],
     now: Timestamp,
 ) -> Result<(), SignatureError> {
-    let header = headers
-        .get(SIGNATURE_HEADER)
-        .and_then(|value| value.to_str().ok());
-    let (time, told) = header.and_then(parts).ok_or(SignatureError::Missing)?;
-    let signed_at: i64 = time.parse().map_err(|_| SignatureError::Missing)?;
-    if (now.timestamp().saturating_sub(signed_at)).saturating_abs() > TOLERANCE_S {
-        return Err(SignatureError::Stale);
-    }
-    let told = hex::decode(told).map_err(|_| SignatureError::Missing)?;
+    let Signed { time, hash: told } = fresh(headers, now)?;
     let right = hmac_sha256(key, &[time.as_bytes(), b".", body]);
     if equal(&right, &told) {
         Ok(())
     } else {
         Err(SignatureError::Wrong)
     }
+}
+
+/// What a signature's header says.
+#[derive(Debug)]
+pub struct Signed<'a> {
+    time: &'a str,
+    hash: Vec<u8>,
+}
+
+/// What the signature's header says, where it says that it was made just now: as much as is known before a body is
+/// read.
+///
+/// # Errors
+/// [`SignatureError::Missing`] and [`SignatureError::Stale`].
+pub fn fresh(headers: &HeaderMap, now: Timestamp) -> Result<Signed<'_>, SignatureError> {
+    let header = headers
+        .get(SIGNATURE_HEADER)
+        .and_then(|value| value.to_str().ok());
+    let (time, hash) = header.and_then(parts).ok_or(SignatureError::Missing)?;
+    let signed_at: i64 = time.parse().map_err(|_| SignatureError::Missing)?;
+    if (now.timestamp().saturating_sub(signed_at)).saturating_abs() > TOLERANCE_S {
+        return Err(SignatureError::Stale);
+    }
+    let hash = hex::decode(hash).map_err(|_| SignatureError::Missing)?;
+    Ok(Signed { time, hash })
 }
 
 fn parts(header: &str) -> Option<(&str, &str)> {

@@ -17,7 +17,7 @@ use chrono::TimeDelta;
 use domain::Timestamp;
 use store::Store;
 
-use crate::limit::Turns;
+use crate::places::Turns;
 use crate::rate::{Rate, RateLimit};
 use crate::remembered::Remembered;
 use crate::secret::sha256;

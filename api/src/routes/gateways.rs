@@ -3,6 +3,7 @@ use axum::body::Bytes;
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use domain::Timestamp;
 use domain::payment::{BankNotice, Suspense};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -140,11 +141,7 @@ pub(super) async fn provider_webhook(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    let gateway = app
-        .gateways
-        .get(&code)
-        .filter(|gateway| gateway.code() != vietqr::CODE)
-        .ok_or(ApiError::NotFound("gateway"))?;
+    let gateway = provider(&app, &code)?;
     let message = Webhook {
         query: query.as_deref().unwrap_or_default(),
         headers: &headers,
@@ -228,6 +225,33 @@ fn reply(gateway: &dyn Gateway, taken: Result<Vec<Taken>, Distrust>) -> Response
 /// Counts a notice that waits for people.
 fn unread(gateway: &'static str) {
     metrics::counter!("clearbay_bank_notices_unread_total", "gateway" => gateway).increment(1);
+}
+
+/// Whether a request's head can be the bank's: signed, and just now. What it signs is known once the body is read.
+///
+/// # Errors
+/// [`ApiError::BadSignature`].
+pub(crate) fn is_signed_now(headers: &HeaderMap, now: Timestamp) -> Result<(), ApiError> {
+    vietqr::fresh(headers, now).map(|_| ()).map_err(|error| {
+        refused(vietqr::CODE, &error);
+        ApiError::BadSignature(error.to_string())
+    })
+}
+
+/// Whether there is a gateway at that address of a webhook.
+///
+/// # Errors
+/// [`ApiError::NotFound`].
+pub(crate) fn is_known(app: &App, path: &str) -> Result<(), ApiError> {
+    let code = path.trim_end_matches("/webhook").rsplit('/').next();
+    provider(app, code.unwrap_or_default()).map(|_| ())
+}
+
+fn provider<'a>(app: &'a App, code: &str) -> Result<&'a dyn Gateway, ApiError> {
+    app.gateways
+        .get(code)
+        .filter(|gateway| gateway.code() != vietqr::CODE)
+        .ok_or(ApiError::NotFound("gateway"))
 }
 
 fn refused(gateway: &'static str, why: &dyn std::fmt::Display) {

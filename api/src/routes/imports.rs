@@ -62,6 +62,18 @@ pub(super) struct UploadResult {
     error: Option<String>,
 }
 
+/// Whether a request's head is a terminal's.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`].
+pub(crate) fn is_terminal(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
+    let token = bearer(headers).unwrap_or_default();
+    match app.secrets.import_token_matches(token) {
+        true => Ok(()),
+        false => Err(ApiError::Unauthorized),
+    }
+}
+
 /// Takes what handheld terminals sold while they were offline.
 ///
 /// Each sale is priced by the tariff in force at its start and waits for its money like any other.
@@ -75,10 +87,7 @@ pub(super) async fn import_sessions(
     headers: HeaderMap,
     Json(upload): Json<Upload>,
 ) -> Result<Reply<Uploaded>, ApiError> {
-    let token = bearer(&headers).unwrap_or_default();
-    if !app.secrets.import_token_matches(token) {
-        return Err(ApiError::Unauthorized);
-    }
+    is_terminal(&app, &headers)?;
     check(&upload.sessions)?;
     let now = App::now();
     let mut results: Vec<UploadResult> = upload

@@ -14,16 +14,18 @@ use futures::Stream;
 use serde::Deserialize;
 use store::payment::Payment;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use utoipa::IntoParams;
 
 use super::payments::PaymentView;
 use crate::App;
+use crate::client::Client;
 use crate::drain::come_again;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Path, Query, bearer};
 use crate::live::{Topic, Watching};
+use crate::places::Place;
 use crate::service::{payment, staff};
 
 /// How often a waiting driver's payment is looked up, beside being told: another process may have
@@ -58,10 +60,11 @@ pub(super) struct LiveQuery {
         (status = 404, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn live_lots(
     State(app): State<App>,
+    client: Client,
     headers: HeaderMap,
     Query(query): Query<LiveQuery>,
 ) -> Result<Response, ApiError> {
-    let place = app.limits.stream()?;
+    let place = app.limits.stream(client)?;
     let (topic, ended) = match query {
         LiveQuery {
             lot: Some(lot),
@@ -136,7 +139,7 @@ struct Reader {
     ended: Option<Ended>,
     /// Ready when the process takes leave of this reader; gone once it has.
     leaving: Option<Ended>,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Reader {
@@ -192,10 +195,11 @@ async fn no_longer_staff(app: App, token: String, lot: String) {
         (status = 401, body = Problem), (status = 503, body = Problem)))]
 pub(super) async fn live_payment(
     State(app): State<App>,
+    client: Client,
     headers: HeaderMap,
     Path(id): Path<PaymentId>,
 ) -> Result<Response, ApiError> {
-    let permit = app.limits.stream()?;
+    let permit = app.limits.stream(client)?;
     let mut changes = app.live.watch_payments();
     let mut leaving = Box::pin(app.drain.clone().stream_ends());
     let first = authorised(&app, id, &headers).await?;

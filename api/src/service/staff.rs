@@ -115,7 +115,7 @@ async fn try_to_sign_in(
         .map_err(|wait| ApiError::TooOften {
             wait_s: wait.num_seconds() + 1,
         })?;
-    let (staff, checked) = check(app, login, password)
+    let (staff, checked) = check(app, login, password, browser.client)
         .await
         // Our own trouble is nobody's failure.
         .inspect_err(|_| sign_ins.withdrawn(login))?
@@ -138,11 +138,12 @@ async fn check(
     app: &App,
     login: &str,
     password: String,
+    client: Client,
 ) -> Result<Option<(Staff, String)>, ApiError> {
     let found = app.store.staff_find(login).await?;
     let hash = found.as_ref().map(|(_, hash)| hash.clone());
     let check = move || is_password(hash.as_deref(), &password);
-    let right = app.limits.hashing.run(check).await?;
+    let right = app.limits.hashing.run(client.turns_of(), check).await?;
     Ok(found.filter(|_| right))
 }
 

@@ -28,9 +28,10 @@ use tokio::sync::watch;
 use super::oidc::OidcOptions;
 use super::push::PushOptions;
 use super::{Broker, Database, public_url};
-use crate::connections::{bounded, listen, live_places};
+use crate::connections::{listen, live_places};
 use crate::housekeeping::housekeeping;
 use crate::recorder::recorder;
+use crate::server::Server;
 use crate::{shutdown, telemetry};
 
 /// How long requests that were begun may take once no more are taken: as long as any may, but for pictures that
@@ -319,6 +320,9 @@ pub async fn serve(
             .context("CLEARBAY_REPLICA_URL, of the form postgres://user:password@host:port/name")?;
         past = past.with_replica(replica);
     }
+    let proxies = Arc::new(options.trusted_proxies.clone());
+    let streams = live_places(options.max_streams, options.max_requests);
+    let limits = Arc::new(Limits::new(options.max_requests, streams));
     let following = tokio::spawn(past.clone().follow(App::now, over));
     let app = App {
         store: store.clone(),
@@ -335,11 +339,8 @@ pub async fn serve(
         public_mqtt_url: options.public_mqtt_url.as_deref().map(Into::into),
         city: Arc::new(city),
         drain: drain.clone(),
-        proxies: Arc::new(options.trusted_proxies.clone()),
-        limits: Arc::new(Limits::new(
-            options.max_requests,
-            live_places(options.max_streams, options.max_requests),
-        )),
+        proxies: proxies.clone(),
+        limits: limits.clone(),
         answers: Arc::default(),
         open: Arc::new(OpenData::new(options.open_requests_per_s)),
         plate_reader,
@@ -364,19 +365,22 @@ pub async fn serve(
     let pages = dashboard::router(options.web_dir.as_deref(), oidc);
     let router = telemetry::traced(api::routes::router(app, pages));
     tracing::info!(address = %listener.local_addr()?, "serving");
-    let stalled = Duration::from_secs(options.stalled_after_s.into());
-    // Made once: a bare router would make all its routes anew for each connection, 120 kB.
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
     let (refuse, mut refused) = watch::channel(false);
-    let server =
-        axum::serve(bounded(listener, stalled), service).with_graceful_shutdown(async move {
-            shutdown::told(&mut shutdown).await;
-            tracing::info!("told to stop: draining");
-            drain.run().await;
-            refuse.send_replace(true);
-        });
+    let server = Server {
+        listener,
+        places: limits.connections.clone(),
+        proxies,
+        stalled: Duration::from_secs(options.stalled_after_s.into()),
+    };
+    let server = server.run(router, refused.clone());
+    tokio::spawn(async move {
+        shutdown::told(&mut shutdown).await;
+        tracing::info!("told to stop: draining");
+        drain.run().await;
+        refuse.send_replace(true);
+    });
     tokio::select! {
-        done = server => done?,
+        () = server => {}
         () = async {
             shutdown::told(&mut refused).await;
             tokio::time::sleep(FINISH_WITHIN).await;

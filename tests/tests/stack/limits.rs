@@ -6,7 +6,7 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use reqwest::StatusCode;
 use serde_json::json;
-use tests::serving::Serving;
+use tests::serving::{IMPORT_TOKEN, Serving};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
@@ -104,6 +104,7 @@ async fn a_body_has_a_largest_size() {
             city.client
                 .post(format!("{}{path}", city.url))
                 .header("content-type", "application/json")
+                .bearer_auth(IMPORT_TOKEN)
                 .body(" ".repeat(size))
                 .send()
         };

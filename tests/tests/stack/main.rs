@@ -67,6 +67,7 @@ mod schemathesis;
 mod session;
 mod session_key;
 mod share;
+mod shares;
 mod shift;
 mod signing;
 mod subscription;
