@@ -11,9 +11,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::oneshot;
 
 use crate::ApiError;
-use crate::places::Shares;
+use crate::places::{Place, Places};
 
-/// How many may wait for their turn: about as many as are done in two seconds.
+/// How many may wait for their turn, with those whose turn it is: about as many as are done in two seconds.
 const QUEUE_MAX: usize = 64;
 
 type Job = Box<dyn FnOnce() + Send>;
@@ -22,7 +22,7 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub struct Hashing {
     jobs: SyncSender<Job>,
-    shares: Shares,
+    places: Places,
 }
 
 impl Hashing {
@@ -42,29 +42,40 @@ impl Hashing {
         }
         Self {
             jobs,
-            shares: Shares::of(QUEUE_MAX),
+            places: Places::new("hashing", QUEUE_MAX),
         }
     }
 
-    /// Has something done by one of the threads, unless whoever asked, from that address, has gone by then.
+    /// A place among those who wait. Nothing that costs anything is to be done for whoever has none.
     ///
     /// # Errors
     /// [`ApiError::Unavailable`] where too many wait already, or too many of that address.
+    pub fn place(&self, from: Option<IpAddr>) -> Result<Place, ApiError> {
+        self.places.take(from, "too many sign in at once")
+    }
+
+    pub(crate) const fn places(&self) -> &Places {
+        &self.places
+    }
+
+    /// Has something done by one of the threads, unless whoever asked has gone by then.
+    ///
+    /// # Errors
+    /// [`ApiError::Internal`] where it is not done.
     pub async fn run<T: Send + 'static>(
         &self,
-        from: Option<IpAddr>,
+        place: Place,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        const TOO_MANY: ApiError = ApiError::Unavailable("too many sign in at once");
-        let share = self.shares.take(from).ok_or(TOO_MANY)?;
         let (send, done) = oneshot::channel();
         let job = Box::new(move || {
-            let _share = share;
+            let _place = place;
             if !send.is_closed() {
                 let _ = send.send(work());
             }
         });
-        self.jobs.try_send(job).map_err(|_| TOO_MANY)?;
+        // There is room for as many as there are places.
+        self.jobs.try_send(job).map_err(|_| ApiError::Internal)?;
         done.await.map_err(|_| ApiError::Internal)
     }
 }

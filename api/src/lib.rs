@@ -33,7 +33,7 @@ pub mod routes;
 pub mod secret;
 pub mod service;
 pub mod sms;
-pub mod throttle;
+mod throttle;
 
 pub use drain::Drain;
 pub use error::ApiError;

@@ -17,7 +17,6 @@ use crate::rate::{Rate, RateLimit};
 use crate::request_id::route;
 use crate::routes::{gateways, imports};
 use crate::service::staff;
-use crate::throttle::Throttle;
 use crate::{ApiError, App};
 
 /// The largest body of an ordinary request, in bytes.
@@ -88,9 +87,7 @@ pub struct Limits {
     pub reports: Turns,
     /// Where passwords are hashed.
     pub hashing: Hashing,
-    /// Who may try a password now.
-    pub sign_ins: Throttle,
-    /// The same by address: whoever tries many logins is one.
+    /// How often an address may try to sign in: whoever tries many logins is one.
     pub sign_ins_from: RateLimit,
     /// How many text messages with a code an address may ask for.
     pub codes_from: RateLimit,
@@ -121,7 +118,6 @@ impl Limits {
             )),
             hashing: Hashing::start(),
             reports: Turns::new("reports"),
-            sign_ins: Throttle::default(),
             sign_ins_from: RateLimit::new(SIGN_INS),
             codes_from: RateLimit::new(CODES),
         }
@@ -164,7 +160,12 @@ impl Limits {
             &self.pictures,
         ];
         let working = pools.into_iter().map(|pool| &pool.working);
-        let others = [&self.streams, &self.connections, self.reports.places()];
+        let others = [
+            &self.streams,
+            &self.connections,
+            self.hashing.places(),
+            self.reports.places(),
+        ];
         for places in working.chain(others) {
             places.show();
         }

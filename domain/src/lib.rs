@@ -5,6 +5,7 @@
 //! the browser and in the simulator, and every rule can be tested by calling it.
 
 pub mod advice;
+pub mod attempt;
 pub mod board;
 pub mod collection;
 pub mod day;

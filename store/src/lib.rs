@@ -12,6 +12,7 @@ use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
 mod address;
 pub mod assignment;
+pub mod attempt;
 pub mod audit;
 mod board;
 pub mod broker_credential;

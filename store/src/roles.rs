@@ -31,7 +31,7 @@ const GRANT_LOCK: i64 = 0x636c_6561_7262_6179;
 /// Who locks a row (`FOR UPDATE`) needs the right to update one of its columns; where nothing else is updated,
 /// that is one that says nothing.
 #[rustfmt::skip]
-const TABLES: [(&str, &str, &str, &str); 64] = [
+const TABLES: [(&str, &str, &str, &str); 65] = [
     // What only grows.
     ("audit", "SELECT, INSERT", "", "SELECT"),
     ("invoice", "SELECT, INSERT", "", "SELECT"),
@@ -70,6 +70,7 @@ const TABLES: [(&str, &str, &str, &str); 64] = [
     ("session", "SELECT, INSERT, UPDATE (bay_id, plate, ends_at, status, stopped_at, stopped_by)", "",
         "SELECT (session_id, bay_id, class, starts_at, ends_at, status, created_at, metered, stopped_at, stopped_by, pass_id, exemption_id)"),
     // People.
+    ("attempt", "SELECT, INSERT, DELETE, UPDATE (failures, failed_at, used_until, went_well_at, forget_at)", "", ""),
     ("confirmed_name", "SELECT, INSERT, DELETE", "", ""),
     ("driver", "SELECT, INSERT", "", ""),
     ("driver_login", "SELECT, INSERT, DELETE", "", ""),

@@ -12,6 +12,7 @@ use store::exemption_request::ExemptionRequest;
 use utoipa::ToSchema;
 
 use crate::App;
+use crate::client::Client;
 use crate::error::{ApiError, Problem};
 use crate::extract::{IdempotencyKey, Json, Path, bearer};
 use crate::service::exemption_request::{self, Asking};
@@ -113,15 +114,16 @@ impl From<ExemptionRequest> for ExemptionRequestView {
 
 /// Asks the city for an exemption, with a picture of the document that proves it.
 ///
-/// At most three requests for a plate wait at once. The body has at most 8 MiB.
+/// At most three requests for a plate wait at once; one address sends twenty a day. The body has at most 8 MiB.
 #[utoipa::path(post, path = "/api/v1/exemption-requests", tag = "pay",
     request_body = NewExemptionRequest,
     params(("Idempotency-Key" = String, Header, description = "8 to 128 characters, new for each intent")),
     responses((status = 201, body = SentExemptionRequest), (status = 400, body = Problem),
         (status = 409, body = Problem), (status = 413, body = Problem),
-        (status = 422, body = Problem)))]
+        (status = 422, body = Problem), (status = 429, body = Problem)))]
 pub(super) async fn create_exemption_request(
     State(app): State<App>,
+    client: Client,
     IdempotencyKey(key): IdempotencyKey,
     Json(new): Json<NewExemptionRequest>,
 ) -> Result<(StatusCode, Reply<SentExemptionRequest>), ApiError> {
@@ -138,7 +140,7 @@ pub(super) async fn create_exemption_request(
         identity: None,
         key,
     };
-    let asked = exemption_request::ask(&app, asking, App::now()).await?;
+    let asked = exemption_request::ask(&app, asking, client, App::now()).await?;
     let reply = SentExemptionRequest {
         token: asked.token,
         request: asked.request.into(),

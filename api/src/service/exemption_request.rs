@@ -1,6 +1,8 @@
 //! Asking for an exemption, with the picture of a document: what drivers do.
 
+use chrono::TimeDelta;
 use domain::Timestamp;
+use domain::attempt::Rate;
 use domain::exemption::{DOCUMENT_KIND_MAX, DOCUMENT_NUMBER_MAX, Flaw, scan_kind, words};
 use domain::id::ExemptionRequestId;
 use domain::identity::Identity;
@@ -13,14 +15,22 @@ use store::exemption_scan::Scan;
 use store::idempotency::Intent;
 use uuid::Uuid;
 
+use crate::client::Client;
 use crate::secret::sha256;
-use crate::{ApiError, App};
+use crate::{ApiError, App, throttle};
 
 /// How many requests may wait: of one plate, so that a mistake can be put right without taking the first
 /// one back; in all, so that 4 MiB each fill no disk.
 const WAITING_MAX: WaitingMax = WaitingMax {
     of_plate: 3,
     in_all: 500,
+};
+
+/// How many requests one address may send: twenty at once, and twenty a day. More than a household has documents, and
+/// too few for somebody who fills the city's list.
+const OF_ADDRESS: Rate = Rate {
+    every: TimeDelta::minutes(24 * 60 / 20),
+    at_once: 20,
 };
 
 /// What a driver sends. `Debug` shows neither plate nor document.
@@ -166,11 +176,19 @@ pub struct Asked {
 /// Takes a request, once per key.
 ///
 /// # Errors
-/// [`NotAsked`]; then nothing is kept.
-pub async fn ask(app: &App, asking: Asking, now: Timestamp) -> Result<Asked, NotAsked> {
+/// [`NotAsked`]; then nothing of it is kept.
+pub async fn ask(
+    app: &App,
+    asking: Asking,
+    client: Client,
+    now: Timestamp,
+) -> Result<Asked, NotAsked> {
     let known = app.store.exemption_grounds(None).await?;
     let known: Vec<String> = known.into_iter().map(|ground| ground.code).collect();
     let new = asking.checked(&known).map_err(NotAsked::Flawed)?;
+    throttle::of_address(app, "requests for exemptions", client, OF_ADDRESS, now)
+        .await
+        .map_err(NotAsked::Failed)?;
     let requested = app
         .store
         .exemption_request_open(&new, WAITING_MAX, now)

@@ -216,6 +216,8 @@ async fn new_password(hashing: &Hashing) -> Result<(String, String), ApiError> {
         password.push(letter());
     }
     let told = password.clone();
-    let hash = hashing.run(None, move || hash_password(&told)).await??;
+    let hash = hashing
+        .run(hashing.place(None)?, move || hash_password(&told))
+        .await??;
     Ok((password, hash))
 }

@@ -10,8 +10,9 @@ use store::staff::{Staff, StaffSignIn};
 
 use crate::client::Client;
 use crate::cookie::SameSite;
+use crate::places::Place;
 use crate::secret::{random_token, sha256};
-use crate::{ApiError, App};
+use crate::{ApiError, App, throttle};
 
 /// How long a browser stays signed in: a shift with its overtime.
 pub const LOGIN_TIME: TimeDelta = TimeDelta::hours(12);
@@ -109,42 +110,42 @@ async fn try_to_sign_in(
     browser: Browser<'_>,
     now: Timestamp,
 ) -> Result<String, ApiError> {
-    let sign_ins = &app.limits.sign_ins;
-    sign_ins
-        .attempt(login, now)
-        .map_err(|wait| ApiError::TooOften {
-            wait_s: wait.num_seconds() + 1,
-        })?;
-    let (staff, checked) = check(app, login, password, browser.client)
-        .await
-        // Our own trouble is nobody's failure.
-        .inspect_err(|_| sign_ins.withdrawn(login))?
-        .ok_or(ApiError::Unauthorized)?;
+    // First, so that nothing is written down for whoever finds no place.
+    let place = app.limits.hashing.place(browser.client.turns_of())?;
+    let attempt = throttle::attempt(app, login, browser.client, now).await?;
     let token = random_token();
-    let opened = app
-        .store
-        .staff_login_open(staff.staff_id, &checked, &browser.signs_in(&token, now))
-        .await
-        .inspect_err(|_| sign_ins.withdrawn(login))?;
-    if !opened {
-        return Err(ApiError::Unauthorized);
+    match open(app, login, password, place, &browser.signs_in(&token, now)).await {
+        Ok(true) => {
+            attempt.went_well(now).await;
+            Ok(token)
+        }
+        Ok(false) => Err(ApiError::Unauthorized),
+        Err(error) => {
+            attempt.withdrawn().await;
+            Err(error)
+        }
     }
-    sign_ins.succeeded(login);
-    Ok(token)
 }
 
-/// Whose login and password these are, with the hash by which that was found.
-async fn check(
+/// Opens a session for whose login and password these are; whether they are anybody's.
+async fn open(
     app: &App,
     login: &str,
     password: String,
-    client: Client,
-) -> Result<Option<(Staff, String)>, ApiError> {
+    place: Place,
+    sign_in: &StaffSignIn,
+) -> Result<bool, ApiError> {
     let found = app.store.staff_find(login).await?;
     let hash = found.as_ref().map(|(_, hash)| hash.clone());
     let check = move || is_password(hash.as_deref(), &password);
-    let right = app.limits.hashing.run(client.turns_of(), check).await?;
-    Ok(found.filter(|_| right))
+    let is_right = app.limits.hashing.run(place, check).await?;
+    let Some((staff, hash)) = found.filter(|_| is_right) else {
+        return Ok(false);
+    };
+    Ok(app
+        .store
+        .staff_login_open(staff.staff_id, &hash, sign_in)
+        .await?)
 }
 
 /// Whether that is the password, after the same work where there is no hash to compare it with.

@@ -11,7 +11,7 @@ use super::sign_in::NotSignedIn;
 use super::staff::Browser;
 use crate::oidc::{Claims, Oidc};
 use crate::secret::{random_token, sha256};
-use crate::{ApiError, App};
+use crate::{ApiError, App, throttle};
 
 /// Signs a browser in as the member whose identity that is, as a password does; the result is its token.
 ///
@@ -26,7 +26,6 @@ pub async fn sign_in(
     now: Timestamp,
 ) -> Result<String, NotSignedIn> {
     let (issuer, subject) = (oidc.issuer(), claims.subject.as_str());
-    let sign_ins = &app.limits.sign_ins;
     // By no name that anybody could type as a login: nobody else holds this up.
     let parts: [&[u8]; 4] = [
         b"staff identity ",
@@ -35,9 +34,14 @@ pub async fn sign_in(
         subject.as_bytes(),
     ];
     let known_as = hex::encode(app.secrets.mac(&parts));
-    sign_ins
-        .attempt(&known_as, now)
-        .map_err(|_| NotSignedIn::TooOften)?;
+    let attempt = match throttle::attempt(app, &known_as, browser.client, now).await {
+        Ok(attempt) => attempt,
+        Err(ApiError::TooOften { .. }) => return Err(NotSignedIn::TooOften),
+        Err(error) => {
+            tracing::warn!(%error, "an attempt to sign in could not be counted");
+            return Err(NotSignedIn::Unavailable);
+        }
+    };
     let token = random_token();
     let opened = app
         .store
@@ -45,13 +49,12 @@ pub async fn sign_in(
         .await;
     match opened {
         Ok(true) => {
-            sign_ins.succeeded(&known_as);
+            attempt.went_well(now).await;
             Ok(token)
         }
         Ok(false) => Err(NotSignedIn::Unlinked),
         Err(error) => {
-            // Our own trouble is nobody's failure.
-            sign_ins.withdrawn(&known_as);
+            attempt.withdrawn().await;
             tracing::warn!(%error, "a sign-in could not be written down");
             Err(NotSignedIn::Unavailable)
         }

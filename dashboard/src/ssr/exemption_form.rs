@@ -1,5 +1,6 @@
 //! `/exemptions`: a driver asks the city for an exemption, with a picture of the document.
 
+use api::client::Client;
 use api::service::exemption_request::{self, Asked, Asking, NotAsked};
 use api::service::identity;
 use api::service::session_cookie;
@@ -89,6 +90,7 @@ pub(crate) async fn page(
 pub(crate) async fn submit(
     State(app): State<App>,
     reader: Reader,
+    client: Client,
     headers: HeaderMap,
     multipart: Result<Multipart, MultipartRejection>,
 ) -> Response {
@@ -100,7 +102,7 @@ pub(crate) async fn submit(
     let shown = identity::of_form(&app, &headers, &filled.confirmed, App::now());
     let is_named = matches!(shown, Ok(Some(_)));
     let asked = match shown {
-        Ok(identity) => ask(&app, &filled, scans, identity).await,
+        Ok(identity) => ask(&app, &filled, scans, identity, client).await,
         Err(error) => Err(NotAsked::Failed(error)),
     };
     let refusal = match asked {
@@ -125,6 +127,10 @@ pub(crate) async fn submit(
             StatusCode::CONFLICT,
             lang.exemption_form().so_many_requests_wait_city,
         ),
+        Err(NotAsked::Failed(ApiError::TooOften { .. })) => Refusal::Other(
+            StatusCode::TOO_MANY_REQUESTS,
+            lang.exemption_form().many_requests_came_from_here,
+        ),
         Err(NotAsked::Failed(ApiError::KeyReused)) => Refusal::Other(
             StatusCode::UNPROCESSABLE_ENTITY,
             lang.exemption_form().details_have_changed_since_they,
@@ -140,6 +146,7 @@ async fn ask(
     filled: &Filled,
     scans: Vec<Vec<u8>>,
     identity: Option<Identity>,
+    client: Client,
 ) -> Result<Asked, NotAsked> {
     api::extract::check_key(&filled.key).map_err(NotAsked::Failed)?;
     let class = VehicleClass::from_code(&filled.class).ok_or_else(|| {
@@ -156,7 +163,7 @@ async fn ask(
         identity,
         key: filled.key,
     };
-    exemption_request::ask(app, asking, App::now()).await
+    exemption_request::ask(app, asking, client, App::now()).await
 }
 
 /// Reads the form: its texts, and the files that were chosen.

@@ -194,6 +194,7 @@ pub(super) static CITY_WEEK: CityWeek = CityWeek {
 pub(super) static EXEMPTION_FORM: ExemptionForm = ExemptionForm {
     three_requests_plate_wait_already: "Three requests for this plate wait already. Please wait for an answer, or withdraw one.",
     so_many_requests_wait_city: "So many requests wait for the city that it takes no more at present. Please ask again in a few days.",
+    many_requests_came_from_here: "Many requests came over this network connection today. Please ask again in a few hours, or over another connection.",
     details_have_changed_since_they: "The details have changed since they were first sent. Please check and send again.",
     ask_for_an_exemption: "Ask for an exemption",
     city_tariffs_know_no_ground: "The city's tariffs know no ground on which somebody parks for nothing.",

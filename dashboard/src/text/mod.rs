@@ -221,6 +221,7 @@ tables! {
     exemption_form: ExemptionForm = EXEMPTION_FORM {
         three_requests_plate_wait_already,
         so_many_requests_wait_city,
+        many_requests_came_from_here,
         details_have_changed_since_they,
         ask_for_an_exemption,
         city_tariffs_know_no_ground,

@@ -194,6 +194,7 @@ pub(super) static CITY_WEEK: CityWeek = CityWeek {
 pub(super) static EXEMPTION_FORM: ExemptionForm = ExemptionForm {
     three_requests_plate_wait_already: "Biển số này đã có ba yêu cầu đang chờ. Xin đợi trả lời, hoặc rút bớt một yêu cầu.",
     so_many_requests_wait_city: "Thành phố đang có quá nhiều yêu cầu chờ xét nên tạm thời chưa nhận thêm. Xin gửi lại sau vài ngày.",
+    many_requests_came_from_here: "Hôm nay đã có nhiều yêu cầu gửi từ kết nối mạng này. Xin gửi lại sau vài giờ, hoặc dùng mạng khác.",
     details_have_changed_since_they: "Thông tin đã đổi sau lần gửi trước. Xin kiểm tra rồi gửi lại.",
     ask_for_an_exemption: "Xin miễn phí đỗ xe",
     city_tariffs_know_no_ground: "Biểu giá của thành phố hiện không có đối tượng nào được miễn phí.",

@@ -187,6 +187,7 @@ async fn who_takes_what_sensors_say_has_nothing_of_money_or_people() {
         "account",
         "audit",
         "bank_notice",
+        "attempt",
         "dispute",
         "driver",
         "driver_login",

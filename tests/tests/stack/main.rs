@@ -8,6 +8,7 @@ mod access;
 mod accessibility;
 mod alerts;
 mod api;
+mod attempts;
 mod backup;
 mod broker_rights;
 mod browser;
