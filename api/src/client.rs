@@ -75,7 +75,7 @@ impl Network {
 }
 
 /// Proxies whose word about who comes to them is believed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TrustedProxies(Vec<Network>);
 
 /// Why a list of networks cannot be read.

@@ -86,8 +86,6 @@ pub struct App {
     pub open: Arc<open::OpenData>,
     /// Reads plates off pictures, where a program for that is named.
     pub plate_reader: Option<Arc<plate_reader::PlateReader>>,
-    /// Renders the metrics in Prometheus's text format.
-    pub metrics: Arc<dyn Fn() -> String + Send + Sync>,
 }
 
 impl App {

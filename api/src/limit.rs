@@ -126,7 +126,7 @@ impl Limits {
     /// Whose places a request takes, and how large its body may be.
     fn of(&self, method: &Method, path: &str) -> (&Pool, usize) {
         match path {
-            "/livez" | "/readyz" | "/metrics" => (&self.probes, MAX_BODY),
+            "/livez" | "/readyz" => (&self.probes, MAX_BODY),
             PICTURE_PATH => (&self.pictures, MAX_PICTURE_BODY),
             BANK_PATH => (&self.bank, MAX_BULK_BODY),
             PROVIDER_PATH => (&self.providers, MAX_BULK_BODY),

@@ -13,6 +13,8 @@ use api::client::{Client, TrustedProxies};
 use api::places::{Place, Places};
 use axum::Router;
 use axum::extract::{ConnectInfo, Request};
+use axum::http::header;
+use axum::routing::get;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -21,7 +23,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tower::Service;
 
-use crate::connections::bound;
+use crate::connections::{bound, listen};
 use crate::shutdown;
 
 /// How long a request's head may take to arrive, and how long a connection may wait for its next request: nobody
@@ -29,6 +31,38 @@ use crate::shutdown;
 const HEAD_WITHIN: Duration = Duration::from_secs(10);
 /// How long to wait where the system gives no connection, for too many files are open for instance.
 const TRY_AGAIN: Duration = Duration::from_secs(1);
+
+/// How many connections may ask for metrics at once.
+const METRICS: usize = 16;
+/// After how long whoever asks for them and takes nothing is cut off.
+const METRICS_WITHIN: Duration = Duration::from_secs(30);
+
+/// Shows metrics in Prometheus's text format to whoever reaches that address, for as long as the process lives:
+/// figures are for those who run it, not for everybody who may ask for pages.
+///
+/// # Errors
+/// Where the address cannot be taken.
+pub fn show_metrics(
+    address: SocketAddr,
+    page: impl Fn() -> String + Clone + Send + Sync + 'static,
+) -> anyhow::Result<()> {
+    let server = Server {
+        listener: listen(address)?,
+        places: Arc::new(Places::new("metrics", METRICS)),
+        proxies: Arc::default(),
+        stalled: METRICS_WITHIN,
+    };
+    let shown = move || {
+        let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
+        std::future::ready((kind, page()))
+    };
+    let router = Router::new().route("/metrics", get(shown));
+    tokio::spawn(async move {
+        let (_never, refuse) = watch::channel(false);
+        server.run(router, refuse).await;
+    });
+    Ok(())
+}
 
 /// What serves.
 #[derive(Debug)]

@@ -31,6 +31,8 @@ pub struct ServeSettings {
 pub struct ServeProcess {
     /// Where it listens.
     pub address: SocketAddr,
+    /// Where it shows its metrics.
+    metrics: SocketAddr,
     settings: ServeSettings,
     child: Mutex<Child>,
 }
@@ -49,9 +51,11 @@ impl ServeProcess {
     /// # Panics
     /// Where it cannot be started.
     pub fn start_at(settings: ServeSettings, address: SocketAddr) -> Self {
-        let child = Mutex::new(spawn(&settings, address, None));
+        let metrics = free_address();
+        let child = Mutex::new(spawn(&settings, (address, metrics), None));
         Self {
             address,
+            metrics,
             settings,
             child,
         }
@@ -78,6 +82,11 @@ impl ServeProcess {
     /// Where its pages and API are.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Where its metrics are.
+    pub fn metrics_url(&self) -> String {
+        format!("http://{}/metrics", self.metrics)
     }
 
     /// Ends it with SIGKILL: it gets no chance to finish anything.
@@ -131,11 +140,15 @@ impl ServeProcess {
     /// # Panics
     /// Where it cannot be started.
     pub async fn start_again(&self, failpoint: Option<&str>) {
-        *self.child.lock().await = spawn(&self.settings, self.address, failpoint);
+        *self.child.lock().await = spawn(&self.settings, (self.address, self.metrics), failpoint);
     }
 }
 
-fn spawn(settings: &ServeSettings, address: SocketAddr, failpoint: Option<&str>) -> Child {
+fn spawn(
+    settings: &ServeSettings,
+    (address, metrics): (SocketAddr, SocketAddr),
+    failpoint: Option<&str>,
+) -> Child {
     let program = settings.program.clone();
     let program = program.unwrap_or_else(|| provided("CLEARBAY_TEST_BIN").into());
     let mut command = match settings.open_files {
@@ -150,6 +163,8 @@ fn spawn(settings: &ServeSettings, address: SocketAddr, failpoint: Option<&str>)
     command
         .args(["serve", "--listen", &address.to_string()])
         .args(["--city", &settings.city])
+        // No argument: a program of an earlier version does not know it.
+        .env("CLEARBAY_SERVE_METRICS", metrics.to_string())
         .envs(settings.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .kill_on_drop(true);

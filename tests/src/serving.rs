@@ -218,13 +218,21 @@ impl Serving {
         self.memory_kib("VmHWM").await / 1024
     }
 
+    /// All figures that `clearbay serve` publishes about itself.
+    ///
+    /// # Panics
+    /// Where it publishes none.
+    pub async fn metrics(&self) -> String {
+        let reply = self.client.get(self.serve.metrics_url()).send().await;
+        reply.unwrap().text().await.unwrap()
+    }
+
     /// One of the figures that `clearbay serve` publishes about itself; zero before it is there.
     ///
     /// # Panics
     /// Where it publishes none.
     pub async fn metric(&self, name: &str) -> f64 {
-        let reply = self.get("/metrics").send().await.unwrap();
-        let metrics = reply.text().await.unwrap();
+        let metrics = self.metrics().await;
         let figure = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
         metrics.lines().find_map(figure).unwrap_or(0.0)
     }

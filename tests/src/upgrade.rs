@@ -131,11 +131,21 @@ impl Stage {
 
     /// Waits until the proxy sends a process requests.
     async fn is_sent_requests(&self, serve: &ServeProcess) {
-        let url = format!("{}/metrics", serve.url());
+        // Programs of an earlier version show them beside their pages.
+        let urls = [serve.metrics_url(), format!("{}/metrics", serve.url())];
         eventually("the proxy to know a process", || async {
-            let figures = self.client.get(&url).send().await.unwrap();
-            let figures = figures.text().await.unwrap();
-            figures.contains("path=\"/api/v1/lots\"")
+            for url in &urls {
+                if let Ok(figures) = self.client.get(url).send().await
+                    && figures
+                        .text()
+                        .await
+                        .unwrap()
+                        .contains("path=\"/api/v1/lots\"")
+                {
+                    return true;
+                }
+            }
+            false
         })
         .await;
     }

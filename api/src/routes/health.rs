@@ -1,6 +1,4 @@
 use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
 
 use crate::App;
 use crate::drain::DRAINING;
@@ -22,14 +20,4 @@ pub(super) async fn readyz(State(app): State<App>) -> Result<&'static str, ApiEr
     }
     figures::ready(&app).await?;
     Ok("ok")
-}
-
-/// Metrics in Prometheus's text format.
-#[utoipa::path(get, path = "/metrics", tag = "service", responses((status = 200, body = String)))]
-pub(super) async fn metrics(State(app): State<App>) -> impl IntoResponse {
-    app.limits.show();
-    (
-        [(header::CONTENT_TYPE, "text/plain; version=0.0.4")],
-        (app.metrics)(),
-    )
 }

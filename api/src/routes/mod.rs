@@ -148,7 +148,6 @@ fn documented(cookies: Cookies) -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(devices::list_devices))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
-        .routes(routes!(health::metrics))
         .routes(routes!(imports::import_sessions))
         .routes(routes!(gateways::vietqr_webhook))
         .routes(routes!(

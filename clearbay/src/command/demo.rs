@@ -112,6 +112,10 @@ impl Demo {
             .push
             .push(&secret("CLEARBAY_VAPID_KEY"), public_url)?;
         let providers = free_address()?;
+        let metrics = match self.options.metrics {
+            Some(address) => address,
+            None => *self.options.metrics.insert(free_address()?),
+        };
         let setting = |name: &str| known.get(name).cloned().or_else(|| at(providers, name));
         let gateways = Gateways::from_env(setting).map_err(|missing| anyhow::anyhow!(missing))?;
         let sms = Sms::from_env(setting).map_err(|missing| anyhow::anyhow!(missing))?;
@@ -120,7 +124,7 @@ impl Demo {
             "{}",
             welcome(
                 address,
-                providers,
+                (providers, metrics),
                 &mqtt_url,
                 &operators,
                 &known,
@@ -234,7 +238,7 @@ impl Demo {
     }
 }
 
-/// An address for the simulated payment providers.
+/// An address that nobody listens on.
 fn free_address() -> anyhow::Result<SocketAddr> {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     Ok(listener.local_addr()?)
@@ -314,7 +318,7 @@ async fn sign_up(
 
 fn welcome(
     address: SocketAddr,
-    providers: SocketAddr,
+    (providers, metrics): (SocketAddr, SocketAddr),
     mqtt_url: &str,
     operators: &[String],
     known: &BTreeMap<String, String>,
@@ -344,6 +348,7 @@ Clearbay is up.
                     {program} verify --url http://{address} --key {log_key}
   Open data         http://{address}/open
   API               http://{address}/api/docs/
+  Metrics           http://{metrics}/metrics
   Broker            {mqtt_url}
 
 The simulated city now sends its past days; reports fill within a minute. Ctrl-C stops everything.

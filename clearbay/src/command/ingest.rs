@@ -9,8 +9,8 @@ use ingest::Share;
 
 use super::device_signing::MasterKey;
 use super::{Broker, Database};
-use crate::connections::listen;
 use crate::recorder::recorder;
+use crate::server::show_metrics;
 use crate::shutdown;
 
 /// Take sensors' messages from the broker into the database.
@@ -73,12 +73,7 @@ impl Ingest {
                     upkeep.run_upkeep();
                 }
             });
-            let listener = listen(address)?;
-            let router = axum::Router::new().route(
-                "/metrics",
-                axum::routing::get(move || std::future::ready(metrics.render())),
-            );
-            tokio::spawn(async move { axum::serve(listener, router).await });
+            show_metrics(address, move || metrics.render())?;
         }
         let mut options = ingest::Options::new(mqtt_url, self.client_id);
         options.keep_events = self.keep_days.map(TimeDelta::days);

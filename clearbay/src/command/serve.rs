@@ -31,7 +31,7 @@ use super::{Broker, Database, public_url};
 use crate::connections::{listen, live_places};
 use crate::housekeeping::housekeeping;
 use crate::recorder::recorder;
-use crate::server::Server;
+use crate::server::{Server, show_metrics};
 use crate::{shutdown, telemetry};
 
 /// How long requests that were begun may take once no more are taken: as long as any may, but for pictures that
@@ -138,6 +138,10 @@ pub struct ServeOptions {
     /// How many live connections to hold at once; more get 503.
     #[arg(long, env = "CLEARBAY_MAX_STREAMS", default_value_t = 12_000)]
     pub max_streams: usize,
+    /// Where to show metrics in Prometheus's text format, as 127.0.0.1:9102; nowhere if left out. Where pages are,
+    /// nobody is shown them. The demo chooses an address where none is given.
+    #[arg(long, env = "CLEARBAY_SERVE_METRICS")]
+    pub metrics: Option<SocketAddr>,
     /// After how many seconds a client is cut off that takes nothing of what is sent to it.
     #[arg(long, env = "CLEARBAY_STALLED_AFTER_S", default_value_t = 30,
         value_parser = clap::value_parser!(u32).range(1..))]
@@ -344,8 +348,14 @@ pub async fn serve(
         answers: Arc::default(),
         open: Arc::new(OpenData::new(options.open_requests_per_s)),
         plate_reader,
-        metrics: Arc::new(move || metrics.render()),
     };
+    if let Some(address) = options.metrics {
+        let limits = limits.clone();
+        show_metrics(address, move || {
+            limits.show();
+            metrics.render()
+        })?;
+    }
     let outbox = tokio::spawn(api::service::outbox::work(app.clone(), shutdown.clone()));
     let watch = tokio::spawn(api::service::change::watch(
         app.clone(),

@@ -193,14 +193,7 @@ async fn health_tells_the_truth() {
     };
     assert_eq!(status("/livez").await, StatusCode::OK);
     assert_eq!(status("/readyz").await, StatusCode::OK);
-    let metrics = city
-        .get("/metrics")
-        .send()
-        .await
-        .unwrap()
-        .text()
-        .await
-        .unwrap();
+    let metrics = city.metrics().await;
     assert!(
         metrics.contains("clearbay_http_requests_total"),
         "{metrics}"
@@ -404,7 +397,6 @@ async fn every_answer_bears_the_headers_that_protect_its_reader() {
         "/api/openapi.json",
         "/open/csv/lots.csv",
         "/log/checkpoint",
-        "/metrics",
     ] {
         let reply = city.get(path).send().await.unwrap();
         let header = |name: &str| {

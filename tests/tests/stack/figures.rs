@@ -49,8 +49,7 @@ async fn whoever_runs_a_city_sees_what_waits() {
     .await;
     for state in ["free", "occupied", "unknown"] {
         let shown = format!(r#"clearbay_bays{{state="{state}"}}"#);
-        let page = city.get("/metrics").send().await.unwrap();
-        assert!(page.text().await.unwrap().contains(&shown), "{shown}");
+        assert!(city.metrics().await.contains(&shown), "{shown}");
     }
     let mut bays = 0.0;
     for state in ["free", "occupied", "unknown"] {
@@ -64,7 +63,8 @@ async fn whoever_runs_a_city_sees_what_waits() {
         ("clearbay_log_waiting", 0.0),
         ("clearbay_refunds_by_hand", 0.0),
         (r#"clearbay_http_places{pool="public"}"#, 512.0),
-        (r#"clearbay_http_places_taken{pool="probes"}"#, 1.0),
+        (r#"clearbay_http_places{pool="probes"}"#, 16.0),
+        (r#"clearbay_http_places_taken{pool="bank"}"#, 0.0),
         (r#"clearbay_device_faults{kind="stuck"}"#, 0.0),
     ] {
         assert_eq!(city.metric(name).await, value, "{name}");
@@ -72,8 +72,7 @@ async fn whoever_runs_a_city_sees_what_waits() {
     assert!(city.metric("process_start_time_seconds").await > 1.7e9);
 
     // Every figure says what it means.
-    let page = city.get("/metrics").send().await.unwrap();
-    let page = page.text().await.unwrap();
+    let page = city.metrics().await;
     let named = |word: &str| -> BTreeSet<String> {
         let lines = page.lines().filter_map(|line| line.strip_prefix(word));
         let names = lines.filter_map(|line| line.split(' ').next());
@@ -82,9 +81,13 @@ async fn whoever_runs_a_city_sees_what_waits() {
     assert_eq!(named("# TYPE "), named("# HELP "));
     assert!(page.contains("clearbay_build_info{version=\""), "{page}");
 
+    // They are not for whoever asks for pages.
+    let public = city.get("/metrics").send().await.unwrap();
+    assert_eq!(public.status(), reqwest::StatusCode::NOT_FOUND);
+
     // One process asks the database for all of them.
     let second = city.another().await;
-    let others = city.client.get(format!("{}/metrics", second.url()));
+    let others = city.client.get(second.metrics_url());
     eventually("the other process's figures", || async {
         let page = others.try_clone().unwrap().send().await.unwrap();
         page.text().await.unwrap().contains("clearbay_ready 1")

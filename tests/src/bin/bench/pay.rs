@@ -176,7 +176,6 @@ pub(super) async fn app(database_url: &str, connections: u32) -> anyhow::Result<
         answers: Arc::default(),
         open: Arc::default(),
         plate_reader: None,
-        metrics: Arc::new(String::new),
     })
 }
 
