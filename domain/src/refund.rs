@@ -50,6 +50,63 @@ pub enum RefundStatus {
 
 codes!(RefundStatus { Pending = "pending", Manual = "manual", Done = "done" });
 
+/// Where the decision of staff stands that money goes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DecisionStatus {
+    /// One person decided it, within their limits.
+    Alone,
+    /// Proposed: a second person is to look at it.
+    Open,
+    /// A second person confirmed it.
+    Confirmed,
+    /// A second person did not.
+    Refused,
+}
+
+codes!(DecisionStatus {
+    Alone = "alone",
+    Open = "open",
+    Confirmed = "confirmed",
+    Refused = "refused",
+});
+
+/// What one member of staff gives back without a second person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AloneLimits {
+    /// Of one payment.
+    pub payment_vnd: Vnd,
+    /// Since midnight in the city, of all payments.
+    pub day_vnd: Vnd,
+}
+
+impl AloneLimits {
+    /// The highest that may be set: beyond it two people decide, whoever sets limits.
+    pub const HIGHEST: Self = Self {
+        payment_vnd: Vnd::new(10_000_000),
+        day_vnd: Vnd::new(100_000_000),
+    };
+
+    /// Whether they may be set.
+    pub fn are_sound(&self) -> bool {
+        let within = |limit: Vnd, highest: Vnd| (Vnd::ZERO..=highest).contains(&limit);
+        within(self.payment_vnd, Self::HIGHEST.payment_vnd)
+            && within(self.day_vnd, Self::HIGHEST.day_vnd)
+    }
+
+    /// Whether one person decides that `amount` goes back, where so much of the same money went back on one
+    /// person's word, and so much today on theirs.
+    pub fn allow(&self, amount: Vnd, of_money: Vnd, of_day: Vnd) -> bool {
+        let within = |before: Vnd, limit: Vnd| {
+            before
+                .checked_add(amount)
+                .is_some_and(|after| after <= limit)
+        };
+        within(of_money, self.payment_vnd) && within(of_day, self.day_vnd)
+    }
+}
+
 /// The part of a session's price that was paid for time which another session had paid for.
 ///
 /// `paid` and `other` are the two sessions' times; the part is by time and rounded down. It is
@@ -77,6 +134,31 @@ mod tests {
     use chrono::DateTime;
 
     use super::*;
+
+    #[test]
+    fn one_person_gives_back_as_much_as_both_limits_allow() {
+        let limits = AloneLimits {
+            payment_vnd: Vnd::new(200_000),
+            day_vnd: Vnd::new(1_000_000),
+        };
+        let allows = |amount, of_money, of_day| {
+            limits.allow(Vnd::new(amount), Vnd::new(of_money), Vnd::new(of_day))
+        };
+        assert!(allows(200_000, 0, 800_000));
+        assert!(!allows(200_001, 0, 0));
+        assert!(!allows(200_000, 1, 0), "of one payment in parts");
+        assert!(!allows(200_000, 0, 800_001));
+        assert!(!allows(i64::MAX, 1, 1));
+        assert!(limits.are_sound() && AloneLimits::HIGHEST.are_sound());
+        for (payment, day) in [(-1, 0), (0, -1), (10_000_001, 0), (0, 100_000_001)] {
+            let (payment_vnd, day_vnd) = (Vnd::new(payment), Vnd::new(day));
+            let limits = AloneLimits {
+                payment_vnd,
+                day_vnd,
+            };
+            assert!(!limits.are_sound(), "{payment} {day}");
+        }
+    }
 
     #[test]
     fn what_was_paid_twice_goes_back() {

@@ -5,13 +5,14 @@ use domain::dispute::{DisputeReason, DisputeStatus};
 use domain::id::{DisputeId, PaymentId, ReceiptId, RefundId, SessionId};
 use domain::identity::Identity;
 use domain::money::Vnd;
-use domain::refund::RefundGround;
 use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::audit::{Audit, audit_insert};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::identity::{With, confirmed_name_insert, identity_of};
+use crate::refund::money_of;
+use crate::refund_decision::{GivenBack, Wish};
 use crate::staff::Staff;
 use crate::{Store, StoreError, corrupt, without_nul};
 
@@ -44,6 +45,8 @@ pub struct Dispute {
     pub answer: Option<String>,
     /// When they did.
     pub answered_at: Option<Timestamp>,
+    /// Whether a refund is proposed, which a second person looks at.
+    pub in_review: bool,
     /// Who the driver is, where they let a confirmed name stand with it: for the staff who decide, not for
     /// whoever has the receipt's address.
     pub identity: Option<Identity>,
@@ -82,6 +85,19 @@ pub enum Opened {
     OpenAlready,
     /// The key belongs to another request.
     KeyMismatch,
+}
+
+/// What became of a dispute that was to be decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is decided now.
+    Decided(DisputeStatus),
+    /// The refund is proposed: it is more than one person decides. A second one is to confirm it.
+    Proposed(RefundId),
+    /// Another refund about it is proposed already.
+    InReview,
+    /// It was decided before.
+    Before,
 }
 
 impl Store {
@@ -180,8 +196,8 @@ impl Store {
         rows.into_iter().map(DisputeRow::dispute).collect()
     }
 
-    /// Decides a dispute, in one transaction with the refund where there is one. Staff of an
-    /// operator decide about its lots only. `None` where it was decided before.
+    /// Decides a dispute, in one transaction with the refund where there is one; a refund that is more than one
+    /// person decides is proposed, once. Staff of an operator decide about its lots only.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is none that they may decide;
@@ -193,7 +209,7 @@ impl Store {
         decision: &Decision,
         answer: &str,
         now: Timestamp,
-    ) -> Result<Option<DisputeStatus>, StoreError> {
+    ) -> Result<Outcome, StoreError> {
         let mut tx = self.begin().await?;
         let found: Option<(String, Uuid, Option<Uuid>, String)> = sqlx::query_as(
             "SELECT dispute.status, payment_id, session_id, operator.code
@@ -207,30 +223,51 @@ impl Store {
             .filter(|row| staff.operator.as_ref().is_none_or(|own| *own == row.3))
             .ok_or(StoreError::NotFound("dispute"))?;
         if status != DisputeStatus::Open.code() {
-            return Ok(None);
+            return Ok(Outcome::Before);
         }
-        let actor = staff.actor();
-        let (status, refund): (DisputeStatus, Option<RefundId>) = match decision {
-            Decision::Refuse => (DisputeStatus::Refused, None),
+        let payment = PaymentId(payment);
+        let amount = match decision {
+            Decision::Refuse => None,
             Decision::Refund(amount) => {
-                let amount = match amount {
-                    Some(amount) => *amount,
-                    None => left_of(&mut tx, PaymentId(payment)).await?,
+                let left = left_of(&mut tx, payment).await?;
+                Some(amount.unwrap_or(left)).filter(|amount| *amount > Vnd::ZERO && *amount <= left)
+            }
+        };
+        let open: Option<(Uuid, i32, i64)> = sqlx::query_as(
+            "SELECT refund_id, decided_by, amount_vnd FROM refund_decision
+             WHERE dispute_id = $1 AND status = 'open'",
+        )
+        .bind(id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some((refund, by, proposed)) = open {
+            let same = by == staff.staff_id && amount == Some(Vnd::new(proposed));
+            return Ok(match same {
+                true => Outcome::Proposed(RefundId(refund)),
+                false => Outcome::InReview,
+            });
+        }
+        let (status, refund) = match decision {
+            Decision::Refuse => (DisputeStatus::Refused, None),
+            Decision::Refund(_) => {
+                let amount_vnd = amount
+                    .ok_or_else(|| StoreError::Constraint("refund_within_money".to_owned()))?;
+                let (gateway, bank_ref) = money_of(&mut tx, payment).await?;
+                let wish = Wish {
+                    dispute: Some(id),
+                    gateway,
+                    bank_ref,
+                    payment: Some(payment),
+                    amount_vnd,
+                    answer: Some(answer),
                 };
-                if amount <= Vnd::ZERO {
-                    return Err(StoreError::Constraint("refund_within_money".to_owned()));
+                match self.refund_decide(&mut tx, &wish, staff, now).await? {
+                    GivenBack::Promised(refund) => (DisputeStatus::Refunded, Some(refund)),
+                    GivenBack::Proposed(refund) => {
+                        tx.commit().await?;
+                        return Ok(Outcome::Proposed(refund));
+                    }
                 }
-                let refund = self
-                    .payment_refund(
-                        &mut tx,
-                        PaymentId(payment),
-                        amount,
-                        RefundGround::Dispute,
-                        &actor,
-                        now,
-                    )
-                    .await?;
-                (DisputeStatus::Refunded, Some(refund))
             }
         };
         sqlx::query(
@@ -248,15 +285,15 @@ impl Store {
         .await?;
         let audit = Audit {
             session: session.map(SessionId),
-            payment: Some(PaymentId(payment)),
+            payment: Some(payment),
             refund,
             dispute: Some(id),
             detail: serde_json::json!({ "status": status }),
-            ..Audit::new(actor, "dispute.decide")
+            ..Audit::new(staff.actor(), "dispute.decide")
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;
-        Ok(Some(status))
+        Ok(Outcome::Decided(status))
     }
 }
 
@@ -275,7 +312,10 @@ const DISPUTE: &str =
     "SELECT dispute.dispute_id, receipt_id, receipt.amount_vnd, lot.code AS lot, bay.code AS bay,
             operator.code AS operator, reason, text, dispute.status, opened_at, answer, answered_at,
             refunded_vnd(receipt.payment_id), confirmed.issuer, confirmed.subject,
-            confirmed.name AS confirmed_name
+            confirmed.name AS confirmed_name,
+            dispute.status = 'open' AND EXISTS (SELECT FROM refund_decision
+                WHERE refund_decision.dispute_id = dispute.dispute_id
+                    AND refund_decision.status = 'open') AS in_review
      FROM dispute JOIN receipt USING (receipt_id) JOIN lot ON lot.lot_id = receipt.lot_id
           JOIN bay ON bay.bay_id = receipt.bay_id
           JOIN operator ON operator.operator_id = receipt.operator_id
@@ -299,6 +339,7 @@ struct DisputeRow {
     issuer: Option<String>,
     subject: Option<String>,
     confirmed_name: Option<String>,
+    in_review: bool,
 }
 
 impl DisputeRow {
@@ -319,6 +360,7 @@ impl DisputeRow {
             opened_at: self.opened_at,
             answer: self.answer,
             answered_at: self.answered_at,
+            in_review: self.in_review,
             identity: identity_of(self.issuer, self.subject, self.confirmed_name),
         })
     }

@@ -10,6 +10,7 @@ use sqlx::ConnectOptions;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use sqlx::{Connection, PgConnection, Postgres, Transaction};
 
+pub mod account_change;
 mod address;
 pub mod assignment;
 pub mod attempt;
@@ -56,6 +57,8 @@ pub mod quarantine;
 pub mod receipt;
 mod reconcile;
 pub mod refund;
+pub mod refund_decision;
+pub mod refund_limits;
 mod refused_tally;
 pub mod repair;
 mod replica;

@@ -12,6 +12,8 @@ use crate::{Store, StoreError, corrupt};
 mod outcome;
 mod promise;
 
+pub(crate) use promise::money_of;
+
 /// Money that is to go back.
 #[derive(Clone, Debug)]
 pub struct NewRefund {

@@ -31,8 +31,9 @@ const GRANT_LOCK: i64 = 0x636c_6561_7262_6179;
 /// Who locks a row (`FOR UPDATE`) needs the right to update one of its columns; where nothing else is updated,
 /// that is one that says nothing.
 #[rustfmt::skip]
-const TABLES: [(&str, &str, &str, &str); 65] = [
+const TABLES: [(&str, &str, &str, &str); 67] = [
     // What only grows.
+    ("account_change", "SELECT", "", "SELECT"),
     ("audit", "SELECT, INSERT", "", "SELECT"),
     ("invoice", "SELECT, INSERT", "", "SELECT"),
     ("log_leaf", "SELECT, INSERT", "", "SELECT"),
@@ -50,6 +51,7 @@ const TABLES: [(&str, &str, &str, &str); 65] = [
     ("payment", "SELECT, INSERT, UPDATE (status, amount_vnd, qr, redirect_url, note, posted_at)", "", "SELECT"),
     ("purchase", "SELECT, INSERT, UPDATE (status, amount_vnd, lines, ends_at)", "", "SELECT"),
     ("refund", "SELECT, INSERT, UPDATE (status, gateway_ref, note, done_at)", "", "SELECT"),
+    ("refund_decision", "SELECT, INSERT, UPDATE (status, second_by, second_at, note)", "", "SELECT"),
     ("unread_notice", "SELECT, INSERT", "", ""),
     ("wallet", "SELECT, INSERT (account_id, wallet_id, created_at)", "", "SELECT"),
     // The public log.
@@ -97,14 +99,14 @@ const TABLES: [(&str, &str, &str, &str); 65] = [
     ("watch_version", "SELECT, UPDATE (version)", "SELECT", "SELECT"),
     // The city, which comes from files that the owner imports.
     ("bay", "SELECT, UPDATE (changed_at)", "SELECT", "SELECT"),
-    ("city", "SELECT", "SELECT", "SELECT"),
+    ("city", "SELECT, UPDATE (refund_alone_vnd, refund_alone_day_vnd)", "SELECT", "SELECT"),
     // What devices and services say at the broker is hashed there, and made by the owner alone.
     ("broker_credential", "", "", ""),
     ("device", "SELECT", "SELECT", "SELECT"),
     ("device_assignment", "SELECT", "SELECT", "SELECT"),
     ("lot", "SELECT", "SELECT", "SELECT"),
     ("map_feature", "SELECT", "", "SELECT"),
-    ("operator", "SELECT", "", "SELECT"),
+    ("operator", "SELECT, UPDATE (refund_alone_vnd, refund_alone_day_vnd)", "", "SELECT"),
     ("price_rule", "SELECT", "", "SELECT"),
     ("tariff", "SELECT", "", "SELECT"),
     ("ward", "SELECT", "", "SELECT"),

@@ -60,6 +60,8 @@ pub struct SuspendedNotice {
     pub refund_status: Option<String>,
     /// What staff did about one that brought no đồng.
     pub settled_note: Option<String>,
+    /// Whether its refund is proposed, and waits for a second person.
+    pub is_proposed: bool,
 }
 
 const STAFF: &str = "SELECT staff_id, login, staff.name, operator.code AS operator, role,
@@ -232,7 +234,11 @@ impl Store {
     ) -> Result<Vec<SuspendedNotice>, StoreError> {
         Ok(sqlx::query_as(
             "SELECT gateway, bank_ref, bank_notice.amount_vnd, currency, paid_at, outcome,
-                    refund.status AS refund_status, bank_notice.settled_note
+                    refund.status AS refund_status, bank_notice.settled_note,
+                    EXISTS (SELECT FROM refund_decision
+                            WHERE refund_decision.gateway = bank_notice.gateway
+                                AND refund_decision.bank_ref = bank_notice.bank_ref
+                                AND refund_decision.status = 'open') AS is_proposed
              FROM bank_notice LEFT JOIN refund USING (gateway, bank_ref)
              WHERE outcome <> 'posted'
                 AND (refund.status IS NOT DISTINCT FROM 'done' OR settled_note IS NOT NULL) = $1

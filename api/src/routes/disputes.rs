@@ -3,7 +3,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use chrono::{DateTime, Utc};
 use domain::dispute::{DisputeReason, DisputeStatus};
-use domain::id::{DisputeId, ReceiptId};
+use domain::id::{DisputeId, ReceiptId, RefundId};
 use domain::money::Vnd;
 use serde::{Deserialize, Serialize};
 use store::dispute::{Decision, Dispute};
@@ -33,6 +33,8 @@ pub(super) struct DisputeView {
     text: String,
     /// Where it stands.
     status: DisputeStatus,
+    /// Whether it is being looked at: somebody has proposed what is to be done, and a second person decides.
+    in_review: bool,
     /// When it was opened.
     opened_at: DateTime<Utc>,
     /// What staff said.
@@ -64,6 +66,7 @@ impl From<Dispute> for DisputeView {
             reason: dispute.reason,
             text: dispute.text,
             status: dispute.status,
+            in_review: dispute.in_review,
             opened_at: dispute.opened_at,
             answer: dispute.answer,
             // Whoever has a receipt's address sees its disputes.
@@ -153,14 +156,19 @@ enum Verdict {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Decided {
     status: DisputeStatus,
+    /// The refund that is proposed: a second person is to confirm it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    proposal: Option<RefundId>,
 }
 
-/// Decides a dispute; the refund is on its way when this answers.
+/// Decides a dispute; the refund is on its way when this answers 200. One that is more than a person decides alone is
+/// proposed: this answers 202, and the dispute is open until an administrator confirms it. Asking again then changes
+/// nothing.
 #[utoipa::path(post, path = "/api/v1/staff/disputes/{id}", tag = "staff",
     request_body = NewDecision,
     params(("id" = String, Path, description = "The dispute's id")),
     security(("staff" = [])),
-    responses((status = 200, body = Decided), (status = 401, body = Problem),
+    responses((status = 200, body = Decided), (status = 202, body = Decided), (status = 401, body = Problem),
         (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 422, body = Problem)))]
 pub(super) async fn decide_dispute(
@@ -168,13 +176,18 @@ pub(super) async fn decide_dispute(
     headers: HeaderMap,
     Path(id): Path<DisputeId>,
     Json(new): Json<NewDecision>,
-) -> Result<Reply<Decided>, ApiError> {
+) -> Result<(StatusCode, Reply<Decided>), ApiError> {
     let now = App::now();
     let who = staff::signed_in(&app, &headers, now).await?;
     let decision = match new.decision {
         Verdict::Refund => Decision::Refund(new.amount_vnd),
         Verdict::Refuse => Decision::Refuse,
     };
-    let status = dispute::decide(&app, id, &who, &decision, &new.answer, now).await?;
-    Ok(Reply(Decided { status }))
+    let decided = dispute::decide(&app, id, &who, &decision, &new.answer, now).await?;
+    let code = match decided.proposal {
+        Some(_) => StatusCode::ACCEPTED,
+        None => StatusCode::OK,
+    };
+    let dispute::Decided { status, proposal } = decided;
+    Ok((code, Reply(Decided { status, proposal })))
 }

@@ -44,6 +44,7 @@ mod quotes;
 mod read_only;
 mod readable;
 mod receipts;
+mod refunds;
 mod refusals;
 mod reports;
 mod session_changes;
@@ -118,6 +119,9 @@ fn documented(cookies: Cookies) -> (Router<App>, utoipa::openapi::OpenApi) {
         ))
         .routes(routes!(disputes::list_disputes))
         .routes(routes!(disputes::decide_dispute))
+        .routes(routes!(refunds::list_refund_proposals))
+        .routes(routes!(refunds::decide_refund_proposal))
+        .routes(routes!(refunds::get_refunds_by_person))
         .routes(routes!(
             exemptions::list_exemptions,
             exemptions::grant_exemption

@@ -5,18 +5,28 @@ use domain::dispute::{DisputeReason, DisputeStatus, TEXT_MAX};
 use domain::id::{DisputeId, ReceiptId, RefundId};
 use domain::identity::Identity;
 use domain::money::Vnd;
-use store::StoreError;
-use store::dispute::{Decision, Dispute, NewDispute, Opened};
+use store::dispute::{Decision, Dispute, NewDispute, Opened, Outcome};
 use store::idempotency::Intent;
+use store::refund_decision::GivenBack;
 use store::staff::Staff;
 use uuid::Uuid;
 
+use super::refund::too_much;
 use super::staff::city_only;
 use crate::secret::sha256;
 use crate::{ApiError, App};
 
 /// How many open disputes are listed at once.
 pub const LIST_MAX: i64 = 200;
+
+/// What became of a dispute that was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decided {
+    /// Where it stands.
+    pub status: DisputeStatus,
+    /// The refund that is proposed, where a second person is to confirm it.
+    pub proposal: Option<RefundId>,
+}
 
 fn check_text(text: &str) -> Result<(), ApiError> {
     if text.chars().count() > TEXT_MAX {
@@ -69,11 +79,12 @@ pub async fn open(
         .ok_or(ApiError::KeyReused)
 }
 
-/// Decides a dispute.
+/// Decides a dispute; a refund that is more than one person decides is proposed, for a second person to confirm.
+/// The result is that proposal.
 ///
 /// # Errors
 /// [`ApiError::NotFound`] where it is not theirs to decide; [`ApiError::Conflict`] where it was
-/// decided before; [`ApiError::Unprocessable`] where less is left to give back.
+/// decided before, or another refund is proposed; [`ApiError::Unprocessable`] where less is left to give back.
 pub async fn decide(
     app: &App,
     id: DisputeId,
@@ -81,7 +92,7 @@ pub async fn decide(
     decision: &Decision,
     answer: &str,
     now: Timestamp,
-) -> Result<DisputeStatus, ApiError> {
+) -> Result<Decided, ApiError> {
     check_text(answer)?;
     if answer.trim().is_empty() {
         return Err(ApiError::Unprocessable(
@@ -100,11 +111,24 @@ pub async fn decide(
         .dispute_decide(id, staff, decision, answer, now)
         .await
         .map_err(too_much)?;
-    decided.ok_or(ApiError::Conflict("this dispute was decided before"))
+    match decided {
+        Outcome::Decided(status) => Ok(Decided {
+            status,
+            proposal: None,
+        }),
+        Outcome::Proposed(refund) => Ok(Decided {
+            status: DisputeStatus::Open,
+            proposal: Some(refund),
+        }),
+        Outcome::InReview => Err(ApiError::Conflict(
+            "a refund about this dispute is proposed, and waits for a second person",
+        )),
+        Outcome::Before => Err(ApiError::Conflict("this dispute was decided before")),
+    }
 }
 
-/// Gives back money that lies in suspense, or notes by hand that a refund was paid. Both are the
-/// city's staff's.
+/// Gives back money that lies in suspense, or proposes it where it is more than one person decides. It is the city's
+/// staff's.
 ///
 /// # Errors
 /// [`ApiError::Forbidden`] for others; [`ApiError::NotFound`] where there is no such money.
@@ -114,12 +138,10 @@ pub async fn give_back(
     bank_ref: &str,
     staff: &Staff,
     now: Timestamp,
-) -> Result<RefundId, ApiError> {
+) -> Result<GivenBack, ApiError> {
     city_only(staff)?;
-    Ok(app
-        .store
-        .suspense_refund(gateway, bank_ref, &staff.actor(), now)
-        .await?)
+    let given = app.store.suspense_refund(gateway, bank_ref, staff, now);
+    Ok(given.await?)
 }
 
 /// Notes what was done about a notice that brought no đồng.
@@ -171,13 +193,4 @@ pub async fn paid_back(
         .refund_done(refund, gateway_ref, &staff.actor(), now)
         .await?;
     Ok(())
-}
-
-fn too_much(error: StoreError) -> ApiError {
-    match error {
-        StoreError::Constraint(name) if name == "refund_within_money" => ApiError::Unprocessable(
-            "nothing, or less than that, is left of this payment".to_owned(),
-        ),
-        other => other.into(),
-    }
 }

@@ -25,6 +25,7 @@ pub mod payment;
 pub mod people;
 pub mod plate;
 pub mod public_log;
+pub mod refund;
 pub mod reminder;
 pub mod report;
 pub mod session;

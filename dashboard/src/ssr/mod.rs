@@ -58,6 +58,7 @@ mod staff_money;
 mod staff_notices;
 mod staff_people;
 mod staff_plate;
+mod staff_refunds;
 mod staff_shift;
 mod staff_shift_days;
 mod staff_shifts;
@@ -152,6 +153,9 @@ pub fn router(web_dir: Option<&Path>, oidc: Option<Arc<Oidc>>) -> Router<App> {
         .route("/staff/money/disputes/{id}", post(staff_money::decide))
         .route("/staff/money/suspense", post(staff_money::give_back))
         .route("/staff/money/refunds/{id}", post(staff_money::paid_back))
+        .route("/staff/money/proposals/{id}", post(staff_refunds::second))
+        .route("/staff/money/limits", post(staff_refunds::set_limits))
+        .route("/staff/refunds", get(staff_refunds::page))
         .route(
             "/staff/exemptions",
             get(exemptions::page).post(exemptions::grant),

@@ -201,13 +201,14 @@ fn dispute_view(
         .any(|dispute| dispute.status == DisputeStatus::Open);
     let told = disputes.into_iter().map(|dispute| {
         let status = match dispute.status {
+            DisputeStatus::Open if dispute.in_review => lang.receipt().is_being_looked_at,
             DisputeStatus::Open => lang.receipt().waits_for_an_answer,
             DisputeStatus::Refunded => lang.receipt().accepted_the_money_goes_back,
             DisputeStatus::Refused => lang.receipt().not_accepted,
         };
         let open = dispute.status == DisputeStatus::Open;
         view! {
-            <p class="hint" data-dispute=dispute.status.code()>
+            <p class="hint" data-dispute=dispute.status.code() data-in-review=dispute.in_review.then_some("")>
                 <b>{reason_words(dispute.reason, lang)}</b> ": " {status} ". "
                 {open.then_some(lang.receipt().answered_within)}
                 {dispute.answer.unwrap_or_default()}

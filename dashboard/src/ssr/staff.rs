@@ -4,7 +4,7 @@ use api::client::Client;
 use api::extract::Query;
 use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, Browser, may_see};
-use api::service::{device, entitlement, exemption_decision, parking_notice, shift};
+use api::service::{device, entitlement, exemption_decision, parking_notice, refund, shift};
 use api::{ApiError, App};
 use axum::extract::{Form, FromRequestParts, Path, State};
 use axum::http::request::Parts;
@@ -190,6 +190,10 @@ pub(crate) async fn lots_page(
         Ok(rows) => rows.len(),
         Err(error) => return problem(&reader, &error.into()),
     };
+    let to_confirm = match refund::proposals(&app, &who).await {
+        Ok(rows) => rows.iter().filter(|row| row.waits_for(&who)).count(),
+        Err(error) => return problem(&reader, &error),
+    };
     let faulty = match device::faulty_count(&app, &who, now).await {
         Ok(faulty) => faulty,
         Err(error) => return problem(&reader, &error),
@@ -239,6 +243,7 @@ pub(crate) async fn lots_page(
             <p class="actions">
                 {waits("/staff/notices", lang.staff().unpaid_notices, unpaid_notices)}
                 {waits("/staff/money", lang.staff().disputes, disputes)}
+                {waits("/staff/money", lang.staff().refunds_to_confirm, to_confirm)}
                 {waits("/staff/exemptions", lang.staff().exemptions_asked_for, requests)}
                 {waits("/staff/devices", lang.staff().sensors_to_repair, usize::try_from(faulty).unwrap_or_default())}
             </p>
@@ -307,6 +312,7 @@ pub(super) fn staff_bar(who: &Staff, active: &str, lang: Lang) -> impl IntoView 
             {tab("/staff/plates", lang.staff().plates)}
             {tab("/staff/notices", lang.staff().notices)}
             {tab("/staff/money", lang.staff().disputes_money)}
+            {refund::may_oversee(who).then(|| tab("/staff/refunds", lang.staff().refunds))}
             {tab("/staff/devices", lang.staff().sensors)}
             {city.then(|| tab("/staff/exemptions", lang.staff().exemptions))}
             {tab("/staff/shift", lang.staff().my_shift)}

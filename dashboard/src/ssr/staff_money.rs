@@ -1,6 +1,10 @@
-//! `/staff/money`: disputes to answer, money without an owner, refunds that people must pay.
+//! `/staff/money`: disputes to answer, refunds that two people decide, money without an owner, refunds that people
+//! must pay.
+
+use std::collections::HashMap;
 
 use api::service::dispute::{self, LIST_MAX};
+use api::service::refund;
 use api::{ApiError, App, Oidc};
 use axum::extract::{Form, Path, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -8,10 +12,13 @@ use chrono_tz::Tz;
 use domain::dispute::DisputeReason;
 use domain::id::{DisputeId, RefundId};
 use domain::money::Vnd;
+use domain::refund::DecisionStatus;
 use leptos::prelude::*;
 use serde::Deserialize;
 use store::dispute::{Decision, Dispute};
 use store::refund::Refund;
+use store::refund_decision::{GivenBack, RefundDecision};
+use store::refund_limits::KnownLimits;
 use store::staff::{Staff, SuspendedNotice};
 
 use super::document::Document;
@@ -19,6 +26,7 @@ use super::parts::clock;
 use super::payment::gateway_name;
 use super::sign_in::confirmed_by;
 use super::staff::{SignedIn, staff_bar};
+use super::staff_refunds::{limits_view, proposals_view};
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -28,6 +36,10 @@ const SETTLED_ROWS: i64 = 20;
 
 struct Work {
     disputes: Vec<Dispute>,
+    /// The latest refund that was proposed or decided about each of them.
+    decisions: HashMap<DisputeId, RefundDecision>,
+    proposals: Vec<RefundDecision>,
+    limits: Vec<KnownLimits>,
     suspense: Vec<SuspendedNotice>,
     settled: Vec<SuspendedNotice>,
     refunds: Vec<Refund>,
@@ -40,7 +52,11 @@ pub(crate) async fn page(
     RawQuery(query): RawQuery,
     SignedIn(who): SignedIn,
 ) -> Response {
-    let decided = query.as_deref() == Some("decided");
+    let told = match query.as_deref() {
+        Some("decided") => Some(reader.lang.staff_money().decided),
+        Some("proposed") => Some(reader.lang.staff_refunds().proposed),
+        _ => None,
+    };
     let work = match load(&app, &who).await {
         Ok(work) => work,
         Err(error) => return problem(&reader, &error),
@@ -59,21 +75,29 @@ pub(crate) async fn page(
         view! {
             {staff_bar(&who, "/staff/money", lang)}
             <h1>{title}</h1>
-            {decided.then(|| view! { <p class="ok" role="status">"✓ " {lang.staff_money().decided}</p> })}
-            {disputes_view(work.disputes, oidc.as_deref(), reads_only, tz, lang)}
+            {told.map(|told| view! { <p class="ok" role="status">"✓ " {told}</p> })}
+            {proposals_view(work.proposals, &who, tz, lang)}
+            {disputes_view(work.disputes, work.decisions, oidc.as_deref(), reads_only, tz, lang)}
             {city.then(|| refunds_view(work.refunds, reads_only, tz, lang))}
             {city.then(|| suspense_view(work.suspense, work.settled, reads_only, tz, lang))}
+            {limits_view(work.limits, &who, lang)}
         }
     })
 }
 
 async fn load(app: &App, who: &Staff) -> Result<Work, ApiError> {
     let city = who.operator.is_none();
+    let operator = who.operator.as_deref();
+    let disputes = app.store.disputes_open(operator, LIST_MAX).await?;
+    let ids: Vec<DisputeId> = disputes.iter().map(|dispute| dispute.id).collect();
+    let decisions = app.store.dispute_decisions(&ids).await?.into_iter();
     Ok(Work {
-        disputes: app
-            .store
-            .disputes_open(who.operator.as_deref(), LIST_MAX)
-            .await?,
+        disputes,
+        decisions: decisions
+            .filter_map(|decision| Some((decision.dispute?, decision)))
+            .collect(),
+        proposals: refund::proposals(app, who).await?,
+        limits: refund::limits(app, who).await?,
         suspense: match city {
             true => app.store.suspense_list(false, ROWS).await?,
             false => Vec::new(),
@@ -109,7 +133,10 @@ pub(crate) async fn decide(
         _ => Decision::Refuse,
     };
     let done = dispute::decide(&app, id, &who, &decision, &form.answer, App::now());
-    back(&reader, done.await.map(|_| ()))
+    back(
+        &reader,
+        done.await.map(|decided| decided.proposal.is_some()),
+    )
 }
 
 #[derive(Deserialize)]
@@ -133,8 +160,10 @@ pub(crate) async fn give_back(
         match &form.note {
             None => dispute::give_back(&app, gateway, bank_ref, &who, now)
                 .await
-                .map(|_| ()),
-            Some(note) => dispute::settle_notice(&app, gateway, bank_ref, note, &who, now).await,
+                .map(|given| matches!(given, GivenBack::Proposed(_))),
+            Some(note) => dispute::settle_notice(&app, gateway, bank_ref, note, &who, now)
+                .await
+                .map(|()| false),
         }
     };
     back(&reader, done.await)
@@ -154,13 +183,16 @@ pub(crate) async fn paid_back(
     Form(form): Form<PaidBackForm>,
 ) -> Response {
     let done = dispute::paid_back(&app, id, &form.gateway_ref, &who, App::now());
-    back(&reader, done.await)
+    back(&reader, done.await.map(|()| false))
 }
 
-fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
+/// Back to the page, which tells what was done: whether only proposed.
+pub(super) fn back(reader: &Reader, done: Result<bool, ApiError>) -> Response {
     match done {
+        Ok(true) => Redirect::to("/staff/money?proposed").into_response(),
+        Ok(false) => Redirect::to("/staff/money?decided").into_response(),
         // Somebody else was quicker: the list shows it.
-        Ok(()) | Err(ApiError::Conflict(_)) => Redirect::to("/staff/money?decided").into_response(),
+        Err(ApiError::Conflict(_)) => Redirect::to("/staff/money").into_response(),
         Err(error) => problem(reader, &error),
     }
 }
@@ -180,6 +212,7 @@ pub(crate) const fn reason_words(reason: DisputeReason, lang: Lang) -> &'static 
 
 fn disputes_view(
     rows: Vec<Dispute>,
+    mut decisions: HashMap<DisputeId, RefundDecision>,
     oidc: Option<&Oidc>,
     reads_only: bool,
     tz: Tz,
@@ -188,6 +221,9 @@ fn disputes_view(
     let now = App::now();
     let empty = rows.is_empty();
     let row = |dispute: Dispute| {
+        let decision = decisions.remove(&dispute.id);
+        let in_review = dispute.in_review;
+        let said = decision.and_then(|decision| said_of(decision, lang));
         let named = dispute.identity.map(|identity| {
             let by = confirmed_by(oidc, &identity.issuer, lang);
             view! { <p>{by} ": " <b data-confirmed-name>{identity.name}</b></p> }
@@ -205,7 +241,8 @@ fn disputes_view(
                 </p>
                 {named}
                 {(!dispute.text.is_empty()).then(|| view! { <blockquote>{dispute.text}</blockquote> })}
-                {(!reads_only).then(|| view! {
+                {said.map(|said| view! { <p class="hint" data-second>{said}</p> })}
+                {(!reads_only && !in_review).then(|| view! {
                     <form method="post" action=format!("/staff/money/disputes/{}", dispute.id)>
                         <label class="field">
                             <span>{lang.staff_money().answer_to_the_driver}</span>
@@ -229,6 +266,20 @@ fn disputes_view(
             {empty.then(|| view! { <p class="empty">{lang.staff_money().none}</p> })}
             <ul class="disputes">{rows}</ul>
         </section>
+    }
+}
+
+/// What colleagues know of the refund that was proposed last about an open dispute.
+fn said_of(decision: RefundDecision, lang: Lang) -> Option<String> {
+    let (text, amount) = (lang.staff_refunds(), lang.money(decision.amount_vnd));
+    match decision.status {
+        DecisionStatus::Open => Some(format!("{} · {amount}", text.waits_for_a_second_person)),
+        DecisionStatus::Refused => {
+            let by = decision.second_name.unwrap_or_default();
+            let why = decision.note.unwrap_or_default();
+            Some(format!("{} {by} · {amount}: {why}", text.not_confirmed_by))
+        }
+        DecisionStatus::Alone | DecisionStatus::Confirmed => None,
     }
 }
 
@@ -311,6 +362,7 @@ fn suspense_row(row: SuspendedNotice, reads_only: bool, tz: Tz, lang: Lang) -> i
         Some("done") => lang.staff_money().given_back.into_any(),
         Some("manual") => lang.staff_money().waits_for_a_hand.into_any(),
         Some(_) => lang.staff_money().on_its_way_back.into_any(),
+        None if row.is_proposed => lang.staff_refunds().waits_for_a_second_person.into_any(),
         None if reads_only => row.settled_note.clone().into_any(),
         None if row.currency == "VND" && row.amount_vnd > 0 => view! {
             <form class="inline" method="post" action="/staff/money/suspense">

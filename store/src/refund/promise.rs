@@ -46,7 +46,8 @@ impl Store {
         Ok(())
     }
 
-    async fn refund_insert(
+    /// Promises a refund, on the word of `actor`.
+    pub(crate) async fn refund_insert(
         &self,
         tx: &mut PgConnection,
         new: &NewRefund,
@@ -166,14 +167,7 @@ impl Store {
         actor: &str,
         now: Timestamp,
     ) -> Result<RefundId, StoreError> {
-        let money: Option<(String, String)> = sqlx::query_as(
-            "SELECT gateway, bank_ref FROM bank_notice
-             WHERE payment_id = $1 AND outcome = 'posted'",
-        )
-        .bind(payment.0)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let (gateway, bank_ref) = money.ok_or(StoreError::NotFound("payment"))?;
+        let (gateway, bank_ref) = money_of(tx, payment).await?;
         let new = NewRefund {
             id: RefundId(Uuid::now_v7()),
             gateway,
@@ -183,52 +177,6 @@ impl Store {
             ground,
         };
         self.refund_insert(tx, &new, actor, now).await?;
-        Ok(new.id)
-    }
-
-    /// Gives back money that lies in suspense, on the word of `actor`. Asking again gives the
-    /// refund that there is.
-    ///
-    /// # Errors
-    /// [`StoreError::NotFound`] where no such money is held.
-    pub async fn suspense_refund(
-        &self,
-        gateway: &str,
-        bank_ref: &str,
-        actor: &str,
-        now: Timestamp,
-    ) -> Result<RefundId, StoreError> {
-        let mut tx = self.begin().await?;
-        let held: Option<i64> = sqlx::query_scalar(
-            "SELECT amount_vnd FROM bank_notice
-             WHERE gateway = $1 AND bank_ref = $2 AND outcome <> 'posted' AND currency = 'VND'
-                AND amount_vnd > 0 FOR UPDATE",
-        )
-        .bind(gateway)
-        .bind(bank_ref)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let amount = held.ok_or(StoreError::NotFound("held money"))?;
-        let there: Option<Uuid> = sqlx::query_scalar(
-            "SELECT refund_id FROM refund WHERE gateway = $1 AND bank_ref = $2 LIMIT 1",
-        )
-        .bind(gateway)
-        .bind(bank_ref)
-        .fetch_optional(&mut *tx)
-        .await?;
-        if let Some(id) = there {
-            return Ok(RefundId(id));
-        }
-        let new = NewRefund {
-            id: RefundId(Uuid::now_v7()),
-            gateway: gateway.to_owned(),
-            bank_ref: bank_ref.to_owned(),
-            payment: None,
-            amount_vnd: Vnd::new(amount),
-            ground: RefundGround::Staff,
-        };
-        self.refund_insert(&mut tx, &new, actor, now).await?;
-        tx.commit().await?;
         Ok(new.id)
     }
 
@@ -280,6 +228,24 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// The money that posted a payment: its gateway, and the gateway's number of it.
+///
+/// # Errors
+/// [`StoreError::NotFound`] where none is known.
+pub(crate) async fn money_of(
+    tx: &mut PgConnection,
+    payment: PaymentId,
+) -> Result<(String, String), StoreError> {
+    let money: Option<(String, String)> = sqlx::query_as(
+        "SELECT gateway, bank_ref FROM bank_notice
+         WHERE payment_id = $1 AND outcome = 'posted'",
+    )
+    .bind(payment.0)
+    .fetch_optional(tx)
+    .await?;
+    money.ok_or(StoreError::NotFound("payment"))
 }
 
 async fn origin(tx: &mut PgConnection, payment: PaymentId) -> Result<Origin, StoreError> {

@@ -77,7 +77,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-const STAFF: [(&str, &str); 10] = [
+const STAFF: [(&str, &str); 11] = [
     ("staff", "/staff"),
     ("staff-lot", "/staff/lots/HK-01"),
     ("staff-shift", "/staff/shift"),
@@ -87,6 +87,7 @@ const STAFF: [(&str, &str); 10] = [
     ("staff-plates", "/staff/plates"),
     ("staff-devices", "/staff/devices"),
     ("staff-money", "/staff/money"),
+    ("staff-refunds", "/staff/refunds"),
     ("staff-exemptions", "/staff/exemptions"),
 ];
 

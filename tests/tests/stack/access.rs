@@ -137,10 +137,11 @@ fn is_one(word: &str, who: Who) -> bool {
 }
 
 /// Rows that name nothing of anybody's: staff of every operator have their own there.
-const OF_EVERY_OPERATOR: [&str; 13] = [
+const OF_EVERY_OPERATOR: [&str; 14] = [
     "/api/v1/staff/devices",
     "/api/v1/staff/disputes",
     "/api/v1/staff/plates",
+    "/api/v1/staff/refund-proposals",
     "/staff",
     "/staff/devices",
     "/staff/identity",
@@ -398,6 +399,7 @@ fn body(path: &str) -> Value {
             "first": "2099-01-01", "last": "2099-12-31"})
         }
         _ if path.contains("/disputes/") => json!({"decision": "refuse", "answer": "no"}),
+        _ if path.contains("/refund-proposals/") => json!({"decision": "confirm"}),
         "sessions" => json!({"sessions": []}),
         _ => json!({}),
     }
@@ -415,6 +417,8 @@ fn form(path: &str) -> Vec<(&'static str, &'static str)> {
         "/staff/people" => vec![("login", "new"), ("name", "New"), ("operator", "")],
         "/staff/people/{login}" => vec![("deed", "nothing")],
         "/staff/money/disputes/{id}" => vec![("decision", "refuse"), ("answer", "no")],
+        "/staff/money/proposals/{id}" => vec![("decision", "confirm")],
+        "/staff/money/limits" => vec![("payment_vnd", "200000"), ("day_vnd", "1000000")],
         "/staff/money/suspense" => vec![("gateway", "vietqr"), ("bank_ref", "none"), ("note", "x")],
         "/staff/money/refunds/{id}" => vec![("gateway_ref", "none")],
         "/staff/exemptions" => vec![

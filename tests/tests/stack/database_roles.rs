@@ -21,7 +21,8 @@ const NOT_ALLOWED: &str = "42501";
 const NEVER: &str = "23001";
 
 /// What only grows, each with something to change in it.
-const GROWING: [(&str, &str); 6] = [
+const GROWING: [(&str, &str); 7] = [
+    ("account_change", "actor = 'nobody'"),
     ("audit", "actor = 'nobody'"),
     ("invoice", "number = 1"),
     ("log_leaf", "day = '2026-01-01'"),
@@ -148,6 +149,9 @@ async fn who_serves_changes_nothing_that_is_written_for_ever() {
         "DELETE FROM payment",
         "UPDATE bank_notice SET amount_vnd = 1",
         "UPDATE operator SET bank_account = '1'",
+        "INSERT INTO account_change DEFAULT VALUES",
+        "UPDATE refund_decision SET amount_vnd = 1",
+        "DELETE FROM refund_decision",
         "UPDATE tariff SET document = '{}'",
         "DELETE FROM event",
         "SELECT events_forget('2026-01-01', 1)",
@@ -185,6 +189,7 @@ async fn who_takes_what_sensors_say_has_nothing_of_money_or_people() {
     let mut ingest = PgConnection::connect(&database.ingest_url).await.unwrap();
     let closed = [
         "account",
+        "account_change",
         "audit",
         "bank_notice",
         "attempt",
@@ -212,6 +217,7 @@ async fn who_takes_what_sensors_say_has_nothing_of_money_or_people() {
         "push_subscription",
         "receipt",
         "refund",
+        "refund_decision",
         "session",
         "staff",
         "staff_login",

@@ -168,18 +168,27 @@ async fn a_pass_that_went_back_is_none() {
     let objection = json!({"reason": "other", "text": "Tôi đã bán xe"});
     let dispute = city.post(&format!("{path}/disputes"), &objection);
     let dispute: Value = dispute.send().await.unwrap().json().await.unwrap();
-    let cookie = city.staff("city", None).await;
+    let clerk = city.staff("city", None).await;
     let decision = json!({"decision": "refund", "answer": "Hoàn lại"});
     let decided = city
         .post(
             &format!("/api/v1/staff/disputes/{}", text(&dispute["id"])),
             &decision,
         )
-        .header(COOKIE, cookie)
+        .header(COOKIE, clerk)
         .send()
         .await
         .unwrap();
-    assert_eq!(decided.status(), StatusCode::OK);
+    assert_eq!(decided.status(), StatusCode::ACCEPTED);
+    // Four million are more than one person decides.
+    let decided: Value = decided.json().await.unwrap();
+    let proposal = text(&decided["proposal"]);
+    assert_eq!(session(&city, PLATE, 60).await["quote"]["amount_vnd"], 0);
+    let chief = city.administrator("chief", None).await;
+    let path_of_proposal = format!("/api/v1/staff/refund-proposals/{proposal}");
+    let confirmed = city.post(&path_of_proposal, &json!({"decision": "confirm"}));
+    let confirmed = confirmed.header(COOKIE, chief).send().await.unwrap();
+    assert_eq!(confirmed.status(), StatusCode::OK);
     assert_eq!(
         session(&city, PLATE, 60).await["quote"]["amount_vnd"],
         60_000

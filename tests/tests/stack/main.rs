@@ -61,6 +61,7 @@ mod push;
 mod push_page;
 mod reconcile;
 mod record;
+mod refund_confirmation;
 mod replica;
 mod request_number;
 mod retention;
