@@ -47,6 +47,13 @@ pub fn bank_name(bin: &str) -> Option<&'static str> {
     })
 }
 
+/// An account as phone numbers are masked: the last three digits, enough for whoever knows it; nothing of a shorter one.
+pub fn masked_account(account: &str) -> String {
+    let count = account.chars().count();
+    let hidden = if count > 3 { count - 3 } else { count };
+    format!("•••{}", account.chars().skip(hidden).collect::<String>())
+}
+
 /// Why a payload cannot be written or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VietQrError {
@@ -212,6 +219,18 @@ mod tests {
     #[test]
     fn crc_of_the_check_string() {
         assert_eq!(crc16_ccitt_false(b"123456789"), 0x29B1);
+    }
+
+    #[test]
+    fn an_account_is_shown_by_its_end() {
+        for (account, shown) in [
+            ("1234567890", "•••890"),
+            ("1234", "•••234"),
+            ("123", "•••"),
+            ("", "•••"),
+        ] {
+            assert_eq!(masked_account(account), shown);
+        }
     }
 
     #[test]

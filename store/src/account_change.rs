@@ -26,7 +26,41 @@ pub struct AccountChange {
     pub account_after: String,
 }
 
+/// The account into which drivers pay an operator.
+#[derive(Clone, Debug, PartialEq, Eq, FromRow)]
+pub struct PaidInto {
+    /// The operator's code.
+    pub operator: String,
+    /// Its name.
+    pub name: String,
+    /// The bank's BIN.
+    pub bank_bin: String,
+    /// The account there.
+    pub bank_account: String,
+    /// When it was last changed, if it ever was.
+    pub changed_at: Option<Timestamp>,
+}
+
 impl Store {
+    /// The account of one operator, or of each by its code.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn accounts_paid_into(
+        &self,
+        operator: Option<&str>,
+    ) -> Result<Vec<PaidInto>, StoreError> {
+        Ok(sqlx::query_as(
+            "SELECT code AS operator, name, bank_bin, bank_account,
+                    (SELECT max(at) FROM account_change
+                     WHERE account_change.operator_id = operator.operator_id) AS changed_at
+             FROM operator WHERE $1::text IS NULL OR code = $1 ORDER BY code",
+        )
+        .bind(operator)
+        .fetch_all(&self.pool)
+        .await?)
+    }
+
     /// Changes since an instant, newest first, of one operator's account or of all; at most `limit`.
     ///
     /// # Errors

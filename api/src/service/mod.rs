@@ -1,5 +1,6 @@
 //! The work, in terms of the domain: pages and REST handlers call the same functions.
 
+pub mod account;
 pub mod change;
 pub mod collection;
 pub mod demand;

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use chrono::{Datelike, Months, NaiveDate, TimeDelta};
+use chrono::{Datelike, Months, NaiveDate};
 use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::day::midnight;
@@ -12,7 +12,6 @@ use domain::id::RefundId;
 use domain::refund::{AloneLimits, DecisionStatus};
 use domain::shift::Span;
 use store::StoreError;
-use store::account_change::AccountChange;
 use store::refund_decision::{RefundDecision, Second};
 use store::refund_limits::{KnownLimits, LimitsOf, PersonRefunds};
 use store::staff::Staff;
@@ -24,10 +23,6 @@ use crate::{ApiError, App};
 pub const LIST_MAX: i64 = 200;
 /// The longest reason for not confirming a refund, in characters.
 pub const NOTE_MAX: usize = 500;
-/// For how long a change of an account is listed.
-pub const ACCOUNT_CHANGES_FOR: TimeDelta = TimeDelta::days(90);
-/// How many changes of accounts are listed.
-const ACCOUNT_CHANGES_MAX: i64 = 200;
 
 /// Proposed refunds that wait for a second person, oldest first, of the money that these staff see.
 ///
@@ -124,27 +119,6 @@ pub async fn by_person(
     let span = month.span(app.city.timezone);
     let operator = staff.operator.as_deref();
     Ok(app.store.refunds_by_person(operator, span).await?)
-}
-
-/// Changes of accounts within [`ACCOUNT_CHANGES_FOR`], newest first: of one's operator's, or of all. None for who
-/// does not oversee.
-///
-/// # Errors
-/// Where the database fails.
-pub async fn account_changes(
-    app: &App,
-    staff: &Staff,
-    now: Timestamp,
-) -> Result<Vec<AccountChange>, ApiError> {
-    if !may_oversee(staff) {
-        return Ok(Vec::new());
-    }
-    let operator = staff.operator.as_deref();
-    let since = now - ACCOUNT_CHANGES_FOR;
-    let changes = app
-        .store
-        .account_changes(operator, since, ACCOUNT_CHANGES_MAX);
-    Ok(changes.await?)
 }
 
 pub(super) fn too_much(error: StoreError) -> ApiError {

@@ -47,6 +47,7 @@ mod session_bill;
 mod session_view;
 mod sign_in;
 mod staff;
+mod staff_accounts;
 mod staff_bay;
 mod staff_camera;
 mod staff_devices;

@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 
+use api::service::account::{self, Accounts};
 use api::service::dispute::{self, LIST_MAX};
 use api::service::refund;
 use api::{ApiError, App, Oidc};
@@ -26,6 +27,7 @@ use super::parts::clock;
 use super::payment::gateway_name;
 use super::sign_in::confirmed_by;
 use super::staff::{SignedIn, staff_bar};
+use super::staff_accounts;
 use super::staff_refunds::{limits_view, proposals_view};
 use super::{Reader, problem};
 use crate::lang::Lang;
@@ -40,6 +42,7 @@ struct Work {
     decisions: HashMap<DisputeId, RefundDecision>,
     proposals: Vec<RefundDecision>,
     limits: Vec<KnownLimits>,
+    accounts: Accounts,
     suspense: Vec<SuspendedNotice>,
     settled: Vec<SuspendedNotice>,
     refunds: Vec<Refund>,
@@ -80,6 +83,7 @@ pub(crate) async fn page(
             {disputes_view(work.disputes, work.decisions, oidc.as_deref(), reads_only, tz, lang)}
             {city.then(|| refunds_view(work.refunds, reads_only, tz, lang))}
             {city.then(|| suspense_view(work.suspense, work.settled, reads_only, tz, lang))}
+            {staff_accounts::view(work.accounts, tz, lang)}
             {limits_view(work.limits, &who, lang)}
         }
     })
@@ -98,6 +102,7 @@ async fn load(app: &App, who: &Staff) -> Result<Work, ApiError> {
             .collect(),
         proposals: refund::proposals(app, who).await?,
         limits: refund::limits(app, who).await?,
+        accounts: account::seen_by(app, who, App::now()).await?,
         suspense: match city {
             true => app.store.suspense_list(false, ROWS).await?,
             false => Vec::new(),

@@ -719,6 +719,17 @@ pub(super) static STAFF: Staff = Staff {
     people: "People",
 };
 
+pub(super) static STAFF_ACCOUNTS: StaffAccounts = StaffAccounts {
+    accounts: "Accounts into which drivers pay",
+    what_they_are: "Drivers' money goes into these. Who changed them, and when: of the last 90 days, newest first.",
+    changed_on: "changed on",
+    changes: "Changes",
+    none: "No change within the last 90 days.",
+    operator: "Operator",
+    before_and_after: "Before → after",
+    by: "By",
+};
+
 pub(super) static STAFF_BAY: StaffBay = StaffBay {
     since: "since",
     paid_until: "paid until",

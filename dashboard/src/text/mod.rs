@@ -747,6 +747,17 @@ tables! {
         shifts,
         people,
     }
+    /// The texts of `staff_accounts`.
+    staff_accounts: StaffAccounts = STAFF_ACCOUNTS {
+        accounts,
+        what_they_are,
+        changed_on,
+        changes,
+        none,
+        operator,
+        before_and_after,
+        by,
+    }
     /// The texts of `staff_bay`.
     staff_bay: StaffBay = STAFF_BAY {
         since,

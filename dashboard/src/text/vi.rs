@@ -719,6 +719,17 @@ pub(super) static STAFF: Staff = Staff {
     people: "Nhân viên",
 };
 
+pub(super) static STAFF_ACCOUNTS: StaffAccounts = StaffAccounts {
+    accounts: "Tài khoản nhận tiền",
+    what_they_are: "Lái xe trả tiền vào các tài khoản này. Ai đổi, khi nào: trong 90 ngày qua, mới nhất trước.",
+    changed_on: "đã đổi ngày",
+    changes: "Thay đổi",
+    none: "Không có thay đổi nào trong 90 ngày qua.",
+    operator: "Đơn vị",
+    before_and_after: "Trước → sau",
+    by: "Người đổi",
+};
+
 pub(super) static STAFF_BAY: StaffBay = StaffBay {
     since: "từ",
     paid_until: "đã trả đến",

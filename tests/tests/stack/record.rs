@@ -1,9 +1,11 @@
 //! Where money goes, what parking costs and whose word counts: each change is on the record, whoever makes it.
 
 use chrono::{TimeDelta, Utc};
+use reqwest::header::COOKIE;
 use serde_json::Value;
 use tests::city;
 use tests::database::TestDatabase;
+use tests::serving::Serving;
 use tests::signing::{Signer, register};
 
 /// The lines of the record of one action, with what was there before and after.
@@ -80,4 +82,75 @@ async fn what_changes_the_money_s_way_is_told_with_what_was_before() {
     assert_eq!(changed.len(), 1);
     assert_eq!(changed[0].0["signing"], Value::Null);
     assert_eq!(changed[0].1["signing"], "hmac");
+}
+
+#[tokio::test]
+async fn changed_accounts_are_shown_to_whoever_oversees_the_money_and_masked() {
+    let city = Serving::city(80).await;
+    let guard = city.staff("guard", Some("HNP")).await;
+    let chief = city.administrator("chief", Some("HNP")).await;
+    let stranger = city.administrator("stranger", Some("THP")).await;
+    let auditor = city.auditor("auditor").await;
+    let clerk = city.staff("clerk", None).await;
+    let look = async |who: &str| {
+        let page = city.get("/staff/money").header(COOKIE, who);
+        page.send().await.unwrap().text().await.unwrap()
+    };
+    let changes = |page: &str| page.matches("data-account-change").count();
+    assert_eq!(changes(&look(&chief).await), 0);
+
+    let pool = &city.database.pool;
+    for account in ["11112222333", "44445555666"] {
+        sqlx::query("UPDATE operator SET bank_account = $1 WHERE code = 'HNP'")
+            .bind(account)
+            .execute(pool)
+            .await
+            .unwrap();
+    }
+    // Another name is no other account.
+    sqlx::query("UPDATE operator SET name = name || ' JSC' WHERE code = 'HNP'")
+        .execute(pool)
+        .await
+        .unwrap();
+    for (who, seen) in [
+        (&guard, 0),
+        (&stranger, 0),
+        (&chief, 2),
+        (&clerk, 2),
+        (&auditor, 2),
+    ] {
+        let page = look(who).await;
+        assert_eq!(changes(&page), seen, "{page}");
+        let new = page.matches("data-changed-on").count();
+        assert_eq!(new, usize::from(seen > 0), "{page}");
+        assert!(!page.contains("11112222333") && !page.contains("44445555666"));
+    }
+    let page = look(&chief).await;
+    let newest = page.split_once("data-account-change").unwrap().1;
+    let newest = newest.split_once("</tr>").unwrap().0;
+    assert!(newest.contains("•••333"), "{newest}");
+    assert!(newest.contains("•••666"), "{newest}");
+    assert!(newest.contains("database:"), "{newest}");
+
+    // An account of thirty-one days is not new, a change of ninety-one is not shown. What is written stays, so
+    // these are written as older ones.
+    sqlx::query(
+        "INSERT INTO account_change (operator_id, at, actor, bin_before, account_before, bin_after, account_after)
+         SELECT operator_id, now() - days * interval '1 day', 'database:owner', bank_bin, '1', bank_bin, '2'
+         FROM operator, unnest(ARRAY[31, 91]) AS days WHERE code = 'THP'",
+    )
+    .execute(pool)
+    .await
+    .unwrap();
+    let page = look(&stranger).await;
+    assert_eq!(changes(&page), 1, "{page}");
+    assert_eq!(page.matches("data-changed-on").count(), 0, "{page}");
+    // It is one with the change itself, and nobody takes it back.
+    assert_eq!(lines(&city.database, "operator.change").await.len(), 3);
+    for change in [
+        "UPDATE account_change SET account_before = '1'",
+        "DELETE FROM account_change",
+    ] {
+        assert!(sqlx::query(change).execute(pool).await.is_err(), "{change}");
+    }
 }
