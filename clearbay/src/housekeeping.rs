@@ -20,19 +20,26 @@ use crate::shutdown;
 const LATE_WEBHOOKS: TimeDelta = TimeDelta::days(1);
 /// How long an idempotency key is remembered: longer than what it guards may be sent again.
 const REMEMBER_KEYS: TimeDelta = TimeDelta::days(7 + MAX_UPLOAD_AGE.num_days());
+/// How many steps of forgetting are taken in a minute: what ended within as many hours, after a long absence.
+const FORGET_STEPS: usize = 60;
+/// Every so many minutes it is looked whether there is more to forget.
+const FORGET_EVERY_MIN: u64 = 15;
 /// Every so many minutes sensors are looked at thoroughly, the first time at the start.
 const THOROUGH_EVERY_MIN: u64 = 5;
 
-/// Works until told to stop. Some of it is the work of the process whose turn it is.
+/// Works until told to stop. Some of it is the work of the process whose turn it is. Plates are kept for
+/// `keep_plates` after they were needed last.
 pub async fn housekeeping(
     store: Store,
     live: Arc<LiveBoard>,
     metrics: PrometheusHandle,
+    keep_plates: TimeDelta,
     mut turn: Turn,
     mut shutdown: watch::Receiver<bool>,
 ) {
     let mut ticks = tokio::time::interval(Duration::from_secs(60));
     let mut round = 0u64;
+    let mut forgets = true;
     loop {
         tokio::select! {
             () = shutdown::told(&mut shutdown) => return,
@@ -99,7 +106,50 @@ pub async fn housekeeping(
                 "old idempotency keys could not be forgotten",
             );
         }
+        if let Err(error) = store.logins_forget(now).await {
+            failed(
+                "forget_logins",
+                &error,
+                "numbers of old sign-ins could not be deleted",
+            );
+        }
+        if forgets || round.is_multiple_of(FORGET_EVERY_MIN) {
+            forgets = !forget_people(&store, now - keep_plates).await;
+        }
     }
+}
+
+/// Takes plates and texts away that nobody needs since `before`, some of them; returns whether that was all.
+async fn forget_people(store: &Store, before: Timestamp) -> bool {
+    let (mut plates, mut texts, mut finished) = (0, 0, false);
+    for _ in 0..FORGET_STEPS {
+        match store.personal_data_forget(before).await {
+            Ok(step) => {
+                plates += step.plates;
+                texts += step.texts;
+                finished = step.finished;
+            }
+            Err(error) => {
+                failed(
+                    "forget_plates",
+                    &error,
+                    "plates and texts could not be taken away",
+                );
+                break;
+            }
+        }
+        if finished {
+            break;
+        }
+    }
+    if plates + texts > 0 {
+        tracing::info!(
+            plates,
+            texts,
+            "took away plates and texts whose time was over"
+        );
+    }
+    finished
 }
 
 /// Finds which sensors can be relied on. Another process may be at it.

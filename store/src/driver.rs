@@ -178,15 +178,6 @@ impl Store {
         if used.rows_affected() == 0 {
             return Ok(None);
         }
-        // What no limit counts any more, and who is no longer signed in.
-        sqlx::query("DELETE FROM login_code WHERE sent_at < $1 AND day_began_at < $1")
-            .bind(now - TimeDelta::days(1))
-            .execute(&mut *tx)
-            .await?;
-        sqlx::query("DELETE FROM driver_login WHERE expires_at < $1")
-            .bind(now)
-            .execute(&mut *tx)
-            .await?;
         let driver = match driver_by_phone(&mut tx, phone).await? {
             Some(driver) => driver,
             None => driver_insert(&mut tx, phone, now).await?,

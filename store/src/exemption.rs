@@ -242,7 +242,7 @@ impl ExemptionRow {
         Ok(GrantedExemption {
             exemption: Exemption {
                 id: ExemptionId(self.exemption_id),
-                plate: Plate::parse(&self.plate).map_err(|why| corrupt("plate", why))?,
+                plate: Plate::stored(&self.plate).map_err(|why| corrupt("plate", why))?,
                 class: class(&self.class)?,
                 zone: self.zone,
                 ground: self.ground,

@@ -84,7 +84,7 @@ impl Store {
         .fetch_one(&mut *tx)
         .await?;
         scan_delete_after(&mut tx, id, now + SCAN_KEPT).await?;
-        let plate = Plate::parse(&plate).map_err(|why| corrupt("plate", why))?;
+        let plate = Plate::stored(&plate).map_err(|why| corrupt("plate", why))?;
         let audit = Audit {
             exemption_request: Some(id),
             detail: json!({ "ground": ground, "plate": plate.masked() }),

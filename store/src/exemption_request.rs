@@ -349,7 +349,7 @@ impl RequestRow {
         };
         Ok(ExemptionRequest {
             id: ExemptionRequestId(self.exemption_request_id),
-            plate: Plate::parse(&self.plate).map_err(|why| corrupt("plate", why))?,
+            plate: Plate::stored(&self.plate).map_err(|why| corrupt("plate", why))?,
             class: class(&self.class)?,
             status: status_of(&self.status)?,
             ground: self.ground,

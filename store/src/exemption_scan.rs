@@ -62,7 +62,7 @@ impl Store {
         .await?;
         let (kind, content, plate) = row.ok_or(StoreError::NotFound("document"))?;
         let kind = ScanKind::from_code(&kind).ok_or_else(|| corrupt("scan kind", &kind))?;
-        let plate = Plate::parse(&plate).map_err(|why| corrupt("plate", why))?;
+        let plate = Plate::stored(&plate).map_err(|why| corrupt("plate", why))?;
         let audit = Audit {
             exemption_request: Some(id),
             detail: json!({ "plate": plate.masked() }),

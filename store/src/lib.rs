@@ -47,6 +47,7 @@ pub mod parking_notice;
 pub mod pass;
 pub mod payment;
 pub mod people;
+pub mod personal_data;
 pub mod place;
 pub mod plate;
 mod price_rule;

@@ -426,7 +426,7 @@ impl NoticeRow {
                 .code
                 .parse()
                 .map_err(|_| corrupt("parking notice", &self.code))?,
-            plate: Plate::parse(&self.plate).map_err(|why| corrupt("plate", why))?,
+            plate: Plate::stored(&self.plate).map_err(|why| corrupt("plate", why))?,
             class: class(&self.class)?,
             bay: self.bay,
             lot: self.lot,

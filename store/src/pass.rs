@@ -165,7 +165,7 @@ impl PassRow {
         Ok(BoughtPass {
             id: PassId(self.pass_id),
             bay_code: self.bay_code,
-            plate: Plate::parse(&self.plate).map_err(|why| corrupt("plate", why))?,
+            plate: Plate::stored(&self.plate).map_err(|why| corrupt("plate", why))?,
             pass: Pass {
                 class,
                 zone: self.zone,

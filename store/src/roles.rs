@@ -31,7 +31,7 @@ const GRANT_LOCK: i64 = 0x636c_6561_7262_6179;
 /// Who locks a row (`FOR UPDATE`) needs the right to update one of its columns; where nothing else is updated,
 /// that is one that says nothing.
 #[rustfmt::skip]
-const TABLES: [(&str, &str, &str, &str); 67] = [
+const TABLES: [(&str, &str, &str, &str); 69] = [
     // What only grows.
     ("account_change", "SELECT", "", "SELECT"),
     ("audit", "SELECT, INSERT", "", "SELECT"),
@@ -53,7 +53,7 @@ const TABLES: [(&str, &str, &str, &str); 67] = [
     ("refund", "SELECT, INSERT, UPDATE (status, gateway_ref, note, done_at)", "", "SELECT"),
     ("refund_decision", "SELECT, INSERT, UPDATE (status, second_by, second_at, note)", "", "SELECT"),
     ("unread_notice", "SELECT, INSERT", "", ""),
-    ("wallet", "SELECT, INSERT (account_id, wallet_id, created_at)", "", "SELECT"),
+    ("wallet", "SELECT, INSERT (account_id, wallet_id, created_at), UPDATE (closed_at)", "", "SELECT"),
     // The public log.
     ("log_head", "SELECT, INSERT, UPDATE (size, root, checkpoint, published_at)", "", "SELECT"),
     ("log_queue", "SELECT, DELETE", "", "SELECT"),
@@ -74,9 +74,12 @@ const TABLES: [(&str, &str, &str, &str); 67] = [
     // People.
     ("attempt", "SELECT, INSERT, DELETE, UPDATE (failures, failed_at, used_until, went_well_at, forget_at)", "", ""),
     ("confirmed_name", "SELECT, INSERT, DELETE", "", ""),
-    ("driver", "SELECT, INSERT", "", ""),
+    ("driver", "SELECT, INSERT, DELETE", "", ""),
     ("driver_login", "SELECT, INSERT, DELETE", "", ""),
     ("login_code", "SELECT, INSERT, UPDATE, DELETE", "", ""),
+    // By whose keys plates that are kept no longer were replaced: whoever reads them can undo it.
+    ("plate_key", "", "", ""),
+    ("plate_walk", "", "", ""),
     ("push_subscription", "SELECT, INSERT, UPDATE, DELETE", "", ""),
     ("shift", "SELECT, INSERT, UPDATE (staff_id, starts_at, ends_at, note, cancelled_at)", "", "SELECT"),
     ("shift_lot", "SELECT, INSERT, DELETE", "", "SELECT"),
@@ -116,7 +119,7 @@ const TABLES: [(&str, &str, &str, &str); 67] = [
 ];
 
 /// What else they need.
-const OTHER: [(&str, &str, &str); 6] = [
+const OTHER: [(&str, &str, &str); 7] = [
     ("SELECT", "_sqlx_migrations", SERVE),
     ("SELECT", "_sqlx_migrations", INGEST),
     ("SELECT", "_sqlx_migrations", READ),
@@ -127,6 +130,11 @@ const OTHER: [(&str, &str, &str); 6] = [
         INGEST,
     ),
     ("EXECUTE", "FUNCTION events_compress(timestamptz)", INGEST),
+    (
+        "EXECUTE",
+        "FUNCTION personal_data_forget(timestamptz, integer)",
+        SERVE,
+    ),
 ];
 
 /// Every table and view of which it is said who may what with it; of some it is that nobody may but the owner.

@@ -232,7 +232,7 @@ impl SessionRow {
         Ok(Session {
             id: SessionId(self.session_id),
             bay: BayId(self.bay_id),
-            plate: Plate::parse(&self.plate).map_err(|why| corrupt("plate", why))?,
+            plate: Plate::stored(&self.plate).map_err(|why| corrupt("plate", why))?,
             class: class(&self.class)?,
             status: SessionStatus::from_code(&self.status)
                 .ok_or_else(|| corrupt("session status", &self.status))?,

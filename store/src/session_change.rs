@@ -154,7 +154,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let locked = lock(&mut tx, session).await?;
-        let old = Plate::parse(&locked.plate).map_err(|why| corrupt("plate", why))?;
+        let old = Plate::stored(&locked.plate).map_err(|why| corrupt("plate", why))?;
         if locked.status == SessionStatus::Lapsed.code() || locked.ends_at <= now {
             return Ok(false);
         }

@@ -96,7 +96,7 @@ impl Store {
         .fetch_all(&self.pool)
         .await?;
         let paid = |(plate, until): (String, Timestamp)| {
-            let plate = Plate::parse(&plate).map_err(|_| corrupt("plate", "of a session"))?;
+            let plate = Plate::stored(&plate).map_err(|_| corrupt("plate", "of a session"))?;
             Ok((plate, until))
         };
         rows.into_iter().map(paid).collect()
@@ -154,7 +154,7 @@ struct ParkedRow {
 impl ParkedRow {
     fn parked(self) -> Result<Parked, StoreError> {
         Ok(Parked {
-            plate: Plate::parse(&self.plate).map_err(|_| corrupt("plate", "of a session"))?,
+            plate: Plate::stored(&self.plate).map_err(|_| corrupt("plate", "of a session"))?,
             bay: self.bay,
             lot_name: self.lot_name,
             operator: self.operator,

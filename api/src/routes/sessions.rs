@@ -76,7 +76,8 @@ pub(super) struct SessionView {
     id: SessionId,
     /// The bay's code.
     bay: String,
-    /// The plate; masked where the session pays a notice, which anybody may who has its number.
+    /// The plate; masked where the session pays a notice, which anybody may who has its number; `•••••` once it is kept
+    /// no longer.
     plate: String,
     /// `pending`, `paid`, `ended` or `lapsed`.
     status: &'static str,

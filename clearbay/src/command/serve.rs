@@ -18,6 +18,7 @@ use api::service::lease;
 use api::service::public_log::{self, PublicLog};
 use api::service::witness::{self, Witness};
 use api::{App, Drain, Past, Push, Sms};
+use chrono::TimeDelta;
 use clap::builder::BoolishValueParser;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rumqttc::MqttOptions;
@@ -171,6 +172,12 @@ pub struct ServeOptions {
     /// plates are typed.
     #[arg(long, env = "CLEARBAY_PLATE_READER")]
     pub plate_reader: Option<PathBuf>,
+    /// For how many days to keep the plate of what has ended (a session, a pass, an exemption, a notice that was paid or
+    /// withdrawn), what banks said of money that is settled, and what drivers wrote in disputes. Longer than anybody may
+    /// still object to a price or the books are compared with a bank's statements; docs/privacy.md has all of it.
+    #[arg(long, env = "CLEARBAY_PLATE_DAYS", default_value_t = 180,
+        value_parser = clap::value_parser!(u32).range(31..=3650))]
+    pub plate_days: u32,
 }
 
 impl Serve {
@@ -300,6 +307,7 @@ pub async fn serve(
         store.clone(),
         live.clone(),
         metrics.clone(),
+        TimeDelta::days(options.plate_days.into()),
         turn.clone(),
         shutdown.clone(),
     ));

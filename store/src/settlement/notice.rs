@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use domain::Timestamp;
 use domain::payment::BankNotice;
+use domain::plate::FORGOTTEN;
 use sqlx::PgConnection;
 use uuid::Uuid;
 
@@ -42,7 +43,9 @@ impl SeenNotices {
             self.0.insert(notice.bank_ref.clone(), content);
             return Seen::New(notice.bank_ref.clone());
         };
-        if *known == content {
+        // Of what was settled long ago the text is kept no longer: the number, the amount and the currency tell it.
+        let is_forgotten = known.0 == FORGOTTEN;
+        if *known == content || is_forgotten && (known.1, &known.2) == (content.1, &content.2) {
             return Seen::Repeated;
         }
         let name = format!("{}\n{}\n{}", content.0, content.1, content.2);

@@ -213,6 +213,8 @@ async fn who_takes_what_sensors_say_has_nothing_of_money_or_people() {
         "parking_notice",
         "pass",
         "payment",
+        "plate_key",
+        "plate_walk",
         "purchase",
         "push_subscription",
         "receipt",

@@ -54,6 +54,7 @@ mod pay;
 mod pay_chaos;
 mod people;
 mod plate_reader;
+mod privacy;
 mod proxy;
 mod public_log;
 mod public_log_witness;
