@@ -22,6 +22,8 @@ mod copy;
 pub mod device;
 pub mod dispute;
 pub mod driver;
+pub mod driver_close;
+pub mod driver_export;
 pub mod entitlement;
 pub mod event;
 pub mod exemption;

@@ -114,7 +114,7 @@ impl Store {
     /// Announces that money is to be put into a wallet, once per intent; a payment then brings it.
     ///
     /// # Errors
-    /// Database errors.
+    /// [`StoreError::NotFound`] where its driver has given it up meanwhile.
     pub async fn wallet_top_up(
         &self,
         id: PurchaseId,
@@ -127,6 +127,14 @@ impl Store {
         let claims = claim(&mut tx, "top_up", &[(intent, id.0)], now).await?;
         let claimed = claims.first().copied().unwrap_or(Claim::Mismatch);
         if claimed == Claim::New {
+            // Whoever closes it waits for this, or this for them.
+            sqlx::query(
+                "SELECT FROM wallet WHERE account_id = $1 AND closed_at IS NULL FOR KEY SHARE",
+            )
+            .bind(account.0)
+            .fetch_optional(&mut *tx)
+            .await?
+            .ok_or(StoreError::NotFound("wallet"))?;
             let quote = Quote {
                 amount_vnd,
                 lines: Vec::new(),

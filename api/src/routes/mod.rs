@@ -22,6 +22,7 @@ mod collection;
 mod demand;
 mod devices;
 mod disputes;
+mod driver_data;
 mod drivers;
 mod exemption_requests;
 mod exemptions;
@@ -95,6 +96,8 @@ fn documented(cookies: Cookies) -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(drivers::send_code))
         .routes(routes!(drivers::sign_in))
         .routes(routes!(drivers::sign_out))
+        .routes(routes!(driver_data::delete_driver))
+        .routes(routes!(driver_data::export_driver))
         .routes(routes!(push_subscriptions::create_push_subscription))
         .routes(routes!(
             push_subscriptions::get_push_subscription,

@@ -7,6 +7,7 @@ pub mod demand;
 pub mod device;
 pub mod dispute;
 pub mod driver;
+pub mod driver_data;
 pub mod entitlement;
 pub mod exemption;
 pub mod exemption_decision;

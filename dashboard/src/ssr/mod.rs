@@ -65,6 +65,7 @@ mod staff_shift_days;
 mod staff_shifts;
 mod verify;
 mod wallet;
+mod wallet_delete;
 mod wallet_sign_in;
 mod ways;
 
@@ -107,6 +108,10 @@ pub fn router(web_dir: Option<&Path>, oidc: Option<Arc<Oidc>>) -> Router<App> {
         .route("/wallet/sign-in", post(wallet_sign_in::sign_in))
         .route("/wallet/top-up", post(wallet::top_up))
         .route("/wallet/sign-out", post(wallet_sign_in::sign_out))
+        .route(
+            "/wallet/delete",
+            get(wallet_delete::page).post(wallet_delete::delete),
+        )
         .route(
             "/exemptions",
             get(exemption_form::page).post(exemption_form::submit),

@@ -175,6 +175,10 @@ async fn shown(
                     <button class="quiet" name="everywhere" value="true">{lang.wallet().sign_out_everywhere}</button>
                 </form>
                 <p class="note">{lang.wallet().lost_phone_sign_another_same}</p>
+                <p><a href="/api/v1/drivers/current/export" download="clearbay.json">
+                    {lang.wallet().download_my_data}
+                </a></p>
+                <p><a href="/wallet/delete">{lang.wallet_delete().delete_number_and_wallet}</a></p>
             </section>
         }
     })

@@ -1092,6 +1092,25 @@ pub(super) static WALLET: Wallet = Wallet {
     when: "When",
     receipt: "Receipt",
     back_to_where_you_were: "Back to where you were",
+    download_my_data: "Download my data (JSON)",
+};
+
+pub(super) static WALLET_DELETE: WalletDelete = WalletDelete {
+    delete_number_and_wallet: "Delete number and wallet",
+    number_goes_every_phone_signed_out: "Your number is deleted from here. Every phone is signed out, reminders end.",
+    what_was_paid_stays_without_number: "What was paid stays in the books, without your number. Receipts still open by their address.",
+    object_first_money_cannot_come_back: "If you want to object to anything, do so first: what is given back later can no longer come into your wallet.",
+    same_number_later_new_wallet: "Sign in by the same number later, and you have a new, empty wallet.",
+    delete_for_good: "Delete for good",
+    keep_the_wallet: "Keep the wallet",
+    deleted: "Deleted",
+    your_number_is_gone_from_here: "Your number is no longer here, the wallet is closed. The last sign-in code is forgotten after a day.",
+    in_the_wallet_there_is: "In the wallet there is still",
+    spend_it_or_ask: "Spend it on parking, or ask",
+    to_pay_it_back: ", who holds the money, to pay it back.",
+    a_session_runs: "A session runs that the wallet has paid for, and what is not used comes back into it. Stop it, or wait for its end.",
+    money_is_on_its_way_back: "An objection is not answered yet, or money is on its way back. Please wait until that is done.",
+    a_payment_has_just_been_asked: "Money for the wallet has just been asked for. Please try again in a moment.",
 };
 
 pub(super) static WALLET_SIGN_IN: WalletSignIn = WalletSignIn {

@@ -1184,6 +1184,25 @@ tables! {
         when,
         receipt,
         back_to_where_you_were,
+        download_my_data,
+    }
+    /// The texts of `wallet_delete`.
+    wallet_delete: WalletDelete = WALLET_DELETE {
+        delete_number_and_wallet,
+        number_goes_every_phone_signed_out,
+        what_was_paid_stays_without_number,
+        object_first_money_cannot_come_back,
+        same_number_later_new_wallet,
+        delete_for_good,
+        keep_the_wallet,
+        deleted,
+        your_number_is_gone_from_here,
+        in_the_wallet_there_is,
+        spend_it_or_ask,
+        to_pay_it_back,
+        a_session_runs,
+        money_is_on_its_way_back,
+        a_payment_has_just_been_asked,
     }
     /// The texts of `wallet_sign_in`.
     wallet_sign_in: WalletSignIn = WALLET_SIGN_IN {

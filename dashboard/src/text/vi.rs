@@ -1092,6 +1092,25 @@ pub(super) static WALLET: Wallet = Wallet {
     when: "Lúc",
     receipt: "Biên lai",
     back_to_where_you_were: "Về trang đang đỗ",
+    download_my_data: "Tải dữ liệu của tôi (JSON)",
+};
+
+pub(super) static WALLET_DELETE: WalletDelete = WalletDelete {
+    delete_number_and_wallet: "Xóa số điện thoại và ví",
+    number_goes_every_phone_signed_out: "Số của bạn bị xóa khỏi đây. Mọi máy bị đăng xuất, lời nhắc giờ đỗ không còn.",
+    what_was_paid_stays_without_number: "Những gì đã trả vẫn nằm trong sổ sách, không kèm số của bạn. Biên lai vẫn mở được bằng đường dẫn.",
+    object_first_money_cannot_come_back: "Còn điều gì muốn khiếu nại, xin gửi trước: tiền trả lại sau này không về ví của bạn được nữa.",
+    same_number_later_new_wallet: "Sau này đăng nhập lại bằng số này, bạn có một ví mới, trống.",
+    delete_for_good: "Xóa vĩnh viễn",
+    keep_the_wallet: "Giữ lại ví",
+    deleted: "Đã xóa",
+    your_number_is_gone_from_here: "Số của bạn không còn ở đây, ví đã đóng. Mã đăng nhập gần nhất được quên sau một ngày.",
+    in_the_wallet_there_is: "Trong ví còn",
+    spend_it_or_ask: "Hãy dùng hết khi đỗ xe, hoặc đề nghị",
+    to_pay_it_back: ", bên đang giữ tiền, trả lại cho bạn.",
+    a_session_runs: "Một lượt đỗ trả bằng ví đang chạy, và tiền chưa dùng sẽ về ví. Hãy kết thúc lượt đỗ hoặc chờ hết giờ.",
+    money_is_on_its_way_back: "Một khiếu nại chưa có trả lời, hoặc tiền đang trên đường trả lại. Hãy chờ xong việc đó.",
+    a_payment_has_just_been_asked: "Vừa có yêu cầu nạp tiền vào ví. Xin thử lại sau giây lát.",
 };
 
 pub(super) static WALLET_SIGN_IN: WalletSignIn = WalletSignIn {
