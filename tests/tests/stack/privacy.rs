@@ -1,5 +1,7 @@
 //! What is known of people goes when nobody needs it any more; the books, the receipts and the public log stay as they are.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, TimeDelta, Utc};
 use futures::future::{join, join_all};
 use reqwest::StatusCode;
@@ -642,4 +644,70 @@ async fn a_driver_is_told_all_that_is_known_of_them_and_nothing_of_others() {
         .to_owned();
     assert!(saved.starts_with("attachment"), "{saved}");
     assert_eq!(file.headers()["cache-control"], "no-store");
+}
+
+/// Words in a column's name by which it may tell of a person.
+const TELLING: [&str; 23] = [
+    "plate",
+    "phone",
+    "name",
+    "description",
+    "content",
+    "text",
+    "note",
+    "answer",
+    "document",
+    "subject",
+    "endpoint",
+    "login",
+    "address",
+    "mail",
+    "reason",
+    "detail",
+    "actor",
+    "why",
+    "payload",
+    "issuer",
+    "person",
+    "birth",
+    "token",
+];
+
+#[tokio::test]
+async fn every_column_that_may_tell_of_a_person_is_told_on_the_page_about_them() {
+    let page = include_str!("../../../docs/privacy.md");
+    let rows = page.lines().filter(|line| line.starts_with('|'));
+    let told: BTreeSet<&str> = rows
+        .filter_map(|line| line.split('|').nth(1))
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    let database = TestDatabase::create().await;
+    let there: BTreeSet<String> = all(
+        &database.pool,
+        "SELECT table_name || '.' || column_name FROM information_schema.columns
+         WHERE table_schema = 'public' AND table_name <> '_sqlx_migrations'
+            AND data_type IN ('text', 'bytea', 'jsonb', 'character varying')",
+    )
+    .await
+    .into_iter()
+    .collect();
+    let untold: Vec<&String> = there
+        .iter()
+        .filter(|column| {
+            let name = column.split('.').nth(1).unwrap();
+            TELLING.iter().any(|word| name.contains(word)) && !told.contains(column.as_str())
+        })
+        .collect();
+    assert!(
+        untold.is_empty(),
+        "may these tell of a person? Say so in docs/privacy.md, with how long they are kept: {untold:?}"
+    );
+    let gone: Vec<&&str> = told
+        .iter()
+        .filter(|column| !there.contains(**column))
+        .collect();
+    assert!(
+        gone.is_empty(),
+        "docs/privacy.md tells of columns that are not there: {gone:?}"
+    );
 }
