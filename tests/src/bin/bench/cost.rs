@@ -14,8 +14,8 @@ const PAYMENTS: usize = 2_000;
 const WARM_UP: usize = 200;
 /// Drivers at once.
 const DRIVERS: usize = 8;
-/// More than vehicles, so that each has a bay to itself, as in a street.
-const BAYS: u32 = 3_000;
+/// More for cars than payments, so that each has a bay to itself, as in a street.
+const BAYS: u32 = 8_000;
 
 /// Measures and prints.
 pub async fn run() -> anyhow::Result<()> {
