@@ -198,7 +198,7 @@ pub(super) async fn export_driver(
     Query(query): Query<ExportQuery>,
 ) -> Result<Response, ApiError> {
     let now = App::now();
-    let token = bearer(&headers).or_else(|| driver::held_token(&headers));
+    let token = bearer(&headers).or_else(|| driver::held_token(&app, &headers));
     let driver = driver::find(&app, token.ok_or(ApiError::Unauthorized)?, now).await?;
     let limit = query.limit.unwrap_or(PAGE_MAX);
     let data = driver_data::export(&app, &driver, query.before, limit, now).await?;
