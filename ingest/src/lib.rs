@@ -59,8 +59,15 @@ pub struct Options {
     pub payload_max: usize,
     /// How long to wait before the first repetition of a failed transaction; doubled up to 5 s.
     pub retry_after: Duration,
+    /// How long the database may say nothing before it is asked anew, by another connection: it may have been replaced
+    /// without a word, as where its machine has lost its power. Doubled each time, up to 16 times as long, for it may be
+    /// at work.
+    pub answer_within: Duration,
     /// How long after a refused subscription the broker is asked again.
     pub subscribe_again: Duration,
+    /// How often a process lets go for a moment of a shard that is another's, of a cluster by AMQP: whoever waits for it
+    /// has it then.
+    pub give_back_every: Duration,
     /// After so many failures that are the batch's own and not the database's being away, an event
     /// that cannot be kept even alone is kept as a refused message, so that others get their turn.
     pub tries_max: u32,
@@ -90,7 +97,9 @@ impl Options {
             queue_bytes_max: 64 << 20,
             payload_max: 64 * 1024,
             retry_after: Duration::from_millis(100),
+            answer_within: Duration::from_secs(60),
             subscribe_again: Duration::from_secs(10),
+            give_back_every: Duration::from_secs(60),
             tries_max: 20,
             directory_every: Duration::from_secs(60),
             max_clock_lag: domain::event::MAX_CLOCK_LAG,

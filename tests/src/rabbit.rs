@@ -1,6 +1,7 @@
 //! A cluster of RabbitMQ on this machine, with what `deploy/rabbitmq` says it has to have, whose nodes can
 //! be killed and started again.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
@@ -98,9 +99,47 @@ impl Cluster {
     /// # Panics
     /// Where it fails.
     pub fn control(&self, arguments: &[&str]) {
+        self.asked(arguments);
+    }
+
+    /// The same; what it says.
+    fn asked(&self, arguments: &[&str]) -> Vec<u8> {
         let mut command = self.command(0, "rabbitmqctl");
         let done = command.args(arguments).output().unwrap();
         assert!(done.status.success(), "{done:?}");
+        done.stdout
+    }
+
+    /// Who is sent the messages of each shard, by the shard's number: the names of those who are, at that moment, of
+    /// whom there is one at most.
+    ///
+    /// # Panics
+    /// Where RabbitMQ does not tell, or says that it sends a shard's messages to two.
+    pub fn shard_holders(&self) -> BTreeMap<u32, String> {
+        let told = self.asked(&[
+            "--quiet",
+            "--formatter",
+            "json",
+            "list_consumers",
+            "queue_name",
+            "consumer_tag",
+            "active",
+        ]);
+        let told: Vec<Value> = serde_json::from_slice(&told).unwrap();
+        let mut holders = BTreeMap::new();
+        for consumer in told.iter().filter(|it| it["active"] == json!(true)) {
+            let queue = consumer["queue_name"].as_str().unwrap();
+            let Some(shard) = queue.strip_prefix("clearbay.events.") else {
+                continue;
+            };
+            let holder = consumer["consumer_tag"].as_str().unwrap().to_owned();
+            let before = holders.insert(shard.parse().unwrap(), holder);
+            assert!(
+                before.is_none(),
+                "{queue} is {before:?}'s as well: {told:?}"
+            );
+        }
+        holders
     }
 
     /// All nodes, for ingest.

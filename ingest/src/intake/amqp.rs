@@ -37,9 +37,6 @@ const EXCHANGE: &str = "amq.topic";
 const PREFETCH: u16 = 500;
 /// So long after its own a process asks for the others' shards.
 const STAND_BY: Duration = Duration::from_secs(3);
-/// So often whoever has another's shard lets go of it for a moment: whoever waits for it has it then. RabbitMQ 4
-/// hands it over by itself (`x-priority`); older ones do not even tell that somebody waits.
-const GIVE_BACK: Duration = Duration::from_secs(60);
 /// So long to wait for what was sent before we let go.
 const DRAIN: Duration = Duration::from_millis(500);
 /// So often it is looked whether there are more shards than before.
@@ -127,6 +124,7 @@ pub(super) fn connect(
     let reader = Reader {
         name: options.client_id.clone(),
         part,
+        give_back_every: options.give_back_every,
         intake,
         shutdown: shutdown.clone(),
     };
@@ -256,6 +254,7 @@ struct Reader {
     name: String,
     /// Which part of the shards is its own: every `count`-th, from `index`.
     part: (u32, u32),
+    give_back_every: Duration,
     intake: Intake,
     shutdown: watch::Receiver<bool>,
 }
@@ -274,6 +273,7 @@ impl Session for Reader {
                 queue: format!("{QUEUES}{shard}"),
                 name: self.name.clone(),
                 is_own: shard % count == index,
+                give_back_every: self.give_back_every,
                 intake: self.intake.clone(),
                 shutdown: self.shutdown.clone(),
             };
@@ -343,6 +343,9 @@ struct Shard {
     name: String,
     /// Whether it is this process's before it is another's.
     is_own: bool,
+    /// So often the process lets go of it where it is another's. RabbitMQ 4 hands it over by itself (`x-priority`);
+    /// older ones do not even tell that somebody waits.
+    give_back_every: Duration,
     intake: Intake,
     shutdown: watch::Receiver<bool>,
 }
@@ -357,15 +360,16 @@ enum Ended {
 impl Shard {
     async fn run(self, connection: Arc<Connection>) -> Result<(), SessionError> {
         let mut shutdown = self.shutdown.clone();
-        let mut waits = !self.is_own;
+        if !self.is_own
+            && tokio::time::timeout(STAND_BY, stopped(&mut shutdown))
+                .await
+                .is_ok()
+        {
+            return Ok(());
+        }
         loop {
-            if std::mem::replace(&mut waits, true)
-                && tokio::time::timeout(STAND_BY, stopped(&mut shutdown))
-                    .await
-                    .is_ok()
-            {
-                return Ok(());
-            }
+            // Whoever waited for it has it since we let go: we are behind them. Where nobody did, nobody is kept
+            // waiting for its messages.
             match self.take(&connection).await? {
                 Ended::Stopping => return Ok(()),
                 Ended::LetGo => tracing::debug!(queue = self.queue, "let go of another's shard"),
@@ -394,7 +398,7 @@ impl Shard {
         let mut acknowledging = JoinSet::new();
         acknowledging.spawn(acknowledge(channel.clone(), acknowledged));
         let mut shutdown = self.shutdown.clone();
-        let mut give_back = tokio::time::interval(GIVE_BACK);
+        let mut give_back = tokio::time::interval(self.give_back_every);
         give_back.reset();
         let mut is_active = false;
         let ended = loop {
@@ -409,6 +413,8 @@ impl Shard {
                 message = messages.next() => {
                     let message = message.ok_or(SessionError::Stopped)??;
                     if !std::mem::replace(&mut is_active, true) {
+                        // From now on: who stood by for long does not let go of what it has just taken over.
+                        give_back.reset();
                         tracing::info!(queue = self.queue, own = self.is_own, "took a shard");
                     }
                     self.hand_over(message, &kept).await;

@@ -1,5 +1,6 @@
 //! The sensor path over a cluster: several brokers, several ingest processes, one database.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::database_server::DatabaseServer;
 use crate::ingesting::IngestProcess;
 use crate::rabbit::Cluster;
 use crate::sensors::{Told, publish};
-use crate::{city, cpu};
+use crate::{city, cpu, eventually};
 
 /// RabbitMQ's nodes, ingest's processes, a database and its server.
 pub struct ClusterRig {
@@ -140,6 +141,30 @@ impl ClusterRig {
     /// Where it had ended before.
     pub async fn worker_kill(&mut self, worker: usize) {
         self.workers[worker].take().unwrap().kill().await;
+    }
+
+    /// Tells an ingest process to stop, and waits until it has.
+    ///
+    /// # Panics
+    /// Where it had ended before, or fails.
+    pub async fn worker_stop(&mut self, worker: usize) {
+        let ended = self.workers[worker].take().unwrap().stop().await;
+        assert!(ended.success(), "{ended}");
+    }
+
+    /// Waits until each shard's messages are sent to one process, that of the number that stands in its place.
+    ///
+    /// # Panics
+    /// Where they never are.
+    pub async fn shards_are_held_by(&self, workers: &[usize]) {
+        let expected: BTreeMap<u32, String> = (0..)
+            .zip(workers)
+            .map(|(shard, worker)| (shard, format!("ingest-{worker}")))
+            .collect();
+        eventually(&format!("shards to be held by {workers:?}"), || async {
+            self.cluster.shard_holders() == expected
+        })
+        .await;
     }
 
     /// Devices that speak to any node, from the first event that is kept.

@@ -1,11 +1,14 @@
 //! A cluster of brokers, several ingest processes: each device's messages are kept once, whichever node it
 //! speaks to and whoever ends.
 
+use std::time::Duration;
+
+use chrono::Utc;
 use ingest::{Options, Share};
 use tests::city::{self, past};
 use tests::database::TestDatabase;
 use tests::eventually;
-use tests::faults::{Outcome, cluster_runs};
+use tests::faults::{ClusterRig, Outcome, Unacknowledged, cluster_runs};
 use tests::ingesting::{Ingesting, comings_and_goings};
 use tests::oracle::assert_exact;
 use tests::rabbit::{self, Cluster};
@@ -70,6 +73,41 @@ async fn what_devices_tell_any_node_is_kept_once_by_the_workers_together() {
     .await;
     again.stop().await;
     assert_eq!(database.count("event").await, all);
+}
+
+/// Each shard is read by one process at any time: by whose it is, while that is there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_joins_is_given_its_shards_and_who_goes_leaves_them_to_the_other() {
+    const ALONE: [usize; 8] = [0; 8];
+    const TOGETHER: [usize; 8] = [0, 1, 0, 1, 0, 1, 0, 1];
+    let Some(root) = rabbit::unpacked() else {
+        return;
+    };
+    let mut rig = ClusterRig::idle(root, 3, 2).await;
+    let mut options = Options::new(rig.cluster.amqp_url(), "ingest-0".to_owned());
+    options.share = Share::Part { index: 0, count: 2 };
+    // Nobody waits for a minute here.
+    options.give_back_every = Duration::from_secs(3);
+    let first = Ingesting::with(&rig.database.store, options);
+    let load = rig.load(RATE, Unacknowledged::SentAgain).await;
+    rig.shards_are_held_by(&ALONE).await;
+
+    rig.worker_start(1);
+    rig.shards_are_held_by(&TOGETHER).await;
+    rig.worker_stop(1).await;
+    rig.shards_are_held_by(&ALONE).await;
+
+    rig.worker_start(1);
+    rig.shards_are_held_by(&TOGETHER).await;
+    rig.worker_kill(1).await;
+    rig.shards_are_held_by(&ALONE).await;
+    rig.all_heard_after(Utc::now()).await;
+
+    let audit = rig.audit(load).await;
+    assert_eq!(audit.lost, 0, "{audit:?}");
+    assert!(audit.is_consistent(), "{audit:?}");
+    assert!(audit.acknowledged > RATE, "{audit:?}");
+    first.crash().await;
 }
 
 fn nothing_lost(outcome: &Outcome) {
