@@ -1,17 +1,18 @@
 //! HAProxy with the configuration that operators take, in front of some processes.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use crate::free_address;
+use crate::tls::Identity;
 
 /// A proxy; it ends with this value.
 pub struct Proxy {
-    /// Where it listens, without TLS.
+    /// Where it listens.
     pub address: SocketAddr,
     child: Child,
     _folder: TempDir,
@@ -42,8 +43,31 @@ impl Proxy {
     /// Where it does not start.
     pub async fn start_at(program: PathBuf, address: SocketAddr, processes: &[SocketAddr]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let settings = configuration(address, processes);
+        Self::with(program, folder, address, &settings).await
+    }
+
+    /// The same with TLS, as it is deployed: it shows who it is, and has no other way in but one that leads there.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn start_over_tls(
+        program: PathBuf,
+        doors: &Doors,
+        identity: &Identity,
+        processes: &[SocketAddr],
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let certificate = folder.path().join("clearbay.pem");
+        let both = [&*identity.certificate, &*identity.key].concat();
+        std::fs::write(&certificate, both).unwrap();
+        let settings = configuration_over_tls(doors, &certificate, processes);
+        Self::with(program, folder, doors.https, &settings).await
+    }
+
+    async fn with(program: PathBuf, folder: TempDir, address: SocketAddr, settings: &str) -> Self {
         let file = folder.path().join("haproxy.cfg");
-        std::fs::write(&file, configuration(address, processes)).unwrap();
+        std::fs::write(&file, settings).unwrap();
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "--"]).arg(program);
         if let Some(libraries) = std::env::var_os("CLEARBAY_TEST_HAPROXY_LIBS") {
@@ -71,7 +95,7 @@ impl Proxy {
         panic!("HAProxy did not start");
     }
 
-    /// Where it listens.
+    /// Where it listens, where it has no TLS.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -84,21 +108,70 @@ impl Drop for Proxy {
     }
 }
 
-/// What is deployed, but for the addresses and for TLS, of which this machine has no certificate.
+/// Where a proxy with TLS listens, and which broker it leads sensors to.
+pub struct Doors {
+    /// People, by HTTPS.
+    pub https: SocketAddr,
+    /// People who come without.
+    pub http: SocketAddr,
+    /// Sensors, by MQTT over TLS.
+    pub mqtts: SocketAddr,
+    /// The broker, which takes them in the clear.
+    pub broker: SocketAddr,
+}
+
+const DEPLOYED: &str = include_str!("../../deploy/haproxy.cfg");
+
+/// What is deployed, but for the addresses and for TLS.
 fn configuration(address: SocketAddr, processes: &[SocketAddr]) -> String {
-    let deployed = include_str!("../../deploy/haproxy.cfg");
-    let kept = deployed.lines().filter(|line| {
-        let line = line.trim_start();
-        !line.starts_with("server ")
-            && !line.starts_with("bind :80")
-            && !line.contains("redirect scheme")
+    let kept = DEPLOYED
+        .lines()
+        .filter(|line| !line.starts_with("    bind :80") && !line.contains("redirect scheme"));
+    let lines = kept.map(|line| match line.starts_with("    bind :443") {
+        true => format!("    bind {address}"),
+        false => line.to_owned(),
     });
+    leading_to(lines, processes)
+}
+
+/// What is deployed, sensors' part as well, but for the addresses and where the certificate is.
+fn configuration_over_tls(doors: &Doors, certificate: &Path, processes: &[SocketAddr]) -> String {
+    let certificate = certificate.display().to_string();
+    let bind = |from: &str, to: SocketAddr| (format!("bind {from}"), format!("bind {to}"));
+    let changes = [
+        bind(":443", doors.https),
+        bind(":80", doors.http),
+        bind(":8883", doors.mqtts),
+        ("/etc/haproxy/clearbay.pem".to_owned(), certificate),
+    ];
+    let mut of_sensors = false;
+    let mut lines = Vec::new();
+    for line in DEPLOYED.lines() {
+        let was_of_sensors = of_sensors;
+        of_sensors = (of_sensors || line == "#listen mqtt") && line.starts_with('#');
+        if was_of_sensors && !of_sensors {
+            lines.push(format!("    server-broker {} check", doors.broker));
+        }
+        let line = line
+            .strip_prefix('#')
+            .filter(|_| of_sensors)
+            .unwrap_or(line);
+        let change = |line: String, (from, to): &(String, String)| line.replace(from, to);
+        lines.push(changes.iter().fold(line.to_owned(), change));
+    }
+    // Not one of the servers that are left out.
+    let text = leading_to(lines.into_iter(), processes);
+    text.replace("server-broker", "server broker")
+}
+
+/// A configuration with these processes in the place of those that it names; its last part is theirs.
+fn leading_to(lines: impl Iterator<Item = String>, processes: &[SocketAddr]) -> String {
+    let kept = lines.filter(|line| !line.trim_start().starts_with("server "));
     let mut lines: Vec<String> = kept
-        .map(|line| match line.trim_start() {
-            line if line.starts_with("bind :443") => format!("    bind {address}"),
+        .map(|line| match line.trim_start().starts_with("maxconn") {
             // As many as this machine lets a process open files for.
-            line if line.starts_with("maxconn") => "    maxconn 2000".to_owned(),
-            _ => line.to_owned(),
+            true => "    maxconn 2000".to_owned(),
+            false => line,
         })
         .collect();
     let servers = processes.iter().enumerate();
