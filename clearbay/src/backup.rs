@@ -358,8 +358,10 @@ fn unbroken(folder: &Folder, copy: &Copy) -> anyhow::Result<()> {
         };
         // With the usual 16 MiB the last eight digits go to FF, with smaller segments further.
         let follows = *b == a + 1 || (b >> 32 == (a >> 32) + 1 && b & 0xffff_ffff == 0);
+        // Who takes over begins in a segment that the one before had begun, or with the next.
+        let took_over = before != after && b <= a;
         ensure!(
-            before != after || follows,
+            follows || took_over,
             "changes have a gap after {before:08X}{a:016X}"
         );
     }
@@ -390,4 +392,43 @@ fn copy_folder(from: &Path, to: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// Whether changes of those names are whole for a copy that needs them from the first on.
+    fn are_whole(names: &[&str]) -> bool {
+        let root = tempfile::tempdir().unwrap();
+        let folder = Folder::new(root.path().to_owned());
+        let copy = Copy {
+            made_at: DateTime::UNIX_EPOCH,
+            path: root.path().join("copy"),
+        };
+        fs::create_dir(&copy.path).unwrap();
+        let label = format!("START WAL LOCATION: 0/5000028 (file {})\n", names[0]);
+        fs::write(copy.path.join("backup_label"), label).unwrap();
+        fs::create_dir(folder.changes()).unwrap();
+        for name in names {
+            fs::write(folder.changes().join(name), "").unwrap();
+        }
+        unbroken(&folder, &copy).is_ok()
+    }
+
+    #[test]
+    fn nothing_may_be_missing_also_where_another_took_over() {
+        let [five, six, seven] = [5, 6, 7].map(|n| format!("00000001000000000000000{n}"));
+        let after = |n: u8| format!("00000002000000000000000{n}");
+        assert!(are_whole(&[&five, &six, &seven]));
+        assert!(!are_whole(&[&five, &seven]));
+        // It took over in a segment that had begun, with the next one, or from before what the other still wrote.
+        assert!(are_whole(&[&five, &format!("{six}.partial"), &after(6)]));
+        assert!(are_whole(&[&five, &six, &after(7)]));
+        assert!(are_whole(&[&five, &six, &seven, &after(6), &after(7)]));
+        assert!(!are_whole(&[&five, &six, &after(8)]), "7 is missing");
+        let (last, first) = ("0000000100000000000000FF", "000000010000000100000000");
+        assert!(are_whole(&[last, first]));
+    }
 }
