@@ -1,7 +1,7 @@
 //! Where reports and open data read the past: a replica, where one is named and keeps up, so that no citizen's
 //! report takes time from drivers who pay; else the database itself.
 
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::TimeDelta;
@@ -9,9 +9,15 @@ use domain::Timestamp;
 use store::Store;
 use tokio::sync::watch;
 
+use crate::ApiError;
+
 /// A replica that is further behind is not read.
 const BEHIND_MAX: TimeDelta = TimeDelta::seconds(60);
+/// How often it is asked how far it is. What it does not answer in that time it does not answer at all: whoever waits
+/// for it then reads the database itself.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// The longest that a question to a replica may take which answers that: it may wait for a lock there.
+const ANSWER_WITHIN: Duration = Duration::from_secs(60);
 
 /// Where to read the past. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,8 +29,10 @@ pub struct Past {
 #[derive(Clone, Debug)]
 struct Replica {
     store: Store,
-    /// Until when it is complete, where it can be read at all.
-    until: Arc<RwLock<Option<Timestamp>>>,
+    /// By which it is asked how far it is: no report is in the way.
+    look: Store,
+    /// Until when it is complete, while it can be read at all.
+    until: Arc<watch::Sender<Option<Timestamp>>>,
 }
 
 impl Past {
@@ -36,33 +44,45 @@ impl Past {
         }
     }
 
-    /// A replica, once [`Past::follow`] has found that it keeps up.
+    /// A replica, once [`Past::follow`] has found that it keeps up, which asks by a connection of its own: `look`.
     #[must_use]
-    pub fn with_replica(mut self, store: Store) -> Self {
+    pub fn with_replica(mut self, store: Store, look: Store) -> Self {
         self.replica = Some(Replica {
             store,
-            until: Arc::default(),
+            look,
+            until: Arc::new(watch::Sender::new(None)),
         });
         self
     }
 
-    /// Where to read, and until when what is read there is complete.
-    pub fn read(&self, now: Timestamp) -> (&Store, Timestamp) {
-        match self
-            .replica
-            .as_ref()
-            .map(|replica| (replica, replica.until()))
-        {
-            Some((replica, Some(until))) if now - until <= BEHIND_MAX => {
-                (&replica.store, until.min(now))
+    /// Asks where the past is read, with until when what is read there is complete. Where that is a replica, and it
+    /// fails or answers nothing any more, the same is asked of the database itself: `question` only reads.
+    ///
+    /// # Errors
+    /// Those of `question`, by the database itself.
+    pub async fn ask<T, Asking>(
+        &self,
+        now: Timestamp,
+        question: impl Fn(Store, Timestamp) -> Asking,
+    ) -> Result<T, ApiError>
+    where
+        Asking: Future<Output = Result<T, ApiError>>,
+    {
+        let replica = self.replica.as_ref();
+        if let Some((replica, until)) = replica.and_then(|it| Some((it, it.keeps_up(now)?))) {
+            let answer = tokio::select! {
+                answer = question(replica.store.clone(), until.min(now)) => answer,
+                () = replica.is_lost() => Err(AWAY),
+                () = tokio::time::sleep(ANSWER_WITHIN) => Err(AWAY),
+            };
+            match answer {
+                Err(ApiError::Unavailable(_) | ApiError::Internal) => {
+                    metrics::counter!("clearbay_replica_failures_total").increment(1);
+                }
+                other => return other,
             }
-            _ => (&self.primary, now),
         }
-    }
-
-    /// The first of the same.
-    pub fn store(&self, now: Timestamp) -> &Store {
-        self.read(now).0
+        question(self.primary.clone(), now).await
     }
 
     /// Looks how far behind the replica is, until told to stop.
@@ -70,7 +90,7 @@ impl Past {
         let Some(replica) = self.replica else { return };
         let mut was_read = None;
         loop {
-            let asking = replica.store.complete_until();
+            let asking = replica.look.complete_until();
             let until = match tokio::time::timeout(LOOK_EVERY, asking).await {
                 Ok(Ok(until)) => Some(until),
                 Ok(Err(error)) => {
@@ -94,28 +114,31 @@ impl Past {
                     ),
                 }
             }
-            replica.set(until);
+            replica.until.send_replace(until);
             tokio::select! {
                 _ = shutdown.wait_for(|stop| *stop) => break,
                 () = tokio::time::sleep(LOOK_EVERY) => {}
             }
         }
+        replica.look.close().await;
         replica.store.close().await;
     }
 }
 
+/// What a replica says that does not answer; its asker never hears it.
+const AWAY: ApiError = ApiError::Unavailable("the replica does not answer");
+
 impl Replica {
-    fn until(&self) -> Option<Timestamp> {
-        *self
-            .until
-            .read()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Until when it is complete, where that is not too long ago.
+    fn keeps_up(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = *self.until.borrow();
+        until.filter(|until| now - *until <= BEHIND_MAX)
     }
 
-    fn set(&self, until: Option<Timestamp>) {
-        *self
-            .until
-            .write()
-            .unwrap_or_else(std::sync::PoisonError::into_inner) = until;
+    /// Returns once it does not answer any more.
+    async fn is_lost(&self) {
+        let mut until = self.until.subscribe();
+        // Its sender lives with us.
+        let _ = until.wait_for(Option::is_none).await;
     }
 }

@@ -17,7 +17,7 @@ use crate::places::Turns;
 use crate::service::collection::Collected;
 use crate::service::forecast::{LEARNT_FOR, Learnt};
 use crate::service::report::Range;
-use crate::service::{map, offer};
+use crate::service::{in_time, map, offer};
 
 /// How long a report that sums over a whole range may be given again.
 const REPORT_FOR: TimeDelta = TimeDelta::seconds(30);
@@ -132,7 +132,7 @@ impl<K: Clone + Eq + Hash, T: Clone + Send + 'static> Remembered<K, T> {
         // What was begun is finished for the next reader, though this one may be gone by then.
         let computing = async move {
             let _permit = permit;
-            let answer = compute.await?;
+            let answer = in_time(compute).await?;
             *known = Some((now, answer.clone()));
             Ok(answer)
         };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use api::service::in_time;
 use api::service::lease::Turn;
 use api::service::session::MAX_UPLOAD_AGE;
 use api::{App, LiveBoard};
@@ -58,7 +59,7 @@ pub async fn housekeeping(
             continue;
         }
         loop {
-            match store.payment_void_expired(now - LATE_WEBHOOKS, now).await {
+            match in_time(store.payment_void_expired(now - LATE_WEBHOOKS, now)).await {
                 Ok(0) => break,
                 Ok(count) => tracing::info!(count, "voided payments whose money never came"),
                 Err(error) => {
@@ -72,7 +73,7 @@ pub async fn housekeeping(
             }
         }
         loop {
-            match store.invoice_assign().await {
+            match in_time(store.invoice_assign()).await {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
@@ -81,7 +82,7 @@ pub async fn housekeeping(
                 }
             }
         }
-        match store.exemption_scans_forget(now).await {
+        match in_time(store.exemption_scans_forget(now)).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "deleted pictures of documents whose time was over"),
             Err(error) => failed(
@@ -90,7 +91,7 @@ pub async fn housekeeping(
                 "pictures of documents could not be deleted",
             ),
         }
-        match store.confirmed_names_forget(now).await {
+        match in_time(store.confirmed_names_forget(now)).await {
             Ok(0) => {}
             Ok(count) => tracing::info!(count, "deleted drivers' names whose time was over"),
             Err(error) => failed(
@@ -99,7 +100,7 @@ pub async fn housekeeping(
                 "drivers' names could not be deleted",
             ),
         }
-        if let Err(error) = store.idempotency_prune(now - REMEMBER_KEYS).await {
+        if let Err(error) = in_time(store.idempotency_prune(now - REMEMBER_KEYS)).await {
             failed(
                 "forget_keys",
                 &error,
@@ -154,7 +155,7 @@ async fn forget_people(store: &Store, before: Timestamp) -> bool {
 
 /// Finds which sensors can be relied on. Another process may be at it.
 async fn assess_devices(store: &Store, live: &LiveBoard, checkup: Checkup, now: Timestamp) {
-    match store.devices_assess(checkup, battery_limit_mv, now).await {
+    match in_time(store.devices_assess(checkup, battery_limit_mv, now)).await {
         Ok(Some(found)) => {
             let FaultsRecorded {
                 begun,

@@ -15,7 +15,7 @@ enum Kind {
 use Kind::{Counter, Gauge, Histogram};
 
 /// Every metric of the program, by name: a label says in its text of what kinds it is.
-const METRICS: [(&str, Kind, &str); 50] = [
+const METRICS: [(&str, Kind, &str); 51] = [
     (
         "clearbay_bank_notices_total",
         Counter,
@@ -180,7 +180,8 @@ const METRICS: [(&str, Kind, &str); 50] = [
     (
         "clearbay_log_witness_refusals_total",
         Counter,
-        "Heads that a witness did not sign, by witness and why: unreachable, status, fork, signature, ours.",
+        "Heads that a witness did not sign, by witness and why: unreachable, status, fork, signature, ours. `serve` is a \
+         witness, too, of what was published.",
     ),
     (
         "clearbay_open_data_refused_total",
@@ -231,6 +232,11 @@ const METRICS: [(&str, Kind, &str); 50] = [
         "clearbay_replica_behind_seconds",
         Gauge,
         "How far the replica is behind.",
+    ),
+    (
+        "clearbay_replica_failures_total",
+        Counter,
+        "Questions that the replica did not answer; the database itself was asked.",
     ),
     (
         "clearbay_replica_is_read",

@@ -18,6 +18,8 @@ use crate::upkeep::Upkeep;
 use crate::{Options, quarantine};
 
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// The longest that is waited for an answer, in times of the first wait: what takes long, and is at work, must end.
+const PATIENCE_TIMES: u32 = 16;
 
 pub(crate) struct Worker {
     store: Store,
@@ -30,6 +32,7 @@ pub(crate) struct Worker {
     busy: Busy,
     batch_max: usize,
     retry_after: Duration,
+    answer_within: Duration,
     tries_max: u32,
 }
 
@@ -51,6 +54,7 @@ impl Worker {
             busy,
             batch_max: options.batch_max,
             retry_after: options.retry_after,
+            answer_within: options.answer_within,
             tries_max: options.tries_max,
         }
     }
@@ -122,14 +126,15 @@ impl Worker {
         shutdown: &mut watch::Receiver<bool>,
     ) -> Option<(Batch, Ingested)> {
         let mut wait = Wait::from(self.retry_after);
-        while let Err(error) = self.meet(&mut messages).await {
+        let mut patience = Patience::from(self.answer_within);
+        while let Err(error) = patience.for_answer(self.meet(&mut messages)).await {
             wait.after(&error, messages.len(), shutdown).await?;
         }
         let mut batch = Batch::of(messages);
         let mut failures = 0;
         loop {
             let effort = Effort::after(failures, self.tries_max);
-            match batch.keep(&self.store, effort).await {
+            match patience.for_answer(batch.keep(&self.store, effort)).await {
                 Ok(ingested) => return Some((batch, ingested)),
                 Err(error) => {
                     failures += u32::from(error.may_pass_in_parts());
@@ -148,7 +153,10 @@ impl Worker {
             self.upkeep.run(&self.store).await?;
             quarantine::replay(&self.store, &self.judge).await
         };
-        match done.await {
+        match Patience::from(self.answer_within * PATIENCE_TIMES)
+            .for_answer(done)
+            .await
+        {
             Ok(deltas) => self.settler.settle(Vec::new(), deltas).await,
             Err(error) => tracing::warn!(%error, "the devices could not be read anew"),
         }
@@ -179,6 +187,38 @@ impl Worker {
             }
         }
         Ok(())
+    }
+}
+
+/// How long the database may take for an answer.
+struct Patience {
+    now: Duration,
+    most: Duration,
+}
+
+impl From<Duration> for Patience {
+    fn from(first: Duration) -> Self {
+        Self {
+            now: first,
+            most: first * PATIENCE_TIMES,
+        }
+    }
+}
+
+impl Patience {
+    /// An answer, or that there was none in time: then it is not known what has become of the question, and the next
+    /// one is waited for longer.
+    async fn for_answer<T>(
+        &mut self,
+        asking: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        match tokio::time::timeout(self.now, asking).await {
+            Ok(answer) => answer,
+            Err(_) => {
+                self.now = (self.now * 2).min(self.most);
+                Err(StoreError::no_answer())
+            }
+        }
     }
 }
 

@@ -93,6 +93,13 @@ pub use schema::Engine;
 /// unused for longer, and a server that goes away is seldom met within it.
 const TRUSTED_FOR: Duration = Duration::from_millis(20);
 
+/// A connection that is given back has to answer within this. Whose statement was given up waits for that: of a server
+/// that stands still, or was replaced without a word, for ever, and its place in the pool with it.
+const GIVEN_BACK_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long to wait for connections to end in good order.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
 /// How a database is connected to, beside its address.
 #[derive(Clone, Copy, Debug)]
 pub struct Connecting {
@@ -115,6 +122,19 @@ impl Connecting {
         let options = address::options(url)?;
         Ok(options.log_slow_statements(log::LevelFilter::Warn, self.slow_after))
     }
+}
+
+/// A pool whose connections cannot be held by a server that does not answer. That is a round trip more each time
+/// that one is given back.
+fn watchful(pool: PgPoolOptions) -> PgPoolOptions {
+    pool.after_release(|connection, _| {
+        Box::pin(async move {
+            match tokio::time::timeout(GIVEN_BACK_WITHIN, connection.ping()).await {
+                Ok(answer) => answer.map(|()| true),
+                Err(_) => Err(sqlx::Error::PoolTimedOut),
+            }
+        })
+    })
 }
 
 /// The database, as the rest of Clearbay sees it. Cheap to clone.
@@ -153,6 +173,17 @@ pub enum StoreError {
     /// Anything else the database said.
     #[error("database error: {0}")]
     Database(#[source] sqlx::Error),
+    /// The database lacks a part of the public log that was published: it was set back, or who took over had not
+    /// heard all.
+    #[error(
+        "a public log of {published} entries was published, and the database's, of {found}, does not go on from it"
+    )]
+    LogSetBack {
+        /// How many entries the published one has.
+        published: u64,
+        /// How many the database's has.
+        found: u64,
+    },
     /// The schema could not be brought up to date.
     #[error("migration failed: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
@@ -193,6 +224,11 @@ impl From<sqlx::Error> for StoreError {
 }
 
 impl StoreError {
+    /// Of a database that has said nothing for longer than whoever asks waits.
+    pub fn no_answer() -> Self {
+        Self::Unavailable(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()))
+    }
+
     /// Whether the data itself breaks a rule, so that trying again can never help.
     pub fn is_about_content(&self) -> bool {
         match self {
@@ -258,7 +294,12 @@ impl Store {
     /// be; [`StoreError::MayBePlain`].
     pub async fn connect_with(url: &str, how: Connecting) -> Result<Self, StoreError> {
         let options = how.options(url)?;
-        let pool = PgPoolOptions::new()
+        // Who has a single connection has no other to go on with.
+        let pool = match how.max_connections {
+            1 => watchful(PgPoolOptions::new()),
+            _ => PgPoolOptions::new(),
+        };
+        let pool = pool
             .max_connections(how.max_connections)
             .acquire_timeout(Duration::from_secs(10))
             // The pool tests each connection that is given back. To test it again at once would be
@@ -318,8 +359,8 @@ impl Store {
         Ok(tx)
     }
 
-    /// Closes every connection.
+    /// Closes every connection, those of a server that does not answer without its word.
     pub async fn close(&self) {
-        self.pool.close().await;
+        let _ = tokio::time::timeout(CLOSE_WITHIN, self.pool.close()).await;
     }
 }

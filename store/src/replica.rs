@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use sqlx::postgres::PgPoolOptions;
 
-use crate::{Connecting, Store, StoreError, ledger, watch};
+use crate::{Connecting, Store, StoreError, ledger, watch, watchful};
 
 /// Nobody waits for a replica for long: the database itself knows as much.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
@@ -17,7 +17,7 @@ impl Store {
     /// Where the address cannot be read; [`StoreError::MayBePlain`].
     pub fn replica(url: &str, how: Connecting) -> Result<Self, StoreError> {
         let options = how.options(url)?;
-        let pool = PgPoolOptions::new()
+        let pool = watchful(PgPoolOptions::new())
             .max_connections(how.max_connections)
             .acquire_timeout(ANSWER_WITHIN)
             .connect_lazy_with(options.application_name("clearbay-reports"));

@@ -7,6 +7,7 @@ use std::sync::{Arc, RwLock};
 
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// The address; nobody answers there once this value is gone.
@@ -15,6 +16,7 @@ pub struct Relay {
     pub port: u16,
     to: Arc<RwLock<SocketAddr>>,
     bytes: Arc<AtomicU64>,
+    silence: watch::Sender<u32>,
     task: JoinHandle<()>,
 }
 
@@ -28,16 +30,25 @@ impl Relay {
         let address = listener.local_addr().unwrap();
         let to = Arc::new(RwLock::new(SocketAddr::from(([127, 0, 0, 1], port))));
         let bytes = Arc::new(AtomicU64::new(0));
+        let (silence, silenced) = watch::channel(0);
         let (leads, counted) = (to.clone(), bytes.clone());
         let task = tokio::spawn(async move {
             while let Ok((mut from, _)) = listener.accept().await {
                 let (to, counted) = (*leads.read().unwrap(), counted.clone());
+                let mut silenced = silenced.clone();
+                silenced.mark_unchanged();
                 tokio::spawn(async move {
                     if let Ok(mut server) = TcpStream::connect(to).await {
                         let _ = server.set_nodelay(true);
                         let _ = from.set_nodelay(true);
-                        if let Ok((up, down)) = copy_bidirectional(&mut from, &mut server).await {
-                            counted.fetch_add(up + down, Ordering::Relaxed);
+                        tokio::select! {
+                            copied = copy_bidirectional(&mut from, &mut server) => {
+                                if let Ok((up, down)) = copied {
+                                    counted.fetch_add(up + down, Ordering::Relaxed);
+                                }
+                            }
+                            // Whoever has called is not even told that nobody is there any more.
+                            Ok(()) = silenced.changed() => std::future::pending().await,
                         }
                     }
                 });
@@ -47,6 +58,7 @@ impl Relay {
             port: address.port(),
             to,
             bytes,
+            silence,
             task,
         }
     }
@@ -54,6 +66,12 @@ impl Relay {
     /// How many bytes went either way over connections that have ended in good order.
     pub fn bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Lets all that are connected hear nothing any more, as where the other machine has lost its power; who connects
+    /// from now on is led on.
+    pub fn fall_silent(&self) {
+        self.silence.send_modify(|times| *times += 1);
     }
 
     /// Leads new connections elsewhere.

@@ -12,6 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 
 use super::{LiveBoard, Word};
+use crate::service::in_time;
 
 /// Where ingest tells of bays.
 const OCCUPANCY: &str = "clearbay/v1/occupancy/+";
@@ -107,21 +108,33 @@ pub async fn feed(
         let audience = board.audience.clone();
         async move { audience.keep_telling().await }
     });
+    // By itself: a device that falls silent is unknown also while the database says nothing.
+    let sweeping = tokio::spawn({
+        let board = board.clone();
+        async move {
+            let mut sweeps = tokio::time::interval(SWEEP_EVERY);
+            loop {
+                sweeps.tick().await;
+                board.sweep(now()).await;
+            }
+        }
+    });
     let mut reloaded = None;
     let mut failed = false;
-    let mut sweeps = tokio::time::interval(SWEEP_EVERY);
     let mut minutes = tokio::time::interval(RELOAD_EVERY);
     loop {
         tokio::select! {
             () = stopped(&mut shutdown) => break,
-            _ = sweeps.tick() => { board.sweep(now()).await; continue; }
             _ = minutes.tick() => {}
             () = tokio::time::sleep(RELOAD_AGAIN), if failed => {}
             Some(()) = reloads.recv() => soon(reloaded).await,
             () = board.wanted.notified() => soon(reloaded).await,
         }
         reloaded = Some(Instant::now());
-        let done = board.reload(&store, now()).await;
+        let done = tokio::select! {
+            () = stopped(&mut shutdown) => break,
+            done = in_time(board.reload(&store, now())) => done,
+        };
         failed = done.is_err();
         if let Err(error) = done {
             metrics::counter!("clearbay_live_reloads_failed_total").increment(1);
@@ -129,6 +142,7 @@ pub async fn feed(
         }
     }
     telling.abort();
+    sweeping.abort();
     speaker.abort();
     reader.abort();
 }

@@ -167,7 +167,7 @@ impl Answer {
 pub(crate) struct Ask {
     app: App,
     now: Timestamp,
-    /// Where the past is read, and until when it is complete there.
+    /// Where the past is read, and until when it is complete there: of feeds that are made of the past.
     store: Store,
     complete_until: Timestamp,
     feed: &'static Feed,
@@ -199,7 +199,18 @@ async fn answer(ask: Ask) -> Result<Arc<Answer>, ApiError> {
     let about = format!("{path}?{}#{}", ask.params.without(&[]), ask.media);
     if ask.feed.fresh == Freshness::Past {
         let (open, now) = (ask.app.open.clone(), ask.now);
-        let compute = async move { Ok(Arc::new(make(&ask).await?)) };
+        let compute = async move {
+            let past = ask.app.past.clone();
+            let asking = past.ask(now, |store, complete_until| {
+                let ask = Ask {
+                    store,
+                    complete_until,
+                    ..ask.clone()
+                };
+                async move { Ok(Arc::new(make(&ask).await?)) }
+            });
+            asking.await
+        };
         return open
             .past
             .get_in_turn(&open.turns, about, now, compute)

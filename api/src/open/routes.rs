@@ -100,10 +100,9 @@ async fn serve(
     let headers: HeaderMap = parts.headers;
     let query = Query::<Vec<(String, String)>>::try_from_uri(&parts.uri);
     let Query(query) = query.map_err(|why| ApiError::BadRequest(why.body_text()))?;
-    let (store, complete_until) = app.past.read(now);
     let ask = Ask {
-        store: store.clone(),
-        complete_until,
+        store: app.store.clone(),
+        complete_until: now,
         media: accept::choose(&headers, feed.media, feed.versions)?,
         params: Params::new(query, feed.params)?,
         city: snapshot::snapshot(&app, now).await?,

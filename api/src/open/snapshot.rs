@@ -134,10 +134,14 @@ pub(super) async fn snapshot(app: &App, now: Timestamp) -> Result<Arc<Snapshot>,
 }
 
 async fn places(app: &App, now: Timestamp) -> Result<Arc<Places>, ApiError> {
-    let (store, city) = (app.past.store(now).clone(), app.city.code.clone());
+    let (past, city) = (app.past.clone(), app.city.code.clone());
     let read = async move {
-        let known = store.open_places(&city).await?;
-        Ok(Arc::new(Places { known }))
+        let city = &city;
+        let asking = past.ask(now, |store, _| async move {
+            let known = store.open_places(city).await?;
+            Ok(Arc::new(Places { known }))
+        });
+        asking.await
     };
     app.open
         .places

@@ -20,6 +20,7 @@ use store::staff::Staff;
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use super::in_time;
 use super::lease::Turn;
 use super::payment::pay_from_wallet;
 use super::session::{self, Priced, tariff_of};
@@ -423,7 +424,7 @@ pub async fn watch(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
         if !turn.is_ours() {
             continue;
         }
-        if let Err(error) = stop_what_is_over(&app, App::now()).await {
+        if let Err(error) = in_time(stop_what_is_over(&app, App::now())).await {
             tracing::warn!(%error, "sessions that are over cannot be ended");
         }
     }

@@ -54,12 +54,13 @@ impl WeekHour {
 pub async fn lots(app: &App, range: Range, now: Timestamp) -> Result<Arc<Vec<LotWeek>>, ApiError> {
     let computing = app.clone();
     let compute = async move {
-        let (from, to) = range.instants(&computing, now);
-        let found = computing
-            .past
-            .store(now)
-            .report_weeks(&computing.city.code, from, to);
-        Ok(Arc::new(found.await?))
+        let app = &computing;
+        let (from, to) = range.instants(app, now);
+        let asking = app.past.ask(now, |store, _| async move {
+            let found = store.report_weeks(&app.city.code, from, to);
+            Ok(Arc::new(found.await?))
+        });
+        asking.await
     };
     let weeks = &app.answers.weeks;
     weeks.get(&app.limits, range, now, compute).await

@@ -8,6 +8,7 @@ use store::figures::{Figures, Waiting};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
+use super::in_time;
 use super::lease::Turn;
 use crate::{ApiError, App};
 
@@ -41,7 +42,7 @@ pub async fn work(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
             _ = ticks.tick() => {}
         }
         let now = App::now();
-        let is_ready = ready(&app).await.is_ok();
+        let is_ready = in_time(ready(&app)).await.is_ok();
         metrics::gauge!("clearbay_ready").set(f64::from(u8::from(is_ready)));
         let bays = app.live.counts(&app.city.code, now).await;
         for (state, count) in [
@@ -52,7 +53,7 @@ pub async fn work(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
             metrics::gauge!("clearbay_bays", "state" => state).set(count as f64);
         }
         let known = match turn.is_ours() {
-            true => app.store.figures(&app.city.code, now).await,
+            true => in_time(app.store.figures(&app.city.code, now)).await,
             false if shown => {
                 show(None);
                 shown = false;

@@ -1,6 +1,10 @@
 //! The work, in terms of the domain: pages and REST handlers call the same functions.
 
 pub mod account;
+use std::time::Duration;
+
+use store::StoreError;
+
 pub mod change;
 pub mod collection;
 pub mod demand;
@@ -40,3 +44,20 @@ pub mod staff;
 pub mod staff_identity;
 pub mod wallet;
 pub mod witness;
+
+/// The longest that anything may take for which no request waits.
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Work that no request waits for, within bounds. A server that was replaced without a word, as where its machine has
+/// lost its power, leaves a statement waiting for ever; the next attempt finds who took over.
+///
+/// # Errors
+/// Those of the work; [`StoreError::Unavailable`] where it has not ended in time. What it had begun may still happen.
+pub async fn in_time<T, E: From<StoreError>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    match tokio::time::timeout(LONGEST, work).await {
+        Ok(done) => done,
+        Err(_) => Err(StoreError::no_answer().into()),
+    }
+}

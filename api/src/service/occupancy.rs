@@ -92,8 +92,10 @@ pub async fn history(
     let found = app.live.lot(lot, now).await;
     let capacity = found.ok_or(ApiError::NotFound("lot"))?.0.capacity;
     let (from, last) = (period.from, last_of(period));
-    let (store, now) = app.past.read(now);
-    let buckets = store.lot_occupancy(lot, from, last, now).await?;
+    let asking = app.past.ask(now, |store, now| async move {
+        Ok((store.lot_occupancy(lot, from, last, now).await?, now))
+    });
+    let (buckets, now) = asking.await?;
     Ok((capacity, steps(buckets, capacity, period, now)))
 }
 
@@ -108,9 +110,12 @@ pub async fn histories(
     now: Timestamp,
 ) -> Result<BTreeMap<String, Vec<OccupancyStep>>, ApiError> {
     let lots: Vec<String> = capacities.keys().cloned().collect();
-    let last = last_of(period);
-    let (store, now) = app.past.read(now);
-    let found = store.lots_occupancy(&lots, period.from, last, now).await?;
+    let (lots, last) = (&lots, last_of(period));
+    let asking = app.past.ask(now, |store, now| async move {
+        let found = store.lots_occupancy(lots, period.from, last, now);
+        Ok((found.await?, now))
+    });
+    let (found, now) = asking.await?;
     let lot = |(code, buckets): (String, Vec<OccupancyBucket>)| {
         let capacity = capacities.get(&code).copied().unwrap_or_default();
         (code, steps(buckets, capacity, period, now))

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tracing::Instrument;
 use tracing::field::Empty;
 
+use super::in_time;
 use super::payment::{order_again, pay_from_wallet};
 use super::settlement::settle;
 use crate::gateway::wallet;
@@ -28,9 +29,9 @@ use crate::{ApiError, App};
 const CALL_WITHIN: Duration = Duration::from_secs(8);
 /// The longest reply that is read, in bytes.
 const MAX_REPLY: usize = 64 * 1024;
-/// How long whoever took a call may work on it before another does.
+/// How long whoever took a call may work on it before another does: longer than the two calls that a refund may need.
 const LEASE: TimeDelta = TimeDelta::seconds(30);
-/// How many calls are made at once.
+/// How many calls are made at once, and taken: one that waited for its turn would be another's meanwhile.
 const AT_ONCE: usize = 16;
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// The first pause after a call that told nothing; each further one is twice as long.
@@ -51,7 +52,7 @@ pub async fn work(app: App, mut shutdown: watch::Receiver<bool>) {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         while !*shutdown.borrow() {
-            match work_once(&app, App::now()).await {
+            match in_time(work_once(&app, App::now())).await {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {
@@ -69,7 +70,7 @@ pub async fn work(app: App, mut shutdown: watch::Receiver<bool>) {
 /// # Errors
 /// Where the database fails; what was taken is due again after its lease.
 pub async fn work_once(app: &App, now: Timestamp) -> Result<usize, ApiError> {
-    let limit = i64::try_from(AT_ONCE * 4).unwrap_or(i64::MAX);
+    let limit = i64::try_from(AT_ONCE).unwrap_or(i64::MAX);
     let items = app.store.outbox_claim(now, LEASE, limit).await?;
     let count = items.len();
     futures::stream::iter(items)
@@ -376,6 +377,12 @@ mod tests {
         let labels = [200, 302, 404, 503].map(|status| outcome_label(&reply(status)));
         assert_eq!(labels, ["answered", "answered", "refused", "server_error"]);
         assert_eq!(outcome_label(&Err("timed out".to_owned())), "failed");
+    }
+
+    #[test]
+    fn who_took_a_call_has_made_it_before_another_may_take_it() {
+        // A refund may ask what became of it, and then ask for it.
+        assert!((CALL_WITHIN * 2).as_secs() < LEASE.num_seconds().unsigned_abs());
     }
 
     #[test]

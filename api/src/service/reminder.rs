@@ -21,6 +21,7 @@ use store::push_subscription::{DuePush, NewPushSubscription, Subscribed};
 use store::session::Session;
 use tokio::sync::watch;
 
+use super::in_time;
 use crate::push::{Message, Push, Recipient, Sent};
 use crate::secret::sha256;
 use crate::{ApiError, App};
@@ -138,7 +139,7 @@ pub async fn work(app: App, mut shutdown: watch::Receiver<bool>) {
             () = tokio::time::sleep(LOOK_EVERY) => {}
         }
         while !*shutdown.borrow() {
-            match work_once(&app, &push, App::now()).await {
+            match in_time(work_once(&app, &push, App::now())).await {
                 Ok(0) => break,
                 Ok(_) => {}
                 Err(error) => {

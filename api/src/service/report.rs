@@ -86,10 +86,11 @@ pub struct Revenue {
 /// # Errors
 /// Where the database fails.
 pub async fn revenue(app: &App, range: Range, by: RevenueBy) -> Result<Revenue, ApiError> {
-    let (store, complete_until) = app.past.read(App::now());
-    let mut rows = store
-        .report_revenue(&app.city.code, range.from, range.to, by)
-        .await?;
+    let asking = app.past.ask(App::now(), |store, until| async move {
+        let rows = store.report_revenue(&app.city.code, range.from, range.to, by);
+        Ok((rows.await?, until))
+    });
+    let (mut rows, complete_until) = asking.await?;
     if by == RevenueBy::Day {
         let mut found = rows.into_iter().peekable();
         let days = range.from.iter_days().take_while(|day| *day <= range.to);
@@ -122,8 +123,10 @@ pub async fn revenue(app: &App, range: Range, by: RevenueBy) -> Result<Revenue, 
 /// # Errors
 /// Where the database fails.
 pub async fn first_day(app: &App) -> Result<Option<NaiveDate>, ApiError> {
-    let (store, _) = app.past.read(App::now());
-    Ok(store.report_first_day(&app.city.code).await?)
+    let asking = app.past.ask(App::now(), |store, _| async move {
+        Ok(store.report_first_day(&app.city.code).await?)
+    });
+    asking.await
 }
 
 /// Sensed parking against paid parking, a row for each day that had any, at most half a minute old.
@@ -137,10 +140,13 @@ pub async fn sensed_paid(
 ) -> Result<Vec<SensedPaid>, ApiError> {
     let computing = app.clone();
     let compute = async move {
-        let (store, now) = computing.past.read(now);
-        let (from, to) = range.instants(&computing, now);
-        let found = store.report_sensed_paid(&computing.city.code, from, to, now);
-        Ok(found.await?)
+        let app = &computing;
+        let asking = app.past.ask(now, |store, now| async move {
+            let (from, to) = range.instants(app, now);
+            let found = store.report_sensed_paid(&app.city.code, from, to, now);
+            Ok(found.await?)
+        });
+        asking.await
     };
     let parking = &app.answers.parking;
     parking.get(&app.limits, range, now, compute).await

@@ -7,6 +7,7 @@ use domain::payment::BankNotice;
 use store::settlement::{NoticeOutcome, Posted};
 use tracing::Instrument;
 
+use super::in_time;
 use crate::{ApiError, App};
 
 /// Takes notices whose signature has been checked: posts what they pay for, tells the board and
@@ -20,7 +21,7 @@ pub async fn settle(
     notices: Vec<BankNotice>,
     now: Timestamp,
 ) -> Result<Vec<NoticeOutcome>, ApiError> {
-    let settling = settle_all(app.clone(), gateway, notices, now);
+    let settling = in_time(settle_all(app.clone(), gateway, notices, now));
     let task = tokio::spawn(store::request::carry(settling).in_current_span());
     task.await.map_err(|_| ApiError::Internal)?
 }

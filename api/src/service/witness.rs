@@ -11,6 +11,7 @@ use reqwest::{StatusCode, header};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::in_time;
 use super::lease::Turn;
 use super::public_log::{self, PublicLog};
 use crate::{ApiError, App};
@@ -103,7 +104,7 @@ pub async fn work(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
     }
     loop {
         if turn.is_ours()
-            && let Err(error) = round(&app, &log, &mut asked).await
+            && let Err(error) = in_time(round(&app, &log, &mut asked)).await
         {
             tracing::warn!(%error, "no witness can be asked");
         }

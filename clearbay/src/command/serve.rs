@@ -327,10 +327,12 @@ pub async fn serve(
     };
     let mut past = Past::of(store.clone());
     if let Some(url) = &options.replica_url {
-        let how = database.connecting(options.replica_connections);
-        let replica = Store::replica(url, how)
-            .context("CLEARBAY_REPLICA_URL, of the form postgres://user:password@host:port/name")?;
-        past = past.with_replica(replica);
+        let replica = |connections| {
+            Store::replica(url, database.connecting(connections)).context(
+                "CLEARBAY_REPLICA_URL, of the form postgres://user:password@host:port/name",
+            )
+        };
+        past = past.with_replica(replica(options.replica_connections)?, replica(1)?);
     }
     let proxies = Arc::new(options.trusted_proxies.clone());
     let streams = live_places(options.max_streams, options.max_requests);

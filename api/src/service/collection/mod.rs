@@ -191,9 +191,13 @@ pub async fn collected(
 }
 
 async fn compute(app: App, range: Range, now: Timestamp) -> Result<Arc<Collected>, ApiError> {
-    let (store, now) = app.past.read(now);
-    let (from, to) = range.instants(&app, now);
-    let past = store.city_past(&app.city.code, from, to, now).await?;
+    let (asked, range) = (&app, &range);
+    let asking = app.past.ask(now, |store, now| async move {
+        let (from, to) = range.instants(asked, now);
+        let past = store.city_past(&asked.city.code, from, to, now);
+        Ok((past.await?, now))
+    });
+    let (past, now) = asking.await?;
     let days = range.days(&app, now);
     let tz = app.city.timezone;
     // Some hundred thousand prices: other requests are not held up by them.
