@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use domain::Timestamp;
 use domain::id::{ReceiptId, RefundId};
-use domain::log::{Edge, LogPath, Salt, TreeHead, record_hash, tile_bytes, tile_hashes};
+use domain::log::{Edge, Hash, LogPath, Salt, TreeHead, record_hash, tile_bytes, tile_hashes};
 use sqlx::PgConnection;
 
 use crate::{Store, StoreError, corrupt};
@@ -40,30 +40,36 @@ struct NewLeaf {
 }
 
 impl Store {
-    /// Whether anything waits for its place in a city's log.
+    /// Whether anything waits for its place in a city's log, and the tree that is signed, if one is.
     ///
     /// # Errors
     /// Database errors.
-    pub async fn log_waits(&self, city: &str) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar(
-            "SELECT EXISTS (SELECT FROM log_queue JOIN city USING (city_id) WHERE code = $1)",
+    pub async fn log_state(&self, city: &str) -> Result<(bool, Option<TreeHead>), StoreError> {
+        let (waits, size, root): (bool, Option<i64>, Option<Vec<u8>>) = sqlx::query_as(
+            "SELECT EXISTS (SELECT FROM log_queue WHERE log_queue.city_id = city.city_id), size, root
+             FROM city LEFT JOIN log_head USING (city_id) WHERE code = $1",
         )
         .bind(city)
-        .fetch_one(&self.pool)
-        .await?)
+        .fetch_optional(&self.pool)
+        .await?
+        .ok_or(StoreError::NotFound("city"))?;
+        let head = size.zip(root).map(|(size, root)| tree_head(size, root));
+        Ok((waits, head.transpose()?))
     }
 
     /// Gives what waits its places in the log, at most `limit` of it, in the order in which it came, and
     /// signs the tree that it makes: entries, tiles and head in one transaction. `None` where another
-    /// process is at it. `anew` signs the head even where nothing is new, for there is another key.
+    /// process is at it. `anew` signs the head even where nothing is new, for there is another key. `published` is
+    /// the largest tree that the caller knows to be, if any.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where the tiles are not those of the head: then nothing is signed. Database
-    /// errors.
+    /// [`StoreError::Corrupt`] where the tiles are not those of the head, [`StoreError::LogSetBack`] where it does not
+    /// go on from what is known to be published: then nothing is signed. Database errors.
     pub async fn log_publish(
         &self,
         city: &str,
         limit: i64,
+        published: Option<&TreeHead>,
         sign: impl Fn(&TreeHead) -> Option<Vec<u8>> + Send,
         anew: bool,
         now: Timestamp,
@@ -74,11 +80,15 @@ impl Store {
         };
         let (mut edge, known) = edge(&mut tx, city_id).await?;
         let before = edge.size();
+        let head = TreeHead {
+            size: before,
+            root: edge.root(),
+        };
+        goes_on(Some(&head), published)?;
         let queued = queued::take(&mut tx, city_id, limit).await?;
         if queued.is_empty() && known && !anew {
-            let root = edge.root();
             return Ok(Some(Published {
-                head: TreeHead { size: before, root },
+                head,
                 added: 0,
                 earliest: None,
             }));
@@ -121,6 +131,36 @@ impl Store {
             earliest: leaves.iter().map(|leaf| leaf.day).min(),
         }))
     }
+}
+
+/// Checks that a tree may be the one that was published, or have grown from it: whoever saw the published one must
+/// never be shown another beside it.
+///
+/// # Errors
+/// [`StoreError::LogSetBack`].
+pub fn goes_on(head: Option<&TreeHead>, published: Option<&TreeHead>) -> Result<(), StoreError> {
+    let found = head.map_or(0, |head| head.size);
+    let is_other = |published: &&TreeHead| {
+        let root = head.map(|head| &head.root);
+        found < published.size || found == published.size && root != Some(&published.root)
+    };
+    match published.filter(is_other) {
+        None => Ok(()),
+        Some(published) => Err(StoreError::LogSetBack {
+            published: published.size,
+            found,
+        }),
+    }
+}
+
+fn tree_head(size: i64, root: Vec<u8>) -> Result<TreeHead, StoreError> {
+    let root = root
+        .try_into()
+        .map_err(|_| corrupt("log root", "its length"))?;
+    Ok(TreeHead {
+        size: size.unsigned_abs(),
+        root: Hash(root),
+    })
 }
 
 /// The city's key, where nobody else publishes its log.

@@ -28,18 +28,22 @@ pub use feed::feed;
 
 /// How many payments' changes whoever waits for one may fall behind before it is looked up.
 const PAYMENT_BACKLOG: usize = 1024;
+/// How many checkpoints may wait for whoever publishes the log; the newest tells what the others did.
+const CHECKPOINT_BACKLOG: usize = 16;
 /// How many payments and moves are kept while the database is being read.
 const MEANWHILE: usize = 16 * 1024;
 
 /// What one process tells the others, which hear it at most once. The broker lets nobody else speak on its
 /// topic; still it moves no money and opens nothing: who waits for a payment reads it from the database.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Word {
     /// Time was paid for in a bay, or a session left it.
     Parking(ParkingChange),
     /// A payment is not what it was.
     Payment(PaymentId),
+    /// A checkpoint of the public log is published. Whoever hears it believes its signature alone.
+    Checkpoint(String),
 }
 
 /// How many bays are in which state.
@@ -59,6 +63,8 @@ pub struct LiveBoard {
     state: RwLock<State>,
     audience: Arc<Audience>,
     payments: broadcast::Sender<PaymentId>,
+    /// The public log's, that other processes publish.
+    checkpoints: broadcast::Sender<String>,
     /// What the other processes are to be told.
     words: broadcast::Sender<Word>,
     connected: AtomicBool,
@@ -100,6 +106,7 @@ impl Default for LiveBoard {
             state: RwLock::default(),
             audience: Arc::default(),
             payments: broadcast::channel(PAYMENT_BACKLOG).0,
+            checkpoints: broadcast::channel(CHECKPOINT_BACKLOG).0,
             words: broadcast::channel(PAYMENT_BACKLOG).0,
             connected: AtomicBool::new(false),
             wanted: Notify::new(),
@@ -126,6 +133,16 @@ impl LiveBoard {
     /// Every payment that changes from now on.
     pub fn watch_payments(&self) -> broadcast::Receiver<PaymentId> {
         self.payments.subscribe()
+    }
+
+    /// Every checkpoint of the public log that another process publishes from now on, or says that it does.
+    pub fn watch_checkpoints(&self) -> broadcast::Receiver<String> {
+        self.checkpoints.subscribe()
+    }
+
+    /// Tells the other processes that a checkpoint is published.
+    pub fn checkpoint(&self, checkpoint: String) {
+        let _ = self.words.send(Word::Checkpoint(checkpoint));
     }
 
     /// The lots of a city (all cities without one), in order of code.
@@ -246,6 +263,9 @@ impl LiveBoard {
             Word::Parking(change) => self.park(change, now).await,
             Word::Payment(id) => {
                 let _ = self.payments.send(id);
+            }
+            Word::Checkpoint(checkpoint) => {
+                let _ = self.checkpoints.send(checkpoint);
             }
         }
     }

@@ -8,9 +8,13 @@ use domain::log::{
     DayReport, Inclusion, KeyError, LogKey, LogKeys, LogPath, LogSigner, Missing, TileSet,
     TreeHead, sign_head, sign_list,
 };
-use store::public_log::{Leaf, Published, PublishedReport};
+use store::StoreError;
+use store::public_log::{Leaf, Published, PublishedReport, goes_on};
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::TryRecvError;
 use tokio::sync::watch;
 
+use super::in_time;
 use super::witness::Witness;
 use crate::{ApiError, App};
 
@@ -104,11 +108,15 @@ pub async fn work(app: App, mut shutdown: watch::Receiver<bool>) {
         );
         return;
     };
+    let mut heard = app.live.watch_checkpoints();
+    let mut known = Known::default();
     let mut anew = true;
     let mut report_at = tokio::time::Instant::now();
     loop {
+        known.hear(&mut heard, &log);
         let mut full = false;
-        match publish(&app, &log, anew).await {
+        let mut set_back = false;
+        match in_time(publish(&app, &log, &mut known, anew)).await {
             Ok(Some(published)) => {
                 anew = false;
                 full = published.added >= AT_ONCE.unsigned_abs();
@@ -120,15 +128,21 @@ pub async fn work(app: App, mut shutdown: watch::Receiver<bool>) {
             Ok(None) => {}
             Err(error) => {
                 failed("publish");
+                set_back = matches!(error, StoreError::LogSetBack { .. });
+                if set_back {
+                    // Who has seen it is a witness, too.
+                    let labels = [("witness", "serve"), ("why", "fork")];
+                    metrics::counter!("clearbay_log_witness_refusals_total", &labels).increment(1);
+                }
                 tracing::error!(%error, "the public log cannot be published");
             }
         }
         if full {
             continue;
         }
-        if report_at <= tokio::time::Instant::now() {
+        if report_at <= tokio::time::Instant::now() && !set_back {
             report_at = tokio::time::Instant::now() + REPORT_EVERY;
-            if let Err(error) = report(&app, &log).await {
+            if let Err(error) = in_time(report(&app, &log)).await {
                 failed("report");
                 tracing::error!(%error, "the reports of finished days cannot be signed");
             }
@@ -136,6 +150,35 @@ pub async fn work(app: App, mut shutdown: watch::Receiver<bool>) {
         tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(LOOK_EVERY) => {}
+        }
+    }
+}
+
+/// The largest tree that this process knows to be published. A database that was set back, or a replica that took over
+/// and had not heard all, would have another grow beside it, and whoever saw the first would rightly call that a fork:
+/// so nothing is signed until the database has it all again, or people decide otherwise and start every process anew.
+#[derive(Debug, Default)]
+struct Known(Option<TreeHead>);
+
+impl Known {
+    fn note(&mut self, head: TreeHead) {
+        if self.0.is_none_or(|known| known.size < head.size) {
+            self.0 = Some(head);
+        }
+    }
+
+    /// Takes what other processes have said that they publish, as far as the log's key has signed it.
+    fn hear(&mut self, heard: &mut Receiver<String>, log: &PublicLog) {
+        loop {
+            match heard.try_recv() {
+                Ok(checkpoint) => {
+                    if let Ok(head) = log.keys.open_head(checkpoint.as_bytes()) {
+                        self.note(head);
+                    }
+                }
+                Err(TryRecvError::Lagged(_)) => {}
+                Err(TryRecvError::Empty | TryRecvError::Closed) => return,
+            }
         }
     }
 }
@@ -148,17 +191,29 @@ fn failed(step: &'static str) {
 async fn publish(
     app: &App,
     log: &PublicLog,
+    known: &mut Known,
     anew: bool,
-) -> Result<Option<Published>, store::StoreError> {
-    if !anew && !app.store.log_waits(&app.city.code).await? {
+) -> Result<Option<Published>, StoreError> {
+    let city = &app.city.code;
+    let (waits, head) = app.store.log_state(city).await?;
+    goes_on(head.as_ref(), known.0.as_ref())?;
+    head.into_iter().for_each(|head| known.note(head));
+    if !anew && !waits {
         return Ok(None);
     }
     let sign = |head: &TreeHead| log.sign(head);
     let published = app
         .store
-        .log_publish(&app.city.code, AT_ONCE, sign, anew, App::now())
+        .log_publish(city, AT_ONCE, known.0.as_ref(), sign, anew, App::now())
         .await?;
     if let Some(published) = &published {
+        known.note(published.head);
+        if published.added > 0
+            && let Some(checkpoint) = log.sign(&published.head)
+        {
+            let checkpoint = String::from_utf8_lossy(&checkpoint).into_owned();
+            app.live.checkpoint(checkpoint);
+        }
         metrics::counter!("clearbay_log_entries_total").increment(published.added);
         metrics::gauge!("clearbay_log_size").set(published.head.size as f64);
     }
@@ -172,7 +227,7 @@ fn closed(app: &App) -> NaiveDate {
 }
 
 /// Signs the reports of days that are closed.
-async fn report(app: &App, log: &PublicLog) -> Result<(), store::StoreError> {
+async fn report(app: &App, log: &PublicLog) -> Result<(), StoreError> {
     let sign = |report: &DayReport| report.sign(&log.signers).ok();
     let (city, now) = (&app.city.code, App::now());
     let done = app

@@ -2,10 +2,10 @@
 
 use chrono::NaiveDate;
 use domain::Timestamp;
-use domain::log::{DayReport, Hash, Place, Sums, TreeHead};
+use domain::log::{DayReport, Place, Sums};
 use sqlx::FromRow;
 
-use super::{lock, signed};
+use super::{lock, signed, tree_head};
 use crate::{Store, StoreError, corrupt};
 
 /// A report that is published.
@@ -66,13 +66,7 @@ impl Store {
         let Some((size, root)) = head else {
             return Ok(Vec::new());
         };
-        let root = root
-            .try_into()
-            .map_err(|_| corrupt("log root", "its length"))?;
-        let head = TreeHead {
-            size: size.unsigned_abs(),
-            root: Hash(root),
-        };
+        let head = tree_head(size, root)?;
         let days: Vec<(NaiveDate, i32)> = sqlx::query_as(
             "SELECT day, coalesce(newest.revision, 0) + 1
              FROM (SELECT min(day) AS first FROM log_leaf WHERE city_id = $1) AS begun,

@@ -127,8 +127,22 @@ async fn a_fork_that_was_made_for_one_is_found_without_having_seen_the_log_befor
             &["a fork: the witnesses have seen a log of 40 entries"],
         )
         .await;
-    // It signs no such tree, however it grows.
+    // Nor does the process that published the first let the other grow, until it is started anew and knows of none.
     sold(&city, 2, noon(1) + TimeDelta::minutes(1)).await;
+    eventually("the publisher to refuse", || async {
+        let reply = city.get("/metrics").send().await.unwrap();
+        let metrics = reply.text().await.unwrap();
+        let mut lines = metrics.lines();
+        lines.any(|line| {
+            line.starts_with("clearbay_log_failures_total{") && line.contains("publish")
+        })
+    })
+    .await;
+    assert_eq!(city.database.count("log_leaf").await, 40);
+    city.serve.kill().await;
+    city.serve.start_again(None).await;
+    city.is_back().await;
+    // The witness signs no such tree, however it grows.
     published(&city, 42).await;
     let asked = witness.asked();
     eventually("the witness to be asked", || async {

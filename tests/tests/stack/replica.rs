@@ -1,15 +1,22 @@
 //! A copy of the database: reports are read from it, and it takes over without losing what was paid.
 
+use std::time::Duration;
+
 use chrono::{DateTime, TimeDelta, Utc};
+use ingest::Options;
 use serde_json::Value;
 use simulator::city::hanoi;
+use sqlx::{Connection, PgConnection};
+use store::Store;
 use tests::broker::Broker;
 use tests::database::TestDatabase;
 use tests::database_server::DatabaseServer;
-use tests::eventually;
+use tests::ingesting::{Ingesting, comings_and_goings, hears};
 use tests::relay::Relay;
+use tests::sensors::publish;
 use tests::serving::Serving;
 use tests::tls::Authority;
+use tests::{city, eventually};
 
 const BAY: &str = "HK-01-001";
 
@@ -23,6 +30,22 @@ fn complete_until(report: &Value) -> DateTime<Utc> {
 
 fn total(report: &Value) -> i64 {
     report["total_vnd"].as_i64().unwrap()
+}
+
+/// A database's address by a relay.
+fn by(relay: &Relay, url: &str) -> String {
+    let mut url = reqwest::Url::parse(url).unwrap();
+    url.set_port(Some(relay.port)).unwrap();
+    url.to_string()
+}
+
+/// Whether a question that a database answers with yes or no is answered with yes.
+async fn is_so(url: &str, question: &'static str) -> bool {
+    let mut connection = PgConnection::connect(url).await.unwrap();
+    sqlx::query_scalar(question)
+        .fetch_one(&mut connection)
+        .await
+        .unwrap()
 }
 
 /// A server, a city on it, and a replica from which reports are read.
@@ -93,6 +116,78 @@ async fn reports_are_read_from_a_replica_and_say_how_old_they_are() {
     assert!(city.metric("clearbay_replica_is_read").await < 1.0);
 }
 
+/// A replica that stands still takes connections and says nothing. Nobody's report waits for it: neither one that it
+/// had begun, nor any after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nobody_waits_for_a_replica_that_stands_still() {
+    let (_server, mut replica, city) = with_replica().await;
+    city.paid_session(BAY, 60).await;
+    eventually("the replica to tell of it", || async {
+        total(&revenue(&city).await) > 0
+    })
+    .await;
+
+    // A report is held up there in the middle of a statement: the lock comes along with the log of changes.
+    let url = replica.same_database(&city.database.url);
+    let mut lock = city.database.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE receipt IN ACCESS EXCLUSIVE MODE")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    eventually("the replica to hear of the lock", || {
+        is_so(
+            &url,
+            "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'receipt'::regclass
+                AND mode = 'AccessExclusiveLock' AND granted",
+        )
+    })
+    .await;
+    let begun = tokio::spawn(city.get("/api/v1/reports/revenue").send());
+    eventually("a report to wait there", || {
+        is_so(
+            &url,
+            "SELECT count(*) > 0 FROM pg_stat_activity
+             WHERE application_name = 'clearbay-reports' AND wait_event_type = 'Lock'",
+        )
+    })
+    .await;
+    replica.freeze();
+    let frozen = Utc::now();
+    lock.rollback().await.unwrap();
+    let begun = begun.await.unwrap().unwrap();
+    assert!(begun.status().is_success(), "{}", begun.status());
+    let begun: Value = begun.json().await.unwrap();
+    assert!(complete_until(&begun) >= frozen - TimeDelta::minutes(1));
+
+    // What was paid since is told, by each of many reports, simple ones and those that are computed once for all.
+    let paid = city.paid_session("HK-01-002", 60).await;
+    let report = revenue(&city).await;
+    assert_eq!(total(&report), total(&begun) + paid.amount_vnd);
+    assert!(complete_until(&report) > frozen, "{report}");
+    let paths = [
+        "/api/v1/reports/revenue?by=lot",
+        "/api/v1/reports/collection",
+        "/open/csv/lots.csv",
+        "/city?lang=en",
+    ];
+    for path in paths.iter().cycle().take(12) {
+        let reply = city.get(path).send().await.unwrap();
+        assert!(reply.status().is_success(), "{path}: {}", reply.status());
+    }
+    assert!(city.metric("clearbay_replica_is_read").await < 1.0);
+    assert!(city.metric("clearbay_replica_failures_total").await >= 1.0);
+
+    replica.thaw();
+    eventually("reports to be read from the replica again", || async {
+        city.metric("clearbay_replica_is_read").await > 0.0
+    })
+    .await;
+    eventually("the replica to know all", || async {
+        total(&revenue(&city).await) == total(&report)
+    })
+    .await;
+}
+
 /// The bank tells of money all the time; in the middle the server is killed, and its replica takes over at
 /// the same address. Whatever the bank was told that it is booked, is.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -113,9 +208,7 @@ async fn a_replica_takes_over_and_no_payment_that_was_confirmed_is_lost() {
     let (first, second) = (server.replica(one).await, server.replica(two).await);
     let relay = Relay::to(server.port).await;
     let database = TestDatabase::create_on(&server.url).await;
-    let mut address = reqwest::Url::parse(&database.url).unwrap();
-    address.set_port(Some(relay.port)).unwrap();
-    let env = vec![("DATABASE_URL", address.to_string())];
+    let env = vec![("DATABASE_URL", by(&relay, &database.url))];
     let city = Serving::on(database, &hanoi(80).unwrap(), Broker::rumqttd(), env, None).await;
 
     let mut open = Vec::new();
@@ -167,4 +260,127 @@ async fn a_replica_takes_over_and_no_payment_that_was_confirmed_is_lost() {
         .await
         .unwrap();
     assert_eq!(receipts, PAYMENTS as i64);
+}
+
+/// A machine that loses its power says nothing to whoever waits for its answer. Ingest asks anew, and finds who took
+/// over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ingest_does_not_wait_for_a_server_that_is_gone_without_a_word() {
+    const EVENTS: i64 = 20;
+    let mut server = DatabaseServer::start().await;
+    let replica = server.replica("one").await;
+    let relay = Relay::to(server.port).await;
+    let database = TestDatabase::create_on(&server.url).await;
+    let place = city::small(1, 2);
+    let placed = database.store.place_import(&place, Utc::now());
+    placed.await.unwrap();
+    let broker = Broker::rumqttd();
+    // As `clearbay ingest` has it: one connection.
+    let address = by(&relay, &database.ingest_url);
+    let store = Store::connect(&address, 1).await.unwrap();
+    let mut options = Options::new(broker.url.clone(), "test-ingest".to_owned());
+    options.answer_within = Duration::from_secs(1);
+    let ingest = Ingesting::with(&store, options);
+    hears(&database, &broker).await;
+    let url = replica.same_database(&database.url);
+    eventually("the replica to have the city", || {
+        is_so(&url, "SELECT count(*) = 2 FROM device")
+    })
+    .await;
+
+    // Events are not taken, so that ingest waits in the middle of a transaction.
+    let mut lock = database.pool.begin().await.unwrap();
+    sqlx::query("LOCK TABLE event IN SHARE MODE")
+        .execute(&mut *lock)
+        .await
+        .unwrap();
+    let told = comings_and_goings("lot-0-0-sensor", EVENTS);
+    publish(&broker.url, told).await;
+    eventually("ingest to wait", || {
+        is_so(
+            &database.url,
+            "SELECT count(*) > 0 FROM pg_stat_activity
+             WHERE application_name LIKE 'clearbay%' AND wait_event_type = 'Lock'",
+        )
+    })
+    .await;
+    relay.fall_silent();
+    server.kill();
+    replica.execute("SELECT pg_promote()").await;
+    relay.lead_to(replica.port);
+    eventually("all events at who took over", || {
+        is_so(&url, "SELECT count(*) = 20 FROM event")
+    })
+    .await;
+    ingest.stop().await;
+}
+
+/// No commit waits for this replica, so what was published last may be missing where it takes over. Then the log does
+/// not grow otherwise than was published, by whichever process, until people have decided so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_was_published_is_not_forked_by_who_takes_over_without_it() {
+    let mut server = DatabaseServer::start().await;
+    let mut replica = server.replica("one").await;
+    let relay = Relay::to(server.port).await;
+    let database = TestDatabase::create_on(&server.url).await;
+    let env = vec![("DATABASE_URL", by(&relay, &database.url))];
+    let city = Serving::on(database, &hanoi(80).unwrap(), Broker::rumqttd(), env, None).await;
+    let second = city.another().await;
+    let url = replica.same_database(&city.database.url);
+    city.paid_session(BAY, 60).await;
+    eventually("the replica to have the first entry", || {
+        is_so(&url, "SELECT coalesce((SELECT size FROM log_head), 0) = 1")
+    })
+    .await;
+    let first = checkpoint(&city).await;
+
+    replica.kill();
+    city.paid_session("HK-01-002", 60).await;
+    eventually("the second entry to be published", || async {
+        checkpoint(&city).await.contains("\n2\n")
+    })
+    .await;
+    server.kill();
+    replica.start_again().await;
+    replica.execute("SELECT pg_promote()").await;
+    relay.lead_to(replica.port);
+    city.is_back().await;
+    assert_eq!(checkpoint(&city).await, first, "the replica lacks it");
+
+    city.paid_session("HK-02-001", 60).await;
+    let refusals = async |url: &str| {
+        let reply = city.client.get(format!("{url}/metrics")).send().await;
+        let metrics = reply.unwrap().text().await.unwrap();
+        let name = "clearbay_log_witness_refusals_total{";
+        let mut found = metrics.lines().filter(|line| line.starts_with(name));
+        let found = found.find(|line| line.contains("witness=\"serve\""));
+        let figure = found.and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        figure.unwrap_or(0.0)
+    };
+    for process in [&city.url, &second.url()] {
+        let before = refusals(process).await;
+        eventually("it to refuse twice", || async {
+            refusals(process).await >= before + 2.0
+        })
+        .await;
+    }
+    assert_eq!(checkpoint(&city).await, first);
+    assert!(is_so(&url, "SELECT count(*) = 1 FROM log_queue").await);
+
+    // Who starts anew knows of nothing else.
+    second.kill().await;
+    city.serve.kill().await;
+    city.serve.start_again(None).await;
+    eventually("the receipt to be published", || async {
+        city.is_back().await;
+        checkpoint(&city).await.contains("\n2\n")
+    })
+    .await;
+}
+
+/// The public log's, as it is served: its second line says how many entries it has.
+async fn checkpoint(city: &Serving) -> String {
+    let reply = city.get("/log/checkpoint").send().await.unwrap();
+    assert!(reply.status().is_success(), "{}", reply.status());
+    reply.text().await.unwrap()
 }

@@ -135,7 +135,9 @@ async fn append(app: &App, database: &TestDatabase) -> anyhow::Result<f64> {
     loop {
         // Each receipt once in a round.
         let limit = pay::PAYMENTS as i64;
-        let published = app.store.log_publish("hn", limit, sign, false, Utc::now());
+        let published = app
+            .store
+            .log_publish("hn", limit, None, sign, false, Utc::now());
         let published = published.await?.context("somebody else publishes")?;
         if published.added == 0 {
             break;
