@@ -10,6 +10,10 @@ impl Store {
     /// Takes or renews a lease; whether `holder` has it now, for `length` from now on. Time is the
     /// database's, the one clock that all processes share.
     ///
+    /// That clock may jump, as where a replica on another machine takes over. Forward, a lease ends early, and two
+    /// hold it for a moment: so what is done under one must bear that. Backward, it would last for as long as the
+    /// jump: one that lasts longer than a new one's length twice is nobody's any more.
+    ///
     /// # Errors
     /// Database errors.
     pub async fn lease_hold(
@@ -24,6 +28,7 @@ impl Store {
              ON CONFLICT (name) DO UPDATE
                 SET holder = excluded.holder, renewed_at = excluded.renewed_at, until = excluded.until
                 WHERE held.holder = excluded.holder OR held.until <= excluded.renewed_at
+                   OR held.until > excluded.until + make_interval(secs => $3)
              RETURNING true",
         )
         .bind(name)

@@ -5,8 +5,10 @@ use std::time::Duration;
 use chrono::{SubsecRound, TimeDelta, Utc};
 use futures::StreamExt;
 use serde_json::{Value, json};
+use tests::database::TestDatabase;
 use tests::sensors::told;
 use tests::serving::Serving;
+use uuid::Uuid;
 
 /// The page waits at one process, the bank speaks to the other, and other drivers pay all the time.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -89,4 +91,32 @@ async fn staff_see_what_was_paid_at_the_other_process() {
         let in_time = tokio::time::timeout(Duration::from_secs(10), heard).await;
         in_time.unwrap_or_else(|_| panic!("nobody at the other process hears that {bay} is paid"));
     }
+}
+
+/// The clock of a database may be another machine's since a moment ago. A lease of one that was ahead does not last
+/// until this one has caught up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_ends_though_the_database_s_clock_was_set_back() {
+    let database = TestDatabase::create().await;
+    let (one, other) = (Uuid::new_v4(), Uuid::new_v4());
+    let asks = async |who| {
+        let asking = database
+            .store
+            .lease_hold("work", who, Duration::from_secs(60));
+        asking.await.unwrap()
+    };
+    let set_back = async |by: &'static str| {
+        let later =
+            "UPDATE lease SET renewed_at = renewed_at + $1::interval, until = until + $1::interval";
+        let later = sqlx::query(later).bind(by).execute(&database.pool);
+        later.await.unwrap();
+    };
+    assert!(asks(one).await);
+    assert!(!asks(other).await);
+    // A little: who has it keeps it.
+    set_back("30 seconds").await;
+    assert!(!asks(other).await);
+    set_back("1 hour").await;
+    assert!(asks(other).await);
+    assert!(!asks(one).await);
 }
