@@ -35,6 +35,7 @@ pub mod purchase;
 pub mod reconcile;
 pub mod refund;
 pub mod reminder;
+pub mod second_factor;
 pub mod session;
 pub mod shift;
 pub mod signing;
