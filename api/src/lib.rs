@@ -34,6 +34,7 @@ pub mod secret;
 pub mod service;
 pub mod sms;
 mod throttle;
+pub mod totp;
 
 pub use drain::Drain;
 pub use error::ApiError;
