@@ -31,6 +31,15 @@ pub enum ApiError {
     /// The one-time code is another, has run out, or was tried too often.
     #[error("the code is wrong or no longer good")]
     WrongCode,
+    /// Whoever is signed in did not show that it is still they.
+    #[error("the password or the code is wrong")]
+    NotConfirmed,
+    /// This is done only by whoever has shown just now that it is still they.
+    #[error("confirm at /api/v1/staff/confirmations that it is still you, then ask again")]
+    ConfirmationRequired,
+    /// Whoever has that role needs a second factor before they do anything else.
+    #[error("a second factor is needed first: /staff/second-factor")]
+    SecondFactorRequired,
     /// A gateway's message is not signed as it should be.
     #[error("{0}")]
     BadSignature(String),
@@ -131,6 +140,17 @@ impl ApiError {
             ),
             Self::Unauthorized => (StatusCode::UNAUTHORIZED, "unauthorized", "Unauthorized"),
             Self::WrongCode => (StatusCode::UNAUTHORIZED, "wrong-code", "Wrong code"),
+            Self::NotConfirmed => (StatusCode::UNAUTHORIZED, "not-confirmed", "Not confirmed"),
+            Self::ConfirmationRequired => (
+                StatusCode::FORBIDDEN,
+                "confirmation-required",
+                "Confirmation required",
+            ),
+            Self::SecondFactorRequired => (
+                StatusCode::FORBIDDEN,
+                "second-factor-required",
+                "Second factor required",
+            ),
             Self::BadSignature(_) => (
                 StatusCode::UNAUTHORIZED,
                 "bad-signature",

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use chrono::Utc;
 use domain::Timestamp;
+use domain::second_factor::SecondFactorPolicy;
 use store::Store;
 use store::place::CityInfo;
 
@@ -65,6 +66,8 @@ pub struct App {
     pub push: Option<Arc<Push>>,
     /// Where people confirm who they are, where the city has such a provider.
     pub oidc: Option<Arc<Oidc>>,
+    /// Who must have a second factor, of staff who sign in by a password.
+    pub second_factor: SecondFactorPolicy,
     /// The keys of the public log, where the city has one.
     pub log: Option<Arc<service::public_log::PublicLog>>,
     /// Calls gateways, push services and the identity provider.

@@ -208,8 +208,8 @@ async fn refused_unread(
             };
             match asked.await {
                 Ok(_) => return None,
-                // It is a page's form: whoever is no longer signed in is asked to.
-                Err(ApiError::Unauthorized) => {
+                // It is a page's form: whoever is no longer signed in, or must enrol first, is asked to.
+                Err(ApiError::Unauthorized | ApiError::SecondFactorRequired) => {
                     return Some(Redirect::to("/staff").into_response());
                 }
                 Err(error) => Err(error),

@@ -251,7 +251,7 @@ const METRICS: [(&str, Kind, &str); 51] = [
     (
         "clearbay_staff_sign_ins_total",
         Counter,
-        "Sign-ins of staff by password, by outcome.",
+        "Sign-ins of staff by password, by outcome: in, code_asked, refused, wrong_code, must_wait, failed.",
     ),
     (
         "clearbay_trace_exports_total",

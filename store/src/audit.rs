@@ -72,7 +72,7 @@ impl Store {
         let rows: Vec<(Timestamp, String, Option<String>, Option<String>)> = sqlx::query_as(
             "SELECT at, action, parking_notice, coalesce(detail ->> 'plate', detail ->> 'login') FROM audit
              WHERE actor = $1 AND actor LIKE 'staff:%' AND at >= $2 AND at < $3
-                AND action NOT IN ('staff.sign_in', 'staff.sign_out')
+                AND action NOT IN ('staff.sign_in', 'staff.sign_out', 'staff.confirm')
              ORDER BY at DESC, audit_id DESC LIMIT $4",
         )
         .bind(Staff::actor_of(login))

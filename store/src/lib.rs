@@ -70,6 +70,7 @@ pub mod request;
 pub mod retention;
 pub mod roles;
 mod schema;
+pub mod second_factor;
 pub mod session;
 pub mod session_change;
 pub mod session_stop;

@@ -30,13 +30,16 @@ pub struct Member {
     pub identity_name: Option<String>,
     /// Since when they may.
     pub linked_at: Option<Timestamp>,
+    /// Since when they have a second factor.
+    pub enrolled_at: Option<Timestamp>,
 }
 
 const MEMBER: &str = "SELECT login, staff.name, operator.code AS operator, role, disabled_at,
         (SELECT max(created_at) FROM staff_login
          WHERE staff_login.staff_id = staff.staff_id) AS signed_in_at,
-        staff_identity.name AS identity_name, linked_at
-    FROM staff LEFT JOIN operator USING (operator_id) LEFT JOIN staff_identity USING (staff_id)";
+        staff_identity.name AS identity_name, linked_at, enrolled_at
+    FROM staff LEFT JOIN operator USING (operator_id) LEFT JOIN staff_identity USING (staff_id)
+        LEFT JOIN staff_second_factor USING (staff_id)";
 
 impl Store {
     /// The staff of an operator, or of all and the city, by login.

@@ -31,7 +31,7 @@ const GRANT_LOCK: i64 = 0x636c_6561_7262_6179;
 /// Who locks a row (`FOR UPDATE`) needs the right to update one of its columns; where nothing else is updated,
 /// that is one that says nothing.
 #[rustfmt::skip]
-const TABLES: [(&str, &str, &str, &str); 69] = [
+const TABLES: [(&str, &str, &str, &str); 71] = [
     // What only grows.
     ("account_change", "SELECT", "", "SELECT"),
     ("audit", "SELECT, INSERT", "", "SELECT"),
@@ -87,7 +87,10 @@ const TABLES: [(&str, &str, &str, &str); 69] = [
     ("staff", "SELECT, INSERT, UPDATE (password_hash, role, disabled_at)", "",
         "SELECT (staff_id, login, name, operator_id, role, disabled_at)"),
     ("staff_identity", "SELECT, INSERT, DELETE, UPDATE (name)", "", ""),
-    ("staff_login", "SELECT, INSERT, DELETE, UPDATE (expires_at)", "", ""),
+    ("staff_login", "SELECT, INSERT, DELETE, UPDATE (expires_at, confirmed_at)", "", ""),
+    ("staff_recovery_code", "SELECT, INSERT, DELETE, UPDATE (used_at)", "", ""),
+    ("staff_second_factor",
+        "SELECT, INSERT, DELETE, UPDATE (sealed, recovery_salt, last_step, failures, failed_at)", "", ""),
     // What sensors said. Serve writes where a doubt about one begins or ends, for all that follows is told anew then.
     ("bay_state", "SELECT, INSERT, UPDATE, DELETE", "SELECT, INSERT, UPDATE, DELETE", "SELECT"),
     ("device_comms_event", "SELECT", "", "SELECT"),

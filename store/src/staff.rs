@@ -64,15 +64,55 @@ pub struct SuspendedNotice {
     pub is_proposed: bool,
 }
 
-const STAFF: &str = "SELECT staff_id, login, staff.name, operator.code AS operator, role,
-        password_hash
-    FROM (SELECT * FROM staff WHERE disabled_at IS NULL) AS staff LEFT JOIN operator USING (operator_id)";
+const STAFF: &str = "staff_id, login, staff.name, operator.code AS operator, role";
+const FROM_STAFF: &str = "FROM (SELECT * FROM staff WHERE disabled_at IS NULL) AS staff
+    LEFT JOIN operator USING (operator_id)";
 
 #[derive(FromRow)]
 struct StaffRow {
     #[sqlx(flatten)]
     staff: Staff,
     password_hash: String,
+}
+
+/// By what somebody shows that it is they.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// The password alone, which does for who has no second factor.
+    Password,
+    /// The password and a code by time.
+    Code,
+    /// The password and one of the codes for a lost phone.
+    RecoveryCode,
+}
+
+impl Proof {
+    /// What the record calls it.
+    pub const fn told(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Code => "password and code",
+            Self::RecoveryCode => "password and recovery code",
+        }
+    }
+
+    pub(crate) const fn has_second_factor(self) -> bool {
+        !matches!(self, Self::Password)
+    }
+}
+
+/// Who is signed in, and how.
+#[derive(Clone, Debug, FromRow)]
+pub struct StaffLogin {
+    /// Who.
+    #[sqlx(flatten)]
+    pub staff: Staff,
+    /// When they showed last that it is they.
+    pub confirmed_at: Option<Timestamp>,
+    /// Whether the identity provider said so, and no password.
+    pub by_identity: bool,
+    /// Whether they have a second factor.
+    pub has_second_factor: bool,
 }
 
 /// A browser that is signed in.
@@ -137,16 +177,16 @@ impl Store {
         if !storable(login) {
             return Ok(None);
         }
-        let row: Option<StaffRow> =
-            sqlx::query_as(sqlx::AssertSqlSafe(format!("{STAFF} WHERE login = $1")))
-                .bind(login)
-                .fetch_optional(&self.pool)
-                .await?;
+        let statement = format!("SELECT {STAFF}, password_hash {FROM_STAFF} WHERE login = $1");
+        let row: Option<StaffRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(login)
+            .fetch_optional(&self.pool)
+            .await?;
         Ok(row.map(|row| (row.staff, row.password_hash)))
     }
 
-    /// Signs a browser in, if the member still has the password whose hash was checked; what it was signed in as
-    /// before ends. On the record. The result is whether they have.
+    /// Signs a browser in, if the member still has the password whose hash was checked, and no second factor where
+    /// the password is all that was; what it was signed in as before ends. On the record. The result is whether it is.
     ///
     /// # Errors
     /// Database errors.
@@ -154,15 +194,22 @@ impl Store {
         &self,
         staff_id: i32,
         checked_hash: &str,
+        proof: Proof,
         sign_in: &StaffSignIn,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        // The lock on the row makes whoever changes the password, or shuts them out, either wait until
-        // this session is there to be ended, or be over before the row is looked at.
+        // The lock on the row makes whoever changes the password, gives a second factor or shuts them out either
+        // wait until this session is there to be ended, or be over before the next statement looks.
+        sqlx::query("SELECT FROM staff WHERE staff_id = $1 FOR SHARE")
+            .bind(staff_id)
+            .execute(&mut *tx)
+            .await?;
         let opened: Option<String> = sqlx::query_scalar(
-            "INSERT INTO staff_login (token_hash, staff_id, created_at, expires_at)
-             SELECT $1, staff_id, $4, $5 FROM staff
-             WHERE staff_id = $2 AND password_hash = $3 AND disabled_at IS NULL FOR SHARE
+            "INSERT INTO staff_login (token_hash, staff_id, created_at, expires_at, confirmed_at)
+             SELECT $1, staff_id, $4, $5, $4 FROM staff
+             WHERE staff_id = $2 AND password_hash = $3 AND disabled_at IS NULL
+                AND ($6 OR NOT EXISTS (
+                    SELECT FROM staff_second_factor AS factor WHERE factor.staff_id = staff.staff_id))
              RETURNING (SELECT login FROM staff WHERE staff.staff_id = staff_login.staff_id)",
         )
         .bind(&sign_in.token_hash[..])
@@ -170,10 +217,11 @@ impl Store {
         .bind(checked_hash)
         .bind(sign_in.at)
         .bind(sign_in.expires_at)
+        .bind(proof.has_second_factor())
         .fetch_optional(&mut *tx)
         .await?;
         if let Some(login) = &opened {
-            login_opened(&mut tx, login, sign_in, "password").await?;
+            login_opened(&mut tx, login, sign_in, proof.told()).await?;
         }
         // Those that somebody else is ending are theirs: no two wait for each other.
         sqlx::query(
@@ -187,7 +235,7 @@ impl Store {
         Ok(opened.is_some())
     }
 
-    /// Whose token that is, if it is still good at `now`.
+    /// Who is signed in with that token, if it is still good at `now`.
     ///
     /// # Errors
     /// Database errors.
@@ -195,15 +243,58 @@ impl Store {
         &self,
         token_hash: &[u8; 32],
         now: Timestamp,
-    ) -> Result<Option<Staff>, StoreError> {
-        let row: Option<StaffRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-            "{STAFF} JOIN staff_login USING (staff_id) WHERE token_hash = $1 AND expires_at > $2"
-        )))
+    ) -> Result<Option<StaffLogin>, StoreError> {
+        let statement = format!(
+            "SELECT {STAFF}, confirmed_at, by_identity, factor.staff_id IS NOT NULL AS has_second_factor
+             {FROM_STAFF} JOIN staff_login USING (staff_id)
+                LEFT JOIN staff_second_factor AS factor USING (staff_id)
+             WHERE token_hash = $1 AND expires_at > $2"
+        );
+        Ok(sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(&token_hash[..])
+            .bind(now)
+            .fetch_optional(&self.pool)
+            .await?)
+    }
+
+    /// Notes that whoever is signed in with that token has shown that it is they, on the record; as for
+    /// [`Store::staff_login_open`], by the password whose hash was checked. The result is whether that is theirs.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn staff_login_confirm(
+        &self,
+        token_hash: &[u8; 32],
+        checked_hash: &str,
+        proof: Proof,
+        from: &str,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let login: Option<String> = sqlx::query_scalar(
+            "UPDATE staff_login SET confirmed_at = $2 FROM staff
+             WHERE token_hash = $1 AND expires_at > $2 AND staff.staff_id = staff_login.staff_id
+                AND password_hash = $3 AND disabled_at IS NULL
+                AND ($4 OR NOT EXISTS (
+                    SELECT FROM staff_second_factor AS factor WHERE factor.staff_id = staff.staff_id))
+             RETURNING login",
+        )
         .bind(&token_hash[..])
         .bind(now)
-        .fetch_optional(&self.pool)
+        .bind(checked_hash)
+        .bind(proof.has_second_factor())
+        .fetch_optional(&mut *tx)
         .await?;
-        Ok(row.map(|row| row.staff))
+        let Some(login) = login else {
+            return Ok(false);
+        };
+        let audit = Audit {
+            detail: json!({ "from": from, "by": proof.told() }),
+            ..Audit::new(Staff::actor_of(&login), "staff.confirm")
+        };
+        audit_insert(&mut tx, &audit, now).await?;
+        tx.commit().await?;
+        Ok(true)
     }
 
     /// Signs a browser out, on the record, wherever it was `from`.

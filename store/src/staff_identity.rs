@@ -154,8 +154,8 @@ impl Store {
         // The locks on both rows make whoever shuts the member out, gives a new password or takes the identity
         // away either wait until this session is there to be ended, or be over before the rows are looked at.
         let opened: Option<String> = sqlx::query_scalar(
-            "INSERT INTO staff_login (token_hash, staff_id, created_at, expires_at, by_identity)
-             SELECT $1, staff_id, $4, $5, true FROM staff JOIN staff_identity USING (staff_id)
+            "INSERT INTO staff_login (token_hash, staff_id, created_at, expires_at, by_identity, confirmed_at)
+             SELECT $1, staff_id, $4, $5, true, $4 FROM staff JOIN staff_identity USING (staff_id)
              WHERE issuer = $2 AND subject = $3 AND disabled_at IS NULL FOR SHARE
              RETURNING (SELECT login FROM staff WHERE staff.staff_id = staff_login.staff_id)",
         )

@@ -6,13 +6,14 @@ use domain::dispute::{DisputeReason, DisputeStatus};
 use domain::id::{DisputeId, ReceiptId, RefundId};
 use domain::money::Vnd;
 use serde::{Deserialize, Serialize};
-use store::dispute::{Decision, Dispute};
+use store::dispute::Dispute;
 use utoipa::ToSchema;
 
 use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::{IdempotencyKey, Json, Path};
-use crate::service::{dispute, staff};
+use crate::service::dispute::Verdict;
+use crate::service::{confirm, dispute, staff};
 
 /// A dispute.
 #[derive(Serialize, ToSchema)]
@@ -138,7 +139,7 @@ pub(super) async fn list_disputes(
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewDecision {
     /// `refund` or `refuse`.
-    decision: Verdict,
+    decision: Decision,
     /// How much goes back; all that is left where it is not said.
     amount_vnd: Option<Vnd>,
     /// What the driver reads.
@@ -147,7 +148,7 @@ pub(super) struct NewDecision {
 
 #[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum Verdict {
+enum Decision {
     Refund,
     Refuse,
 }
@@ -163,13 +164,14 @@ pub(super) struct Decided {
 
 /// Decides a dispute; the refund is on its way when this answers 200. One that is more than a person decides alone is
 /// proposed: this answers 202, and the dispute is open until an administrator confirms it. Asking again then changes
-/// nothing.
+/// nothing. Money goes back only by who has signed in, or
+/// confirmed that it is still they, within the last five minutes.
 #[utoipa::path(post, path = "/api/v1/staff/disputes/{id}", tag = "staff",
     request_body = NewDecision,
     params(("id" = String, Path, description = "The dispute's id")),
     security(("staff" = [])),
     responses((status = 200, body = Decided), (status = 202, body = Decided), (status = 401, body = Problem),
-        (status = 404, body = Problem), (status = 409, body = Problem),
+        (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem),
         (status = 422, body = Problem)))]
 pub(super) async fn decide_dispute(
     State(app): State<App>,
@@ -178,12 +180,14 @@ pub(super) async fn decide_dispute(
     Json(new): Json<NewDecision>,
 ) -> Result<(StatusCode, Reply<Decided>), ApiError> {
     let now = App::now();
-    let who = staff::signed_in(&app, &headers, now).await?;
-    let decision = match new.decision {
-        Verdict::Refund => Decision::Refund(new.amount_vnd),
-        Verdict::Refuse => Decision::Refuse,
+    let verdict = match new.decision {
+        Decision::Refund => {
+            let who = confirm::confirmed(&app, &headers, now).await?;
+            Verdict::Refund(who, new.amount_vnd)
+        }
+        Decision::Refuse => Verdict::Refuse(staff::signed_in(&app, &headers, now).await?),
     };
-    let decided = dispute::decide(&app, id, &who, &decision, &new.answer, now).await?;
+    let decided = dispute::decide(&app, id, &verdict, &new.answer, now).await?;
     let code = match decided.proposal {
         Some(_) => StatusCode::ACCEPTED,
         None => StatusCode::OK,

@@ -173,7 +173,7 @@ async fn no_longer_staff(app: App, token: String, lot: String) {
     loop {
         tokio::time::sleep(LOGIN_CHECK).await;
         match staff::find(&app, Some(&token), App::now()).await {
-            Err(ApiError::Unauthorized) => return,
+            Err(ApiError::Unauthorized | ApiError::SecondFactorRequired) => return,
             Ok(who)
                 if !app
                     .live

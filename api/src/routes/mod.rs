@@ -19,6 +19,7 @@ use crate::limit::guard;
 use crate::{ApiError, App, client, request_id};
 
 mod collection;
+mod confirmations;
 mod demand;
 mod devices;
 mod disputes;
@@ -153,6 +154,7 @@ fn documented(cookies: Cookies) -> (Router<App>, utoipa::openapi::OpenApi) {
         .routes(routes!(notices::withdraw_notice))
         .routes(routes!(notices::look_up_plate))
         .routes(routes!(devices::list_devices))
+        .routes(routes!(confirmations::confirm))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))
         .routes(routes!(imports::import_sessions))

@@ -9,13 +9,16 @@ use crate::service::staff;
 use crate::{ApiError, App};
 
 /// What is sent and changes nothing of the city's: a plate is in no address, and how they come in is their own.
-const READS: [&str; 7] = [
+const READS: [&str; 10] = [
+    "/api/v1/staff/confirmations",
     "/api/v1/staff/plates",
     "/sign-in/forget",
     "/staff/identity",
     "/staff/login",
+    "/staff/login/code",
     "/staff/logout",
     "/staff/plates",
+    "/staff/second-factor",
     PICTURE_PATH,
 ];
 
@@ -29,8 +32,10 @@ pub(super) async fn refuse_auditors(
     if token.is_some() && !request.method().is_safe() {
         let path = request.extensions().get::<MatchedPath>();
         let reads = path.is_some_and(|path| READS.contains(&path.as_str()));
-        match staff::find(&app, token, App::now()).await {
-            Ok(who) if who.reads_only() && !reads => return ApiError::Forbidden.into_response(),
+        match staff::login(&app, token, App::now()).await {
+            Ok(login) if login.staff.reads_only() && !reads => {
+                return ApiError::Forbidden.into_response();
+            }
             // Whoever is not signed in is told so by what they ask for.
             Ok(_) | Err(ApiError::Unauthorized) => {}
             Err(error) => return error.into_response(),

@@ -14,7 +14,7 @@ use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Json, Path, Query};
 use crate::service::refund::{self, Month};
-use crate::service::staff;
+use crate::service::{confirm, staff};
 
 /// A refund that is more than one person decides.
 #[derive(Serialize, ToSchema)]
@@ -105,7 +105,9 @@ pub(super) struct SecondDecided {
 }
 
 /// Confirms a proposed refund, which is on its way when this answers, or refuses it; for administrators, and not for
-/// who proposed it. Saying the same again changes nothing.
+/// who proposed it. Money goes
+/// back only by who has signed in, or confirmed that it is still they, within the last five minutes. Saying the same again
+/// changes nothing.
 #[utoipa::path(post, path = "/api/v1/staff/refund-proposals/{id}", tag = "staff",
     request_body = SecondWord,
     params(("id" = String, Path, description = "The proposal's id")),
@@ -120,9 +122,16 @@ pub(super) async fn decide_refund_proposal(
     Json(word): Json<SecondWord>,
 ) -> Result<Reply<SecondDecided>, ApiError> {
     let now = App::now();
-    let who = staff::signed_in(&app, &headers, now).await?;
-    let confirms = matches!(word.decision, Word::Confirm);
-    let status = refund::second(&app, id, &who, confirms, &word.note, now).await?;
+    let word = match word.decision {
+        Word::Confirm => {
+            refund::SecondWord::Confirm(confirm::confirmed(&app, &headers, now).await?)
+        }
+        Word::Refuse => {
+            let who = staff::signed_in(&app, &headers, now).await?;
+            refund::SecondWord::Refuse(who, word.note)
+        }
+    };
+    let status = refund::second(&app, id, &word, now).await?;
     Ok(Reply(SecondDecided { status }))
 }
 

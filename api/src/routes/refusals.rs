@@ -4,7 +4,7 @@
 use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::{
     ContentBuilder, ObjectBuilder, OpenApi, PathItem, Ref, RefOr, Response, ResponseBuilder,
-    schema::Type,
+    schema::Type, security::SecurityRequirement,
 };
 
 /// The media type of problem details (RFC 9457).
@@ -51,10 +51,17 @@ fn complete(operation: &mut Operation, changes: bool, refused: fn(&str) -> Respo
     let has_key = params.iter().any(is_key);
     let has_words = has_body || any(ParameterIn::Query) || any(ParameterIn::Header);
     operation.parameters = (!params.is_empty()).then_some(params);
+    let staff = SecurityRequirement::new("staff", [] as [&str; 0]);
+    let is_staff = operation.security.iter().flatten().any(|of| *of == staff);
     let is_secured = operation.security.as_ref().is_some_and(|of| !of.is_empty());
     let may = [
         (has_words, "400", "It cannot be read"),
         (is_secured, "401", "A valid token is needed"),
+        (
+            is_staff,
+            "403",
+            "Not theirs; or a second factor is needed first, or a confirmation",
+        ),
         (changes, "403", "Another site's page asks for it"),
         (has_name, "404", "There is no such thing"),
         (has_body, "408", "The body took too long to arrive"),

@@ -11,6 +11,7 @@ use store::refund_decision::GivenBack;
 use store::staff::Staff;
 use uuid::Uuid;
 
+use super::confirm::Confirmed;
 use super::refund::too_much;
 use super::staff::city_only;
 use crate::secret::sha256;
@@ -79,6 +80,15 @@ pub async fn open(
         .ok_or(ApiError::KeyReused)
 }
 
+/// How a dispute is to be decided. Money goes back by the word of whoever has shown just now that it is they.
+#[derive(Debug)]
+pub enum Verdict {
+    /// That much goes back, or all that is left.
+    Refund(Confirmed, Option<Vnd>),
+    /// Nothing does.
+    Refuse(Staff),
+}
+
 /// Decides a dispute; a refund that is more than one person decides is proposed, for a second person to confirm.
 /// The result is that proposal.
 ///
@@ -88,11 +98,14 @@ pub async fn open(
 pub async fn decide(
     app: &App,
     id: DisputeId,
-    staff: &Staff,
-    decision: &Decision,
+    verdict: &Verdict,
     answer: &str,
     now: Timestamp,
 ) -> Result<Decided, ApiError> {
+    let (staff, decision) = match verdict {
+        Verdict::Refund(confirmed, amount) => (confirmed.staff(), Decision::Refund(*amount)),
+        Verdict::Refuse(staff) => (staff, Decision::Refuse),
+    };
     check_text(answer)?;
     if answer.trim().is_empty() {
         return Err(ApiError::Unprocessable(
@@ -100,7 +113,7 @@ pub async fn decide(
         ));
     }
     if let Decision::Refund(Some(amount)) = decision
-        && *amount <= Vnd::ZERO
+        && amount <= Vnd::ZERO
     {
         return Err(ApiError::Unprocessable(
             "what goes back is more than 0 đồng".to_owned(),
@@ -108,7 +121,7 @@ pub async fn decide(
     }
     let decided = app
         .store
-        .dispute_decide(id, staff, decision, answer, now)
+        .dispute_decide(id, staff, &decision, answer, now)
         .await
         .map_err(too_much)?;
     match decided {
@@ -136,9 +149,10 @@ pub async fn give_back(
     app: &App,
     gateway: &str,
     bank_ref: &str,
-    staff: &Staff,
+    staff: &Confirmed,
     now: Timestamp,
 ) -> Result<GivenBack, ApiError> {
+    let staff = staff.staff();
     city_only(staff)?;
     let given = app.store.suspense_refund(gateway, bank_ref, staff, now);
     Ok(given.await?)

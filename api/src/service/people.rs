@@ -8,6 +8,7 @@ use store::Store;
 use store::people::Member;
 use store::staff::Staff;
 
+use super::confirm::Confirmed;
 use super::staff::hash_password;
 use crate::hashing::Hashing;
 use crate::{ApiError, App};
@@ -62,10 +63,11 @@ pub async fn operators(app: &App, admin: &Staff) -> Result<Vec<(String, String)>
 /// that cannot be.
 pub async fn add(
     app: &App,
-    admin: &Staff,
+    admin: &Confirmed,
     new: &NewMember,
     now: Timestamp,
 ) -> Result<String, ApiError> {
+    let admin = admin.staff();
     looks_after(admin, new.operator.as_deref())?;
     put(&app.store, &app.limits.hashing, new, &admin.actor(), now).await
 }
@@ -110,10 +112,11 @@ pub async fn put(
 /// As [`change`].
 pub async fn new_password_for(
     app: &App,
-    admin: &Staff,
+    admin: &Confirmed,
     login: &str,
     now: Timestamp,
 ) -> Result<String, ApiError> {
+    let admin = admin.staff();
     let member = of_administrator(app, admin, login).await?;
     let (password, hash) = new_password(&app.limits.hashing).await?;
     let by = admin.actor();
@@ -141,11 +144,12 @@ pub enum Change {
 /// [`ApiError::Conflict`] where administrators would shut themselves out; [`ApiError::NotFound`].
 pub async fn change(
     app: &App,
-    admin: &Staff,
+    admin: &Confirmed,
     login: &str,
     change: Change,
     now: Timestamp,
 ) -> Result<(), ApiError> {
+    let admin = admin.staff();
     let member = of_administrator(app, admin, login).await?;
     if login == admin.login {
         return Err(ApiError::Conflict(
@@ -205,19 +209,25 @@ fn auditors_are_the_city_s(role: Role, operator: Option<&str>) -> Result<(), Api
     }
 }
 
-/// Three groups of letters and digits, to be read aloud and typed once; with its hash.
+/// A password, with its hash.
 async fn new_password(hashing: &Hashing) -> Result<(String, String), ApiError> {
-    let letter = || char::from(*LETTERS.choose(&mut rand::rng()).unwrap_or(&b'x'));
-    let mut password = String::with_capacity(PASSWORD_LENGTH + 2);
-    for index in 0..PASSWORD_LENGTH {
-        if index > 0 && index % 5 == 0 {
-            password.push('-');
-        }
-        password.push(letter());
-    }
+    let password = random_letters();
     let told = password.clone();
     let hash = hashing
         .run(hashing.place(None)?, move || hash_password(&told))
         .await??;
     Ok((password, hash))
+}
+
+/// Three groups of letters and digits, to be read aloud and typed once.
+pub(super) fn random_letters() -> String {
+    let letter = || char::from(*LETTERS.choose(&mut rand::rng()).unwrap_or(&b'x'));
+    let mut text = String::with_capacity(PASSWORD_LENGTH + 2);
+    for index in 0..PASSWORD_LENGTH {
+        if index > 0 && index % 5 == 0 {
+            text.push('-');
+        }
+        text.push(letter());
+    }
+    text
 }

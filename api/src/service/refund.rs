@@ -16,6 +16,7 @@ use store::refund_decision::{RefundDecision, Second};
 use store::refund_limits::{KnownLimits, LimitsOf, PersonRefunds};
 use store::staff::Staff;
 
+use super::confirm::Confirmed;
 use super::people::{administrators_only, looks_after};
 use crate::{ApiError, App};
 
@@ -33,6 +34,15 @@ pub async fn proposals(app: &App, staff: &Staff) -> Result<Vec<RefundDecision>, 
     Ok(app.store.refund_proposals(operator, LIST_MAX).await?)
 }
 
+/// What a second person says of a proposed refund.
+#[derive(Debug)]
+pub enum SecondWord {
+    /// It goes back, by the word of whoever has shown just now that it is they.
+    Confirm(Confirmed),
+    /// It does not, and why.
+    Refuse(Staff, String),
+}
+
 /// A second person, an administrator, confirms a proposed refund, or refuses it and says why. Saying the same again
 /// changes nothing.
 ///
@@ -43,13 +53,14 @@ pub async fn proposals(app: &App, staff: &Staff) -> Result<Vec<RefundDecision>, 
 pub async fn second(
     app: &App,
     id: RefundId,
-    staff: &Staff,
-    confirms: bool,
-    note: &str,
+    word: &SecondWord,
     now: Timestamp,
 ) -> Result<DecisionStatus, ApiError> {
+    let (staff, confirms, note) = match word {
+        SecondWord::Confirm(confirmed) => (confirmed.staff(), true, ""),
+        SecondWord::Refuse(staff, note) => (staff, false, note.trim()),
+    };
     administrators_only(staff)?;
-    let note = note.trim();
     if !confirms && (note.is_empty() || note.chars().count() > NOTE_MAX) {
         return Err(ApiError::Unprocessable(format!(
             "say in at most {NOTE_MAX} characters why not"
@@ -81,11 +92,12 @@ pub async fn limits(app: &App, staff: &Staff) -> Result<Vec<KnownLimits>, ApiErr
 /// [`AloneLimits::HIGHEST`]; [`ApiError::NotFound`] where there is no such operator.
 pub async fn set_limits(
     app: &App,
-    staff: &Staff,
+    staff: &Confirmed,
     operator: Option<&str>,
     limits: AloneLimits,
     now: Timestamp,
 ) -> Result<(), ApiError> {
+    let staff = staff.staff();
     looks_after(staff, operator)?;
     if !limits.are_sound() {
         return Err(ApiError::Unprocessable(format!(

@@ -6,8 +6,9 @@ use axum::http::HeaderMap;
 use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::board::{LotSummary, StaffBay};
-use store::staff::{Staff, StaffSignIn};
+use store::staff::{Proof, Staff, StaffLogin, StaffSignIn};
 
+use super::{second_factor, staff_code};
 use crate::client::Client;
 use crate::cookie::SameSite;
 use crate::places::Place;
@@ -65,7 +66,16 @@ pub fn hash_password(password: &str) -> Result<String, ApiError> {
         .map_err(|_| ApiError::Internal)
 }
 
-/// Signs a browser in; the result is its token.
+/// How far a password leads.
+#[derive(Debug)]
+pub enum SignIn {
+    /// In: this is the browser's token.
+    Done(String),
+    /// To the question for a code. This value of `Set-Cookie` lets the browser answer it, and nothing else.
+    CodeNeeded(String),
+}
+
+/// Signs a browser in by a password, as far as that leads.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`], after the same work whether the login or the password is wrong;
@@ -78,29 +88,41 @@ pub async fn sign_in(
     password: String,
     browser: Browser<'_>,
     now: Timestamp,
-) -> Result<String, ApiError> {
-    let client = browser.client;
-    let turns = &app.limits.sign_ins_from;
-    let signed_in = match turns.take_of_known(client.turns_of(), now) {
-        Ok(()) => try_to_sign_in(app, login, password, browser, now).await,
-        Err(wait_s) => Err(ApiError::TooOften { wait_s }),
-    };
+) -> Result<SignIn, ApiError> {
+    let signed_in = try_to_sign_in(app, login, password, browser, now).await;
     let outcome = match &signed_in {
-        Ok(_) => "in",
-        Err(ApiError::Unauthorized) => "refused",
-        Err(ApiError::TooOften { .. }) => "must_wait",
-        Err(_) => "failed",
+        Ok(SignIn::Done(_)) => "in",
+        Ok(SignIn::CodeNeeded(_)) => "code_asked",
+        Err(error) => refusal(error),
     };
+    told(outcome, login, browser.client);
+    signed_in
+}
+
+/// What a metric calls a sign-in that was refused.
+pub(super) fn refusal(error: &ApiError) -> &'static str {
+    match error {
+        ApiError::Unauthorized => "refused",
+        ApiError::WrongCode => "wrong_code",
+        ApiError::TooOften { .. } => "must_wait",
+        _ => "failed",
+    }
+}
+
+/// Counts a sign-in and tells the log of it.
+pub(super) fn told(outcome: &'static str, login: &str, client: Client) {
     metrics::counter!("clearbay_staff_sign_ins_total", "outcome" => outcome).increment(1);
     // Who mistypes may have written a password for the login: neither is in the log.
     let login = hex::encode(&sha256(login.as_bytes())[..4]);
     match outcome {
         "in" => tracing::info!(login_sha256 = login, from = %client, "staff signed in"),
+        "code_asked" => {
+            tracing::info!(login_sha256 = login, from = %client, "staff are asked for a code");
+        }
         _ => {
-            tracing::warn!(login_sha256 = login, outcome, from = %client, "staff could not sign in")
+            tracing::warn!(login_sha256 = login, outcome, from = %client, "staff could not sign in");
         }
     }
-    signed_in
 }
 
 async fn try_to_sign_in(
@@ -109,43 +131,85 @@ async fn try_to_sign_in(
     password: String,
     browser: Browser<'_>,
     now: Timestamp,
+) -> Result<SignIn, ApiError> {
+    let found = tried(app, login, password, browser.client, now).await?;
+    let (staff, checked) = found.ok_or(ApiError::Unauthorized)?;
+    if second_factor::own(app, &staff).await?.is_some() {
+        return staff_code::ask(app, &staff, &checked, now).map(SignIn::CodeNeeded);
+    }
+    let opened = open(app, &staff, &checked, Proof::Password, browser, now).await;
+    opened.map(SignIn::Done)
+}
+
+/// Opens a browser's session; the result is its token.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`] where the password is another by now, or they were shut out, or have had a second
+/// factor since.
+pub(super) async fn open(
+    app: &App,
+    staff: &Staff,
+    checked: &str,
+    proof: Proof,
+    browser: Browser<'_>,
+    now: Timestamp,
 ) -> Result<String, ApiError> {
-    // First, so that nothing is written down for whoever finds no place.
-    let place = app.limits.hashing.place(browser.client.turns_of())?;
-    let attempt = throttle::attempt(app, login, browser.client, now).await?;
     let token = random_token();
-    match open(app, login, password, place, &browser.signs_in(&token, now)).await {
-        Ok(true) => {
-            attempt.went_well(now).await;
-            Ok(token)
-        }
-        Ok(false) => Err(ApiError::Unauthorized),
-        Err(error) => {
-            attempt.withdrawn().await;
-            Err(error)
-        }
+    let sign_in = browser.signs_in(&token, now);
+    let opened = app
+        .store
+        .staff_login_open(staff.staff_id, checked, proof, &sign_in);
+    match opened.await? {
+        true => Ok(token),
+        false => Err(ApiError::Unauthorized),
     }
 }
 
-/// Opens a session for whose login and password these are; whether they are anybody's.
-async fn open(
+/// Whose login and password these are, with the hash by which that was found; an attempt that counts.
+///
+/// # Errors
+/// [`ApiError::TooOften`] after some that were wrong, by login and by address; [`ApiError::Unavailable`] where too
+/// many are tried at once.
+pub(super) async fn tried(
+    app: &App,
+    login: &str,
+    password: String,
+    client: Client,
+    now: Timestamp,
+) -> Result<Option<(Staff, String)>, ApiError> {
+    turn(app, client, now)?;
+    // First, so that nothing is written down for whoever finds no place.
+    let place = app.limits.hashing.place(client.turns_of())?;
+    let attempt = throttle::attempt(app, login, client, now).await?;
+    let found = check(app, login, password, place).await;
+    match &found {
+        Ok(Some(_)) => attempt.went_well(now).await,
+        Ok(None) => {}
+        // Our own trouble is nobody's failure.
+        Err(_) => attempt.withdrawn().await,
+    }
+    found
+}
+
+/// Takes one of the attempts to sign in that an address has.
+pub(super) fn turn(app: &App, client: Client, now: Timestamp) -> Result<(), ApiError> {
+    let turns = &app.limits.sign_ins_from;
+    let taken = turns.take_of_known(client.turns_of(), now);
+    taken.map_err(|wait_s| ApiError::TooOften { wait_s })
+}
+
+/// Whose login and password these are, with the hash by which that was found.
+async fn check(
     app: &App,
     login: &str,
     password: String,
     place: Place,
-    sign_in: &StaffSignIn,
-) -> Result<bool, ApiError> {
+) -> Result<Option<(Staff, String)>, ApiError> {
     let found = app.store.staff_find(login).await?;
     let hash = found.as_ref().map(|(_, hash)| hash.clone());
     let check = move || is_password(hash.as_deref(), &password);
-    let is_right = app.limits.hashing.run(place, check).await?;
-    let Some((staff, hash)) = found.filter(|_| is_right) else {
-        return Ok(false);
-    };
-    Ok(app
-        .store
-        .staff_login_open(staff.staff_id, &hash, sign_in)
-        .await?)
+    let right = app.limits.hashing.run(place, check).await?;
+    Ok(found.filter(|_| right))
 }
 
 /// Whether that is the password, after the same work where there is no hash to compare it with.
@@ -186,8 +250,21 @@ pub fn set_cookie(app: &App, token: &str) -> String {
 /// Whose token that is.
 ///
 /// # Errors
-/// [`ApiError::Unauthorized`] where it is nobody's or has run out.
+/// [`ApiError::Unauthorized`] where it is nobody's or has run out; [`ApiError::SecondFactorRequired`] where they must
+/// enrol before they do anything.
 pub async fn find(app: &App, token: Option<&str>, now: Timestamp) -> Result<Staff, ApiError> {
+    let login = login(app, token, now).await?;
+    if second_factor::is_missing(app, &login) {
+        return Err(ApiError::SecondFactorRequired);
+    }
+    Ok(login.staff)
+}
+
+/// Who is signed in with that token, be it that they may do nothing yet but enrol.
+///
+/// # Errors
+/// [`ApiError::Unauthorized`] where it is nobody's or has run out.
+pub async fn login(app: &App, token: Option<&str>, now: Timestamp) -> Result<StaffLogin, ApiError> {
     let token = token.ok_or(ApiError::Unauthorized)?;
     app.store
         .staff_login(&sha256(token.as_bytes()), now)

@@ -6,11 +6,12 @@ use domain::identity::Identity;
 use store::staff::Staff;
 use store::staff_identity::{Linked, StaffIdentity};
 
+use super::confirm::Confirmed;
 use super::people::of_administrator;
 use super::sign_in::NotSignedIn;
 use super::staff::Browser;
 use crate::oidc::{Claims, Oidc};
-use crate::secret::{random_token, sha256};
+use crate::secret::random_token;
 use crate::{ApiError, App, throttle};
 
 /// Signs a browser in as the member whose identity that is, as a password does; the result is its token.
@@ -69,19 +70,21 @@ pub async fn own(app: &App, who: &Staff) -> Result<Option<StaffIdentity>, ApiErr
     Ok(app.store.staff_identity(who.staff_id).await?)
 }
 
-/// Lets whoever is signed in with that token sign in by an identity as well, on the record.
+/// Lets whoever is signed in sign in by an identity as well, on the record.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`] where nobody is; [`ApiError::Forbidden`] where they are so by an identity;
 /// [`ApiError::Conflict`] where they have another, or it is another member's.
 pub async fn link(
     app: &App,
-    token: &str,
+    who: &Confirmed,
     identity: &Identity,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    let hash = sha256(token.as_bytes());
-    match app.store.staff_identity_link(&hash, identity, now).await? {
+    let linked = app
+        .store
+        .staff_identity_link(who.token_hash(), identity, now);
+    match linked.await? {
         Linked::Done => Ok(()),
         Linked::SignedOut => Err(ApiError::Unauthorized),
         Linked::NotByPassword => Err(ApiError::Forbidden),
@@ -107,7 +110,13 @@ pub async fn unlink_own(app: &App, who: &Staff, now: Timestamp) -> Result<(), Ap
 /// # Errors
 /// [`ApiError::Forbidden`] for others than administrators, and for another operator's staff;
 /// [`ApiError::NotFound`].
-pub async fn unlink(app: &App, admin: &Staff, login: &str, now: Timestamp) -> Result<(), ApiError> {
+pub async fn unlink(
+    app: &App,
+    admin: &Confirmed,
+    login: &str,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let admin = admin.staff();
     let member = of_administrator(app, admin, login).await?;
     let by = admin.actor();
     app.store

@@ -19,6 +19,7 @@ mod public_url;
 pub mod push;
 pub mod reconcile;
 pub mod replay;
+pub mod second_factor;
 pub mod serve;
 pub mod simulate;
 pub mod staff;

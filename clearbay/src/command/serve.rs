@@ -28,6 +28,7 @@ use tokio::sync::watch;
 
 use super::oidc::OidcOptions;
 use super::push::PushOptions;
+use super::second_factor::SecondFactorOptions;
 use super::{Broker, Database, public_url};
 use crate::connections::{listen, live_places};
 use crate::housekeeping::housekeeping;
@@ -168,6 +169,9 @@ pub struct ServeOptions {
     /// Where people confirm who they are.
     #[command(flatten)]
     pub oidc: OidcOptions,
+    /// Who must have a second factor.
+    #[command(flatten)]
+    pub second_factor: SecondFactorOptions,
     /// The program that reads plates off pictures for staff: tesseract, by its name or path. Without it
     /// plates are typed.
     #[arg(long, env = "CLEARBAY_PLATE_READER")]
@@ -347,6 +351,7 @@ pub async fn serve(
         sms: sms.map(Arc::new),
         push: push.map(Arc::new),
         oidc: oidc.clone(),
+        second_factor: options.second_factor.require_second_factor,
         log: log.map(Arc::new),
         http: api::gateway::client()?,
         public_url: public_url.into(),

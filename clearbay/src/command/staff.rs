@@ -9,6 +9,9 @@ use domain::staff::Role;
 use super::Database;
 use crate::out::out;
 
+/// What the record calls whoever runs commands.
+const OPERATOR: &str = "operator of this system";
+
 /// Let staff in, and list them. Administrators do the rest on the page /staff/people.
 #[derive(Debug, clap::Subcommand)]
 pub enum People {
@@ -16,6 +19,8 @@ pub enum People {
     Add(Add),
     /// List who may sign in.
     List(List),
+    /// Take the second factor of somebody away who has lost the phone and the recovery codes.
+    EndSecondFactor(EndSecondFactor),
 }
 
 impl People {
@@ -24,6 +29,7 @@ impl People {
         match self {
             Self::Add(command) => command.run().await,
             Self::List(command) => command.run().await,
+            Self::EndSecondFactor(command) => command.run().await,
         }
     }
 }
@@ -63,13 +69,38 @@ impl Add {
             operator: self.operator,
             role,
         };
-        let (hashing, by) = (Hashing::start(), "operator of this system");
+        let (hashing, by) = (Hashing::start(), OPERATOR);
         let password = people::put(&store, &hashing, &new, by, App::now()).await;
         let password = password.with_context(|| format!("{:?} was not added", new.login))?;
         out!("{password}");
         eprintln!(
             "{} may sign in at /staff with this password. It is shown this once.",
             new.login
+        );
+        Ok(())
+    }
+}
+
+/// Take the second factor of somebody away who has lost the phone and the recovery codes.
+#[derive(Debug, clap::Args)]
+pub struct EndSecondFactor {
+    #[command(flatten)]
+    database: Database,
+    /// The login.
+    login: String,
+}
+
+impl EndSecondFactor {
+    async fn run(self) -> anyhow::Result<()> {
+        let store = self.database.open().await?;
+        let by = OPERATOR;
+        let ended = store.second_factor_end(&self.login, None, by, App::now());
+        let ended = ended.await.with_context(|| self.login.clone())?;
+        store.close().await;
+        anyhow::ensure!(ended, "{} has no second factor", self.login);
+        eprintln!(
+            "{} signs in by the password alone now, and is signed out everywhere.",
+            self.login
         );
         Ok(())
     }
@@ -96,8 +127,12 @@ impl List {
             } else {
                 ""
             };
+            let factor = match member.enrolled_at {
+                Some(_) => "  second factor",
+                None => "",
+            };
             out!(
-                "{:<20} {:<14} {:<10} {}{out}",
+                "{:<20} {:<14} {:<10} {}{factor}{out}",
                 member.login,
                 member.role.code(),
                 member.operator.as_deref().unwrap_or("(city)"),

@@ -50,6 +50,8 @@ mod staff;
 mod staff_accounts;
 mod staff_bay;
 mod staff_camera;
+mod staff_code;
+mod staff_confirm;
 mod staff_devices;
 mod staff_exemption_list;
 mod staff_exemption_request;
@@ -60,6 +62,7 @@ mod staff_notices;
 mod staff_people;
 mod staff_plate;
 mod staff_refunds;
+mod staff_second_factor;
 mod staff_shift;
 mod staff_shift_days;
 mod staff_shifts;
@@ -190,7 +193,15 @@ pub fn router(web_dir: Option<&Path>, oidc: Option<Arc<Oidc>>) -> Router<App> {
             "/staff/identity",
             get(staff_identity::page).post(staff_identity::change),
         )
+        .route(
+            "/staff/second-factor",
+            get(staff_second_factor::page).post(staff_second_factor::change),
+        )
         .route("/staff/login", get(staff::login).post(staff::sign_in))
+        .route(
+            "/staff/login/code",
+            get(staff_code::page).post(staff_code::sign_in),
+        )
         .route("/staff/logout", post(staff::sign_out))
         .route("/city", get(city::page))
         .route("/verify", get(verify::page))

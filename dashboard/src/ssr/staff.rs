@@ -3,7 +3,7 @@
 use api::client::Client;
 use api::extract::Query;
 use api::service::dispute::LIST_MAX;
-use api::service::staff::{self, Browser, may_see};
+use api::service::staff::{self, Browser, SignIn, may_see};
 use api::service::{device, entitlement, exemption_decision, parking_notice, refund, shift};
 use api::{ApiError, App};
 use axum::extract::{Form, FromRequestParts, Path, State};
@@ -50,24 +50,35 @@ pub(crate) async fn sign_in(
 ) -> Response {
     let browser = Browser::new(&app, client, &headers);
     match staff::sign_in(&app, &form.login, form.password, browser, App::now()).await {
-        Ok(token) => {
+        // What follows is a page of ours, so the cookie goes along: SameSite=Strict.
+        Ok(SignIn::CodeNeeded(cookie)) => {
+            let cookie = [(header::SET_COOKIE, cookie)];
+            (cookie, Redirect::to("/staff/login/code")).into_response()
+        }
+        Ok(SignIn::Done(token)) => {
             let cookie = staff::set_cookie(&app, &token);
             // SameSite=Strict: the page must come from us, which a redirect after a form does.
             ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
         }
         Err(error @ (ApiError::Unauthorized | ApiError::TooOften { .. })) => {
-            let text = reader.lang.staff();
-            let why = match &error {
-                ApiError::TooOften { wait_s } => format!(
-                    "{} {wait_s} {}",
-                    text.too_many_attempts_please_wait, text.seconds_and_try_again,
-                ),
-                _ => text.login_or_password_is_wrong.to_owned(),
-            };
+            let wrong = || reader.lang.staff().login_or_password_is_wrong.to_owned();
+            let why = must_wait(&error, reader.lang).unwrap_or_else(wrong);
             login_page(&reader, form.login, error.status(), Some(why))
         }
         Err(error) => problem(&reader, &error),
     }
+}
+
+/// How long to wait, in words, where that is what is wrong.
+pub(super) fn must_wait(error: &ApiError, lang: Lang) -> Option<String> {
+    let ApiError::TooOften { wait_s } = error else {
+        return None;
+    };
+    let text = lang.staff();
+    Some(format!(
+        "{} {wait_s} {}",
+        text.too_many_attempts_please_wait, text.seconds_and_try_again,
+    ))
 }
 
 /// `POST /staff/logout`.
@@ -102,9 +113,11 @@ impl FromRequestParts<App> for SignedIn {
     }
 }
 
-/// What staff see instead of a page: the form to sign in where nobody is, else what went wrong.
+/// What staff see instead of a page: the form to sign in where nobody is, their second factor where they must have
+/// one first, else what went wrong.
 pub(super) fn refused(reader: &Reader, error: &ApiError) -> Response {
     match error {
+        ApiError::SecondFactorRequired => Redirect::to("/staff/second-factor").into_response(),
         ApiError::Unauthorized => login_page(reader, String::new(), StatusCode::OK, None),
         error => problem(reader, error),
     }
@@ -273,6 +286,7 @@ pub(crate) async fn lots_page(
                 </table>
             </div>
             {identity}
+            <p class="note"><a href="/staff/second-factor">{lang.staff_second_factor().title}</a></p>
         }
     })
 }

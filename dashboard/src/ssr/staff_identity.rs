@@ -1,9 +1,9 @@
 //! `/staff/identity`: a member of staff says by which identity they come in as well as by their password.
 
 use api::service::sign_in::Destination;
-use api::service::{identity, staff, staff_identity};
+use api::service::{identity, staff_identity};
 use api::{ApiError, App};
-use axum::extract::{Form, Query, State};
+use axum::extract::{Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::identity::Identity;
@@ -16,6 +16,7 @@ use super::document::Document;
 use super::parts::day;
 use super::sign_in::{Told, confirmed_by, link, words};
 use super::staff::{SignedIn, staff_bar};
+use super::staff_confirm::ConfirmedForm;
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -43,27 +44,23 @@ pub(crate) struct IdentityForm {
 pub(crate) async fn change(
     State(app): State<App>,
     reader: Reader,
-    SignedIn(who): SignedIn,
     headers: HeaderMap,
-    Form(form): Form<IdentityForm>,
+    ConfirmedForm(who, form): ConfirmedForm<IdentityForm>,
 ) -> Response {
     let text = reader.lang.staff_identity();
     let now = App::now();
     let again = Redirect::to("/staff/identity");
     if form.deed == "unlink" {
-        return match staff_identity::unlink_own(&app, &who, now).await {
+        return match staff_identity::unlink_own(&app, who.staff(), now).await {
             Ok(()) => again.into_response(),
             Err(error) => problem(&reader, &error),
         };
     }
     let done = match identity::of_form(&app, &headers, &form.confirmed, now) {
-        Ok(Some(identity)) => {
-            let token = staff::held_token(&app, &headers).unwrap_or_default();
-            staff_identity::link(&app, token, &identity, now).await
-        }
+        Ok(Some(identity)) => staff_identity::link(&app, &who, &identity, now).await,
         Ok(None) | Err(_) => {
             let gone = (StatusCode::CONFLICT, Some(text.too_long_ago));
-            return show(&app, &reader, who, &headers, gone).await;
+            return show(&app, &reader, who.into_staff(), &headers, gone).await;
         }
     };
     let why = match done {
@@ -78,7 +75,7 @@ pub(crate) async fn change(
     show(
         &app,
         &reader,
-        who,
+        who.into_staff(),
         &headers,
         (StatusCode::CONFLICT, Some(why)),
     )

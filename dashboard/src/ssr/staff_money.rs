@@ -4,10 +4,10 @@
 use std::collections::HashMap;
 
 use api::service::account::{self, Accounts};
-use api::service::dispute::{self, LIST_MAX};
+use api::service::dispute::{self, LIST_MAX, Verdict};
 use api::service::refund;
 use api::{ApiError, App, Oidc};
-use axum::extract::{Form, Path, RawQuery, State};
+use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
 use domain::dispute::DisputeReason;
@@ -16,7 +16,7 @@ use domain::money::Vnd;
 use domain::refund::DecisionStatus;
 use leptos::prelude::*;
 use serde::Deserialize;
-use store::dispute::{Decision, Dispute};
+use store::dispute::Dispute;
 use store::refund::Refund;
 use store::refund_decision::{GivenBack, RefundDecision};
 use store::refund_limits::KnownLimits;
@@ -28,6 +28,7 @@ use super::payment::gateway_name;
 use super::sign_in::confirmed_by;
 use super::staff::{SignedIn, staff_bar};
 use super::staff_accounts;
+use super::staff_confirm::Asked;
 use super::staff_refunds::{limits_view, proposals_view};
 use super::{Reader, problem};
 use crate::lang::Lang;
@@ -128,20 +129,21 @@ pub(crate) struct DecisionForm {
 /// `POST /staff/money/disputes/{id}`: refunds all that is left, or refuses.
 pub(crate) async fn decide(
     State(app): State<App>,
-    reader: Reader,
     Path(id): Path<DisputeId>,
     SignedIn(who): SignedIn,
-    Form(form): Form<DecisionForm>,
+    asked: Asked,
 ) -> Response {
-    let decision = match form.decision.as_str() {
-        "refund" => Decision::Refund(None),
-        _ => Decision::Refuse,
+    let done = async {
+        let form: DecisionForm = asked.form().await?;
+        let verdict = match form.decision.as_str() {
+            "refund" => Verdict::Refund(asked.confirmed(&app).await?, None),
+            _ => Verdict::Refuse(who),
+        };
+        let decided = dispute::decide(&app, id, &verdict, &form.answer, App::now()).await?;
+        Ok(decided.proposal.is_some())
     };
-    let done = dispute::decide(&app, id, &who, &decision, &form.answer, App::now());
-    back(
-        &reader,
-        done.await.map(|decided| decided.proposal.is_some()),
-    )
+    let done = done.await;
+    back(asked, done)
 }
 
 #[derive(Deserialize)]
@@ -156,22 +158,27 @@ pub(crate) struct GiveBackForm {
 /// notice without money.
 pub(crate) async fn give_back(
     State(app): State<App>,
-    reader: Reader,
     SignedIn(who): SignedIn,
-    Form(form): Form<GiveBackForm>,
+    asked: Asked,
 ) -> Response {
     let done = async {
+        let form: GiveBackForm = asked.form().await?;
         let (gateway, bank_ref, now) = (&form.gateway, &form.bank_ref, App::now());
         match &form.note {
-            None => dispute::give_back(&app, gateway, bank_ref, &who, now)
-                .await
-                .map(|given| matches!(given, GivenBack::Proposed(_))),
+            None => {
+                let who = asked.confirmed(&app).await?;
+                let given = dispute::give_back(&app, gateway, bank_ref, &who, now);
+                given
+                    .await
+                    .map(|given| matches!(given, GivenBack::Proposed(_)))
+            }
             Some(note) => dispute::settle_notice(&app, gateway, bank_ref, note, &who, now)
                 .await
                 .map(|()| false),
         }
     };
-    back(&reader, done.await)
+    let done = done.await;
+    back(asked, done)
 }
 
 #[derive(Deserialize)]
@@ -182,23 +189,27 @@ pub(crate) struct PaidBackForm {
 /// `POST /staff/money/refunds/{id}`: notes that people have paid a refund.
 pub(crate) async fn paid_back(
     State(app): State<App>,
-    reader: Reader,
     Path(id): Path<RefundId>,
     SignedIn(who): SignedIn,
-    Form(form): Form<PaidBackForm>,
+    asked: Asked,
 ) -> Response {
-    let done = dispute::paid_back(&app, id, &form.gateway_ref, &who, App::now());
-    back(&reader, done.await.map(|()| false))
+    let done = async {
+        let form: PaidBackForm = asked.form().await?;
+        dispute::paid_back(&app, id, &form.gateway_ref, &who, App::now()).await?;
+        Ok(false)
+    };
+    let done = done.await;
+    back(asked, done)
 }
 
 /// Back to the page, which tells what was done: whether only proposed.
-pub(super) fn back(reader: &Reader, done: Result<bool, ApiError>) -> Response {
+pub(super) fn back(asked: Asked, done: Result<bool, ApiError>) -> Response {
     match done {
         Ok(true) => Redirect::to("/staff/money?proposed").into_response(),
         Ok(false) => Redirect::to("/staff/money?decided").into_response(),
         // Somebody else was quicker: the list shows it.
         Err(ApiError::Conflict(_)) => Redirect::to("/staff/money").into_response(),
-        Err(error) => problem(reader, &error),
+        Err(error) => asked.refused(&error),
     }
 }
 

@@ -1,9 +1,9 @@
 //! `/staff/people`: who may work here, for administrators.
 
 use api::service::people::{self, Change, NewMember};
-use api::service::staff_identity;
+use api::service::{second_factor, staff_identity};
 use api::{ApiError, App};
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use chrono_tz::Tz;
@@ -16,6 +16,7 @@ use store::staff::Staff;
 use super::document::Document;
 use super::parts::clock;
 use super::staff::{SignedIn, staff_bar};
+use super::staff_confirm::ConfirmedForm;
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -55,12 +56,11 @@ pub(crate) struct AddForm {
 pub(crate) async fn add(
     State(app): State<App>,
     reader: Reader,
-    SignedIn(who): SignedIn,
-    Form(form): Form<AddForm>,
+    ConfirmedForm(who, form): ConfirmedForm<AddForm>,
 ) -> Response {
     let done = async {
         let now = App::now();
-        let operator = match (form.operator.trim(), &who.operator) {
+        let operator = match (form.operator.trim(), &who.staff().operator) {
             (WHOLE_CITY, None) => None,
             // Nobody is let into every lot for want of a choice.
             ("", None) => {
@@ -89,7 +89,7 @@ pub(crate) async fn add(
         Ok(Told::Password(new.login, password))
     };
     let done = done.await;
-    answer(&app, &reader, who, done).await
+    answer(&app, &reader, who.into_staff(), done).await
 }
 
 #[derive(Deserialize)]
@@ -97,13 +97,13 @@ pub(crate) struct ChangeForm {
     deed: String,
 }
 
-/// `POST /staff/people/{login}`: another role, a new password, out or in again, no identity any more.
+/// `POST /staff/people/{login}`: another role, a new password, out or in again, no identity or no second factor
+/// any more.
 pub(crate) async fn change(
     State(app): State<App>,
     reader: Reader,
     Path(login): Path<String>,
-    SignedIn(who): SignedIn,
-    Form(form): Form<ChangeForm>,
+    ConfirmedForm(who, form): ConfirmedForm<ChangeForm>,
 ) -> Response {
     let done = async {
         let now = App::now();
@@ -116,6 +116,10 @@ pub(crate) async fn change(
                 staff_identity::unlink(&app, &who, &login, now).await?;
                 return Ok(Told::Done);
             }
+            "second_factor" => {
+                second_factor::end(&app, &who, &login, now).await?;
+                return Ok(Told::Done);
+            }
             "administrator" => Change::Role(Role::Administrator),
             "staff" => Change::Role(Role::Staff),
             "out" => Change::ShutOut,
@@ -126,7 +130,7 @@ pub(crate) async fn change(
         Ok(Told::Done)
     };
     let done = done.await;
-    answer(&app, &reader, who, done).await
+    answer(&app, &reader, who.into_staff(), done).await
 }
 
 async fn answer(app: &App, reader: &Reader, who: Staff, done: Result<Told, ApiError>) -> Response {
@@ -242,6 +246,19 @@ fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
         let text = lang.staff_people();
         asked("unlink", text.unlink, text.by_password_alone)
     });
+    let factor = member.enrolled_at.map(|at| {
+        let since = clock(at, tz, now);
+        let text = lang.staff_people();
+        view! { <small data-second-factor>{format!("{} {since}", text.second_factor_since)}</small> }
+    });
+    let end_factor = (factor.is_some() && !is_own).then(|| {
+        let text = lang.staff_people();
+        asked(
+            "second_factor",
+            text.end_second_factor,
+            text.by_password_without_code,
+        )
+    });
     let changes = (!is_own).then(|| {
         view! {
             {deed(other_role, other_text)}
@@ -255,7 +272,7 @@ fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
     view! {
         <tr>
             <th scope="row">{member.login.clone()}</th>
-            <td data-label=lang.staff_people().name>{member.name} " " {linked}</td>
+            <td data-label=lang.staff_people().name>{member.name} " " {linked} " " {factor}</td>
             <td data-label=lang.staff_people().operator>{member.operator.unwrap_or_else(|| lang.staff_people().the_city.to_owned())}</td>
             <td data-label=lang.staff_people().role>{role} {out.then(|| format!(" · {}", lang.staff_people().shut_out))}</td>
             <td data-label=lang.staff_people().signed_in>{member.signed_in_at.map(|at| clock(at, tz, now))}</td>
@@ -264,6 +281,7 @@ fn row(member: Member, own: &str, tz: Tz, lang: Lang) -> impl IntoView + use<> {
                     {asked("password", lang.staff_people().new_password, lang.staff_people().old_password_ends)}
                     {changes}
                     {unlink}
+                    {end_factor}
                 </form>
             </td>
         </tr>

@@ -1,9 +1,9 @@
 //! Refunds that two people decide, what one gives back alone, and `/staff/refunds`: who gave back how much.
 
 use api::extract::Query;
-use api::service::refund::{self, Month, NOTE_MAX};
+use api::service::refund::{self, Month, NOTE_MAX, SecondWord};
 use api::{ApiError, App};
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::response::Response;
 use chrono_tz::Tz;
 use domain::id::RefundId;
@@ -20,6 +20,7 @@ use super::document::Document;
 use super::parts::clock;
 use super::payment::gateway_name;
 use super::staff::{SignedIn, staff_bar};
+use super::staff_confirm::Asked;
 use super::staff_money::back;
 use super::{Reader, problem};
 use crate::lang::Lang;
@@ -34,14 +35,21 @@ pub(crate) struct SecondForm {
 /// `POST /staff/money/proposals/{id}`: a second person confirms a refund, or does not.
 pub(crate) async fn second(
     State(app): State<App>,
-    reader: Reader,
     Path(id): Path<RefundId>,
     SignedIn(who): SignedIn,
-    Form(form): Form<SecondForm>,
+    asked: Asked,
 ) -> Response {
-    let confirms = form.decision == "confirm";
-    let done = refund::second(&app, id, &who, confirms, &form.note, App::now());
-    back(&reader, done.await.map(|_| false))
+    let done = async {
+        let form: SecondForm = asked.form().await?;
+        let word = match form.decision.as_str() {
+            "confirm" => SecondWord::Confirm(asked.confirmed(&app).await?),
+            _ => SecondWord::Refuse(who, form.note),
+        };
+        refund::second(&app, id, &word, App::now()).await?;
+        Ok(false)
+    };
+    let done = done.await;
+    back(asked, done)
 }
 
 #[derive(Deserialize)]
@@ -54,22 +62,23 @@ pub(crate) struct LimitsForm {
 }
 
 /// `POST /staff/money/limits`: sets what one person gives back alone.
-pub(crate) async fn set_limits(
-    State(app): State<App>,
-    reader: Reader,
-    SignedIn(who): SignedIn,
-    Form(form): Form<LimitsForm>,
-) -> Response {
-    let limits = AloneLimits {
-        payment_vnd: Vnd::new(form.payment_vnd),
-        day_vnd: Vnd::new(form.day_vnd),
+pub(crate) async fn set_limits(State(app): State<App>, asked: Asked) -> Response {
+    let done = async {
+        let who = asked.confirmed(&app).await?;
+        let form: LimitsForm = asked.form().await?;
+        let limits = AloneLimits {
+            payment_vnd: Vnd::new(form.payment_vnd),
+            day_vnd: Vnd::new(form.day_vnd),
+        };
+        let operator = match form.operator.trim() {
+            "" => who.staff().operator.as_deref(),
+            code => Some(code),
+        };
+        refund::set_limits(&app, &who, operator, limits, App::now()).await?;
+        Ok(false)
     };
-    let operator = match form.operator.trim() {
-        "" => who.operator.as_deref(),
-        code => Some(code),
-    };
-    let done = refund::set_limits(&app, &who, operator, limits, App::now());
-    back(&reader, done.await.map(|()| false))
+    let done = done.await;
+    back(asked, done)
 }
 
 /// The proposals that wait; nothing where none does.

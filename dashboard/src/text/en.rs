@@ -934,6 +934,9 @@ pub(super) static STAFF_PEOPLE: StaffPeople = StaffPeople {
     comes_in_as: "Comes in as",
     unlink: "Unlink identity",
     by_password_alone: "They then come in by their password alone, and are signed out wherever they came in by it.",
+    second_factor_since: "Second factor since",
+    end_second_factor: "Take second factor away",
+    by_password_without_code: "Only where they have lost the phone and the recovery codes, and you know that it is they. They are signed out at once, and then the password is enough.",
 };
 
 pub(super) static STAFF_PLATE: StaffPlate = StaffPlate {
@@ -995,6 +998,43 @@ pub(super) static STAFF_REFUNDS: StaffRefunds = StaffRefunds {
     confirmed_for_others: "Confirmed for others",
 };
 
+pub(super) static STAFF_SECOND_FACTOR: StaffSecondFactor = StaffSecondFactor {
+    title: "Second factor",
+    enter_code: "Enter the code from your app",
+    code: "The code of six digits",
+    new_each_30_seconds: "The app shows another every 30 seconds. Each is good once.",
+    without_the_phone: "Without the phone",
+    recovery_code: "A recovery code",
+    or_an_administrator: "Each is good once. With none left, an administrator can take your second factor away.",
+    go_on: "Go on",
+    code_is_wrong: "The code is wrong, or was used before.",
+    another_login: "Sign in as somebody else",
+    is_it_you: "Is it still you?",
+    give_password_again: "This needs your password once more. What you filled in is kept.",
+    not_confirmed: "The password or the code is wrong.",
+    confirm: "Confirm",
+    sign_in_again: "Or sign in again with",
+    cancel: "No, go back",
+    needed_first: "Your role needs a second factor before you do anything else.",
+    what_it_is: "Beside your password you enter a code at each sign-in, which an app on your phone makes, such as Google Authenticator, Microsoft Authenticator or Aegis.",
+    scan_it: "Scan this with the app",
+    open_in_app: "Open in an app on this device",
+    or_type_it: "Or type this key",
+    then_its_code: "Then enter the code of six digits that it shows",
+    elsewhere_signed_out: "You are signed out everywhere else.",
+    turn_on: "Turn on",
+    shown_too_long_ago: "The key was shown too long ago, or your second factor was turned on or off elsewhere.",
+    is_on: "On since",
+    recovery_left: "Recovery codes left",
+    old_ones_end: "The old recovery codes are good no longer then.",
+    new_recovery_codes: "New recovery codes",
+    for_another_phone: "For another phone turn it off, and on again. Meanwhile the password is enough.",
+    turn_off: "Turn off",
+    your_recovery_codes: "Your recovery codes",
+    keep_them: "They are shown this once: copy or print them, and keep them away from the phone. Each stands in for the app's code once.",
+    they_are_kept: "I have them, go on",
+};
+
 pub(super) static STAFF_SHIFT: StaffShift = StaffShift {
     notice_written: "Notice written",
     notice_withdrawn: "Notice withdrawn",
@@ -1036,6 +1076,11 @@ pub(super) static STAFF_SHIFT: StaffShift = StaffShift {
     this_shift_summary: "This shift's summary",
     your_next_shift: "Your next shift: ",
     summaries_of_your_last_shifts: "Summaries of your last shifts",
+    second_factor_begun: "Second factor turned on",
+    second_factor_ended: "Second factor taken away",
+    recovery_codes_made: "Recovery codes made",
+    recovery_code_used: "Recovery code used",
+    wrong_code_entered: "Wrong code entered",
 };
 
 pub(super) static STAFF_SHIFT_DAYS: StaffShiftDays = StaffShiftDays {

@@ -963,6 +963,9 @@ tables! {
         comes_in_as,
         unlink,
         by_password_alone,
+        second_factor_since,
+        end_second_factor,
+        by_password_without_code,
     }
     /// The texts of `staff_plate`.
     staff_plate: StaffPlate = STAFF_PLATE {
@@ -1023,6 +1026,43 @@ tables! {
         not_confirmed,
         confirmed_for_others,
     }
+    /// The texts of `staff_second_factor`, and of the pages that ask for a code.
+    staff_second_factor: StaffSecondFactor = STAFF_SECOND_FACTOR {
+        title,
+        enter_code,
+        code,
+        new_each_30_seconds,
+        without_the_phone,
+        recovery_code,
+        or_an_administrator,
+        go_on,
+        code_is_wrong,
+        another_login,
+        is_it_you,
+        give_password_again,
+        not_confirmed,
+        confirm,
+        sign_in_again,
+        cancel,
+        needed_first,
+        what_it_is,
+        scan_it,
+        open_in_app,
+        or_type_it,
+        then_its_code,
+        elsewhere_signed_out,
+        turn_on,
+        shown_too_long_ago,
+        is_on,
+        recovery_left,
+        old_ones_end,
+        new_recovery_codes,
+        for_another_phone,
+        turn_off,
+        your_recovery_codes,
+        keep_them,
+        they_are_kept,
+    }
     /// The texts of `staff_shift`.
     staff_shift: StaffShift = STAFF_SHIFT {
         notice_written,
@@ -1065,6 +1105,11 @@ tables! {
         this_shift_summary,
         your_next_shift,
         summaries_of_your_last_shifts,
+        second_factor_begun,
+        second_factor_ended,
+        recovery_codes_made,
+        recovery_code_used,
+        wrong_code_entered,
     }
     /// The texts of `staff_shift_days`.
     staff_shift_days: StaffShiftDays = STAFF_SHIFT_DAYS {

@@ -934,6 +934,9 @@ pub(super) static STAFF_PEOPLE: StaffPeople = StaffPeople {
     comes_in_as: "Vào với danh tính",
     unlink: "Bỏ liên kết danh tính",
     by_password_alone: "Người này sau đó chỉ vào bằng mật khẩu, và bị đăng xuất ở những nơi đã vào bằng danh tính.",
+    second_factor_since: "Xác thực hai bước từ",
+    end_second_factor: "Bỏ xác thực hai bước",
+    by_password_without_code: "Chỉ khi người này mất điện thoại và hết mã dự phòng, và bạn biết chắc là họ. Họ bị đăng xuất ngay, rồi chỉ cần mật khẩu.",
 };
 
 pub(super) static STAFF_PLATE: StaffPlate = StaffPlate {
@@ -995,6 +998,43 @@ pub(super) static STAFF_REFUNDS: StaffRefunds = StaffRefunds {
     confirmed_for_others: "Xác nhận cho người khác",
 };
 
+pub(super) static STAFF_SECOND_FACTOR: StaffSecondFactor = StaffSecondFactor {
+    title: "Xác thực hai bước",
+    enter_code: "Nhập mã trong ứng dụng",
+    code: "Mã sáu số",
+    new_each_30_seconds: "Ứng dụng đổi mã mỗi 30 giây. Mỗi mã chỉ dùng được một lần.",
+    without_the_phone: "Không có điện thoại",
+    recovery_code: "Mã dự phòng",
+    or_an_administrator: "Mỗi mã dùng được một lần. Hết mã thì nhờ quản trị bỏ xác thực hai bước.",
+    go_on: "Tiếp tục",
+    code_is_wrong: "Mã không đúng, hoặc đã dùng rồi.",
+    another_login: "Đăng nhập bằng tên khác",
+    is_it_you: "Có phải vẫn là bạn?",
+    give_password_again: "Việc này cần bạn nhập lại mật khẩu. Những gì bạn đã điền được giữ nguyên.",
+    not_confirmed: "Mật khẩu hoặc mã không đúng.",
+    confirm: "Xác nhận",
+    sign_in_again: "Hoặc đăng nhập lại với",
+    cancel: "Thôi, quay lại",
+    needed_first: "Vai trò của bạn cần xác thực hai bước trước khi làm bất cứ việc gì khác.",
+    what_it_is: "Ngoài mật khẩu, mỗi lần đăng nhập bạn nhập thêm một mã do ứng dụng trên điện thoại tạo ra, như Google Authenticator, Microsoft Authenticator hay Aegis.",
+    scan_it: "Quét mã này bằng ứng dụng",
+    open_in_app: "Mở trong ứng dụng trên máy này",
+    or_type_it: "Hoặc nhập khóa này",
+    then_its_code: "Rồi nhập mã sáu số mà ứng dụng hiện",
+    elsewhere_signed_out: "Bạn bị đăng xuất ở những nơi khác.",
+    turn_on: "Bật",
+    shown_too_long_ago: "Khóa đã hiện quá lâu, hoặc xác thực hai bước đã bật hay đã tắt ở nơi khác.",
+    is_on: "Đã bật từ",
+    recovery_left: "Mã dự phòng còn lại",
+    old_ones_end: "Các mã dự phòng cũ sẽ hết hiệu lực ngay.",
+    new_recovery_codes: "Tạo mã dự phòng mới",
+    for_another_phone: "Để đổi điện thoại: tắt, rồi bật lại. Trong lúc tắt chỉ cần mật khẩu.",
+    turn_off: "Tắt",
+    your_recovery_codes: "Mã dự phòng của bạn",
+    keep_them: "Các mã này chỉ hiện một lần này: hãy chép hoặc in ra, cất xa điện thoại. Mỗi mã thay cho mã của ứng dụng một lần.",
+    they_are_kept: "Đã cất, tiếp tục",
+};
+
 pub(super) static STAFF_SHIFT: StaffShift = StaffShift {
     notice_written: "Lập phiếu báo",
     notice_withdrawn: "Hủy phiếu báo",
@@ -1036,6 +1076,11 @@ pub(super) static STAFF_SHIFT: StaffShift = StaffShift {
     this_shift_summary: "Tổng kết ca này",
     your_next_shift: "Ca tới: ",
     summaries_of_your_last_shifts: "Tổng kết các ca vừa qua",
+    second_factor_begun: "Bật xác thực hai bước",
+    second_factor_ended: "Bỏ xác thực hai bước",
+    recovery_codes_made: "Tạo mã dự phòng",
+    recovery_code_used: "Dùng mã dự phòng",
+    wrong_code_entered: "Nhập sai mã",
 };
 
 pub(super) static STAFF_SHIFT_DAYS: StaffShiftDays = StaffShiftDays {

@@ -83,6 +83,7 @@ const STAFF: [(&str, &str); 11] = [
     ("staff-shift", "/staff/shift"),
     ("staff-shifts", "/staff/shifts"),
     ("staff-people", "/staff/people"),
+    ("staff-second-factor", "/staff/second-factor"),
     ("staff-notices", "/staff/notices"),
     ("staff-plates", "/staff/plates"),
     ("staff-devices", "/staff/devices"),

@@ -137,7 +137,8 @@ fn is_one(word: &str, who: Who) -> bool {
 }
 
 /// Rows that name nothing of anybody's: staff of every operator have their own there.
-const OF_EVERY_OPERATOR: [&str; 14] = [
+const OF_EVERY_OPERATOR: [&str; 16] = [
+    "/api/v1/staff/confirmations",
     "/api/v1/staff/devices",
     "/api/v1/staff/disputes",
     "/api/v1/staff/plates",
@@ -150,6 +151,7 @@ const OF_EVERY_OPERATOR: [&str; 14] = [
     "/staff/people",
     "/staff/plates",
     "/staff/plates/picture",
+    "/staff/second-factor",
     "/staff/shift",
     "/staff/shifts",
 ];
@@ -392,6 +394,7 @@ fn body(path: &str) -> Value {
         "push-subscriptions" => json!({"endpoint": "https://fcm.googleapis.com/x", "lang": "vi",
             "keys": {"p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
                 "auth": "BTBZMqHH6r4Tts7J_aSIgg"}}),
+        "confirmations" => json!({"password": "a password"}),
         "notices" | "plates" => json!({"plate": "30A-999.99"}),
         "withdrawal" => json!({"why": "a mistake"}),
         "exemptions" => {
@@ -433,6 +436,7 @@ fn form(path: &str) -> Vec<(&'static str, &'static str)> {
             vec![("first", "2099-01-01"), ("last", "2099-12-31")]
         }
         "/staff/exemptions/requests/{id}/refuse" => vec![("reason", "x")],
+        "/staff/second-factor" => vec![("deed", "nothing")],
         "/staff/identity" => vec![("deed", "nothing"), ("confirmed", "")],
         "/n/{code}/withdraw" => vec![("why", "a mistake")],
         "/wallet/top-up" => vec![("amount", "50000"), ("key", NOTHING), ("gateway", "vietqr")],

@@ -170,6 +170,7 @@ async fn no_page_keeps_anybody_out() {
             "/staff/shift",
             "/staff/shifts",
             "/staff/people",
+            "/staff/second-factor",
             "/staff/notices",
             "/staff/plates",
             "/staff/devices",

@@ -67,6 +67,7 @@ mod replica;
 mod request_number;
 mod retention;
 mod schemathesis;
+mod second_factor;
 mod session;
 mod session_key;
 mod share;

@@ -4,7 +4,7 @@ use chrono::{TimeDelta, Utc};
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
 use serde_json::json;
-use store::staff::StaffSignIn;
+use store::staff::{Proof, StaffSignIn};
 use tests::database::TestDatabase;
 use tests::serving::{Serving, session_cookie, text};
 use tests::{eventually, provided};
@@ -193,7 +193,8 @@ async fn no_session_outlives_its_password() {
         .unwrap();
     let (guard, checked) = store.staff_find("guard").await.unwrap().unwrap();
     let id = guard.staff_id;
-    let open = async |hash: &str| store.staff_login_open(id, hash, &sign_in(7)).await;
+    let by = Proof::Password;
+    let open = async |hash: &str| store.staff_login_open(id, hash, by, &sign_in(7)).await;
 
     // It had been changed a while ago.
     let renewed = store.member_set_password("guard", "new", "test", now);
@@ -232,7 +233,7 @@ async fn no_session_outlives_its_password() {
         waiting > 0
     };
     let eighth = sign_in(8);
-    let (opened, ()) = tokio::join!(store.staff_login_open(id, "new", &eighth), async {
+    let (opened, ()) = tokio::join!(store.staff_login_open(id, "new", by, &eighth), async {
         eventually("the sign-in to wait", waits).await;
         change.commit().await.unwrap();
     });

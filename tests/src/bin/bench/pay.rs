@@ -167,6 +167,7 @@ pub(super) async fn app(database_url: &str, connections: u32) -> anyhow::Result<
         sms: None,
         push: None,
         oidc: None,
+        second_factor: Default::default(),
         http: api::gateway::client()?,
         public_url: "https://parking.example".into(),
         drain: api::Drain::new(std::time::Duration::ZERO),
