@@ -217,7 +217,13 @@ async fn refused_unread(
         }
         BANK_PATH if method == Method::POST => gateways::is_signed_now(headers, now),
         PROVIDER_PATH => gateways::is_known(app, uri.path()),
-        IMPORT_PATH if method == Method::POST => imports::is_terminal(app, headers),
+        IMPORT_PATH if method == Method::POST => {
+            let asked = async {
+                let _place = app.limits.imports.reading(from)?;
+                imports::uploading(app, headers).await
+            };
+            asked.await.map(|_| ())
+        }
         _ => Ok(()),
     };
     refused.err().map(IntoResponse::into_response)

@@ -52,7 +52,7 @@ pub struct Secrets {
     pub session_keys: SessionKeys,
     /// Shared with the bank: signs its webhooks.
     pub webhook_key: Vec<u8>,
-    /// Shared with handheld terminals: lets them upload what they sold offline.
+    /// Shared with all handheld terminals that have no token of their own; nothing where there are none.
     pub import_token: String,
 }
 
@@ -180,7 +180,7 @@ impl Secrets {
         })
     }
 
-    /// Whether `token` is the terminals'.
+    /// Whether `token` is the one that terminals share.
     pub fn import_token_matches(&self, token: &str) -> bool {
         !self.import_token.is_empty()
             && equal(

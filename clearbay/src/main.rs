@@ -70,6 +70,9 @@ enum Command {
     /// Let staff in, and list them.
     #[command(subcommand)]
     Staff(command::staff::People),
+    /// Make tokens for handheld terminals, list them, end one.
+    #[command(subcommand)]
+    Terminal(command::terminal::Terminals),
     /// Compare a gateway's statement with what was booked, and show every difference.
     Reconcile(command::reconcile::Reconcile),
     /// Check a city's public log, reports and published revenue, trusting nothing but a pinned key.
@@ -141,6 +144,7 @@ fn main() -> ExitCode {
             Command::Broker(command) => command.run().await,
             Command::Demo(command) => command.run().await,
             Command::Staff(command) => command.run().await,
+            Command::Terminal(command) => command.run().await,
             Command::Backup(command) => command.run().await,
             Command::PushKey(command) => command.run(),
             Command::LogKey(command) => command.run(),

@@ -52,6 +52,8 @@ key! {
     TariffId,
     /// Key of a planned shift.
     ShiftId,
+    /// Key of a handheld terminal.
+    TerminalId,
     /// Key of a ledger account.
     AccountId,
 }

@@ -83,6 +83,7 @@ pub mod standing;
 mod stay;
 mod stay_changes;
 pub mod tariff;
+pub mod terminal;
 pub mod wallet;
 mod watch;
 mod watch_change;

@@ -39,6 +39,7 @@ const TABLES: [(&str, &str, &str, &str); 71] = [
     ("log_leaf", "SELECT, INSERT", "", "SELECT"),
     ("log_report", "SELECT, INSERT", "", "SELECT"),
     ("receipt", "SELECT, INSERT", "", "SELECT"),
+    ("terminal_session", "SELECT, INSERT", "", "SELECT"),
     ("transfer", "SELECT, INSERT", "", "SELECT"),
     // Money. A wallet is filled by the ledger's trigger alone.
     ("account", "SELECT, INSERT", "", "SELECT"),
@@ -91,6 +92,8 @@ const TABLES: [(&str, &str, &str, &str); 71] = [
     ("staff_recovery_code", "SELECT, INSERT, DELETE, UPDATE (used_at)", "", ""),
     ("staff_second_factor",
         "SELECT, INSERT, DELETE, UPDATE (sealed, recovery_salt, last_step, failures, failed_at)", "", ""),
+    ("terminal", "SELECT, INSERT, UPDATE (ended_by, ended_at)", "",
+        "SELECT (terminal_id, operator_id, name, made_by, made_at, ended_by, ended_at)"),
     // What sensors said. Serve writes where a doubt about one begins or ends, for all that follows is told anew then.
     ("bay_state", "SELECT, INSERT, UPDATE, DELETE", "SELECT, INSERT, UPDATE, DELETE", "SELECT"),
     ("device_comms_event", "SELECT", "", "SELECT"),

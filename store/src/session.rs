@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use domain::Timestamp;
-use domain::id::{BayId, PurchaseId, SessionId, TariffId};
+use domain::id::{BayId, PurchaseId, SessionId, TariffId, TerminalId};
 use domain::money::Vnd;
 use domain::place::VehicleClass;
 use domain::plate::Plate;
@@ -19,6 +19,7 @@ use crate::failpoint::{Step, commit};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::place::class;
 use crate::purchase::{NewPurchase, purchases_insert};
+use crate::terminal::terminal_sessions_insert;
 use crate::{Store, StoreError, corrupt};
 
 /// A session to be written.
@@ -46,6 +47,8 @@ pub struct NewSession {
     pub metered: bool,
     /// Why the price is less than the board's.
     pub entitled: Option<Entitled>,
+    /// Which terminal sold it.
+    pub terminal: Option<TerminalId>,
     /// The client's key and request.
     pub intent: Intent,
 }
@@ -167,6 +170,8 @@ impl Store {
             .await?;
             let purchases: Vec<NewPurchase> = fresh.iter().map(|s| s.start()).collect();
             purchases_insert(&mut tx, &purchases, now).await?;
+            let sold = fresh.iter().filter_map(|s| Some((s.id, s.terminal?)));
+            terminal_sessions_insert(&mut tx, &sold.collect::<Vec<_>>()).await?;
         }
         commit(tx, Step::Open).await?;
         Ok(claims)

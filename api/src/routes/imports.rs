@@ -6,6 +6,7 @@ use domain::id::{PaymentId, SessionId};
 use domain::place::VehicleClass;
 use domain::plate::Plate;
 use serde::{Deserialize, Serialize};
+use store::terminal::Terminal;
 use utoipa::ToSchema;
 
 use crate::App;
@@ -14,6 +15,7 @@ use crate::extract::{Json, TERMINAL_KEY, bearer, check_key};
 use crate::limit::MAX_BULK_ITEMS;
 use crate::service::payment::request_many;
 use crate::service::session::{SessionRequest, open_many};
+use crate::service::terminal;
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct Upload {
@@ -62,22 +64,21 @@ pub(super) struct UploadResult {
     error: Option<String>,
 }
 
-/// Whether a request's head is a terminal's.
+/// Which terminal sends a request, as its head says; none is told where it is by the token that all share.
 ///
 /// # Errors
 /// [`ApiError::Unauthorized`].
-pub(crate) fn is_terminal(app: &App, headers: &HeaderMap) -> Result<(), ApiError> {
-    let token = bearer(headers).unwrap_or_default();
-    match app.secrets.import_token_matches(token) {
-        true => Ok(()),
-        false => Err(ApiError::Unauthorized),
-    }
+pub(crate) async fn uploading(
+    app: &App,
+    headers: &HeaderMap,
+) -> Result<Option<Terminal>, ApiError> {
+    terminal::uploading(app, bearer(headers).unwrap_or_default()).await
 }
 
 /// Takes what handheld terminals sold while they were offline.
 ///
 /// Each sale is priced by the tariff in force at its start and waits for its money like any other.
-/// Sending it again changes nothing.
+/// Sending it again changes nothing. A terminal sells in its operator's lots; keys are unique among all terminals.
 #[utoipa::path(post, path = "/api/v1/imports/sessions", tag = "partners", request_body = Upload,
     security(("import" = [])),
     responses((status = 200, body = Uploaded), (status = 400, body = Problem),
@@ -87,7 +88,7 @@ pub(super) async fn import_sessions(
     headers: HeaderMap,
     Json(upload): Json<Upload>,
 ) -> Result<Reply<Uploaded>, ApiError> {
-    is_terminal(&app, &headers)?;
+    let terminal = uploading(&app, &headers).await?;
     check(&upload.sessions)?;
     let now = App::now();
     let mut results: Vec<UploadResult> = upload
@@ -119,7 +120,7 @@ pub(super) async fn import_sessions(
             }
         }
     }
-    let opened = open_many(&app, &requests, now).await?;
+    let opened = open_many(&app, &requests, terminal.as_ref(), now).await?;
     let ids: Vec<SessionId> = opened
         .iter()
         .filter_map(|id| id.as_ref().ok())

@@ -186,7 +186,7 @@ fn documented(cookies: Cookies) -> (Router<App>, utoipa::openapi::OpenApi) {
         "exemption_request",
         bearer("The token that sending the request gave"),
     );
-    components.add_security_scheme("import", bearer("The terminals' shared token"));
+    components.add_security_scheme("import", bearer("A terminal's token"));
     components.add_security_scheme(
         "staff",
         SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(

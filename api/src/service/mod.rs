@@ -45,6 +45,7 @@ pub mod sign_in;
 pub mod staff;
 pub mod staff_code;
 pub mod staff_identity;
+pub mod terminal;
 pub mod wallet;
 pub mod witness;
 

@@ -12,6 +12,7 @@ use store::entitlement::Holder;
 use store::idempotency::{Claim, Intent};
 use store::place::BayPlace;
 use store::session::{NewSession, Session};
+use store::terminal::Terminal;
 use store::wallet::Wallet;
 use uuid::Uuid;
 
@@ -301,13 +302,14 @@ async fn offline_start(
 }
 
 /// Opens many sessions, each once per key. Keys must differ. The result is in the order of the
-/// argument: one that cannot be opened does not stop the others.
+/// argument: one that cannot be opened does not stop the others. A `terminal` sells in its operator's lots only.
 ///
 /// # Errors
 /// Where the database fails; then none is opened.
 pub async fn open_many(
     app: &App,
     requests: &[SessionRequest],
+    terminal: Option<&Terminal>,
     now: Timestamp,
 ) -> Result<Vec<Result<SessionId, ApiError>>, ApiError> {
     let codes: Vec<String> = requests.iter().map(|request| request.bay.clone()).collect();
@@ -317,6 +319,12 @@ pub async fn open_many(
         .map(|request| {
             let bay = bays.iter().find(|bay| bay.code == request.bay);
             let bay = bay.ok_or(ApiError::NotFound("bay"))?;
+            if terminal.is_some_and(|terminal| terminal.operator != bay.operator) {
+                return Err(ApiError::Unprocessable(format!(
+                    "bay {} is another operator's than this terminal",
+                    bay.code
+                )));
+            }
             let at = request.at.unwrap_or(now);
             if at > now || at < now - MAX_UPLOAD_AGE {
                 return Err(ApiError::Unprocessable(
@@ -341,7 +349,10 @@ pub async fn open_many(
         .map(|(request, priced)| {
             let (bay, priced) = priced?;
             let rights = rights.next().unwrap_or_default();
-            Ok(prepare(bay, request, priced, rights))
+            Ok(NewSession {
+                terminal: terminal.map(|terminal| terminal.id),
+                ..prepare(bay, request, priced, rights)
+            })
         })
         .collect();
     let new: Vec<NewSession> = prepared
@@ -384,6 +395,7 @@ fn prepare(bay: &BayPlace, request: &SessionRequest, priced: Priced, rights: Rig
         vat_bp: priced.vat_bp,
         metered: request.metered,
         entitled,
+        terminal: None,
         intent: request.intent(),
     }
 }

@@ -18,7 +18,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
 use super::device_signing::MasterKey;
-use super::serve::{ServeOptions, Service, log_keys, serve};
+use super::serve::{ServeOptions, Service, log_keys, serve, shared_token};
 use super::{Database, PlainBroker};
 use crate::connections::listen;
 use crate::out::out;
@@ -104,7 +104,7 @@ impl Demo {
         let secrets = Secrets {
             session_keys: secret("CLEARBAY_SESSION_KEY").parse()?,
             webhook_key: secret("CLEARBAY_WEBHOOK_KEY").into_bytes(),
-            import_token: secret("CLEARBAY_IMPORT_TOKEN"),
+            import_token: shared_token(secret("CLEARBAY_IMPORT_TOKEN"))?,
         };
         let public_url = self.options.public_url.as_deref();
         let push = self

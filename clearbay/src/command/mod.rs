@@ -24,6 +24,7 @@ pub mod serve;
 pub mod simulate;
 pub mod staff;
 pub mod tariff;
+pub mod terminal;
 pub mod verify;
 
 use std::time::Duration;

@@ -63,7 +63,8 @@ pub struct Serve {
     /// Shared with the bank: signs its webhooks.
     #[arg(long, env = "CLEARBAY_WEBHOOK_KEY", hide_env_values = true)]
     webhook_key: String,
-    /// Shared with handheld terminals that upload what they sold offline; empty refuses uploads.
+    /// The former way to let handheld terminals upload what they sold offline: one token, shared by all that have none
+    /// of their own (`clearbay terminal add`), of 16 characters at least. Empty refuses it.
     #[arg(
         long,
         env = "CLEARBAY_IMPORT_TOKEN",
@@ -192,6 +193,7 @@ impl Serve {
             self.webhook_key.len() >= KEY_MIN,
             "CLEARBAY_WEBHOOK_KEY needs at least {KEY_MIN} characters"
         );
+        let import_token = shared_token(self.import_token)?;
         let mqtt_url = self.broker.address()?;
         let public_url = self.options.public_url.as_deref();
         public_url::check(public_url, self.listen, self.plain_http)?;
@@ -209,7 +211,7 @@ impl Serve {
         let secrets = Secrets {
             session_keys,
             webhook_key: self.webhook_key.into_bytes(),
-            import_token: self.import_token,
+            import_token,
         };
         let gateways = Gateways::from_env(|name| std::env::var(name).ok())
             .map_err(|missing| anyhow::anyhow!(missing))?;
@@ -229,6 +231,15 @@ impl Serve {
         };
         serve(service, &self.database, mqtt_url, &self.options, shutdown).await
     }
+}
+
+/// The token that terminals share, long enough to be no guess; nothing is none.
+pub fn shared_token(token: String) -> anyhow::Result<String> {
+    anyhow::ensure!(
+        token.is_empty() || token.len() >= KEY_MIN,
+        "CLEARBAY_IMPORT_TOKEN needs at least {KEY_MIN} characters, or none; better, give each terminal a token of its own: clearbay terminal add"
+    );
+    Ok(token)
 }
 
 /// The keys of the public log and who witnesses it, out of the environment; none where it has no key.

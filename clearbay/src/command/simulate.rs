@@ -20,7 +20,7 @@ pub struct Simulate {
     /// The key that the bank shares with Clearbay.
     #[arg(long, env = "CLEARBAY_WEBHOOK_KEY", hide_env_values = true)]
     webhook_key: String,
-    /// The token that handheld terminals share with Clearbay.
+    /// A handheld terminal's token, or the one that all share.
     #[arg(long, env = "CLEARBAY_IMPORT_TOKEN", hide_env_values = true)]
     import_token: String,
     /// How many bays the city has.

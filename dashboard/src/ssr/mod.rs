@@ -66,6 +66,7 @@ mod staff_second_factor;
 mod staff_shift;
 mod staff_shift_days;
 mod staff_shifts;
+mod staff_terminals;
 mod verify;
 mod wallet;
 mod wallet_delete;
@@ -148,6 +149,11 @@ pub fn router(web_dir: Option<&Path>, oidc: Option<Arc<Oidc>>) -> Router<App> {
             get(staff_people::page).post(staff_people::add),
         )
         .route("/staff/people/{login}", post(staff_people::change))
+        .route(
+            "/staff/terminals",
+            get(staff_terminals::page).post(staff_terminals::add),
+        )
+        .route("/staff/terminals/{id}/end", post(staff_terminals::end))
         .route(
             "/staff/plates",
             get(staff_plate::page).post(staff_plate::look_up),

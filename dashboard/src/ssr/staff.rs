@@ -332,6 +332,7 @@ pub(super) fn staff_bar(who: &Staff, active: &str, lang: Lang) -> impl IntoView 
             {tab("/staff/shift", lang.staff().my_shift)}
             {(who.role == Role::Administrator).then(|| tab("/staff/shifts", lang.staff().shifts))}
             {(who.role == Role::Administrator).then(|| tab("/staff/people", lang.staff().people))}
+            {(who.role == Role::Administrator).then(|| tab("/staff/terminals", lang.staff_terminals().terminals))}
         </nav>
     }
 }

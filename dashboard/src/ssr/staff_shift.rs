@@ -52,6 +52,8 @@ fn words(action: &str, lang: Lang) -> String {
         "second_factor.wrong_code" => lang.staff_shift().wrong_code_entered,
         "staff.link" => lang.staff_shift().identity_linked,
         "staff.unlink" => lang.staff_shift().identity_unlinked,
+        "terminal.add" => lang.staff_shift().terminal_added,
+        "terminal.end" => lang.staff_shift().terminal_ended,
         "shift.plan" => lang.staff_shift().shift_planned,
         "shift.change" => lang.staff_shift().shift_changed,
         "shift.cancel" => lang.staff_shift().shift_cancelled,

@@ -1045,6 +1045,8 @@ pub(super) static STAFF_SHIFT: StaffShift = StaffShift {
     refund_confirmed: "Refund confirmed",
     refund_not_confirmed: "Refund not confirmed",
     refund_limits_set: "Limits of refunds set",
+    terminal_added: "Terminal added",
+    terminal_ended: "Terminal ended",
     refund_noted_as_paid: "Refund noted as paid",
     exemption_granted: "Exemption granted",
     exemption_withdrawn: "Exemption withdrawn",
@@ -1112,6 +1114,27 @@ pub(super) static STAFF_SHIFTS: StaffShifts = StaffShifts {
     save: "Save",
     saved: "The shift is saved.",
     cancelled: "The shift is cancelled.",
+};
+
+pub(super) static STAFF_TERMINALS: StaffTerminals = StaffTerminals {
+    terminals: "Terminals",
+    what_they_are: "Handheld terminals upload what they sold without a signal, each with a token of its own. One that is lost is ended by itself.",
+    none: "There are no terminals yet.",
+    name: "Name",
+    operator: "Operator",
+    made: "Made",
+    ended: "Ended",
+    the_token_of: "The token of",
+    shown_once: "It is shown this once: enter it into the terminal now.",
+    name_in_use: "There is a terminal of that name.",
+    look_at_name_and_operator: "Please look at the name and the operator.",
+    end: "End",
+    good_no_more: "Its token is good no more, at once. Other terminals go on.",
+    yes_end_it: "Yes, end it",
+    add_one: "Add a terminal",
+    name_such_as: "Name, such as the number on its case",
+    please_choose: "— choose —",
+    add: "Add",
 };
 
 pub(super) static WALLET: Wallet = Wallet {

@@ -1074,6 +1074,8 @@ tables! {
         refund_confirmed,
         refund_not_confirmed,
         refund_limits_set,
+        terminal_added,
+        terminal_ended,
         refund_noted_as_paid,
         exemption_granted,
         exemption_withdrawn,
@@ -1204,6 +1206,27 @@ tables! {
         needs_script,
         no_log,
         step_witnessed,
+    }
+    /// The texts of `staff_terminals`.
+    staff_terminals: StaffTerminals = STAFF_TERMINALS {
+        terminals,
+        what_they_are,
+        none,
+        name,
+        operator,
+        made,
+        ended,
+        the_token_of,
+        shown_once,
+        name_in_use,
+        look_at_name_and_operator,
+        end,
+        good_no_more,
+        yes_end_it,
+        add_one,
+        name_such_as,
+        please_choose,
+        add,
     }
     /// The texts of `wallet`.
     wallet: Wallet = WALLET {

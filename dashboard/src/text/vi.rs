@@ -1045,6 +1045,8 @@ pub(super) static STAFF_SHIFT: StaffShift = StaffShift {
     refund_confirmed: "Xác nhận hoàn tiền",
     refund_not_confirmed: "Không xác nhận hoàn tiền",
     refund_limits_set: "Đặt hạn mức hoàn tiền",
+    terminal_added: "Thêm máy cầm tay",
+    terminal_ended: "Dừng máy cầm tay",
     refund_noted_as_paid: "Ghi đã hoàn tiền",
     exemption_granted: "Cho miễn phí",
     exemption_withdrawn: "Thu hồi miễn phí",
@@ -1112,6 +1114,27 @@ pub(super) static STAFF_SHIFTS: StaffShifts = StaffShifts {
     save: "Ghi",
     saved: "Đã lưu ca.",
     cancelled: "Đã hủy ca.",
+};
+
+pub(super) static STAFF_TERMINALS: StaffTerminals = StaffTerminals {
+    terminals: "Máy cầm tay",
+    what_they_are: "Máy cầm tay tải lên những lượt đã bán khi không có sóng, mỗi máy bằng mã riêng. Mất máy nào thì dừng máy đó.",
+    none: "Chưa có máy nào.",
+    name: "Tên",
+    operator: "Đơn vị",
+    made: "Thêm lúc",
+    ended: "Dừng",
+    the_token_of: "Mã của máy",
+    shown_once: "Chỉ hiện một lần này: hãy nhập ngay vào máy.",
+    name_in_use: "Đã có máy mang tên này.",
+    look_at_name_and_operator: "Xin xem lại tên và đơn vị.",
+    end: "Dừng",
+    good_no_more: "Mã của máy hết hiệu lực ngay. Máy khác không bị ảnh hưởng.",
+    yes_end_it: "Đúng, dừng",
+    add_one: "Thêm máy",
+    name_such_as: "Tên, như số ghi trên máy",
+    please_choose: "— chọn —",
+    add: "Thêm",
 };
 
 pub(super) static WALLET: Wallet = Wallet {

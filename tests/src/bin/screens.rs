@@ -77,13 +77,14 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-const STAFF: [(&str, &str); 11] = [
+const STAFF: [(&str, &str); 12] = [
     ("staff", "/staff"),
     ("staff-lot", "/staff/lots/HK-01"),
     ("staff-shift", "/staff/shift"),
     ("staff-shifts", "/staff/shifts"),
     ("staff-people", "/staff/people"),
     ("staff-second-factor", "/staff/second-factor"),
+    ("staff-terminals", "/staff/terminals"),
     ("staff-notices", "/staff/notices"),
     ("staff-plates", "/staff/plates"),
     ("staff-devices", "/staff/devices"),

@@ -137,7 +137,7 @@ fn is_one(word: &str, who: Who) -> bool {
 }
 
 /// Rows that name nothing of anybody's: staff of every operator have their own there.
-const OF_EVERY_OPERATOR: [&str; 16] = [
+const OF_EVERY_OPERATOR: [&str; 17] = [
     "/api/v1/staff/confirmations",
     "/api/v1/staff/devices",
     "/api/v1/staff/disputes",
@@ -154,6 +154,7 @@ const OF_EVERY_OPERATOR: [&str; 16] = [
     "/staff/second-factor",
     "/staff/shift",
     "/staff/shifts",
+    "/staff/terminals",
 ];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -276,7 +277,7 @@ impl World {
             }
             _ if path.contains("/disputes/") => &self.own.dispute,
             // Numbered, not named.
-            _ if path.contains("/shifts/") => "1",
+            _ if path.contains("/shifts/") || path.contains("/terminals/") => "1",
             _ if path.contains("/receipts/") || path.starts_with("/r/") => &self.own.receipt,
             _ => NOTHING,
         };
@@ -418,6 +419,7 @@ fn form(path: &str) -> Vec<(&'static str, &'static str)> {
         "/staff/sessions/{id}/bay" => vec![("plate", "30A-999.99"), ("bay", "CN-01-002")],
         "/staff/sessions/{id}/plate" => vec![("plate", "30A-999.99"), ("right", "30A-999.98")],
         "/staff/people" => vec![("login", "new"), ("name", "New"), ("operator", "")],
+        "/staff/terminals" => vec![("name", ""), ("operator", "")],
         "/staff/people/{login}" => vec![("deed", "nothing")],
         "/staff/money/disputes/{id}" => vec![("decision", "refuse"), ("answer", "no")],
         "/staff/money/proposals/{id}" => vec![("decision", "confirm")],

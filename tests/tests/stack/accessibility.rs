@@ -171,6 +171,7 @@ async fn no_page_keeps_anybody_out() {
             "/staff/shifts",
             "/staff/people",
             "/staff/second-factor",
+            "/staff/terminals",
             "/staff/notices",
             "/staff/plates",
             "/staff/devices",

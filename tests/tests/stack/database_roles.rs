@@ -21,13 +21,14 @@ const NOT_ALLOWED: &str = "42501";
 const NEVER: &str = "23001";
 
 /// What only grows, each with something to change in it.
-const GROWING: [(&str, &str); 7] = [
+const GROWING: [(&str, &str); 8] = [
     ("account_change", "actor = 'nobody'"),
     ("audit", "actor = 'nobody'"),
     ("invoice", "number = 1"),
     ("log_leaf", "day = '2026-01-01'"),
     ("log_report", "size = 0"),
     ("receipt", "amount_vnd = 1"),
+    ("terminal_session", "terminal_id = 1"),
     ("transfer", "amount_vnd = 1"),
 ];
 
@@ -152,6 +153,8 @@ async fn who_serves_changes_nothing_that_is_written_for_ever() {
         "INSERT INTO account_change DEFAULT VALUES",
         "UPDATE refund_decision SET amount_vnd = 1",
         "DELETE FROM refund_decision",
+        "UPDATE terminal SET token_hash = NULL",
+        "DELETE FROM terminal",
         "UPDATE tariff SET document = '{}'",
         "DELETE FROM event",
         "SELECT events_forget('2026-01-01', 1)",
@@ -224,6 +227,8 @@ async fn who_takes_what_sensors_say_has_nothing_of_money_or_people() {
         "staff",
         "staff_login",
         "tariff",
+        "terminal",
+        "terminal_session",
         "transfer",
         "unread_notice",
         "wallet",
@@ -280,6 +285,7 @@ async fn who_reads_sees_money_and_nobody() {
         "SELECT content FROM exemption_scan",
         "SELECT password_hash FROM staff",
         "SELECT token_hash FROM staff_login",
+        "SELECT token_hash FROM terminal",
         "SELECT description FROM bank_notice",
         "INSERT INTO audit (at, actor, action) VALUES (now(), 'nobody', 'nothing')",
         "DELETE FROM lease",

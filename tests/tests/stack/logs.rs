@@ -154,7 +154,10 @@ async fn a_log_of_everything_holds_no_secret_and_no_plate() {
         .map(str::to_owned),
     );
     // A terminal with a plate that is none, and one with the wrong token.
-    for token in [IMPORT_TOKEN, "a-wrong-token-of-tests"] {
+    let store = &city.database.store;
+    let own = api::service::terminal::put(store, "HNP", "1", "tests", chrono::Utc::now());
+    let own = own.await.unwrap();
+    for token in [IMPORT_TOKEN, "a-wrong-token-of-tests", &own] {
         let sale = json!({"key": "sale-number-1", "bay": BAY, "plate": "30A-123.45.67.89",
             "class": "car", "minutes": 60, "at": chrono::Utc::now()});
         let upload = city
@@ -163,7 +166,7 @@ async fn a_log_of_everything_holds_no_secret_and_no_plate() {
         let upload = upload.bearer_auth(token).json(&json!({"sessions": [sale]}));
         upload.send().await.unwrap();
     }
-    secrets.push("a-wrong-token-of-tests".to_owned());
+    secrets.extend(["a-wrong-token-of-tests".to_owned(), own]);
     // As they are typed, and as they are kept.
     let plates = [
         "30A-123.45",

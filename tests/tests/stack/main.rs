@@ -76,6 +76,7 @@ mod shift;
 mod signing;
 mod subscription;
 mod tariff;
+mod terminal;
 mod tls;
 mod traces;
 mod two_processes;

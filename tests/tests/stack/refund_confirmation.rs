@@ -440,7 +440,7 @@ async fn small_sums_add_up_by_payment_and_by_person_and_day() {
     // One payment in parts.
     let first = disputed(&city, "CN-01-001").await;
     let second = disputed(&city, "CN-01-002").await;
-    let third = disputed(&city, "CN-01-003").await;
+    let third = disputed(&city, "CN-02-001").await;
     let (guard_member, chief_member) = (member("guard").await, member("chief").await);
     let evening = noon(1) + TimeDelta::hours(11);
     assert!(at_moment(&city, &guard_member, &first.dispute, 150_000, evening).await);
@@ -462,7 +462,7 @@ async fn small_sums_add_up_by_payment_and_by_person_and_day() {
         )
         .await
     );
-    let fourth = disputed(&city, "CN-01-004").await;
+    let fourth = disputed(&city, "CN-02-002").await;
     assert!(
         at_moment(
             &city,
@@ -473,7 +473,7 @@ async fn small_sums_add_up_by_payment_and_by_person_and_day() {
         )
         .await
     );
-    let fifth = disputed(&city, "CN-01-005").await;
+    let fifth = disputed(&city, "CN-03-001").await;
     let after_midnight = evening + TimeDelta::minutes(61);
     assert!(
         at_moment(
@@ -488,8 +488,8 @@ async fn small_sums_add_up_by_payment_and_by_person_and_day() {
 
     // At once: only what the day has room for.
     let (sixth, seventh) = (
-        disputed(&city, "CN-01-006").await,
-        disputed(&city, "CN-01-007").await,
+        disputed(&city, "CN-03-002").await,
+        disputed(&city, "BD-01-001").await,
     );
     let next_noon = noon(-1);
     let (one, other) = tokio::join!(
@@ -498,8 +498,8 @@ async fn small_sums_add_up_by_payment_and_by_person_and_day() {
     );
     assert!(one && other);
     let (eighth, ninth) = (
-        disputed(&city, "CN-01-008").await,
-        disputed(&city, "CN-01-009").await,
+        disputed(&city, "BD-01-002").await,
+        disputed(&city, "BD-02-001").await,
     );
     let (one, other) = tokio::join!(
         at_moment(&city, &chief_member, &eighth.dispute, 110_000, next_noon),

@@ -32,7 +32,7 @@ async fn refusal(arguments: &[&str], env: &[(&str, &str)]) -> String {
         .args(arguments)
         .env("CLEARBAY_SESSION_KEY", SESSION_KEY)
         .env("CLEARBAY_WEBHOOK_KEY", WEBHOOK_KEY)
-        .env("CLEARBAY_IMPORT_TOKEN", "a-token")
+        .env("CLEARBAY_IMPORT_TOKEN", "a-token-of-these-tests")
         .envs(env.iter().copied())
         .stdin(Stdio::null())
         .kill_on_drop(true)
