@@ -31,7 +31,7 @@ const GRANT_LOCK: i64 = 0x636c_6561_7262_6179;
 /// Who locks a row (`FOR UPDATE`) needs the right to update one of its columns; where nothing else is updated,
 /// that is one that says nothing.
 #[rustfmt::skip]
-const TABLES: [(&str, &str, &str, &str); 71] = [
+const TABLES: &[(&str, &str, &str, &str)] = &[
     // What only grows.
     ("account_change", "SELECT", "", "SELECT"),
     ("audit", "SELECT, INSERT", "", "SELECT"),
@@ -125,7 +125,7 @@ const TABLES: [(&str, &str, &str, &str); 71] = [
 ];
 
 /// What else they need.
-const OTHER: [(&str, &str, &str); 7] = [
+const OTHER: &[(&str, &str, &str)] = &[
     ("SELECT", "_sqlx_migrations", SERVE),
     ("SELECT", "_sqlx_migrations", INGEST),
     ("SELECT", "_sqlx_migrations", READ),
