@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use clearbay::secret_files;
 use telemetry::LogFormat;
 
 mod backup;
@@ -106,8 +107,16 @@ impl Command {
 }
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let command = match secret_files::filled(Cli::command()) {
+        Ok(command) => command,
+        Err(error) => return fail(&error),
+    };
+    let parsed = command.clone().try_get_matches();
+    let cli = match parsed.and_then(|told| Ok((Cli::from_arg_matches(&told)?, told))) {
+        Ok((cli, told)) => match secret_files::check(&command, &told) {
+            Ok(()) => cli,
+            Err(error) => return fail(&error),
+        },
         Err(error) => {
             let _ = error.print();
             // Not clap's own 2: that is `reconcile`'s word for money that does not agree.

@@ -8,6 +8,8 @@ use std::path::Path;
 use anyhow::Context;
 use domain::log::LogSigner;
 
+use crate::secret_files;
+
 /// The key by which push services know us, which is made in its own way.
 const VAPID_KEY: &str = "CLEARBAY_VAPID_KEY";
 
@@ -35,7 +37,7 @@ pub const NAMES: [&str; 14] = [
 ];
 
 /// The demo's secrets by name: read from `file`, which is made where it is missing, readable by
-/// its owner only. What the environment holds goes before.
+/// its owner only. What the environment or a file that it names holds goes before.
 ///
 /// # Errors
 /// Where the file cannot be read or made.
@@ -70,7 +72,7 @@ pub fn demo(file: &Path) -> anyhow::Result<BTreeMap<String, String>> {
             .with_context(|| format!("cannot write {}", file.display()))?;
     }
     for name in NAMES {
-        if let Ok(value) = std::env::var(name) {
+        if let Some(value) = secret_files::variable(name)? {
             secrets.insert(name.to_owned(), value);
         }
     }

@@ -31,8 +31,10 @@ struct Runs<'a> {
 /// An option as it is told.
 #[derive(Clone, PartialEq, Eq)]
 struct Told {
-    /// As it is written on the command line.
+    /// As it is written on the command line; the variable's name of a secret, which is not taken there.
     name: String,
+    is_option: bool,
+    is_secret: bool,
     variable: String,
     default: String,
     what: String,
@@ -44,9 +46,13 @@ const INTRODUCTION: &str = "\
 Every option of `clearbay`, as the program itself tells it: `clearbay configuration` prints this page, and a test holds
 the page to it. To change it, change the program, then `clearbay configuration > docs/configuration.md`.
 
-An option is given on the command line or in the environment; the command line wins. What is marked **secret** belongs
-in the environment, where other users of the machine do not see it, and is never printed. **Required** is what has no
+An option is given on the command line or in the environment; the command line wins. **Required** is what has no
 default. `deploy/` has files with the variables of a machine.
+
+What is marked **secret** is not taken on the command line, which every user of the machine can read, and never printed.
+Of a secret `NAME` the value is in the file that `NAME_FILE` names; else in `clearbay_NAME` among a service's credentials
+(systemd's `LoadCredential=`, as in `deploy/`), whose folder systemd names in `CREDENTIALS_DIRECTORY`; else in the
+variable `NAME`, which whatever the program starts can read as well. A line's end at the end is not of it.
 ";
 
 const BY_ENVIRONMENT: &str = "\
@@ -83,7 +89,7 @@ fn reference(program: &Command) -> String {
     let having = |told: &Told| options.iter().filter(|of| of.contains(told)).count();
     let mut shared: Vec<Told> = Vec::new();
     for told in options.iter().flatten() {
-        if told.is_option() && having(told) >= SHARED_BY && !shared.contains(told) {
+        if told.is_option && having(told) >= SHARED_BY && !shared.contains(told) {
             shared.push(told.clone());
         }
     }
@@ -99,7 +105,7 @@ fn reference(program: &Command) -> String {
         }
         let earlier = |told: &&Told| {
             let before = options[..index].iter().position(|of| of.contains(told));
-            before.filter(|_| told.is_option() && !shared.contains(told))
+            before.filter(|_| told.is_option && !shared.contains(told))
         };
         let own = all.iter().filter(|told| !shared.contains(told));
         let own: Vec<Told> = own
@@ -165,25 +171,19 @@ fn of(command: &Command) -> Vec<Told> {
 }
 
 impl Told {
-    /// Whether it has a name, unlike what is known by its place.
-    fn is_option(&self) -> bool {
-        self.name.starts_with("--")
-    }
-
     fn of(arg: &Arg) -> Self {
         let value = arg.get_value_names().and_then(|names| names.first());
         let value = value.map_or_else(|| arg.get_id().to_string(), ToString::to_string);
-        let name = match arg.get_long() {
-            Some(long) => format!("--{long}"),
-            None => value.to_uppercase(),
+        let is_secret = arg.is_hide_env_values_set();
+        let variable = arg.get_env().map(|name| name.to_string_lossy());
+        let name = match (arg.get_long(), &variable) {
+            (_, Some(variable)) if is_secret => variable.to_string(),
+            (Some(long), _) => format!("--{long}"),
+            (None, _) => value.to_uppercase(),
         };
-        let variable = arg.get_env().map_or_else(String::new, |variable| {
-            let secret = if arg.is_hide_env_values_set() {
-                ", **secret**"
-            } else {
-                ""
-            };
-            format!("`{}`{secret}", variable.to_string_lossy())
+        let variable = variable.map_or_else(String::new, |variable| {
+            let secret = if is_secret { ", **secret**" } else { "" };
+            format!("`{variable}`{secret}")
         });
         let takes_value = arg.get_action().takes_values();
         let defaults = arg.get_default_values().iter();
@@ -205,6 +205,8 @@ impl Told {
         }
         Self {
             name,
+            is_option: arg.get_long().is_some(),
+            is_secret,
             variable,
             default,
             what: escaped(&what),
@@ -217,11 +219,17 @@ fn table(page: &mut String, options: &[Told]) {
     for told in options {
         let Told {
             name,
+            is_secret,
             variable,
             default,
             what,
+            ..
         } = told;
-        let _ = writeln!(page, "| `{name}` | {variable} | {default} | {what} |");
+        let option = match is_secret {
+            true => String::new(),
+            false => format!("`{name}`"),
+        };
+        let _ = writeln!(page, "| {option} | {variable} | {default} | {what} |");
     }
 }
 

@@ -20,6 +20,7 @@ use api::service::witness::{self, Witness};
 use api::{App, Drain, Past, Push, Sms};
 use chrono::TimeDelta;
 use clap::builder::BoolishValueParser;
+use clearbay::secret_files;
 use metrics_exporter_prometheus::PrometheusHandle;
 use rumqttc::MqttOptions;
 use store::Store;
@@ -213,10 +214,9 @@ impl Serve {
             webhook_key: self.webhook_key.into_bytes(),
             import_token,
         };
-        let gateways = Gateways::from_env(|name| std::env::var(name).ok())
-            .map_err(|missing| anyhow::anyhow!(missing))?;
-        let sms = Sms::from_env(|name| std::env::var(name).ok())
-            .map_err(|missing| anyhow::anyhow!(missing))?;
+        let env = secret_files::of_providers()?;
+        let gateways = Gateways::from_env(&env).map_err(|missing| anyhow::anyhow!(missing))?;
+        let sms = Sms::from_env(&env).map_err(|missing| anyhow::anyhow!(missing))?;
         let (_stop, shutdown) = shutdown::on_signal()?;
         let service = Service {
             store,

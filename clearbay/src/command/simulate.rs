@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use clearbay::secret_files;
+
 use super::Broker;
 use crate::shutdown;
 
@@ -61,7 +63,7 @@ impl Simulate {
             seed: self.seed,
             history_days: self.history_days,
             providers_listen: self.providers_listen,
-            provider_keys: simulator::providers::Keys::from_env(|name| std::env::var(name).ok()),
+            provider_keys: simulator::providers::Keys::from_env(secret_files::of_providers()?),
             state_file: self.state_file,
         };
         simulator::run(options, shutdown).await

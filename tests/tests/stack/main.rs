@@ -68,6 +68,7 @@ mod request_number;
 mod retention;
 mod schemathesis;
 mod second_factor;
+mod secret_files;
 mod session;
 mod session_key;
 mod share;

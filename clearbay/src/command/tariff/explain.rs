@@ -96,7 +96,7 @@ impl Explain {
             anyhow::bail!("whose prices? Name a --lot of the database, or a --file of tariffs");
         };
         let Some(url) = &self.database_url else {
-            anyhow::bail!("--lot needs the database: give --database-url or set DATABASE_URL");
+            anyhow::bail!("--lot needs the database: set DATABASE_URL");
         };
         let store = Store::connect(url, 1)
             .await
