@@ -129,13 +129,22 @@ impl Bank {
     }
 }
 
-/// The value of `Clearbay-Signature` for a body sent at `unix_s`, in seconds since 1970.
+/// The value of `Clearbay-Signature` for a notice sent at `unix_s`, in seconds since 1970.
 pub fn signature(secret: &[u8], unix_s: i64, body: &[u8]) -> String {
+    signed(secret, "", unix_s, body)
+}
+
+/// The same for an order to the bank to pay out.
+pub fn payout_signature(secret: &[u8], unix_s: i64, body: &[u8]) -> String {
+    signed(secret, "payout.", unix_s, body)
+}
+
+fn signed(secret: &[u8], word: &str, unix_s: i64, body: &[u8]) -> String {
     // HMAC takes keys of every length.
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret) else {
         return String::new();
     };
-    mac.update(format!("{unix_s}.").as_bytes());
+    mac.update(format!("{word}{unix_s}.").as_bytes());
     mac.update(body);
     format!("t={unix_s},v1={}", hex::encode(mac.finalize().into_bytes()))
 }

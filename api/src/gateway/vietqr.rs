@@ -4,6 +4,9 @@
 //! The signature follows the scheme of bank-notice services in Vietnam and of Stripe:
 //! `Clearbay-Signature: t=<unix seconds>,v1=<hex HMAC-SHA256(key, "<t>." + raw body)>`. The time is
 //! part of what is signed, so that an old message cannot be sent again later.
+//!
+//! Our orders to pay out go the other way under the same key, so a word stands before what they sign:
+//! `"payout.<t>." + raw body`. No notice begins so, for its time is a number: neither can be sent back as the other.
 
 use axum::http::{HeaderMap, Method, StatusCode};
 use domain::Timestamp;
@@ -97,7 +100,7 @@ fn parts(header: &str) -> Option<(&str, &str)> {
 /// VietQR as a gateway.
 ///
 /// Giving money back goes through the bank, too, where it takes orders to pay out: a POST of
-/// `{"request_id", "to_bank_ref", "amount_vnd", "text"}` with the same signature, answered by
+/// `{"request_id", "to_bank_ref", "amount_vnd", "text"}`, signed with the word `payout.` before, answered by
 /// `{"status": "done" | "pending" | "refused", "bank_ref"?, "reason"?}`. One `request_id` is paid
 /// out once, however often it is said.
 #[derive(Clone)]
@@ -154,10 +157,18 @@ struct PayoutReply {
     reason: String,
 }
 
-/// The value of the signature's header for a body sent at `now`.
+/// What stands before all that an order to pay out signs.
+const PAYOUT: &str = "payout.";
+
+/// The value of the signature's header for a bank's notice sent at `now`.
 pub fn sign(key: &[u8], body: &[u8], now: Timestamp) -> String {
+    signed(key, "", body, now)
+}
+
+fn signed(key: &[u8], word: &str, body: &[u8], now: Timestamp) -> String {
     let time = now.timestamp().to_string();
-    let hash = hmac_sha256(key, &[time.as_bytes(), b".", body]);
+    let parts = [word.as_bytes(), time.as_bytes(), b".", body];
+    let hash = hmac_sha256(key, &parts);
     format!("t={time},v1={}", hex::encode(hash))
 }
 
@@ -210,7 +221,7 @@ impl Gateway for VietQr {
             method: Method::POST,
             url,
             content_type: "application/json",
-            headers: vec![(SIGNATURE_HEADER, sign(&self.key, &body, now))],
+            headers: vec![(SIGNATURE_HEADER, signed(&self.key, PAYOUT, &body, now))],
             body,
         })
     }
@@ -307,6 +318,14 @@ mod tests {
             verify(b"key", &HeaderMap::new(), b"{}", now),
             Err(SignatureError::Missing)
         );
+        // An order to pay out is no notice, whatever it says.
+        let order = super::signed(b"key", PAYOUT, b"{}", now);
+        let mut sent_back = HeaderMap::new();
+        for time in ["1000000", "payout.1000000"] {
+            let text = order.replace("t=1000000", &format!("t={time}"));
+            sent_back.insert(SIGNATURE_HEADER, text.parse().unwrap());
+            assert!(verify(b"key", &sent_back, b"{}", now).is_err(), "{text}");
+        }
         // The time is signed: a fresh one cannot be put on an old message.
         let mut forged = signed(b"key", "999699", b"{}");
         let text = forged[SIGNATURE_HEADER]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Providers, lock};
-use crate::bank::signature;
+use crate::bank::{payout_signature, signature};
 
 pub(super) fn routes() -> Router<Providers> {
     Router::new()
@@ -105,7 +105,7 @@ async fn payout(State(own): State<Providers>, headers: HeaderMap, body: Bytes) -
         .and_then(|rest| rest.split_once(','))
         .and_then(|(time, _)| time.parse::<i64>().ok())
         .unwrap_or_default();
-    if signature(own.0.keys.bank.as_bytes(), time, &body) != told {
+    if payout_signature(own.0.keys.bank.as_bytes(), time, &body) != told {
         return StatusCode::UNAUTHORIZED.into_response();
     }
     let provider = own.clone();

@@ -359,3 +359,24 @@ async fn the_bank_pays_out_what_came_wrongly_and_a_receipt_has_its_invoice() {
     assert_eq!(owed("refund"), 0);
     city.assert_books_are_right().await;
 }
+
+/// Who listens on the way sends nothing back that was meant for the other side.
+#[tokio::test]
+async fn a_bank_pays_out_nothing_for_a_notice_that_was_sent_to_us() {
+    let paying = Paying::start().await;
+    let body = json!({"request_id": "made-up", "to_bank_ref": "FT1", "amount_vnd": 1, "text": ""});
+    let body = body.to_string();
+    let now = chrono::Utc::now();
+    let key = tests::serving::WEBHOOK_KEY.as_bytes();
+    let notice = api::gateway::vietqr::sign(key, body.as_bytes(), now);
+    let order = simulator::bank::payout_signature(key, now.timestamp(), body.as_bytes());
+    for (signature, status) in [(notice, 401), (order, 200)] {
+        let request = paying
+            .city
+            .client
+            .post(format!("{}/bank/payouts", paying.url));
+        let request = request.header("clearbay-signature", signature);
+        let reply = request.body(body.clone()).send().await.unwrap();
+        assert_eq!(reply.status(), status);
+    }
+}
