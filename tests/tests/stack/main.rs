@@ -10,6 +10,7 @@ mod alerts;
 mod api;
 mod attempts;
 mod backup;
+mod broker_limits;
 mod broker_rights;
 mod browser;
 mod city;
