@@ -216,7 +216,7 @@ async fn refused_unread(
             }
         }
         BANK_PATH if method == Method::POST => gateways::is_signed_now(headers, now),
-        PROVIDER_PATH => gateways::is_known(app, uri.path()),
+        PROVIDER_PATH if method == Method::POST => gateways::is_known(app, uri.path()),
         IMPORT_PATH if method == Method::POST => {
             let asked = async {
                 let _place = app.limits.imports.reading(from)?;

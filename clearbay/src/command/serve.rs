@@ -152,7 +152,7 @@ pub struct ServeOptions {
     pub stalled_after_s: u32,
     /// Addresses and networks of proxies in front, as 127.0.0.0/8,10.0.0.5, with commas between them: what these
     /// say in X-Forwarded-For of who comes to them is believed, and nobody else's word. Sign-ins, codes by text
-    /// message and open data are limited by address.
+    /// message, open data and all places are limited by address: a proxy that is not named here is one client.
     #[arg(
         long,
         env = "CLEARBAY_TRUSTED_PROXIES",
