@@ -77,7 +77,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-const STAFF: [(&str, &str); 12] = [
+const STAFF: [(&str, &str); 13] = [
     ("staff", "/staff"),
     ("staff-lot", "/staff/lots/HK-01"),
     ("staff-shift", "/staff/shift"),
