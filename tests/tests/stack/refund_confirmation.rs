@@ -120,6 +120,9 @@ async fn much_goes_back_once_a_second_person_has_confirmed_it_and_once_only() {
     assert_eq!(city.database.count("refund").await, 0);
     assert_eq!(city.payment(&it.paid).await["status"], "posted");
 
+    let kept = "refund_decision WHERE answer IS NOT NULL";
+    assert_eq!(city.database.count(kept).await, 1);
+
     // The driver is told that it is being looked at, and no answer before it is one.
     let disputes = format!("/api/v1/receipts/{}/disputes", it.receipt);
     let told = city.json(&disputes).await["disputes"][0].clone();
@@ -166,6 +169,8 @@ async fn much_goes_back_once_a_second_person_has_confirmed_it_and_once_only() {
     assert_eq!(told["status"], "refunded");
     assert_eq!(told["in_review"], false);
     assert_eq!(told["answer"], "Xin lỗi bạn.");
+    // The dispute has it now, and with the dispute it goes.
+    assert_eq!(city.database.count(kept).await, 0);
     assert_eq!(city.payment(&it.paid).await["status"], "refunded");
     published(&city, 2).await;
     city.assert_books_are_right().await;
