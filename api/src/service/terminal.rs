@@ -6,6 +6,7 @@ use store::Store;
 use store::staff::Staff;
 use store::terminal::Terminal;
 
+use super::confirm::Confirmed;
 use super::people::{administrators_only, looks_after};
 use crate::secret::{random_token, sha256};
 use crate::{ApiError, App};
@@ -30,11 +31,12 @@ pub async fn list(app: &App, admin: &Staff) -> Result<Vec<Terminal>, ApiError> {
 /// [`ApiError::Forbidden`] for others than that operator's administrators; the rest as [`put`].
 pub async fn add(
     app: &App,
-    admin: &Staff,
+    admin: &Confirmed,
     operator: &str,
     name: &str,
     now: Timestamp,
 ) -> Result<String, ApiError> {
+    let admin = admin.staff();
     looks_after(admin, Some(operator))?;
     put(&app.store, operator, name, &admin.actor(), now).await
 }

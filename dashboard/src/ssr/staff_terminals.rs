@@ -2,7 +2,7 @@
 
 use api::service::{people, terminal};
 use api::{ApiError, App};
-use axum::extract::{Form, Path, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono_tz::Tz;
@@ -15,6 +15,7 @@ use store::terminal::Terminal;
 use super::document::Document;
 use super::parts::day;
 use super::staff::{SignedIn, staff_bar};
+use super::staff_confirm::ConfirmedForm;
 use super::{Reader, problem};
 use crate::lang::Lang;
 
@@ -46,14 +47,15 @@ pub(crate) struct AddForm {
 pub(crate) async fn add(
     State(app): State<App>,
     reader: Reader,
-    SignedIn(who): SignedIn,
-    Form(form): Form<AddForm>,
+    ConfirmedForm(confirmed, form): ConfirmedForm<AddForm>,
 ) -> Response {
-    let operator = match (form.operator.trim(), &who.operator) {
+    let operator = match (form.operator.trim(), &confirmed.staff().operator) {
         ("", Some(own)) => own.clone(),
         (code, _) => code.to_owned(),
     };
-    match terminal::add(&app, &who, &operator, &form.name, App::now()).await {
+    let added = terminal::add(&app, &confirmed, &operator, &form.name, App::now()).await;
+    let who = confirmed.into_staff();
+    match added {
         Ok(token) => {
             let told = Told::Token(form.name, token);
             show(&app, &reader, who, Some(told)).await
