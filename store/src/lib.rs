@@ -200,9 +200,10 @@ pub enum StoreError {
         /// What a program must know that does without.
         since: i64,
     },
-    /// The schema is older than this program, and not this role's to change.
+    /// The schema is older than this program, and not this role's or this command's to change.
     #[error(
-        "the schema lacks {missing} migrations: run `clearbay migrate` as the role that owns it"
+        "the schema is older than this program: it lacks {missing} migrations; run `clearbay migrate` as the role that \
+         owns it, for a replica at its primary"
     )]
     Outdated {
         /// How many migrations it lacks.

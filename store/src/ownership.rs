@@ -25,9 +25,19 @@ impl Store {
         if owns == Some(true) {
             return self.migrate().await;
         }
+        self.fits().await?;
+        self.engine().await
+    }
+
+    /// Sees that this program can work on the schema as it is, and changes nothing: so whoever only reads may read a
+    /// replica, or a copy that was brought back.
+    ///
+    /// # Errors
+    /// [`StoreError::Outdated`] where the schema is too old, [`StoreError::TooOld`] where this program is.
+    pub async fn fits(&self) -> Result<(), StoreError> {
         self.fits_newer().await?;
         match self.migrations_missing().await? {
-            0 => self.engine().await,
+            0 => Ok(()),
             missing => Err(StoreError::Outdated { missing }),
         }
     }

@@ -25,7 +25,7 @@ pub struct Faults {
 impl Faults {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open().await?;
+        let store = self.database.open_to_read().await?;
         let of = match &self.lot {
             Some(lot) => DevicesOf::Lot(lot),
             None => DevicesOf::City {

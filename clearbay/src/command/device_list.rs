@@ -35,7 +35,7 @@ pub struct List {
 impl List {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open().await?;
+        let store = self.database.open_to_read().await?;
         let found = store
             .devices_standing(&self.city, self.lot.as_deref())
             .await;

@@ -26,7 +26,7 @@ pub struct Refused {
 impl Refused {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open().await?;
+        let store = self.database.open_to_read().await?;
         let since = App::now() - TimeDelta::days(self.days);
         let found = store.refused_by_device(since, self.limit.into()).await;
         store.close().await;

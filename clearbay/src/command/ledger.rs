@@ -68,7 +68,7 @@ impl Ledger {
 
 impl Check {
     async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open().await?;
+        let store = self.database.open_to_read().await?;
         let [transfers, payments, receipts, refunds] = store.ledger_size().await?;
         out!(
             "Checking {transfers} transfers, {payments} payments, {receipts} receipts and {refunds} refunds ..."
@@ -105,7 +105,7 @@ impl Check {
 
 impl Balances {
     async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open().await?;
+        let store = self.database.open_to_read().await?;
         show(&store).await?;
         store.close().await;
         Ok(())

@@ -60,12 +60,24 @@ impl Database {
         how
     }
 
+    /// Connects, for a command that only reads: it leaves the schema as it is, so that it may be asked of a replica
+    /// or of a copy that was brought back, and says where the schema is too old.
+    pub async fn open_to_read(&self) -> anyhow::Result<Store> {
+        let store = self.connect(4).await?;
+        store.fits().await?;
+        Ok(store)
+    }
+
+    async fn connect(&self, connections: u32) -> anyhow::Result<Store> {
+        Store::connect_with(&self.database_url, self.connecting(connections))
+            .await
+            .context("cannot reach the database; check DATABASE_URL")
+    }
+
     /// Connects, with so many connections at most, and brings the schema up to date where this role owns it; else
     /// sees that it is not too old.
     pub async fn open_with(&self, connections: u32) -> anyhow::Result<Store> {
-        let store = Store::connect_with(&self.database_url, self.connecting(connections))
-            .await
-            .context("cannot reach the database; check DATABASE_URL")?;
+        let store = self.connect(connections).await?;
         if store.prepare().await? == Engine::Plain {
             tracing::warn!(
                 "this PostgreSQL has no TimescaleDB: events go to a plain table, all else works"

@@ -118,7 +118,7 @@ pub struct List {
 
 impl List {
     async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open().await?;
+        let store = self.database.open_to_read().await?;
         let members = store.members(self.operator.as_deref()).await?;
         store.close().await;
         for member in &members {

@@ -61,6 +61,7 @@ mod public_log;
 mod public_log_witness;
 mod push;
 mod push_page;
+mod reading;
 mod reconcile;
 mod record;
 mod refund_confirmation;

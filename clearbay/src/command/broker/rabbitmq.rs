@@ -49,7 +49,7 @@ pub struct Rabbitmq {
 impl Rabbitmq {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open().await?;
+        let store = self.database.open_to_read().await?;
         let accounts = Accounts::load(&store).await;
         store.close().await;
         let accounts = accounts?;

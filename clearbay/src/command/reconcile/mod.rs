@@ -102,7 +102,7 @@ impl Reconcile {
         let (from, _) = format::day(first).context("the day is out of range")?;
         let (_, to) = format::day(last).context("the day is out of range")?;
 
-        let store = self.database.open().await?;
+        let store = self.database.open_to_read().await?;
         let booked = store
             .reconcile_booked(&self.gateway, from - AROUND, to + AROUND)
             .await?;

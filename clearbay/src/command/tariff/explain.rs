@@ -101,8 +101,10 @@ impl Explain {
         let store = Store::connect(url, 1)
             .await
             .context("cannot reach the database; check DATABASE_URL")?;
+        let fits = store.fits().await;
         let found = store.lot_tariffs(lot).await;
         store.close().await;
+        fits?;
         let found = found.with_context(|| format!("cannot find the prices of lot {lot:?}"))?;
         Ok(Source {
             title: format!(

@@ -38,7 +38,11 @@ pub struct Rules {
 impl Rules {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open().await?;
+        let store = if self.changes_something() {
+            self.database.open().await?
+        } else {
+            self.database.open_to_read().await?
+        };
         let done = async {
             let known = store.price_rules(&self.city).await?;
             let rules = self.changed(known);
@@ -57,6 +61,12 @@ impl Rules {
         out!("floor        {} an hour", rules.floor_vnd);
         out!("ceiling      {} an hour", rules.ceiling_vnd);
         Ok(())
+    }
+
+    fn changes_something(&self) -> bool {
+        let shares = [self.raise_from, self.lower_below];
+        let prices = [self.step, self.floor, self.ceiling];
+        shares.iter().any(Option::is_some) || prices.iter().any(Option::is_some)
     }
 
     fn changed(&self, known: PriceRules) -> PriceRules {
