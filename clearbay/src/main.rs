@@ -15,6 +15,7 @@ mod recorder;
 mod server;
 mod shutdown;
 mod telemetry;
+mod textfile;
 
 /// Cashless parking for a city: live bays, prices that explain themselves, open revenue.
 #[derive(Debug, Parser)]

@@ -15,7 +15,7 @@ enum Kind {
 use Kind::{Counter, Gauge, Histogram};
 
 /// Every metric of the program, by name: a label says in its text of what kinds it is.
-const METRICS: [(&str, Kind, &str); 51] = [
+const METRICS: [(&str, Kind, &str); 56] = [
     (
         "clearbay_bank_notices_total",
         Counter,
@@ -249,9 +249,34 @@ const METRICS: [(&str, Kind, &str); 51] = [
         "Sessions that were ended, by whom.",
     ),
     (
+        "clearbay_slot_active",
+        Gauge,
+        "Whether the owner of a replication slot is connected to the database's server, by slot: 1 or 0. Shown by each serve process.",
+    ),
+    (
+        "clearbay_slot_behind_bytes",
+        Gauge,
+        "Changes that the database's server keeps for the owner of a replication slot, in bytes, by slot. Shown by each serve process.",
+    ),
+    (
         "clearbay_staff_sign_ins_total",
         Counter,
         "Sign-ins of staff by password, by outcome: in, code_asked, refused, wrong_code, must_wait, failed.",
+    ),
+    (
+        "clearbay_standbys_connected",
+        Gauge,
+        "How many of the standbys that synchronous_standby_names names are connected. Shown by each serve process.",
+    ),
+    (
+        "clearbay_standbys_named",
+        Gauge,
+        "How many standbys it names; 0 where it names none, or takes any.",
+    ),
+    (
+        "clearbay_standbys_wanted",
+        Gauge,
+        "For how many of them each commit waits; with fewer, payments stand still.",
     ),
     (
         "clearbay_trace_exports_total",

@@ -79,6 +79,7 @@ pub mod shift;
 pub mod signing;
 pub mod staff;
 pub mod staff_identity;
+pub mod standbys;
 pub mod standing;
 mod stay;
 mod stay_changes;

@@ -1,10 +1,12 @@
 //! Metrics of what is, beside those of what happens: how much waits, how many bays are known, whether this process can
-//! do its work.
+//! do its work, and whether somebody keeps the database's changes.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::health::FaultKind;
 use store::figures::{Figures, Waiting};
+use store::standbys::{Slot, Standbys};
 use tokio::sync::watch;
 use tokio::time::MissedTickBehavior;
 
@@ -30,12 +32,16 @@ pub async fn ready(app: &App) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Shows them until told to stop. What the database is asked for, one process shows, whose turn it is; a figure that
+/// Shows them until told to stop. What much is to be read for, one process shows, whose turn it is; a figure that
 /// nobody knows any more is no number (NaN) rather than an old one.
+///
+/// Who keeps the database's changes each process shows: where commits wait for a machine that is away, nobody can take
+/// the turn, for that is a commit, too.
 pub async fn work(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
     let mut ticks = tokio::time::interval(SHOW_EVERY);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut shown = false;
+    let mut slots = BTreeSet::new();
     loop {
         tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => return,
@@ -52,6 +58,8 @@ pub async fn work(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
         ] {
             metrics::gauge!("clearbay_bays", "state" => state).set(count as f64);
         }
+        show_standbys(in_time(app.store.standbys()).await.ok());
+        show_slots(&mut slots, in_time(app.store.slots()).await.ok());
         let known = match turn.is_ours() {
             true => in_time(app.store.figures(&app.city.code, now)).await,
             false if shown => {
@@ -69,6 +77,27 @@ pub async fn work(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
                 show(None);
             }
         }
+    }
+}
+
+fn show_standbys(standbys: Option<Standbys>) {
+    let figure = |of: fn(&Standbys) -> u64| standbys.as_ref().map_or(f64::NAN, |it| of(it) as f64);
+    metrics::gauge!("clearbay_standbys_named").set(figure(|it| it.named));
+    metrics::gauge!("clearbay_standbys_wanted").set(figure(|it| it.wanted));
+    metrics::gauge!("clearbay_standbys_connected").set(figure(|it| it.connected));
+}
+
+/// Shows the slots there are; of those that were shown before and are gone nothing is known any more.
+fn show_slots(shown: &mut BTreeSet<String>, slots: Option<Vec<Slot>>) {
+    let slots = slots.unwrap_or_default();
+    shown.extend(slots.iter().map(|slot| slot.name.clone()));
+    for name in shown.iter() {
+        let slot = slots.iter().find(|slot| slot.name == *name);
+        let is_active = slot.map_or(f64::NAN, |slot| f64::from(u8::from(slot.is_active)));
+        let behind = slot.and_then(|slot| slot.behind_bytes);
+        let behind = behind.map_or(f64::NAN, |bytes| bytes as f64);
+        metrics::gauge!("clearbay_slot_active", "slot" => name.clone()).set(is_active);
+        metrics::gauge!("clearbay_slot_behind_bytes", "slot" => name.clone()).set(behind);
     }
 }
 

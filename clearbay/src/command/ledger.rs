@@ -9,6 +9,7 @@ use uuid::Uuid;
 
 use super::Database;
 use crate::out::out;
+use crate::textfile::MetricsDir;
 
 /// Look into the books, and prove that they are right.
 #[derive(Debug, clap::Subcommand)]
@@ -27,6 +28,8 @@ pub enum Ledger {
 pub struct Check {
     #[command(flatten)]
     database: Database,
+    #[command(flatten)]
+    metrics: MetricsDir,
 }
 
 /// Show what accounts hold.
@@ -89,6 +92,21 @@ impl Check {
         for broken in &breaks {
             out!("BREAK  {broken}");
         }
+        self.metrics.leave(
+            "clearbay_ledger",
+            &[
+                (
+                    "clearbay_ledger_checked_timestamp_seconds",
+                    "When the books were last checked, in seconds since 1970.",
+                    App::now().timestamp(),
+                ),
+                (
+                    "clearbay_ledger_breaks",
+                    "How many breaks the last check of the books found, 100 of each kind at most.",
+                    i64::try_from(breaks.len()).unwrap_or(i64::MAX),
+                ),
+            ],
+        )?;
         anyhow::ensure!(
             breaks.is_empty(),
             "the books are not right: {} breaks",

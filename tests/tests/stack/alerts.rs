@@ -145,8 +145,11 @@ fn alerts_fire_and_only_where_they_should() {
         );
     }
     for args in [
-        ["test", "rules", "clearbay.rules.test.yml"],
-        ["check", "rules", "clearbay.rules.yml"],
+        &["test", "rules", "clearbay.rules.test.yml"][..],
+        &["check", "rules", "clearbay.rules.yml"],
+        &["test", "rules", "machines.rules.test.yml"],
+        &["check", "rules", "machines.rules.yml"],
+        &["check", "config", "prometheus.yml"],
     ] {
         let ended = Command::new(&promtool)
             .args(args)

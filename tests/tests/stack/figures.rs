@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use chrono::{TimeDelta, Utc};
-use tests::broker::BrokerKind;
+use simulator::city::hanoi;
+use tests::broker::{Broker, BrokerKind};
+use tests::database::TestDatabase;
+use tests::database_server::DatabaseServer;
 use tests::ingesting::{IngestProcess, set_up};
 use tests::serving::Serving;
 use tests::{eventually, free_address};
@@ -128,6 +131,42 @@ async fn ingest_shows_whether_it_has_its_broker() {
     broker.start_again();
     eventually("the broker to be back", || {
         shows("clearbay_ingest_connected 1")
+    })
+    .await;
+}
+
+/// Where commits wait for a standby that is away nobody can take the turn, for that is a commit, too: it is told all the
+/// same, and by a login without any right to look into the server.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn standbys_that_commits_wait_for_are_told_also_where_none_is_there() {
+    // Dropped after the server: while that waits for a standby, no database of it can be dropped.
+    let city;
+    let server = DatabaseServer::start().await;
+    let database = TestDatabase::create_on(&server.url).await;
+    let env = vec![("DATABASE_URL", database.serve_url.clone())];
+    city = Serving::on(database, &hanoi(80).unwrap(), Broker::rumqttd(), env, None).await;
+    server
+        .execute("ALTER SYSTEM SET synchronous_standby_names = 'ANY 1 (one, two)'")
+        .await;
+    server.execute("SELECT pg_reload_conf()").await;
+    eventually(
+        "it to be told that one is wanted and none there",
+        || async {
+            let page = city.metrics().await;
+            let figures = [
+                "clearbay_standbys_named 2",
+                "clearbay_standbys_wanted 1",
+                "clearbay_standbys_connected 0",
+            ];
+            figures
+                .iter()
+                .all(|figure| page.lines().any(|line| line == *figure))
+        },
+    )
+    .await;
+    let _one = server.replica("one").await;
+    eventually("it to be told that one is there", || async {
+        city.metric("clearbay_standbys_connected").await == 1.0
     })
     .await;
 }

@@ -259,13 +259,24 @@ async fn flush(database: &TestDatabase, batch: &mut Vec<Transfer>) {
     batch.clear();
 }
 
+/// Whether the books are right, and what the check says. For Prometheus it leaves how many breaks it told.
 fn check(database: &TestDatabase) -> (bool, String) {
+    let metrics = tempfile::tempdir().unwrap();
     let output = Command::new(provided("CLEARBAY_TEST_BIN"))
-        .args(["ledger", "check"])
+        .args(["ledger", "check", "--metrics-dir"])
+        .arg(metrics.path())
         .env("DATABASE_URL", &database.url)
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    let left = std::fs::read_to_string(metrics.path().join("clearbay_ledger.prom")).unwrap();
+    let breaks = told
+        .lines()
+        .filter(|line| line.starts_with("BREAK"))
+        .count();
+    let gauge = format!("\nclearbay_ledger_breaks {breaks}\n");
+    assert!(left.contains(&gauge), "{told}\n{left}");
+    assert!(left.contains("\nclearbay_ledger_checked_timestamp_seconds "));
     (output.status.success(), told)
 }
 

@@ -43,9 +43,8 @@ fn clearbay(url: &str, args: &[&str]) -> Output {
 async fn a_replica_answers_whoever_only_reads() {
     let server = DatabaseServer::start().await;
     let database = TestDatabase::create_on(&server.url).await;
-    let placed = database
-        .store
-        .place_import(&city::small(1, 1), chrono::Utc::now());
+    let place = city::small(1, 1);
+    let placed = database.store.place_import(&place, chrono::Utc::now());
     placed.await.unwrap();
     let replica = server.replica("reading").await;
     let url = replica.same_database(&database.url);
