@@ -7,78 +7,18 @@
 use std::fs;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, bail, ensure};
-use api::percent::percent_decoded;
 use chrono::{DateTime, NaiveDateTime, Utc};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+pub mod tools;
+
+use tools::{Server, Tools};
+
 /// A copy's folder is called by when it was whole.
 const NAME: &str = "%Y%m%dT%H%M%SZ";
-
-/// PostgreSQL's programs.
-#[derive(Clone, Debug)]
-pub struct Tools(Option<PathBuf>);
-
-impl Tools {
-    /// In that folder, or in PATH.
-    pub fn new(folder: Option<PathBuf>) -> Self {
-        Self(folder)
-    }
-
-    /// One, to be run against a server, where it needs one.
-    fn command(&self, program: &str, server: Option<&Server>) -> Command {
-        let mut command = match &self.0 {
-            Some(folder) => Command::new(folder.join(program)),
-            None => Command::new(program),
-        };
-        if let Some(Server { url, password }) = server {
-            command.args(["--dbname", url]);
-            command.envs(password.iter().map(|password| ("PGPASSWORD", password)));
-        }
-        command
-    }
-
-    /// Runs one; what it says goes where ours does.
-    fn run(&self, program: &str, args: &[&str], server: Option<&Server>) -> anyhow::Result<()> {
-        let ended = self.command(program, server).args(args).status();
-        let ended = ended.with_context(|| {
-            format!("{program} cannot be run; name PostgreSQL's tools by --pg-bin")
-        })?;
-        ensure!(ended.success(), "{program} failed; its own words are above");
-        Ok(())
-    }
-}
-
-/// A server, as PostgreSQL's tools are told of it: a command line can be read by everybody on the machine, so
-/// no password is in it.
-#[derive(Clone)]
-pub struct Server {
-    url: String,
-    password: Option<String>,
-}
-
-impl Server {
-    /// From `postgres://user:password@host:port/name`.
-    pub fn new(url: &str) -> Self {
-        let parts = url
-            .split_once("://")
-            .and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)))
-            .and_then(|(scheme, (user, host))| Some((scheme, user.split_once(':')?, host)));
-        match parts {
-            Some((scheme, (user, password), host)) => Self {
-                url: format!("{scheme}://{user}@{host}"),
-                password: Some(percent_decoded(password, b'+').unwrap_or(password.to_owned())),
-            },
-            None => Self {
-                url: url.to_owned(),
-                password: None,
-            },
-        }
-    }
-}
 
 /// One copy.
 #[derive(Clone, Debug)]
@@ -155,6 +95,7 @@ impl Folder {
         if !folder.is_dir() {
             return Ok(None);
         }
+        // A file's time is that of the last change in it, or a little later: the server tells where there are none, too.
         let written = fs::read_dir(folder)?.flatten();
         let written = written.filter_map(|entry| entry.metadata().ok()?.modified().ok());
         Ok(written.max().map(DateTime::<Utc>::from))
@@ -265,7 +206,8 @@ pub fn stop(receiving: &tokio::process::Child) -> anyhow::Result<()> {
 /// Lays out a server's data as they were at a moment, or as they are last known.
 ///
 /// # Errors
-/// Where there is no such copy, or `into` is not empty; where something cannot be copied.
+/// Where there is no such copy, changes are not kept until that moment, or `into` is not empty; where something cannot be
+/// copied.
 pub fn restore(folder: &Folder, into: &Path, to: Option<DateTime<Utc>>) -> anyhow::Result<Copy> {
     let copies = folder.copies()?;
     let Some(oldest) = copies.first() else {
@@ -288,6 +230,9 @@ pub fn restore(folder: &Folder, into: &Path, to: Option<DateTime<Utc>>) -> anyho
         "the folder's path has a character that no shell takes as it is"
     );
     unbroken(folder, copy)?;
+    if let Some(to) = to {
+        reached(folder, to)?;
+    }
     private_folder(into)?;
     let is_empty = fs::read_dir(into)?.next().is_none();
     ensure!(is_empty, "{} is not empty", into.display());
@@ -319,6 +264,21 @@ pub fn restore(folder: &Folder, into: &Path, to: Option<DateTime<Utc>>) -> anyho
     std::io::Write::write_all(&mut settings, lines.as_bytes())?;
     fs::write(into.join("recovery.signal"), "")?;
     Ok(copy.clone())
+}
+
+/// Checks that changes are kept until a moment: PostgreSQL ends where they end before it.
+fn reached(folder: &Folder, to: DateTime<Utc>) -> anyhow::Result<()> {
+    match folder.changes_until()? {
+        Some(until) => ensure!(
+            to <= until,
+            "changes are kept until {}, before the moment that is asked for; leave --to out for all there is",
+            until.format("%Y-%m-%d %H:%M:%S UTC")
+        ),
+        None => bail!(
+            "no changes are kept, so a copy can be brought back as it was made only: leave --to out"
+        ),
+    }
+    Ok(())
 }
 
 /// Checks that changes are kept without a gap from what a copy needs on: across one nothing can be brought back.

@@ -2,16 +2,18 @@
 
 use std::path::PathBuf;
 
-use crate::backup::{self, Folder, Server, Tools};
+use crate::backup::tools::{FOLLOW, MAKE, Server, Tools};
+use crate::backup::{self, Folder};
 use crate::out::out;
 use crate::shutdown;
+use crate::textfile::MetricsDir;
 use anyhow::Context;
 use chrono::{DateTime, Utc};
 
 /// Keep copies of the database, and bring one back as it was at a moment.
 ///
 /// A copy is PostgreSQL's own: a base backup (pg_basebackup) and every change since (pg_receivewal). Both take
-/// a database user with the right REPLICATION, and PostgreSQL's tools of the server's version or newer.
+/// a database user with the right REPLICATION, and PostgreSQL's tools of the server's version.
 #[derive(Debug, clap::Subcommand)]
 pub enum Backup {
     /// Copy all of the database's server. Once a day, say, from a timer.
@@ -33,14 +35,16 @@ pub struct At {
     /// The folder of the copies, on another disk than the database's, better in another building.
     #[arg(long, env = "CLEARBAY_BACKUP_DIR")]
     dir: PathBuf,
-    /// Where PostgreSQL's tools are, if not in PATH.
+    /// Where PostgreSQL's tools are, if neither in PATH nor where Debian has them (/usr/lib/postgresql/*/bin, of which
+    /// the newest version is taken).
     #[arg(long, env = "CLEARBAY_PG_BIN")]
     pg_bin: Option<PathBuf>,
 }
 
 impl At {
-    fn tools(&self) -> Tools {
-        Tools::new(self.pg_bin.clone())
+    /// Those that a command runs; it does not begin without one of them.
+    fn tools(&self, programs: &[&str]) -> anyhow::Result<Tools> {
+        Tools::find(self.pg_bin.as_deref(), programs)
     }
 
     fn folder(&self) -> Folder {
@@ -60,6 +64,8 @@ pub struct Make {
     /// whole.
     #[arg(long, default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..))]
     keep: u32,
+    #[command(flatten)]
+    metrics: MetricsDir,
 }
 
 /// Keep every change as it happens.
@@ -71,7 +77,7 @@ pub struct Follow {
     #[arg(long, env = "DATABASE_URL", hide_env_values = true)]
     database_url: String,
     /// The server keeps what was not taken yet under this name (a replication slot). Where nothing takes it for
-    /// long, its disk fills: watch the alert, or drop the slot.
+    /// long, its disk fills: ClearbayBackupBehind tells; else drop the slot.
     #[arg(long, default_value = "clearbay_backup")]
     slot: String,
 }
@@ -110,17 +116,21 @@ impl Backup {
 
 impl Make {
     fn run(self) -> anyhow::Result<()> {
-        let folder = self.at.folder();
-        let made = backup::make(
-            &self.at.tools(),
-            &folder,
-            &Server::new(&self.database_url),
-            Utc::now,
-        )?;
+        let (folder, tools) = (self.at.folder(), self.at.tools(&MAKE)?);
+        let server = Server::new(&self.database_url);
+        let made = backup::make(&tools, &folder, &server, Utc::now)?;
         out!("copied and checked: {}", made.path.display());
-        for old in folder.forget(&self.at.tools(), self.keep as usize)? {
+        for old in folder.forget(&tools, self.keep as usize)? {
             out!("deleted: {}", old.display());
         }
+        self.metrics.leave(
+            "clearbay_backup",
+            &[(
+                "clearbay_backup_made_timestamp_seconds",
+                "When the last copy of the database was whole, in seconds since 1970.",
+                made.made_at.timestamp(),
+            )],
+        )?;
         Ok(())
     }
 }
@@ -129,9 +139,10 @@ impl Follow {
     async fn run(self) -> anyhow::Result<()> {
         let (_stop, mut told) = shutdown::on_signal()?;
         let (folder, server) = (self.at.folder(), Server::new(&self.database_url));
+        let tools = self.at.tools(&FOLLOW)?;
         loop {
             // The server may be away, or another may have taken over, which has no slot yet.
-            match backup::follow(&self.at.tools(), &folder, &server, &self.slot) {
+            match backup::follow(&tools, &folder, &server, &self.slot) {
                 Ok(mut receiving) => {
                     tracing::info!(dir = %folder.changes().display(), "every change is kept");
                     tokio::select! {
@@ -156,6 +167,11 @@ impl Follow {
 impl List {
     fn run(self) -> anyhow::Result<()> {
         let folder = self.at.folder();
+        anyhow::ensure!(
+            self.at.dir.is_dir(),
+            "there is no folder {}",
+            self.at.dir.display()
+        );
         let copies = folder.copies()?;
         if copies.is_empty() {
             out!("There is no copy in {} yet.", self.at.dir.display());

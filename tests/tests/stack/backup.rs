@@ -61,6 +61,24 @@ fn at(dir: &str, url: &str, to: Option<String>) -> impl FnOnce(&Path) + use<> {
     }
 }
 
+/// Without PostgreSQL's tools nothing is begun, and a folder that is not there is no empty one.
+#[tokio::test]
+async fn what_is_missing_is_told_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("backup").display().to_string();
+    let no_tools = folder.path().display().to_string();
+    for verb in ["make", "follow"] {
+        let refused = ["backup", verb, "--dir", &dir, "--pg-bin", &no_tools];
+        let refused = clearbay(&refused, "postgres://nobody@127.0.0.1:1/none");
+        let told = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success(), "{told}");
+        assert!(told.contains("is not in"), "{told}");
+        assert!(!Path::new(&dir).exists(), "{verb} made a folder");
+    }
+    let listed = clearbay(&["backup", "list", "--dir", &dir], "");
+    assert_eq!(listed.status.code(), Some(1), "{listed:?}");
+}
+
 fn total(report: &Value) -> i64 {
     report["total_vnd"].as_i64().unwrap()
 }
@@ -91,8 +109,17 @@ async fn a_city_is_brought_back_to_a_moment_with_its_books_and_its_log_right() {
     let early = city.paid_session("HK-01-001", 60).await;
     let before_any = Utc::now();
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    let made = clearbay(&["backup", "make", "--dir", &dir], &server.url);
+    let metrics = folder.path().display().to_string();
+    let made = ["backup", "make", "--dir", &dir, "--metrics-dir", &metrics];
+    let made = clearbay(&made, &server.url);
     assert!(done(&made).contains("copied and checked"));
+    let left = std::fs::read_to_string(folder.path().join("clearbay_backup.prom")).unwrap();
+    let gauge = left.lines().find_map(|line| {
+        line.strip_prefix("clearbay_backup_made_timestamp_seconds ")?
+            .parse::<i64>()
+            .ok()
+    });
+    assert!(gauge.unwrap() >= before_any.timestamp(), "{left}");
     // A copy's name tells the second by which it was whole.
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let then = city.paid_session("HK-01-002", 60).await;
@@ -105,6 +132,11 @@ async fn a_city_is_brought_back_to_a_moment_with_its_books_and_its_log_right() {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let later = city.paid_session("HK-02-001", 60).await;
     followed(&server).await;
+    eventually("it to be known that changes are kept", || async {
+        let slot = r#"clearbay_slot_active{slot="clearbay_backup"}"#;
+        city.metric(slot).await == 1.0
+    })
+    .await;
     assert!(following.try_wait().unwrap().is_none(), "it follows still");
     let listed = done(&clearbay(&["backup", "list", "--dir", &dir], &server.url));
     assert!(listed.contains("any moment since"), "{listed}");
@@ -119,6 +151,17 @@ async fn a_city_is_brought_back_to_a_moment_with_its_books_and_its_log_right() {
     let refused = clearbay(&refused, &server.url);
     assert!(!refused.status.success());
     assert!(String::from_utf8_lossy(&refused.stderr).contains("after the moment"));
+
+    // Nor beyond the end of what is kept: PostgreSQL would end there instead of opening.
+    let too_late = (Utc::now() + chrono::TimeDelta::days(1)).to_rfc3339();
+    let refused = [
+        "backup", "restore", "--dir", &dir, "--into", &into, "--to", &too_late,
+    ];
+    let refused = clearbay(&refused, &server.url);
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success(), "{told}");
+    assert!(told.contains("changes are kept until"), "{told}");
+    assert!(!Path::new(&into).exists(), "nothing is laid out");
 
     // What the server cannot read is no end of the changes: it does not open with a part of the past.
     if tests::database_server::owner_is_another() {
