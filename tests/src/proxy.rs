@@ -67,6 +67,9 @@ impl Proxy {
 
     async fn with(program: PathBuf, folder: TempDir, address: SocketAddr, settings: &str) -> Self {
         let file = folder.path().join("haproxy.cfg");
+        let page = folder.path().join("503.http");
+        std::fs::write(&page, PAGE).unwrap();
+        let settings = settings.replace(PAGE_AT, &page.display().to_string());
         std::fs::write(&file, settings).unwrap();
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "--"]).arg(program);
@@ -121,6 +124,9 @@ pub struct Doors {
 }
 
 const DEPLOYED: &str = include_str!("../../deploy/haproxy.cfg");
+/// What it says where no process answers, and where that lies.
+const PAGE: &str = include_str!("../../deploy/haproxy-503.http");
+const PAGE_AT: &str = "/etc/haproxy/clearbay-503.http";
 
 /// What is deployed, but for the addresses and for TLS.
 fn configuration(address: SocketAddr, processes: &[SocketAddr]) -> String {

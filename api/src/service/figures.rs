@@ -12,25 +12,11 @@ use tokio::time::MissedTickBehavior;
 
 use super::in_time;
 use super::lease::Turn;
-use crate::{ApiError, App};
+use super::readiness::ready;
+use crate::App;
 
 /// How often they are shown anew: as often as Prometheus asks (`deploy/prometheus`).
 const SHOW_EVERY: Duration = Duration::from_secs(15);
-
-/// Whether this process can do its work: the database answers and the broker's deltas arrive.
-///
-/// # Errors
-/// [`ApiError::Unavailable`] with what is missing.
-pub async fn ready(app: &App) -> Result<(), ApiError> {
-    app.store.ping().await.map_err(|error| {
-        tracing::warn!(%error, "not ready");
-        ApiError::Unavailable("the database is not available")
-    })?;
-    if !app.live.connected() {
-        return Err(ApiError::Unavailable("the message broker is not available"));
-    }
-    Ok(())
-}
 
 /// Shows them until told to stop. What much is to be read for, one process shows, whose turn it is; a figure that
 /// nobody knows any more is no number (NaN) rather than an old one.

@@ -32,6 +32,7 @@ pub mod payment;
 pub mod people;
 pub mod plate;
 pub mod public_log;
+pub mod readiness;
 pub mod refund;
 pub mod reminder;
 pub mod report;

@@ -57,6 +57,7 @@ mod people;
 mod plate_reader;
 mod privacy;
 mod proxy;
+mod proxy_outages;
 mod public_log;
 mod public_log_witness;
 mod push;
