@@ -15,7 +15,7 @@ pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
     child: Child,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// HAProxy's program, if there is one; says that a test skips where not.
@@ -71,6 +71,7 @@ impl Proxy {
         std::fs::write(&page, PAGE).unwrap();
         let settings = settings.replace(PAGE_AT, &page.display().to_string());
         std::fs::write(&file, settings).unwrap();
+        let log = std::fs::File::create(folder.path().join(LOG)).unwrap();
         let mut command = Command::new("setpriv");
         command.args(["--pdeathsig", "TERM", "--"]).arg(program);
         if let Some(libraries) = std::env::var_os("CLEARBAY_TEST_HAPROXY_LIBS") {
@@ -81,13 +82,13 @@ impl Proxy {
             .arg("-f")
             .arg(&file)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(log)
             .spawn()
             .unwrap();
         let proxy = Self {
             address,
             child,
-            _folder: folder,
+            folder,
         };
         for _ in 0..500 {
             if tokio::net::TcpStream::connect(address).await.is_ok() {
@@ -96,6 +97,14 @@ impl Proxy {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         panic!("HAProxy did not start");
+    }
+
+    /// What it has logged so far.
+    ///
+    /// # Panics
+    /// Where that cannot be read.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join(LOG)).unwrap()
     }
 
     /// Where it listens, where it has no TLS.
@@ -127,6 +136,9 @@ const DEPLOYED: &str = include_str!("../../deploy/haproxy.cfg");
 /// What it says where no process answers, and where that lies.
 const PAGE: &str = include_str!("../../deploy/haproxy-503.http");
 const PAGE_AT: &str = "/etc/haproxy/clearbay-503.http";
+const LOG: &str = "log";
+/// Lines of a service of Debian's, which has a user and a folder of its own.
+const OF_DEBIAN: [&str; 3] = ["user ", "group ", "chroot "];
 
 /// What is deployed, but for the addresses and for TLS.
 fn configuration(address: SocketAddr, processes: &[SocketAddr]) -> String {
@@ -172,7 +184,11 @@ fn configuration_over_tls(doors: &Doors, certificate: &Path, processes: &[Socket
 
 /// A configuration with these processes in the place of those that it names; its last part is theirs.
 fn leading_to(lines: impl Iterator<Item = String>, processes: &[SocketAddr]) -> String {
-    let kept = lines.filter(|line| !line.trim_start().starts_with("server "));
+    let is_kept = |line: &String| {
+        let line = line.trim_start();
+        !line.starts_with("server ") && !OF_DEBIAN.iter().any(|word| line.starts_with(word))
+    };
+    let kept = lines.filter(is_kept);
     let mut lines: Vec<String> = kept
         .map(|line| match line.trim_start().starts_with("maxconn") {
             // As many as this machine lets a process open files for.

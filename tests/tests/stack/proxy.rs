@@ -212,6 +212,44 @@ async fn people_and_sensors_come_by_tls_and_nobody_otherwise() {
     city.assert_books_are_right().await;
 }
 
+/// Who asks too much is found in the proxy's log by address; whose session, receipt or plate it was is not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_tells_addresses_and_kinds_of_pages_and_neither_whose_nor_of_whom() {
+    let Some(program) = proxy::provided() else {
+        return;
+    };
+    let mut city = Serving::city(80).await;
+    let proxy = Proxy::start(program, &[city.serve.address]).await;
+    city.url = proxy.url();
+    city.is_back().await;
+    let mut last = String::new();
+    for (path, page) in [
+        ("/s/018f5ECRET-1?plate=30A-777.77", "/s"),
+        ("/r/018f5ECRET-2/dispute", "/r"),
+        ("/api/v1/live/payments/018f5ECRET-3", "/api/v1/live"),
+        ("/staff/people/secret.name", "/staff/people"),
+        ("/open/csv/live.csv?who=5ECRET", "/open/csv"),
+        ("/30A-777.77", "/"),
+        ("//30A-777.77/5ECRET", "/"),
+        ("/?q=30A-777.77#5ECRET", "/"),
+    ] {
+        let reply = city.get(path).send().await.unwrap();
+        let number = reply.headers()["x-request-id"].to_str().unwrap().to_owned();
+        eventually("its line of the log", || async {
+            proxy.log().contains(&number)
+        })
+        .await;
+        let log = proxy.log();
+        let line = log.lines().find(|line| line.contains(&number)).unwrap();
+        assert!(line.starts_with("127.0.0.1:"), "{line}");
+        assert!(line.contains(&format!("\"GET {page} HTTP/1.1\"")), "{line}");
+        last = log;
+    }
+    for hidden in ["5ECRET", "777.77", "secret", "30A", "?", "dispute"] {
+        assert!(!last.contains(hidden), "{hidden}: {last}");
+    }
+}
+
 /// On which version of TLS, and which protocol within, the proxy agrees with a client of one version.
 async fn agreed(
     doors: &Doors,
