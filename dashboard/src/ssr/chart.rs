@@ -40,6 +40,16 @@ fn step(most: i64) -> i64 {
     }
 }
 
+/// Every how many bars a label of so many letters has room, where the bars stand so far from each other: on a desk, and
+/// on a phone, where the style sheet writes larger (15 and 21 of the chart's units; a letter is some 0.55 of that wide).
+fn labelled(letters: usize, width: usize) -> (usize, usize) {
+    let room = |size: usize| letters * size * 11 / 20 + size / 2;
+    let desk = room(15).div_ceil(width.max(1)).max(1);
+    // What a phone leaves out are some of those that a desk shows.
+    let phone = room(21).div_ceil(width.max(1) * desk).max(1) * desk;
+    (desk, phone)
+}
+
 /// Upright bars side by side.
 pub(crate) fn bars(bars: &[Bar], axis: &Axis) -> impl IntoView + use<> {
     let most = bars.iter().map(|bar| bar.value).max().unwrap_or(0).max(1);
@@ -61,13 +71,8 @@ pub(crate) fn bars(bars: &[Bar], axis: &Axis) -> impl IntoView + use<> {
         .collect_view();
     let width = (WIDTH - LEFT) / bars.len().max(1);
     let gap = (width / 6).clamp(1, 12);
-    // Labels of many bars would run into one another: only some are written.
-    let labelled = match bars.len() {
-        0..=7 => 1,
-        8..=14 => 2,
-        15..=31 => 3,
-        many => many / 10,
-    };
+    let letters = bars.iter().map(|bar| bar.label.chars().count()).max();
+    let (labelled, on_phones) = labelled(letters.unwrap_or(0), width);
     let drawn = bars
         .iter()
         .enumerate()
@@ -79,7 +84,8 @@ pub(crate) fn bars(bars: &[Bar], axis: &Axis) -> impl IntoView + use<> {
             };
             let label = (index % labelled == 0).then(|| {
                 let (x, y) = (x + (width - gap) / 2, HEAD + HEIGHT + 18);
-                view! { <text x=x.to_string() y=y.to_string()>{bar.label.clone()}</text> }
+                let class = (index % on_phones != 0).then_some("on-wide");
+                view! { <text class=class x=x.to_string() y=y.to_string()>{bar.label.clone()}</text> }
             });
             view! {
                 <g>
@@ -120,5 +126,18 @@ mod tests {
             assert_eq!(step(most), expected, "{most}");
         }
         assert!(step(i64::MAX) > 0);
+    }
+
+    #[test]
+    fn labels_have_room_and_a_phone_shows_some_of_a_desk_s() {
+        let bars = WIDTH - LEFT;
+        for (letters, count) in [(9, 1), (9, 7), (9, 14), (5, 31), (5, 366), (2, 24), (0, 1)] {
+            let width = bars / count;
+            let (desk, phone) = labelled(letters, width);
+            assert!(desk * width > letters * 8, "{letters} {count}");
+            assert!(phone * width > letters * 23 / 2, "{letters} {count}");
+            assert_eq!(phone % desk, 0);
+        }
+        assert_eq!(labelled(9, bars / 7), (1, 2));
     }
 }

@@ -90,6 +90,7 @@ async fn driver(city: &Serving, phone: &Phone) {
 async fn wallet_owner(paying: &Paying, phone: &Phone, number: &str) {
     let city = &paying.city;
     phone.goto(&format!("{}/b/{BAY}", city.url)).await;
+    phone.find(".foot a[href='/wallet']").await;
     phone.click("a[href^='/wallet?to=']").await;
     phone.fill("input[name=phone]", "12").await;
     phone.click("form[action='/wallet/code'] button").await;
@@ -217,6 +218,42 @@ async fn on_a_desk_in_vietnamese_without_the_bundle() {
 #[tokio::test]
 async fn on_a_desk_in_english() {
     everybody(true, View::DESK, "en").await;
+}
+
+/// What is only spoken in a list that scrolls, and what is drawn in a chart, stay where they are seen.
+#[tokio::test]
+async fn a_page_ends_with_its_footer_and_labels_stand_apart() {
+    let city = Serving::city(2_000).await;
+    // By how many pixels the page goes on below its footer.
+    let below = "const foot = document.querySelector('footer').getBoundingClientRect();
+        return Math.round(document.documentElement.scrollHeight - (foot.bottom + window.scrollY))";
+    // How many labels of a chart's bars run into the one before.
+    let overlaps = "return [...document.querySelectorAll('svg.chart')].map((chart) => {
+            const boxes = [...chart.querySelectorAll('g > text')].map((text) => text.getBoundingClientRect())
+                .filter(({ width }) => width > 0);
+            return boxes.slice(1).filter((box, index) => box.left < boxes[index].right + 2).length;
+        }).reduce((sum, count) => sum + count, 0)";
+    for view in [View::DESK, View::PHONE] {
+        let phone = Phone::with(view).await;
+        for path in ["/", "/city", "/open"] {
+            phone.goto(&format!("{}{path}", city.url)).await;
+            phone.find(".foot").await;
+            assert!(phone.script(below).await.as_i64().unwrap() <= 1, "{path}");
+            // Nobody delivers codes here: there is no wallet, and no way leads to one.
+            let wallets = "return document.querySelectorAll('a[href^=\"/wallet\"]').length";
+            assert_eq!(phone.script(wallets).await, 0, "{path}");
+        }
+        for days in [7, 10, 14, 30] {
+            let to = Utc::now().date_naive();
+            let from = to - TimeDelta::days(days - 1);
+            phone
+                .goto(&format!("{}/city?from={from}&to={to}&lang=en", city.url))
+                .await;
+            phone.find("svg.chart").await;
+            assert_eq!(phone.script(overlaps).await, 0, "{days} days");
+        }
+        phone.close().await;
+    }
 }
 
 #[tokio::test]
