@@ -43,6 +43,44 @@ impl RevenueBy {
             Self::Method => ("r.gateway", "r.gateway"),
         }
     }
+
+    /// Revenue by this key, of the city `$1` from day `$2` to day `$3`.
+    fn sql(self) -> String {
+        let (key, name) = self.columns();
+        // What only some need is not looked up for all.
+        let (detail, joined) = match self {
+            Self::Class => (
+                "bay.class AS class, NULL AS gateway",
+                "JOIN bay ON bay.bay_id = receipt.bay_id",
+            ),
+            Self::Method => (
+                "NULL AS class, payment.gateway AS gateway",
+                "JOIN payment ON payment.payment_id = receipt.payment_id",
+            ),
+            _ => ("NULL AS class, NULL AS gateway", ""),
+        };
+        format!(
+            "SELECT {key} AS key, {name} AS name, sum(r.receipts)::bigint AS receipts,
+                    sum(r.amount_vnd)::bigint AS amount_vnd,
+                    sum(r.refunded_vnd)::bigint AS refunded_vnd
+             FROM (SELECT receipt.day, receipt.lot_id, ward_id, zone_id, operator_id, {detail},
+                          count(*) AS receipts, sum(receipt.amount_vnd) AS amount_vnd,
+                          0 AS refunded_vnd
+                   FROM receipt {joined} WHERE receipt.day BETWEEN $2 AND $3
+                   GROUP BY 1, 2, 3, 4, 5, 6, 7
+                   UNION ALL
+                   SELECT refund.day, receipt.lot_id, ward_id, zone_id, operator_id, {detail}, 0,
+                          -refund.amount_vnd, refund.amount_vnd
+                   FROM refund JOIN receipt USING (payment_id) {joined}
+                   WHERE refund.day BETWEEN $2 AND $3) AS r
+                  JOIN lot USING (lot_id) JOIN ward ON ward.ward_id = r.ward_id
+                  JOIN zone ON zone.zone_id = r.zone_id
+                  JOIN operator ON operator.operator_id = r.operator_id
+                  JOIN city ON city.city_id = lot.city_id
+             WHERE city.code = $1
+             GROUP BY 1, 2 ORDER BY 1"
+        )
+    }
 }
 
 /// Revenue under one key.
@@ -85,7 +123,8 @@ pub struct SensedPaid {
 }
 
 impl Store {
-    /// Revenue of a city from day `from` to day `to`, both included, by key.
+    /// Revenue of a city from day `from` to day `to`, both included, by each of the keys: all of one moment, so that
+    /// their sums are the same while money comes in.
     ///
     /// # Errors
     /// Database errors.
@@ -94,48 +133,21 @@ impl Store {
         city: &str,
         from: NaiveDate,
         to: NaiveDate,
-        by: RevenueBy,
-    ) -> Result<Vec<RevenueRow>, StoreError> {
-        let (key, name) = by.columns();
-        // What only some need is not looked up for all.
-        let (detail, joined) = match by {
-            RevenueBy::Class => (
-                "bay.class AS class, NULL AS gateway",
-                "JOIN bay ON bay.bay_id = receipt.bay_id",
-            ),
-            RevenueBy::Method => (
-                "NULL AS class, payment.gateway AS gateway",
-                "JOIN payment ON payment.payment_id = receipt.payment_id",
-            ),
-            _ => ("NULL AS class, NULL AS gateway", ""),
-        };
-        let sql = format!(
-            "SELECT {key} AS key, {name} AS name, sum(r.receipts)::bigint AS receipts,
-                    sum(r.amount_vnd)::bigint AS amount_vnd,
-                    sum(r.refunded_vnd)::bigint AS refunded_vnd
-             FROM (SELECT receipt.day, receipt.lot_id, ward_id, zone_id, operator_id, {detail},
-                          count(*) AS receipts, sum(receipt.amount_vnd) AS amount_vnd,
-                          0 AS refunded_vnd
-                   FROM receipt {joined} WHERE receipt.day BETWEEN $2 AND $3
-                   GROUP BY 1, 2, 3, 4, 5, 6, 7
-                   UNION ALL
-                   SELECT refund.day, receipt.lot_id, ward_id, zone_id, operator_id, {detail}, 0,
-                          -refund.amount_vnd, refund.amount_vnd
-                   FROM refund JOIN receipt USING (payment_id) {joined}
-                   WHERE refund.day BETWEEN $2 AND $3) AS r
-                  JOIN lot USING (lot_id) JOIN ward ON ward.ward_id = r.ward_id
-                  JOIN zone ON zone.zone_id = r.zone_id
-                  JOIN operator ON operator.operator_id = r.operator_id
-                  JOIN city ON city.city_id = lot.city_id
-             WHERE city.code = $1
-             GROUP BY 1, 2 ORDER BY 1"
-        );
-        Ok(sqlx::query_as(sqlx::AssertSqlSafe(sql))
-            .bind(city)
-            .bind(from)
-            .bind(to)
-            .fetch_all(&self.pool)
-            .await?)
+        by: &[RevenueBy],
+    ) -> Result<Vec<Vec<RevenueRow>>, StoreError> {
+        let mut tx = self.snapshot().await?;
+        let mut revenue = Vec::with_capacity(by.len());
+        for by in by {
+            let rows = sqlx::query_as(sqlx::AssertSqlSafe(by.sql()))
+                .bind(city)
+                .bind(from)
+                .bind(to)
+                .fetch_all(&mut *tx)
+                .await?;
+            revenue.push(rows);
+        }
+        tx.commit().await?;
+        Ok(revenue)
     }
 
     /// The first local day of which anything is known of a city: that of its first receipt, or of what a sensor

@@ -86,36 +86,53 @@ pub struct Revenue {
 /// # Errors
 /// Where the database fails.
 pub async fn revenue(app: &App, range: Range, by: RevenueBy) -> Result<Revenue, ApiError> {
+    let mut revenues = revenues(app, range, &[by]).await?;
+    revenues.pop().ok_or(ApiError::Internal)
+}
+
+/// Revenue of the city by each of the keys, all of one moment: their totals are the same.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn revenues(app: &App, range: Range, by: &[RevenueBy]) -> Result<Vec<Revenue>, ApiError> {
     let asking = app.past.ask(App::now(), |store, until| async move {
         let rows = store.report_revenue(&app.city.code, range.from, range.to, by);
         Ok((rows.await?, until))
     });
-    let (mut rows, complete_until) = asking.await?;
-    if by == RevenueBy::Day {
-        let mut found = rows.into_iter().peekable();
-        let days = range.from.iter_days().take_while(|day| *day <= range.to);
-        rows = days
-            .map(|day| {
-                let key = day.to_string();
-                found.next_if(|row| row.key == key).unwrap_or(RevenueRow {
-                    name: key.clone(),
-                    key,
-                    receipts: 0,
-                    amount_vnd: 0,
-                    refunded_vnd: 0,
-                })
-            })
-            .collect();
-    }
-    let total_vnd = rows
-        .iter()
-        .try_fold(0i64, |sum, row| sum.checked_add(row.amount_vnd))
-        .ok_or(ApiError::Internal)?;
-    Ok(Revenue {
-        rows,
-        total_vnd,
-        complete_until,
+    let (rows, complete_until) = asking.await?;
+    let revenues = by.iter().zip(rows).map(|(by, rows)| {
+        let rows = match by {
+            RevenueBy::Day => every_day(rows, range),
+            _ => rows,
+        };
+        let mut amounts = rows.iter().map(|row| row.amount_vnd);
+        let total_vnd = amounts
+            .try_fold(0i64, i64::checked_add)
+            .ok_or(ApiError::Internal)?;
+        Ok(Revenue {
+            rows,
+            total_vnd,
+            complete_until,
+        })
+    });
+    revenues.collect()
+}
+
+/// A row for every day of the range, also for those that brought nothing.
+fn every_day(rows: Vec<RevenueRow>, range: Range) -> Vec<RevenueRow> {
+    let mut found = rows.into_iter().peekable();
+    let days = range.from.iter_days().take_while(|day| *day <= range.to);
+    days.map(|day| {
+        let key = day.to_string();
+        found.next_if(|row| row.key == key).unwrap_or(RevenueRow {
+            name: key.clone(),
+            key,
+            receipts: 0,
+            amount_vnd: 0,
+            refunded_vnd: 0,
+        })
     })
+    .collect()
 }
 
 /// The first of the city's days of which anything is known; `None` where nothing is.

@@ -1,7 +1,12 @@
 //! The whole line at once: a simulated city over its real doors, and a recording of a real one.
 
+use std::collections::BTreeSet;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use domain::place::VehicleClass;
+use futures::future::join;
+use futures::{StreamExt, stream};
 use tests::broker::Broker;
 use tests::serving::{IMPORT_TOKEN, Serving, WEBHOOK_KEY};
 use tests::{eventually, provided, shared_path};
@@ -140,6 +145,89 @@ async fn assert_breakdowns_agree(city: &Serving) {
         totals.iter().all(|(_, sum)| *sum == totals[0].1),
         "{totals:?}"
     );
+}
+
+/// How many payments the bank tells of, how many between two looks at the page, and how many at once.
+const PAYMENTS: usize = 120;
+const BETWEEN: usize = 20;
+const AT_ONCE: usize = 4;
+
+/// Each panel of the page is another sum of the same money: whoever reads it while payments come in sees one moment.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_panels_of_a_page_agree_while_payments_come_in() {
+    let city = Serving::without_bundle(400).await;
+    let place = simulator::city::hanoi(400).unwrap();
+    let bays = place.lots.into_iter().flat_map(|lot| lot.bays);
+    let bays = bays.filter(|bay| bay.class == VehicleClass::Car);
+    let opened: Vec<_> = stream::iter(bays.take(PAYMENTS))
+        .map(|bay| {
+            let city = &city;
+            async move { city.open_payment(&bay.code, 60).await }
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    assert_eq!(opened.len(), PAYMENTS);
+    let looks = AtomicUsize::new(0);
+    let is_over = AtomicBool::new(false);
+    let paying = async {
+        for (number, some) in opened.chunks(BETWEEN).enumerate() {
+            eventually("another look at the page", || async {
+                looks.load(Ordering::Relaxed) > number
+            })
+            .await;
+            let transfers = stream::iter(some).map(|open| async {
+                let outcomes = city.outcomes(&[open.transfer()]).await;
+                assert_eq!(outcomes, ["posted"]);
+            });
+            let paid = transfers.buffer_unordered(AT_ONCE);
+            paid.collect::<Vec<()>>().await;
+        }
+        is_over.store(true, Ordering::Relaxed);
+    };
+    let looking = async {
+        let mut totals = BTreeSet::new();
+        loop {
+            // The last look is after the last payment.
+            let last = is_over.load(Ordering::Relaxed);
+            let page = city.get("/city?lang=en").send().await.unwrap();
+            totals.insert(agreed(&page.text().await.unwrap()));
+            looks.fetch_add(1, Ordering::Relaxed);
+            if last {
+                return totals;
+            }
+        }
+    };
+    let ((), totals) = join(paying, looking).await;
+    let paid: i64 = opened.iter().map(|open| open.amount_vnd).sum();
+    assert_eq!(totals.last(), Some(&paid));
+    assert!(
+        totals.len() > 2,
+        "nothing came in while it was looked: {totals:?}"
+    );
+}
+
+/// The total of the page, which is that of its chart and of each of its breakdowns.
+fn agreed(page: &str) -> i64 {
+    let numbers = |text: &str, name: &str| -> Vec<i64> {
+        let attribute = format!("{name}=\"");
+        let found = text.split(&attribute).skip(1);
+        found
+            .map(|rest| rest.split('"').next().unwrap().parse().unwrap())
+            .collect()
+    };
+    let totals = numbers(page, "data-total");
+    assert_eq!(totals.len(), 1, "{page}");
+    let mut seen = Vec::new();
+    for part in page.split("data-by=\"").skip(1) {
+        let (by, part) = part.split_once('"').unwrap();
+        let part = part.split("</section>").next().unwrap();
+        let sum: i64 = numbers(part, "data-vnd").iter().sum();
+        assert_eq!(sum, totals[0], "by {by}");
+        seen.push(by);
+    }
+    assert_eq!(seen, ["ward", "zone", "lot", "operator", "class", "method"]);
+    totals[0]
 }
 
 /// The last days of the recording: all its car parks, in a hundredth of the time.

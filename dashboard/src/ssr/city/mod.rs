@@ -141,9 +141,11 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
     let range = Range::new(app, query.from, query.to, now)?;
     let local = |at: Timestamp| at.with_timezone(&app.city.timezone).naive_local();
     let finished = finished(app, range, now);
-    let (first_day, by_day, before, week, parking, collected, (rules, advice)) = tokio::try_join!(
+    let day = std::iter::once(RevenueBy::Day);
+    let by: Vec<RevenueBy> = BY.into_iter().map(|(by, _)| by).chain(day).collect();
+    let (first_day, mut parts, before, week, parking, collected, (rules, advice)) = tokio::try_join!(
         report::first_day(app),
-        report::revenue(app, range, RevenueBy::Day),
+        report::revenues(app, range, &by),
         async {
             match finished {
                 Some((_, before)) => Some(report::revenue(app, before, RevenueBy::Day).await),
@@ -161,16 +163,13 @@ async fn load(app: &App, query: &RangeQuery) -> Result<Figures, ApiError> {
         },
         demand::advice(app, range, now),
     )?;
+    let by_day = parts.pop().ok_or(ApiError::Internal)?;
     let change = finished.zip(before).map(|((days, before), then)| Change {
         days,
         before,
         vnd: until(&by_day, days.to),
         before_vnd: then.total_vnd,
     });
-    let mut parts = Vec::new();
-    for (by, ..) in BY {
-        parts.push(report::revenue(app, range, by).await?);
-    }
     Ok(Figures {
         range,
         complete_until: local(by_day.complete_until),

@@ -205,14 +205,14 @@ pub(super) fn ranking(
                     {row.name}
                     {meter("", share)}
                 </th>
-                <td class="amount" title=lang.money(Vnd::new(row.amount_vnd))>{millions(row.amount_vnd, lang)}</td>
+                <td class="amount" data-vnd=row.amount_vnd.to_string() title=lang.money(Vnd::new(row.amount_vnd))>{millions(row.amount_vnd, lang)}</td>
             </tr>
         }
     };
     let rest = rows.split_off(rows.len().min(12));
     let count = rest.len();
     view! {
-        <section class="card">
+        <section class="card" data-by=by>
             <h2>{title} {csv(range, "revenue", &format!("&by={by}"))}</h2>
             {rows.is_empty().then(|| view! { <p class="empty">{lang.city_revenue().nothing_collected_yet}</p> })}
             <table class="grid">
