@@ -353,6 +353,7 @@ pub async fn serve(
     let streams = live_places(options.max_streams, options.max_requests);
     let limits = Arc::new(Limits::new(options.max_requests, streams));
     let following = tokio::spawn(past.clone().follow(App::now, over));
+    let has_wallets = sms.is_some();
     let app = App {
         store: store.clone(),
         past,
@@ -398,7 +399,7 @@ pub async fn serve(
         turn,
         shutdown.clone(),
     ));
-    let pages = dashboard::router(options.web_dir.as_deref(), oidc);
+    let pages = dashboard::router(options.web_dir.as_deref(), oidc, has_wallets);
     let router = telemetry::traced(api::routes::router(app, pages));
     tracing::info!(address = %listener.local_addr()?, "serving");
     let (refuse, mut refused) = watch::channel(false);

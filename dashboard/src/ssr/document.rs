@@ -57,6 +57,7 @@ impl Document<'_> {
         };
         let live = self.live;
         let active = self.active.to_owned();
+        let has_wallets = reader.has_wallets;
         // Behind the counter nothing is kept on the device.
         let is_kept = active != "/staff";
         let entry = move |href: &'static str, text: &'static str| {
@@ -107,7 +108,7 @@ impl Document<'_> {
                             {lang.frame().every_payment_has_receipt_enters}
                             " "
                             <a href="/my">{lang.words().my_parking}</a> " · "
-                            <a href="/wallet">{lang.frame().wallet}</a> " · "
+                            {has_wallets.then(|| view! { <a href="/wallet">{lang.frame().wallet}</a> " · " })}
                             <a href="/n">{lang.frame().got_a_notice}</a> " · "
                             <a href="/staff">{lang.frame().staff}</a> " · "
                             <a href="/verify">{lang.verify().title}</a> " · "

@@ -8,7 +8,7 @@ use api::service::sign_in::RETURN_PATH;
 use api::{App, Oidc};
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -77,11 +77,18 @@ use assets::Bundle;
 use document::Document;
 
 /// Every page, by its address. `web_dir` is the folder with the browser's bundle, `oidc` where people confirm who
-/// they are.
-pub fn router(web_dir: Option<&Path>, oidc: Option<Arc<Oidc>>) -> Router<App> {
+/// they are; `has_wallets` tells whether drivers can sign in, and so have one.
+pub fn router(web_dir: Option<&Path>, oidc: Option<Arc<Oidc>>, has_wallets: bool) -> Router<App> {
     let bundle = web_dir.and_then(Bundle::load);
     if bundle.is_none() {
-        tracing::info!("no browser bundle: pages work by forms and plain events");
+        match web_dir {
+            // Somebody has named one.
+            Some(folder) => tracing::warn!(
+                folder = %folder.display(),
+                "there is no browser bundle in CLEARBAY_WEB_DIR: pages work by forms and plain events"
+            ),
+            None => tracing::info!("no browser bundle: pages work by forms and plain events"),
+        }
     }
     Router::new()
         // It holds no secret that compressing it could give away (as the pages of sessions do), and
@@ -222,17 +229,25 @@ pub fn router(web_dir: Option<&Path>, oidc: Option<Arc<Oidc>>) -> Router<App> {
         )
         .route("/pkg/{name}", get(assets::bundled))
         .fallback(document::not_found)
+        .layer(middleware::from_fn(as_page))
         .layer(middleware::from_fn(protect))
         .layer(Extension(Arc::new(base_map::BaseMap::default())))
         .layer(Extension(Arc::new(bundle)))
         .layer(Extension(oidc))
+        .layer(Extension(HasWallets(has_wallets)))
 }
+
+/// Whether drivers can have a wallet here.
+#[derive(Clone, Copy, Debug)]
+struct HasWallets(bool);
 
 /// What every page needs to know of its reader.
 pub(crate) struct Reader {
     pub(crate) lang: Lang,
     pub(crate) bundle: Arc<Option<Bundle>>,
     pub(crate) oidc: Option<Arc<Oidc>>,
+    /// Whether a driver can have a wallet here.
+    pub(crate) has_wallets: bool,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Reader {
@@ -250,6 +265,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Reader {
             lang,
             bundle,
             oidc: oidc.flatten(),
+            has_wallets: matches!(parts.extensions.get(), Some(HasWallets(true))),
         })
     }
 }
@@ -293,6 +309,21 @@ async fn choose_language(
     ([(header::SET_COOKIE, cookie)], Redirect::to(&back)).into_response()
 }
 
+/// What axum's extractors refuse, a form without its fields or an address that is no text, they say in a line of their
+/// own words: people are shown a page instead.
+async fn as_page(reader: Reader, request: Request, next: Next) -> Response {
+    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
+    let response = next.run(request).await;
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    let is_plain = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
+    match response.status() {
+        // An address that cannot be read names nothing.
+        StatusCode::BAD_REQUEST if is_plain && is_read => failure(&reader, StatusCode::NOT_FOUND),
+        status if is_plain && status.is_client_error() => failure(&reader, status),
+        _ => response,
+    }
+}
+
 /// Headers that keep a page from being framed or fed with scripts of others, beside those of every answer
 /// (`api::routes`).
 async fn protect(request: Request, next: Next) -> Response {
@@ -312,7 +343,10 @@ async fn protect(request: Request, next: Next) -> Response {
 
 /// A failure as a page.
 pub(crate) fn problem(reader: &Reader, error: &api::ApiError) -> Response {
-    let status = error.status();
+    failure(reader, error.status())
+}
+
+fn failure(reader: &Reader, status: StatusCode) -> Response {
     let lang = reader.lang;
     let (title, text) = match status {
         StatusCode::NOT_FOUND => (
