@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 use store::StoreError;
 use utoipa::ToSchema;
 
+use crate::drain::DRAINING;
+
 /// Why a request was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum ApiError {
@@ -213,6 +215,10 @@ impl ApiError {
     }
 }
 
+/// Marks an answer of 500 and above that nobody need be told of: the process does what it was told.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expected;
+
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status(), Json(self.problem())).into_response();
@@ -221,13 +227,16 @@ impl IntoResponse for ApiError {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        let retry_after_s = match self {
+        let retry_after_s = match &self {
             Self::Unavailable(_) => Some(2),
-            Self::TooOften { wait_s } => Some(wait_s),
+            Self::TooOften { wait_s } => Some(*wait_s),
             _ => None,
         };
         if let Some(seconds) = retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(self, Self::Unavailable(why) if why == DRAINING) {
+            response.extensions_mut().insert(Expected);
         }
         response
     }

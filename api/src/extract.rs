@@ -1,5 +1,6 @@
 //! Extractors that refuse with problem details.
 
+use axum::extract::rejection::JsonRejection;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
@@ -19,8 +20,25 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         match axum::Json::from_request(request, state).await {
             Ok(axum::Json(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError::BadRequest(rejection.body_text())),
+            Err(rejection) => Err(ApiError::BadRequest(match &rejection {
+                JsonRejection::JsonDataError(_) => {
+                    refused("the body is not as it must be", &rejection)
+                }
+                JsonRejection::JsonSyntaxError(_) => refused("the body is not JSON", &rejection),
+                JsonRejection::MissingJsonContentType(_) => {
+                    "the body must be JSON, with Content-Type: application/json".to_owned()
+                }
+                _ => "the body cannot be read".to_owned(),
+            })),
         }
+    }
+}
+
+/// What is wrong with a request, and where, without the words of the framework that found it.
+fn refused(what: &str, rejection: &(dyn std::error::Error + 'static)) -> String {
+    match rejection.source() {
+        Some(why) => format!("{what}: {why}"),
+        None => what.to_owned(),
     }
 }
 
@@ -33,7 +51,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         match axum::extract::Query::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(value)) => Ok(Self(value)),
-            Err(rejection) => Err(ApiError::BadRequest(rejection.body_text())),
+            Err(rejection) => Err(ApiError::BadRequest(refused(
+                "the query cannot be read",
+                &rejection,
+            ))),
         }
     }
 }

@@ -1,20 +1,24 @@
 //! The REST interface: one file per resource, its OpenAPI attributes beside each handler.
 
+use std::time::Duration;
+
 use axum::extract::DefaultBodyLimit;
-use axum::http::Request;
+use axum::http::{Request, Response};
 use axum::response::{Html, IntoResponse};
 use axum::routing::get;
 use axum::{Router, middleware};
 use store::request::RequestId;
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::classify::ServerErrorsFailureClass;
 use tower_http::trace::TraceLayer;
+use tracing::Span;
 use utoipa::OpenApi;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
-use utoipa_swagger_ui::SwaggerUi;
 
 use crate::cookie::Cookies;
+use crate::error::Expected;
 use crate::limit::guard;
 use crate::{ApiError, App, client, request_id};
 
@@ -23,6 +27,7 @@ mod confirmations;
 mod demand;
 mod devices;
 mod disputes;
+mod docs;
 mod driver_data;
 mod drivers;
 mod exemption_requests;
@@ -204,22 +209,35 @@ pub fn openapi() -> utoipa::openapi::OpenApi {
 /// Every route of the API, with the pages of `dashboard` beside them, behind the limits.
 pub fn router(app: App, pages: Router<App>) -> Router {
     let (router, document) = documented(app.cookies());
-    let trace = TraceLayer::new_for_http().make_span_with(|request: &Request<_>| {
-        // The path only: a query or a body may hold what is personal.
-        tracing::info_span!(
-            "http",
-            method = %request.method(),
-            path = request.uri().path(),
-            request_id = request.extensions().get::<RequestId>().map(RequestId::as_str),
-        )
-    });
+    let trace = TraceLayer::new_for_http()
+        .on_failure(|failure: ServerErrorsFailureClass, _: Duration, _: &Span| {
+            // Of a status `on_response` tells, which sees whether it was expected.
+            if let ServerErrorsFailureClass::Error(error) = failure {
+                tracing::error!(error, "response failed");
+            }
+        })
+        .on_response(|response: &Response<_>, latency: Duration, _: &Span| {
+            let (status, latency_ms) = (response.status(), latency.as_millis());
+            if status.is_server_error() && response.extensions().get::<Expected>().is_none() {
+                tracing::error!(%status, latency_ms, "response failed");
+            }
+        })
+        .make_span_with(|request: &Request<_>| {
+            // The path only: a query or a body may hold what is personal.
+            tracing::info_span!(
+                "http",
+                method = %request.method(),
+                path = request.uri().path(),
+                request_id = request.extensions().get::<RequestId>().map(RequestId::as_str),
+            )
+        });
     crate::open::mount(&app, router)
         .route("/log/tile/{*path}", get(public_log::get_tile))
         .route(
             "/log/{*rest}",
             axum::routing::any(|| async { ApiError::NotFound("path") }),
         )
-        .merge(SwaggerUi::new("/api/docs").url("/api/openapi.json", document))
+        .merge(docs::router(document))
         .route("/api", get(|| async { Html(API_HOME) }))
         .route(
             "/api/{*rest}",

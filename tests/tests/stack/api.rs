@@ -135,6 +135,66 @@ async fn pages_of_nothing_say_so() {
     }
 }
 
+/// What a framework says of a request is for those who write programs by it: people are shown a page in their language,
+/// and whoever calls the API reads what is wrong.
+#[tokio::test]
+async fn what_cannot_be_read_is_told_in_words_for_people() {
+    let city = Serving::without_bundle(80).await;
+    let form = |path: &str| {
+        let request = city.client.post(format!("{}{path}", city.url));
+        request.header("content-type", "application/x-www-form-urlencoded")
+    };
+    for (request, status) in [
+        (form("/b/CN-01-001?lang=vi").body("minutes=60"), 422),
+        (form("/b/CN-01-001?lang=en").body("minutes=60"), 422),
+        (form("/b/%ff?lang=vi").body(""), 400),
+        (city.get("/b/%ff?lang=en"), 404),
+        (city.get("/lots/%ff?lang=vi"), 404),
+    ] {
+        let reply = request.send().await.unwrap();
+        let path = reply.url().to_string();
+        assert_eq!(reply.status(), status, "{path}");
+        let kind = reply.headers()["content-type"].to_str().unwrap();
+        assert!(kind.starts_with("text/html"), "{path}: {kind}");
+        let lang = if path.ends_with("en") { "en" } else { "vi" };
+        let page = reply.text().await.unwrap();
+        assert!(page.contains(&format!("<html lang=\"{lang}\"")), "{path}");
+        assert!(!page.contains("deserialize"), "{path}: {page}");
+    }
+    let sessions = |body: &'static str| {
+        let request = city.client.post(format!("{}/api/v1/sessions", city.url));
+        let request = request.header("idempotency-key", uuid::Uuid::new_v4().to_string());
+        request
+            .header("content-type", "application/json")
+            .body(body)
+    };
+    for (request, what) in [
+        (city.get("/api/v1/reports/revenue?from=soon"), "soon"),
+        (sessions("{}"), "missing field"),
+        (sessions("{"), "not JSON"),
+    ] {
+        let told = problem(request.send().await.unwrap()).await;
+        let detail = text(&told["detail"]);
+        assert!(detail.contains(what), "{detail}");
+        for word in ["deserialize", "Failed", "target type"] {
+            assert!(!detail.contains(word), "{detail}");
+        }
+    }
+}
+
+/// The page of the API's documentation is as wide as a phone.
+#[tokio::test]
+async fn the_documentation_fits_a_phone() {
+    let city = Serving::without_bundle(80).await;
+    let page = city.get("/api/docs/").send().await.unwrap();
+    let page = page.text().await.unwrap();
+    assert_eq!(page.matches("width=device-width").count(), 1, "{page}");
+    assert!(
+        page.ends_with("</html>\n") || page.ends_with("</html>"),
+        "{page}"
+    );
+}
+
 #[tokio::test]
 async fn the_document_names_every_route_that_clients_count_on() {
     let city = Serving::city(80).await;

@@ -1,10 +1,12 @@
 //! A process that is told to end: nobody it serves notices.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use chrono::Utc;
 use reqwest::StatusCode;
 use tests::broker::Broker;
+use tests::logged::log_with;
 use tests::proxy::{self, Proxy};
 use tests::sensors::{publish, told};
 use tests::serving::Serving;
@@ -13,9 +15,13 @@ use tests::{city, eventually};
 
 /// Two lots: sensors speak of the first, drivers pay in the other. `serve` drains for so many seconds.
 async fn draining_for(seconds: u32) -> Serving {
+    logged_and_draining_for(seconds, None).await
+}
+
+async fn logged_and_draining_for(seconds: u32, log: Option<PathBuf>) -> Serving {
     let place = city::small(2, 10);
     let env = vec![("CLEARBAY_DRAIN_SECONDS", seconds.to_string())];
-    Serving::with(&place, Broker::rumqttd(), env, None).await
+    Serving::with(&place, Broker::rumqttd(), env, log).await
 }
 
 async fn lease_holder(city: &Serving) -> Option<uuid::Uuid> {
@@ -86,8 +92,10 @@ async fn behind_a_proxy_no_request_fails_and_who_watches_is_led_to_the_other_pro
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_says_at_once_that_it_ends_and_works_on_until_told_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("serve.log");
     // Longer than anybody waits.
-    let city = draining_for(600).await;
+    let city = logged_and_draining_for(600, Some(log.clone())).await;
     let before = city.get("/livez").send().await.unwrap();
     assert!(!before.headers().contains_key("connection"));
     city.serve.terminate().await;
@@ -99,6 +107,9 @@ async fn it_says_at_once_that_it_ends_and_works_on_until_told_again() {
     let reply = city.get("/readyz").send().await.unwrap();
     assert_eq!(reply.headers()["connection"], "close");
     assert!(reply.text().await.unwrap().contains("draining"));
+    // It does what it was told: nobody is called for that.
+    let logged = log_with(&log, &["told to stop: draining"]);
+    assert!(!logged.contains("ERROR"), "{logged}");
     // Whoever has not heard of it is served.
     city.paid_session("lot-1-0", 60).await;
     assert_eq!(city.serve.has_ended().await, None);
