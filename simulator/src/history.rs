@@ -20,8 +20,8 @@ use crate::timeline::{Report, Window};
 
 /// How many uploads are under way at once.
 const UPLOADS: usize = 4;
-/// How long ingest may take to catch up before the city goes on without it.
-const CATCH_UP_WITHIN: Duration = Duration::from_secs(120);
+/// How long the board may stand still, before the city goes on without it. As long as it moves, ingest is at work.
+const STANDS_STILL: Duration = Duration::from_secs(120);
 
 /// What was sent of the past.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,14 +135,16 @@ impl History<'_> {
             return true;
         };
         let started = Instant::now();
-        while started.elapsed() < CATCH_UP_WITHIN {
+        let (mut moved, mut newest) = (started, None);
+        while moved.elapsed() < STANDS_STILL {
             let lots: Result<Lots, _> = self.api.send(|| self.api.get("/api/v1/lots")).await;
-            let shown = lots.ok().and_then(|lots| {
-                lots.lots
-                    .into_iter()
-                    .find(|lot| lot.code == bay.lot)
-                    .and_then(|lot| lot.updated_at)
-            });
+            let lots = lots.map_or_else(|_| Vec::new(), |lots| lots.lots);
+            let now = lots.iter().filter_map(|lot| lot.updated_at).max();
+            if now > newest {
+                (moved, newest) = (Instant::now(), now);
+            }
+            let shown = lots.into_iter().find(|lot| lot.code == bay.lot);
+            let shown = shown.and_then(|lot| lot.updated_at);
             if shown.is_some_and(|shown| shown >= last.at) {
                 println!(
                     "The board shows the past, {:.1} s later.",

@@ -234,8 +234,12 @@ async fn report(app: &App, log: &PublicLog) -> Result<(), StoreError> {
         .store
         .log_report_days(city, closed(app), DAYS_AT_ONCE, sign, now)
         .await?;
-    for day in done {
-        tracing::info!(%day, "the day's report is signed");
+    for (day, revision) in done {
+        // Each payment that a bank tells late makes a revision: of many at once, each would be a line.
+        match revision {
+            1 => tracing::info!(%day, "the day's report is signed"),
+            _ => tracing::debug!(%day, revision, "the day's report is revised"),
+        }
     }
     Ok(())
 }

@@ -351,7 +351,8 @@ Clearbay is up.
   Metrics           http://{metrics}/metrics
   Broker            {mqtt_url}
 
-The simulated city now sends its past days; reports fill within a minute. Ctrl-C stops everything.
+The simulated city now sends those of its past days that it has not sent yet: some 15 seconds for each, more where the
+machine is busy. Reports fill meanwhile; bays are unknown until it says \"The city is live.\" Ctrl-C stops everything.
 ",
         password("CLEARBAY_CITY_PASSWORD"),
         password("CLEARBAY_STAFF_PASSWORD"),

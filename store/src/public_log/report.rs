@@ -36,7 +36,7 @@ impl Store {
     /// for its place in the log, nor while another process publishes.
     ///
     /// The sums are those of receipts and refunds, as every other report's; that the log says the same is
-    /// for others to check. The result is the days that were reported.
+    /// for others to check. The result is the days that were reported, each with its revision.
     ///
     /// # Errors
     /// Database errors.
@@ -47,7 +47,7 @@ impl Store {
         limit: i64,
         sign: impl Fn(&DayReport) -> Option<Vec<u8>> + Send,
         now: Timestamp,
-    ) -> Result<Vec<NaiveDate>, StoreError> {
+    ) -> Result<Vec<(NaiveDate, i32)>, StoreError> {
         let mut tx = self.begin().await?;
         let Some(city_id) = lock(&mut tx, city).await? else {
             return Ok(Vec::new());
@@ -127,7 +127,7 @@ impl Store {
             .bind(now)
             .execute(&mut *tx)
             .await?;
-            done.push(day);
+            done.push((day, revision));
         }
         tx.commit().await?;
         Ok(done)
