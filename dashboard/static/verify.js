@@ -116,7 +116,8 @@ const showOtherKey = (frame, says) => {
 
 const showVerdict = (verdict) => {
   const frame = one(page, "[data-verdict]");
-  show(one(frame, "[data-holds]"), verdict.holds);
+  show(one(frame, "[data-holds]"), verdict.holds && !verdict.empty);
+  show(one(frame, "[data-empty]"), verdict.empty);
   show(one(frame, "[data-wrong]"), !verdict.holds && !verdict.other_key);
   show(one(frame, "[data-shown]"), verdict.holds);
   showOtherKey(frame, verdict.other_key && verdict.findings[0]);

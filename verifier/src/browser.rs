@@ -44,6 +44,8 @@ struct Told {
     /// Why nothing can be told.
     no_log: Option<String>,
     holds: bool,
+    /// Whether it holds and has no entry yet.
+    empty: bool,
     /// Whether all that was found is that the log is signed by a key that is not among the pinned ones.
     other_key: bool,
     size: Option<u64>,
@@ -152,6 +154,7 @@ impl Check {
                 false => why.to_string(),
             }),
             holds: verdict.holds(),
+            empty: verdict.is_empty(),
             other_key: verdict.other_key().is_some(),
             size: verdict.head.map(|head| head.size),
             root: verdict.head.map(|head| head.root.to_string()),

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use chrono::NaiveDate;
-use domain::log::{NoteError, Place, ReportError, Sums, TreeHead};
+use domain::log::{LATE_DAYS, NoteError, Place, ReportError, Sums, TreeHead};
 use domain::money::Vnd;
 
 use crate::{Flaw, OtherKey};
@@ -276,7 +276,7 @@ impl fmt::Display for Finding {
             },
             Self::Revised { day, added_vnd } => write!(
                 f,
-                "the report of {day} was revised: {} came after it was first signed",
+                "the report of {day} was revised: {} came after it was first signed. That is by rule: what banks tell late counts on its day for {LATE_DAYS} days; each đồng of it is an entry of this log, which the revised report was compared with",
                 vnd(*added_vnd)
             ),
             Self::Published {

@@ -145,6 +145,20 @@ fn days_that_nothing_is_published_of_yet_stand_apart() {
 }
 
 #[test]
+fn an_empty_log_holds_and_says_that_there_is_nothing_yet() {
+    let checkpoint = sign_head(&head(&Edge::default()), &[signer(1)]).expect("a checkpoint");
+    let served = Served::from([
+        (at(LogPath::Checkpoint), checkpoint),
+        ("/log/reports".to_owned(), br#"{"reports":[]}"#.to_vec()),
+    ]);
+    let (verdict, _) = verify(&served, keys(1));
+    assert!(verdict.is_empty(), "{:?}", verdict.findings);
+    // Another's is none of which that could be said.
+    assert!(!verify(&served, keys(2)).0.is_empty());
+    assert!(!verify(&log(), keys(1)).0.is_empty());
+}
+
+#[test]
 fn another_key_than_the_pinned_one_is_one_finding_and_nothing_else_is_read() {
     let (verdict, fetched) = verify(&log(), keys(2));
     assert!(!verdict.holds());

@@ -62,6 +62,11 @@ impl Verdict {
         self.findings.is_empty() && self.no_log.is_none()
     }
 
+    /// Whether it holds and is empty: there is nothing yet that could be added up.
+    pub fn is_empty(&self) -> bool {
+        self.holds() && self.head.is_some_and(|head| head.size == 0)
+    }
+
     /// That the log is signed by none of the keys that are trusted, where that is all that was found.
     pub fn other_key(&self) -> Option<&OtherKey> {
         match self.findings.as_slice() {

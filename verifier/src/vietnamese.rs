@@ -1,7 +1,7 @@
 //! What does not hold, in Vietnamese. In English it is what [`Display`](std::fmt::Display) writes.
 
 use chrono::NaiveDate;
-use domain::log::{BundleError, InclusionError, NoteError, ReportError};
+use domain::log::{BundleError, InclusionError, LATE_DAYS, NoteError, ReportError};
 use domain::money::Vnd;
 
 use crate::{By, Finding, Flaw, HeldError, NoLog, OtherKey, PinError, ReceiptError};
@@ -210,7 +210,7 @@ pub fn finding(finding: &Finding) -> String {
             format!("{entries} mục của ngày {day} không có trong báo cáo nào đã ký")
         }
         Finding::Revised { day, added_vnd } => format!(
-            "báo cáo ngày {day} đã có bản sửa: {} đến sau lần ký đầu",
+            "báo cáo ngày {day} đã có bản sửa: {} đến sau lần ký đầu. Đó là theo quy định: khoản mà ngân hàng báo muộn được tính cho ngày của nó trong {LATE_DAYS} ngày; từng đồng đều là một mục của sổ này, và báo cáo đã sửa đã được đối chiếu với các mục ấy",
             vnd(*added_vnd)
         ),
         Finding::Published {

@@ -109,6 +109,7 @@ fn whole(keys: String, command: String, lang: Lang) -> impl IntoView {
             </details>
             <div data-verdict hidden tabindex="-1">
                 <div class="hint verdict" data-holds hidden><b class="ok">"✓ " {text.holds}</b> " " {text.holds_text}</div>
+                <div class="hint verdict" data-empty hidden>{text.empty}</div>
                 <div class="error verdict" data-wrong hidden>
                     <b>"✗ " {text.wrong}</b>
                     <ul data-findings></ul>

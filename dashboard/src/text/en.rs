@@ -1228,6 +1228,7 @@ pub(super) static VERIFY: Verify = Verify {
     no_connection: "the server cannot be reached.",
     holds: "All holds",
     holds_text: "The published revenue is the sum of a log that nobody has changed.",
+    empty: "Nothing has been published yet: there is nothing to add up. The log is empty, and signed by your key.",
     wrong: "Something does not hold",
     wrong_text: "What this browser remembers of the last time is kept as it is, as evidence.",
     other_key: "Signed by another key than yours",

@@ -1162,6 +1162,7 @@ tables! {
         no_connection,
         holds,
         holds_text,
+        empty,
         wrong,
         wrong_text,
         other_key,

@@ -1228,6 +1228,7 @@ pub(super) static VERIFY: Verify = Verify {
     no_connection: "không kết nối được với máy chủ.",
     holds: "Mọi thứ đều đúng",
     holds_text: "Doanh thu công bố đúng bằng tổng của một cuốn sổ mà chưa ai sửa.",
+    empty: "Chưa có gì được công bố nên chưa có gì để cộng. Sổ còn trống, và được ký bằng khóa của bạn.",
     wrong: "Có điều không đúng",
     wrong_text: "Những gì trình duyệt nhớ từ lần trước được giữ nguyên, làm bằng chứng.",
     other_key: "Được ký bằng khóa khác với khóa của bạn",

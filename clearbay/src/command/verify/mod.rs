@@ -29,7 +29,7 @@ Pin the key that the city has published by another way than this server, such as
 that lies can tell you any key. What is seen is remembered, so that the next check also shows that
 nothing of it was changed or taken away since.
 
-Exit code: 0 when all holds, 2 when something does not or the log is signed by another key than yours, 1 when it
+Exit code: 0 when all holds or nothing has been published yet, 2 when something does not or the log is signed by another key than yours, 1 when it
 cannot be told (no connection, no public log at that address, what is given as a key is none).
 
 Examples:

@@ -109,8 +109,21 @@ pub(super) fn witnesses(by: &[Cosignature]) -> String {
 }
 
 fn findings(verdict: &Verdict) {
+    if verdict.is_empty() {
+        out!(
+            "NOTHING TO ADD UP: nothing has been published yet. The log is empty, and signed by a key that you trust."
+        );
+        return;
+    }
     if verdict.holds() {
-        out!("ALL HOLDS. The published revenue is the sum of a log that nobody has changed.");
+        match verdict.days.is_empty() {
+            true => out!(
+                "ALL HOLDS. Nobody has changed the log; nothing is published yet to compare with it."
+            ),
+            false => out!(
+                "ALL HOLDS. The published revenue is the sum of a log that nobody has changed."
+            ),
+        }
         out!("That your own payment is in it shows: clearbay verify receipt FILE");
         return;
     }
