@@ -4,6 +4,9 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 
 use crate::StoreError;
 
+/// How addresses of a database begin.
+const SCHEMES: [&str; 2] = ["postgres", "postgresql"];
+
 /// How to connect to a database.
 ///
 /// What PostgreSQL's tools do where an address has no `sslmode`, to encrypt if the server would like to, protects
@@ -11,10 +14,22 @@ use crate::StoreError;
 /// and to another one the address must say what is wanted (<https://www.postgresql.org/docs/17/libpq-ssl.html>).
 ///
 /// # Errors
-/// Where the address cannot be read; [`StoreError::MayBePlain`] where it leads to another machine and does not
+/// [`StoreError::NoAddress`] where it is none; [`StoreError::MayBePlain`] where it leads to another machine and does not
 /// say that what is sent must be encrypted, nor that it need not be.
 pub(crate) fn options(url: &str) -> Result<PgConnectOptions, StoreError> {
-    let options: PgConnectOptions = url.parse()?;
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme);
+    if !scheme.is_some_and(|scheme| SCHEMES.contains(&scheme.to_ascii_lowercase().as_str())) {
+        return Err(StoreError::NoAddress(match (url.trim(), scheme) {
+            ("", _) => "it is empty".to_owned(),
+            (_, Some(scheme)) => format!("{scheme}:// is another kind of address"),
+            // It may hold a password.
+            (_, None) => "it does not begin with postgres://".to_owned(),
+        }));
+    }
+    let options: PgConnectOptions = url.parse().map_err(|error| match error {
+        sqlx::Error::Configuration(why) => StoreError::NoAddress(why.to_string()),
+        other => other.into(),
+    })?;
     let host = options.get_host();
     // The database's socket is a path.
     let is_here =
@@ -85,6 +100,22 @@ mod tests {
             let url = format!("postgres://me:secret@db.example/city?sslmode={said}");
             assert_eq!(mode(&url), Ok(said));
         }
+    }
+
+    #[test]
+    fn what_is_no_address_of_postgresql_s_is_called_that() {
+        for (wrong, why) in [
+            ("", "it is empty"),
+            ("mysql://me:secret@db.example/city", "mysql://"),
+            ("/run/postgresql", "postgres://"),
+            ("me:secret@db.example", "postgres://"),
+            ("postgres://me:secret@db.example:many/city", "port"),
+        ] {
+            let said = mode(wrong).unwrap_err();
+            assert!(said.contains(why) && !said.contains("TLS"), "{said}");
+            assert!(!said.contains("secret"), "{said}");
+        }
+        assert_eq!(mode("postgresql://localhost/city"), Ok("disable"));
     }
 
     #[test]

@@ -165,6 +165,9 @@ pub enum StoreError {
         /// Why it cannot be read.
         why: String,
     },
+    /// What is given as the database's address is none.
+    #[error("no address of the form postgres://user:password@host:port/name: {0}")]
+    NoAddress(String),
     /// What is sent to a database on another machine might go in the clear, and nobody has said that it may.
     #[error(
         "the database on {0} would be spoken to without TLS; let its address end in ?sslmode=verify-full (with &sslrootcert=/path/to/ca.crt for an authority of your own), or in ?sslmode=disable where everybody on the way may read along"
@@ -295,7 +298,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] where the database does not answer within ten seconds, or is not who it has to
-    /// be; [`StoreError::MayBePlain`].
+    /// be; [`StoreError::NoAddress`]; [`StoreError::MayBePlain`].
     pub async fn connect_with(url: &str, how: Connecting) -> Result<Self, StoreError> {
         let options = how.options(url)?;
         // Who has a single connection has no other to go on with.

@@ -14,7 +14,7 @@ impl Store {
     /// The replica at that address. It need not be there yet, and its schema is its primary's.
     ///
     /// # Errors
-    /// Where the address cannot be read; [`StoreError::MayBePlain`].
+    /// [`StoreError::NoAddress`]; [`StoreError::MayBePlain`].
     pub fn replica(url: &str, how: Connecting) -> Result<Self, StoreError> {
         let options = how.options(url)?;
         let pool = watchful(PgPoolOptions::new())

@@ -8,12 +8,21 @@ use crate::{TlsError, is_this_machine, tls};
 /// MQTT over TLS, <https://www.iana.org/assignments/service-names-port-numbers> (`secure-mqtt`).
 const MQTTS_PORT: u16 = 8883;
 
+/// How addresses begin that rumqttc reads, and `mqtts`, which is the usual name for what it calls `ssl`.
+const MQTT: [&str; 4] = ["mqtt", "tcp", "mqtts", "ssl"];
+const AMQP: [&str; 2] = ["amqp", "amqps"];
+
 /// Why an address leads to no broker. It tells nothing of the password in it.
 #[derive(Debug, thiserror::Error)]
 pub enum AddressError {
     /// It is no address.
     #[error("no address of the form mqtt://user:password@host:port, or mqtts:// for TLS: {0}")]
     Url(#[from] url::ParseError),
+    /// It is of another kind.
+    #[error(
+        "{0}:// is no broker's address: it begins with mqtt:// or mqtts://, for a cluster's nodes with amqp:// or amqps://"
+    )]
+    Scheme(String),
     /// It is no broker's.
     #[error("no broker's address: {0}")]
     Options(#[from] OptionError),
@@ -33,7 +42,7 @@ pub fn is_amqp(urls: &str) -> bool {
 /// # Errors
 /// [`AddressError`].
 pub fn mqtt(url: &str, client_id: &str) -> Result<MqttOptions, AddressError> {
-    let mut url: Url = url.parse()?;
+    let mut url = parse(url, &MQTT)?;
     let is_over_tls = is_over_tls(&url);
     if is_over_tls {
         // rumqttc would trust by itself, and panic at the first authority that it cannot read.
@@ -53,7 +62,7 @@ pub fn mqtt(url: &str, client_id: &str) -> Result<MqttOptions, AddressError> {
 /// The first host other than this machine to which passwords and messages would go in the clear, if any.
 ///
 /// # Errors
-/// [`AddressError::Url`]: of what cannot be read nobody knows where it leads.
+/// [`AddressError::Url`] and [`AddressError::Scheme`]: of what cannot be read nobody knows where it leads.
 pub fn plain_host(urls: &str) -> Result<Option<String>, AddressError> {
     // A password of MQTT may hold a comma.
     let addresses: Vec<&str> = match is_amqp(urls) {
@@ -61,13 +70,21 @@ pub fn plain_host(urls: &str) -> Result<Option<String>, AddressError> {
         false => vec![urls],
     };
     for address in addresses {
-        let url: Url = address.trim().parse()?;
+        let url = parse(address.trim(), if is_amqp(urls) { &AMQP } else { &MQTT })?;
         let host = url.host_str().unwrap_or_default();
         if !is_over_tls(&url) && !is_this_machine(host) {
             return Ok(Some(host.to_owned()));
         }
     }
     Ok(None)
+}
+
+fn parse(url: &str, schemes: &[&str]) -> Result<Url, AddressError> {
+    let url: Url = url.parse()?;
+    match schemes.contains(&url.scheme()) {
+        true => Ok(url),
+        false => Err(AddressError::Scheme(url.scheme().to_owned())),
+    }
 }
 
 fn is_over_tls(url: &Url) -> bool {
@@ -129,5 +146,12 @@ mod tests {
         assert_eq!(plain(nodes), elsewhere);
         assert_eq!(plain("amqps://me:secret@one,amqps://me:secret@two"), None);
         assert!(plain_host("amqp://me:secret@one:many").is_err());
+        for other in ["http://me:secret@broker.example", "amqp://one,http://two"] {
+            let error = plain_host(other).unwrap_err().to_string();
+            assert!(
+                error.contains("http://") && !error.contains("secret"),
+                "{error}"
+            );
+        }
     }
 }
