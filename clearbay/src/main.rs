@@ -179,6 +179,6 @@ fn main() -> ExitCode {
 
 /// One sentence, with its causes.
 fn fail(error: &anyhow::Error) -> ExitCode {
-    eprintln!("clearbay: {error:#}");
+    eprintln!("clearbay: {}", out::with_causes(error));
     ExitCode::FAILURE
 }

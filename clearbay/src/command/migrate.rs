@@ -3,7 +3,7 @@
 use anyhow::Context;
 use store::Store;
 
-use super::Database;
+use super::{Database, warn_of};
 use crate::out::out;
 
 const EXAMPLES: &str = "\
@@ -41,7 +41,8 @@ impl Migrate {
         }
         // Also where nothing was to be migrated: roles may be new, and rights may have been changed by hand.
         let roles = store.roles_grant().await?;
-        out!("The schema is up to date ({engine:?}).");
+        warn_of(engine);
+        out!("The schema is up to date.");
         if roles.is_empty() {
             out!("There are no roles for programs that do not own it; --roles makes them.");
         } else {

@@ -50,7 +50,7 @@ impl Database {
     /// Connects, for a command that does few things at once, and brings the schema up to date where this role owns
     /// it.
     pub async fn open(&self) -> anyhow::Result<Store> {
-        self.open_with(4).await
+        Ok(self.prepared(4).await?.0)
     }
 
     /// How a database is connected to, with so many connections at most.
@@ -60,7 +60,7 @@ impl Database {
         how
     }
 
-    /// Connects, for a command that only reads: it leaves the schema as it is, so that it may be asked of a replica
+    /// The same for what runs for long, for a command that only reads: it leaves the schema as it is, so that it may be asked of a replica
     /// or of a copy that was brought back, and says where the schema is too old.
     pub async fn open_to_read(&self) -> anyhow::Result<Store> {
         let store = self.connect(4).await?;
@@ -74,16 +74,27 @@ impl Database {
             .context("cannot reach the database; check DATABASE_URL")
     }
 
-    /// Connects, with so many connections at most, and brings the schema up to date where this role owns it; else
-    /// sees that it is not too old.
+    /// Connects, with so many connections at most. It tells of a database without TimescaleDB.
     pub async fn open_with(&self, connections: u32) -> anyhow::Result<Store> {
-        let store = self.connect(connections).await?;
-        if store.prepare().await? == Engine::Plain {
-            tracing::warn!(
-                "this PostgreSQL has no TimescaleDB: events go to a plain table, all else works"
-            );
-        }
+        let (store, engine) = self.prepared(connections).await?;
+        warn_of(engine);
         Ok(store)
+    }
+
+    /// Connects, and brings the schema up to date where this role owns it; else sees that it is not too old.
+    async fn prepared(&self, connections: u32) -> anyhow::Result<(Store, Engine)> {
+        let store = self.connect(connections).await?;
+        let engine = store.prepare().await?;
+        Ok((store, engine))
+    }
+}
+
+/// Tells of a database without TimescaleDB.
+fn warn_of(engine: Engine) {
+    if engine == Engine::Plain {
+        tracing::warn!(
+            "this PostgreSQL has no TimescaleDB: events go to a plain table, all else works"
+        );
     }
 }
 
