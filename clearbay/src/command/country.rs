@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use chrono::{Days, NaiveDate, Utc};
 use domain::log::{DayReport, LogKeys, Sums};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -100,8 +100,16 @@ struct City {
     backend: String,
 }
 
+impl City {
+    fn log_keys(&self) -> anyhow::Result<LogKeys> {
+        let keys: Result<Vec<_>, _> = self.keys.iter().map(|key| key.parse()).collect();
+        LogKeys::new(keys?).context("it has no key")
+    }
+}
+
 impl TableFile {
-    fn read(&self) -> anyhow::Result<Vec<(City, LogKeys)>> {
+    /// Its cities, each with the host of its address.
+    fn read(&self) -> anyhow::Result<Vec<(City, String)>> {
         let file = self.cities.display();
         let text =
             std::fs::read_to_string(&self.cities).with_context(|| format!("cannot read {file}"))?;
@@ -116,15 +124,15 @@ impl TableFile {
             let port = url
                 .port()
                 .map_or_else(String::new, |port| format!(":{port}"));
-            for (what, value) in [("code", city.code.clone()), ("host", host + &port)] {
+            for (what, value) in [
+                ("code", city.code.clone()),
+                ("host", format!("{host}{port}")),
+            ] {
                 let twice = format!("{file}: two cities have the {what} {value}");
                 ensure!(seen.insert((what, value)), "{twice}");
             }
-            let keys: Result<Vec<_>, _> = city.keys.iter().map(|key| key.parse()).collect();
-            let keys = LogKeys::new(keys.with_context(in_city)?);
-            let keys = keys.with_context(|| format!("{file}: city {} has no key", city.code))?;
             city.url = city.url.trim_end_matches('/').to_owned();
-            cities.push((city, keys));
+            cities.push((city, host));
         }
         Ok(cities)
     }
@@ -142,9 +150,16 @@ impl Country {
 
 impl Routes {
     fn run(self) -> anyhow::Result<ExitCode> {
-        for (city, _) in self.table.read()? {
-            let url = reqwest::Url::parse(&city.url)?;
-            out!("{} {}", url.host_str().unwrap_or_default(), city.backend);
+        let cities = self.table.read()?;
+        let mut routes = BTreeMap::new();
+        for (city, host) in &cities {
+            // The proxy looks up a host without its port.
+            if let Some(other) = routes.insert(host, &city.code) {
+                bail!("the cities {other} and {} have one host, {host}", city.code);
+            }
+        }
+        for (city, host) in &cities {
+            out!("{host} {}", city.backend);
         }
         Ok(ExitCode::SUCCESS)
     }
@@ -191,7 +206,15 @@ struct CountryReport {
 
 impl Report {
     async fn run(self) -> anyhow::Result<ExitCode> {
-        let cities = self.table.read()?;
+        let mut cities = Vec::new();
+        for (city, _) in self.table.read()? {
+            let keys = city.log_keys();
+            let keys = keys.with_context(|| {
+                let file = self.table.cities.display();
+                format!("{file}: city {}", city.code)
+            })?;
+            cities.push((city, keys));
+        }
         let yesterday = Utc::now().date_naive() - Days::new(1);
         let to = self.to.unwrap_or(yesterday);
         let from = self.from.unwrap_or(to - Days::new(DAYS - 1));
