@@ -44,21 +44,16 @@ struct Cli {
     command: Command,
 }
 
+// What each says of itself stands beside its arguments: a line here would take the place of all its paragraphs.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a whole city: database, broker, API, pages, and simulated sensors and drivers.
     Demo(demo::Demo),
-    /// Run every test, over a real database, real brokers and a real browser.
     Test(test::Test),
-    /// Print figures of speed and of foresight, one `name: figure` a line.
     Bench(bench::Bench),
-    /// Upgrade a city under load from an older program to this one and back, and show that nothing was lost.
     Upgrade(upgrade::Upgrade),
-    /// Look for messages and files that make what reads them fail.
     Fuzz(fuzz::Fuzz),
     /// Check formatting, lints, licences and advisories.
     Lint,
-    /// Write a picture of every page in its main states.
     Screens(screens::Screens),
     /// Build the browser's bundle only.
     Web,
