@@ -71,7 +71,7 @@ pub struct List {
 
 impl List {
     async fn run(self) -> anyhow::Result<()> {
-        let store = self.database.open().await?;
+        let store = self.database.open_to_read().await?;
         let terminals = store.terminals(self.operator.as_deref()).await?;
         store.close().await;
         for terminal in &terminals {

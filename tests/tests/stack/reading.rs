@@ -8,13 +8,14 @@ use tests::database_server::DatabaseServer;
 use tests::{city, eventually, provided};
 
 /// Those that need no file, and what else they need to be told.
-const READING: [&[&str]; 8] = [
+const READING: [&[&str]; 9] = [
     &["ledger", "check"],
     &["ledger", "balances"],
     &["device", "list"],
     &["device", "faults"],
     &["device", "refused"],
     &["staff", "list"],
+    &["terminal", "list"],
     &["tariff", "rules"],
     &[
         "tariff",
