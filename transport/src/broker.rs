@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(plain(nodes), elsewhere);
         assert_eq!(plain("amqps://me:secret@one,amqps://me:secret@two"), None);
         assert!(plain_host("amqp://me:secret@one:many").is_err());
-        for other in ["http://me:secret@broker.example", "amqp://one,http://two"] {
+        for other in ["http://me:secret@broker.example", "amqps://one,http://two"] {
             let error = plain_host(other).unwrap_err().to_string();
             assert!(
                 error.contains("http://") && !error.contains("secret"),
