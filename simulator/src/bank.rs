@@ -9,6 +9,7 @@ use hmac::{Hmac, Mac};
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
+use crate::acknowledged::{Acknowledged, Line};
 use crate::http::{Api, HttpError};
 use crate::purchase::Purchase;
 
@@ -74,6 +75,7 @@ pub fn booked_at(purchase: &Purchase, at: Timestamp) -> Timestamp {
 pub struct Bank {
     api: Api,
     secret: Vec<u8>,
+    acknowledged: Acknowledged,
 }
 
 #[derive(Serialize)]
@@ -101,6 +103,16 @@ impl Bank {
         Self {
             api,
             secret: secret.as_bytes().to_vec(),
+            acknowledged: Acknowledged::default(),
+        }
+    }
+
+    /// The same bank, which writes down of which transfers its word was taken.
+    #[must_use]
+    pub fn recorded(self, acknowledged: Acknowledged) -> Self {
+        Self {
+            acknowledged,
+            ..self
         }
     }
 
@@ -125,6 +137,10 @@ impl Bank {
                     .header("Clearbay-Signature", signature)
             })
             .await?;
+        let told = reply.results.iter().map(|result| result.bank_ref.clone());
+        if let Err(error) = self.acknowledged.add(told.map(Line::Transfer)) {
+            tracing::warn!(%error, "what was acknowledged cannot be written down");
+        }
         Ok(reply.results)
     }
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+pub mod acknowledged;
 pub mod bank;
 pub mod city;
 pub mod driver;
@@ -53,6 +54,8 @@ pub struct Options {
     pub provider_keys: providers::Keys,
     /// Where to remember how far the city has been played.
     pub state_file: PathBuf,
+    /// Where to write down what the live city was promised, if anywhere.
+    pub acknowledged: acknowledged::Acknowledged,
 }
 
 /// Plays the city until told to stop.
@@ -108,9 +111,10 @@ async fn play(options: &Options) -> anyhow::Result<()> {
     live::Live {
         scene,
         api,
-        bank,
+        bank: bank.recorded(options.acknowledged.clone()),
         terminal,
         state,
+        acknowledged: options.acknowledged.clone(),
     }
     .play(now, &mut publisher)
     .await

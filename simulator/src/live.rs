@@ -8,6 +8,7 @@ use domain::Timestamp;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+use crate::acknowledged::{Acknowledged, Event, Line};
 use crate::bank::Bank;
 use crate::driver;
 use crate::http::Api;
@@ -39,6 +40,8 @@ pub(crate) struct Live {
     /// Where to remember how far the city has been played; `None` where a part of the past is
     /// missing, so that the next start sends it again.
     pub(crate) state: Option<StateFile>,
+    /// Where what the broker acknowledged is written down.
+    pub(crate) acknowledged: Acknowledged,
 }
 
 enum Happening {
@@ -66,6 +69,8 @@ impl Live {
         publisher: &mut Publisher,
     ) -> anyhow::Result<()> {
         let mut remembered = Instant::now();
+        // What was published since: the broker has acknowledged it once the publisher is flushed.
+        let mut said = Vec::new();
         // Dropped with this function, and the drivers with it.
         let mut drivers = JoinSet::new();
         let kerb = Arc::new(Semaphore::new(DRIVERS_MAX));
@@ -75,7 +80,9 @@ impl Live {
                 let at = happening.at();
                 tokio::time::sleep((at - now()).to_std().unwrap_or_default()).await;
                 match happening {
-                    Happening::Report(report) => self.publish(publisher, &report).await?,
+                    Happening::Report(report) => {
+                        said.extend(self.publish(publisher, &report).await?);
+                    }
                     Happening::Purchase(purchase) => {
                         let place = kerb.clone().acquire_owned().await?;
                         let (api, bank) = (self.api.clone(), self.bank.clone());
@@ -87,13 +94,12 @@ impl Live {
                     }
                 }
                 while drivers.try_join_next().is_some() {}
-                if let Some(state) = self
-                    .state
-                    .as_ref()
-                    .filter(|_| remembered.elapsed() > REMEMBER_EVERY)
-                {
+                if remembered.elapsed() > REMEMBER_EVERY {
                     publisher.flush().await?;
-                    state.save(at)?;
+                    self.acknowledged.add(said.drain(..).map(Line::Event))?;
+                    if let Some(state) = &self.state {
+                        state.save(at)?;
+                    }
                     remembered = Instant::now();
                 }
             }
@@ -112,16 +118,26 @@ impl Live {
         Ok(all)
     }
 
-    async fn publish(&self, publisher: &mut Publisher, report: &Report) -> anyhow::Result<()> {
+    /// Publishes a report; what to write down of it.
+    async fn publish(
+        &self,
+        publisher: &mut Publisher,
+        report: &Report,
+    ) -> anyhow::Result<Option<Event>> {
         let Some(bay) = self.scene.bay(report) else {
-            return Ok(());
+            return Ok(None);
         };
         publisher
             .publish(
                 sensor::topic(&bay.device),
                 sensor::payload(&bay.device, report),
             )
-            .await
+            .await?;
+        Ok(self.acknowledged.is_kept().then(|| Event {
+            device: bay.device.id.clone(),
+            at: report.at,
+            seq: sensor::seq_at(report.at),
+        }))
     }
 }
 

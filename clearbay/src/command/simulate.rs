@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clearbay::secret_files;
 
+use simulator::acknowledged::Acknowledged;
+
 use super::Broker;
 use crate::shutdown;
 
@@ -42,6 +44,10 @@ pub struct Simulate {
     /// Where to remember how far the city has been played.
     #[arg(long, default_value = "simulator.json")]
     state_file: PathBuf,
+    /// Where to write down what the live city was promised: events that the broker has acknowledged, transfers of
+    /// which the bank's word was taken.
+    #[arg(long, hide = true)]
+    acknowledged_file: Option<PathBuf>,
     /// Stop when standard input ends.
     #[arg(long, hide = true)]
     until_end_of_input: bool,
@@ -54,6 +60,10 @@ impl Simulate {
         if self.until_end_of_input {
             shutdown::on_end_of_input(stop.clone());
         }
+        let acknowledged = match &self.acknowledged_file {
+            Some(path) => Acknowledged::open(path)?,
+            None => Acknowledged::default(),
+        };
         let options = simulator::Options {
             api_url: self.api_url,
             mqtt_url: self.broker.address()?.to_owned(),
@@ -65,6 +75,7 @@ impl Simulate {
             providers_listen: self.providers_listen,
             provider_keys: simulator::providers::Keys::from_env(secret_files::of_providers()?),
             state_file: self.state_file,
+            acknowledged,
         };
         simulator::run(options, shutdown).await
     }
