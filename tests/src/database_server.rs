@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -106,6 +106,20 @@ impl DatabaseServer {
     /// # Panics
     /// Where it does not start.
     pub async fn replica(&self, name: &str) -> Self {
+        let copied = self.copy(name, free_address().port()).await;
+        let mut replica = copied.unwrap_or_else(|error| panic!("{error}"));
+        replica.start_again().await;
+        replica
+    }
+
+    /// Copies all that there is for a replica of that name at a port, which is not started yet.
+    ///
+    /// # Errors
+    /// Where this one ends meanwhile, in the program's words.
+    ///
+    /// # Panics
+    /// Where there is no place for it.
+    pub async fn copy(&self, name: &str, port: u16) -> Result<Self, String> {
         let folder = tempfile::tempdir().unwrap();
         open_to_all(folder.path());
         let data = folder.path().join("data");
@@ -114,8 +128,8 @@ impl DatabaseServer {
         give_to_owner(&data);
         let mut from = reqwest::Url::parse(&self.url).unwrap();
         from.query_pairs_mut().append_pair("application_name", name);
-        let copied = self
-            .command("pg_basebackup")
+        let mut command = self.command("pg_basebackup");
+        command
             .args([
                 "--checkpoint=fast",
                 "--wal-method=stream",
@@ -124,14 +138,15 @@ impl DatabaseServer {
             ])
             .arg(format!("--dbname={from}"))
             .arg("-D")
-            .arg(&data)
-            .output()
-            .unwrap();
-        assert!(copied.status.success(), "{copied:?}");
-        let port = free_address().port();
+            .arg(&data);
+        let copied = tokio::process::Command::from(command).output().await;
+        let copied = copied.unwrap();
+        if !copied.status.success() {
+            return Err(String::from_utf8_lossy(&copied.stderr).into_owned());
+        }
         from.set_query(None);
         from.set_port(Some(port)).unwrap();
-        let mut replica = Self {
+        Ok(Self {
             url: from.to_string(),
             folder,
             disk: None,
@@ -139,9 +154,7 @@ impl DatabaseServer {
             port,
             settings: self.settings.clone(),
             postmaster: None,
-        };
-        replica.start_again().await;
-        replica
+        })
     }
 
     /// Follows another server from now on, a replica that has taken over.
@@ -249,10 +262,28 @@ impl DatabaseServer {
     /// # Panics
     /// Where it does not within a minute.
     pub async fn start_again(&mut self) {
+        self.launch();
+        let options = PgConnectOptions::from_str(&self.url).unwrap();
+        for _ in 0..6_000 {
+            assert!(self.runs(), "PostgreSQL ended:\n{}", self.log());
+            if let Ok(connection) = PgConnection::connect_with(&options).await {
+                let _ = connection.close().await;
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("PostgreSQL did not start:\n{}", self.log());
+    }
+
+    /// Starts it again after its end, and waits for nothing.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn launch(&mut self) {
         let log = File::options()
             .append(true)
             .create(true)
-            .open(self.folder.path().join("log"))
+            .open(self.log_file())
             .unwrap();
         let mut command = self.command("postgres");
         command.arg("-D").arg(&self.data);
@@ -285,16 +316,43 @@ impl DatabaseServer {
             .stderr(log)
             .spawn();
         self.postmaster = Some(postmaster.unwrap());
-        let options = PgConnectOptions::from_str(&self.url).unwrap();
-        for _ in 0..6_000 {
-            assert!(self.runs(), "PostgreSQL ended:\n{}", self.log());
-            if let Ok(connection) = PgConnection::connect_with(&options).await {
-                let _ = connection.close().await;
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+
+    /// The number of its first process.
+    pub fn id(&self) -> Option<u32> {
+        self.postmaster.as_ref().map(Child::id)
+    }
+
+    /// How its first process has ended, if it has.
+    ///
+    /// # Panics
+    /// Where the system does not tell.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.postmaster.as_mut()?.try_wait().unwrap()
+    }
+
+    /// Ends with SIGKILL whatever the first process has left behind: nobody there takes another change, and a new
+    /// server can start.
+    ///
+    /// # Panics
+    /// Where the folder of its data is gone.
+    pub fn fence(&self) {
+        let data = self.data.canonicalize().unwrap();
+        // Every process of a server stands in the folder of its data.
+        let is_left = |process: &Pid| {
+            std::fs::read_link(format!("/proc/{process}/cwd")).is_ok_and(|folder| folder == data)
+        };
+        let all = std::fs::read_dir("/proc").unwrap().flatten();
+        let left: Vec<Pid> = all
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok().map(Pid::from_raw))
+            .filter(is_left)
+            .collect();
+        for process in &left {
+            let _ = kill(*process, Signal::SIGKILL);
         }
-        panic!("PostgreSQL did not start:\n{}", self.log());
+        while left.iter().any(|process| parent(*process).is_some()) {
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Whether its first process is there.
@@ -367,7 +425,12 @@ impl DatabaseServer {
     /// # Panics
     /// Where that cannot be read.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join("log")).unwrap()
+        std::fs::read_to_string(self.log_file()).unwrap()
+    }
+
+    /// Where it logs.
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.path().join("log")
     }
 
     /// The first process, then its children.

@@ -1,5 +1,6 @@
 //! Ingest, in the test's process or in one of its own.
 
+use std::fs::File;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
@@ -93,6 +94,33 @@ impl IngestProcess {
             .spawn()
             .unwrap();
         Self(child)
+    }
+
+    /// Starts the program that `cargo xtask test` built with an environment of one's own, and adds what it logs to a
+    /// file.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn logging_to(log: &Path, env: &[(&str, String)]) -> Self {
+        let log = File::options().append(true).create(true).open(log).unwrap();
+        let child = Command::new(crate::provided("CLEARBAY_TEST_BIN"))
+            .arg("ingest")
+            .envs(env.iter().map(|(name, value)| (name, value)))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    /// How it has ended, if it has.
+    ///
+    /// # Panics
+    /// Where the system does not tell.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.0.try_wait().unwrap()
     }
 
     /// The process's number.

@@ -9,6 +9,7 @@ pub mod assessing;
 pub mod broker;
 pub mod citizen;
 pub mod city;
+pub mod city_cluster;
 pub mod collector;
 pub mod cpu;
 pub mod database;

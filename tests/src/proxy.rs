@@ -1,8 +1,9 @@
 //! HAProxy with the configuration that operators take, in front of some processes.
 
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -15,6 +16,7 @@ pub struct Proxy {
     /// Where it listens.
     pub address: SocketAddr,
     child: Child,
+    program: PathBuf,
     folder: TempDir,
 }
 
@@ -34,17 +36,25 @@ impl Proxy {
     /// # Panics
     /// Where it does not start.
     pub async fn start(program: PathBuf, processes: &[SocketAddr]) -> Self {
-        Self::start_at(program, free_address(), processes).await
-    }
-
-    /// The same at an address of one's own.
-    ///
-    /// # Panics
-    /// Where it does not start.
-    pub async fn start_at(program: PathBuf, address: SocketAddr, processes: &[SocketAddr]) -> Self {
+        let address = free_address();
         let folder = tempfile::tempdir().unwrap();
         let settings = configuration(address, processes);
         Self::with(program, folder, address, &settings).await
+    }
+
+    /// The same at addresses of one's own, for people and for sensors, who are led to any of some brokers.
+    ///
+    /// # Panics
+    /// Where it does not start.
+    pub async fn start_at(
+        program: PathBuf,
+        [people, sensors]: [SocketAddr; 2],
+        processes: &[SocketAddr],
+        brokers: &[SocketAddr],
+    ) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = configuration_with_brokers([people, sensors], processes, brokers);
+        Self::with(program, folder, people, &settings).await
     }
 
     /// The same with TLS, as it is deployed: it shows who it is, and has no other way in but one that leads there.
@@ -71,23 +81,10 @@ impl Proxy {
         std::fs::write(&page, PAGE).unwrap();
         let settings = settings.replace(PAGE_AT, &page.display().to_string());
         std::fs::write(&file, settings).unwrap();
-        let log = std::fs::File::create(folder.path().join(LOG)).unwrap();
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "TERM", "--"]).arg(program);
-        if let Some(libraries) = std::env::var_os("CLEARBAY_TEST_HAPROXY_LIBS") {
-            command.env("LD_LIBRARY_PATH", libraries);
-        }
-        let child = command
-            .arg("-db")
-            .arg("-f")
-            .arg(&file)
-            .stdin(Stdio::null())
-            .stdout(log)
-            .spawn()
-            .unwrap();
         let proxy = Self {
             address,
-            child,
+            child: spawn(&program, folder.path()),
+            program,
             folder,
         };
         for _ in 0..500 {
@@ -104,7 +101,33 @@ impl Proxy {
     /// # Panics
     /// Where that cannot be read.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.path().join(LOG)).unwrap()
+        std::fs::read_to_string(self.log_file()).unwrap()
+    }
+
+    /// The process's number.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it has ended, if it has.
+    ///
+    /// # Panics
+    /// Where the system does not tell.
+    pub fn has_ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
+    /// Starts it again after its end, and waits for nothing.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn launch(&mut self) {
+        self.child = spawn(&self.program, self.folder.path());
+    }
+
+    /// Where it logs.
+    pub fn log_file(&self) -> PathBuf {
+        self.folder.path().join(LOG)
     }
 
     /// Where it listens, where it has no TLS.
@@ -118,6 +141,28 @@ impl Drop for Proxy {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The program with what is in a folder.
+fn spawn(program: &Path, folder: &Path) -> Child {
+    let log = File::options()
+        .append(true)
+        .create(true)
+        .open(folder.join(LOG))
+        .unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "TERM", "--"]).arg(program);
+    if let Some(libraries) = std::env::var_os("CLEARBAY_TEST_HAPROXY_LIBS") {
+        command.env("LD_LIBRARY_PATH", libraries);
+    }
+    command
+        .arg("-db")
+        .arg("-f")
+        .arg(folder.join("haproxy.cfg"))
+        .stdin(Stdio::null())
+        .stdout(log)
+        .spawn()
+        .unwrap()
 }
 
 /// Where a proxy with TLS listens, and which broker it leads sensors to.
@@ -142,14 +187,62 @@ const OF_DEBIAN: [&str; 3] = ["user ", "group ", "chroot "];
 
 /// What is deployed, but for the addresses and for TLS.
 fn configuration(address: SocketAddr, processes: &[SocketAddr]) -> String {
-    let kept = DEPLOYED
-        .lines()
-        .filter(|line| !line.starts_with("    bind :80") && !line.contains("redirect scheme"));
-    let lines = kept.map(|line| match line.starts_with("    bind :443") {
-        true => format!("    bind {address}"),
-        false => line.to_owned(),
-    });
+    without_tls(DEPLOYED.lines().map(str::to_owned), address, processes)
+}
+
+fn without_tls(
+    lines: impl Iterator<Item = String>,
+    address: SocketAddr,
+    processes: &[SocketAddr],
+) -> String {
+    let is_kept = |line: &String| {
+        !line.starts_with("    bind :80 ")
+            && line != "    bind :80"
+            && !line.contains("redirect scheme")
+    };
+    let lines = lines
+        .filter(is_kept)
+        .map(|line| match line.starts_with("    bind :443") {
+            true => format!("    bind {address}"),
+            false => line,
+        });
     leading_to(lines, processes)
+}
+
+/// What is deployed with sensors' part, whose servers are these: each is written `server-broker` for now.
+fn with_sensors_part(brokers: &[SocketAddr]) -> Vec<String> {
+    let mut of_sensors = false;
+    let mut lines = Vec::new();
+    for line in DEPLOYED.lines() {
+        let was_of_sensors = of_sensors;
+        of_sensors = (of_sensors || line == "#listen mqtt") && line.starts_with('#');
+        if was_of_sensors && !of_sensors {
+            let brokers = brokers.iter().enumerate();
+            lines.extend(brokers.map(|(number, broker)| {
+                format!("    server-broker broker-{number} {broker} check")
+            }));
+        }
+        let line = line
+            .strip_prefix('#')
+            .filter(|_| of_sensors)
+            .unwrap_or(line);
+        lines.push(line.to_owned());
+    }
+    lines
+}
+
+/// The same with sensors' part, without TLS too.
+fn configuration_with_brokers(
+    [people, sensors]: [SocketAddr; 2],
+    processes: &[SocketAddr],
+    brokers: &[SocketAddr],
+) -> String {
+    let lines = with_sensors_part(brokers).into_iter();
+    let lines = lines.map(|line| match line.starts_with("    bind :8883") {
+        true => format!("    bind {sensors}"),
+        false => line,
+    });
+    without_tls(lines, people, processes)
 }
 
 /// What is deployed, sensors' part as well, but for the addresses and where the certificate is.
@@ -162,24 +255,12 @@ fn configuration_over_tls(doors: &Doors, certificate: &Path, processes: &[Socket
         bind(":8883", doors.mqtts),
         ("/etc/haproxy/clearbay.pem".to_owned(), certificate),
     ];
-    let mut of_sensors = false;
-    let mut lines = Vec::new();
-    for line in DEPLOYED.lines() {
-        let was_of_sensors = of_sensors;
-        of_sensors = (of_sensors || line == "#listen mqtt") && line.starts_with('#');
-        if was_of_sensors && !of_sensors {
-            lines.push(format!("    server-broker {} check", doors.broker));
-        }
-        let line = line
-            .strip_prefix('#')
-            .filter(|_| of_sensors)
-            .unwrap_or(line);
-        let change = |line: String, (from, to): &(String, String)| line.replace(from, to);
-        lines.push(changes.iter().fold(line.to_owned(), change));
-    }
-    // Not one of the servers that are left out.
-    let text = leading_to(lines.into_iter(), processes);
-    text.replace("server-broker", "server broker")
+    let change = |line: String, (from, to): &(String, String)| line.replace(from, to);
+    let lines = with_sensors_part(&[doors.broker]).into_iter();
+    leading_to(
+        lines.map(|line| changes.iter().fold(line, change)),
+        processes,
+    )
 }
 
 /// A configuration with these processes in the place of those that it names; its last part is theirs.
@@ -198,5 +279,27 @@ fn leading_to(lines: impl Iterator<Item = String>, processes: &[SocketAddr]) -> 
         .collect();
     let servers = processes.iter().enumerate();
     lines.extend(servers.map(|(number, process)| format!("    server process-{number} {process}")));
-    lines.join("\n") + "\n"
+    // Brokers are none of the servers that were left out.
+    lines.join("\n").replace("server-broker", "server") + "\n"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sensors_are_led_to_every_broker_and_people_to_every_process() {
+        let at = |port: u16| SocketAddr::from(([127, 0, 0, 1], port));
+        let brokers = [at(1), at(2), at(3)];
+        let text = configuration_with_brokers([at(80), at(1883)], &[at(4), at(5)], &brokers);
+        let (sensors, people) = text.split_once("\nfrontend clearbay\n").unwrap();
+        let (_, sensors) = sensors.split_once("\nlisten mqtt\n").unwrap();
+        let servers = |text: &str| text.matches("\n    server ").count();
+        assert!(sensors.contains("bind 127.0.0.1:1883\n"), "{text}");
+        assert_eq!(servers(sensors), 3, "{text}");
+        assert!(sensors.contains("server broker-2 127.0.0.1:3 check"));
+        assert!(people.contains("bind 127.0.0.1:80\n"), "{text}");
+        assert_eq!(servers(people), 2, "{text}");
+        assert!(!text.contains(" ssl crt "), "{text}");
+    }
 }

@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -156,6 +156,17 @@ impl Cluster {
         format!("mqtt://{USER}:{}@127.0.0.1:{port}", self.password)
     }
 
+    /// Devices' way in by a proxy in front of all nodes.
+    pub fn mqtt_url_by(&self, proxy: SocketAddr) -> String {
+        format!("mqtt://{USER}:{}@{proxy}", self.password)
+    }
+
+    /// Where each node takes devices' connections.
+    pub fn mqtt_addresses(&self) -> Vec<SocketAddr> {
+        let address = |node: &Node| SocketAddr::from((Ipv4Addr::LOCALHOST, node.mqtt));
+        self.nodes.iter().map(address).collect()
+    }
+
     /// Where a node takes devices' connections, as host:port, with the user that may do anything and its password.
     pub fn mqtt_address(&self, node: usize) -> (String, &str, &str) {
         let port = self.nodes[node].mqtt;
@@ -219,15 +230,24 @@ impl Cluster {
         kill(Pid::from_raw(process.id().cast_signed()), signal).unwrap();
     }
 
-    /// Starts a node where it was, and returns once it takes devices' connections.
+    /// How a node has ended, if it has by itself or by somebody else's hand.
     ///
     /// # Panics
-    /// Where it does not within two minutes.
-    pub fn start_again(&mut self, node: usize) {
+    /// Where the system does not tell.
+    pub fn has_ended(&mut self, node: usize) -> Option<ExitStatus> {
+        let process = self.nodes[node].process.as_mut()?;
+        process.try_wait().unwrap()
+    }
+
+    /// Starts a node where it was, and waits for nothing.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn launch(&mut self, node: usize) {
         let log = File::options()
             .append(true)
             .create(true)
-            .open(self.file(&format!("{node}/log")))
+            .open(self.log_file(node))
             .unwrap();
         let mut command = self.command(node, "rabbitmq-server");
         command
@@ -235,6 +255,14 @@ impl Cluster {
             .stdout(log.try_clone().unwrap())
             .stderr(log);
         self.nodes[node].process = Some(command.spawn().unwrap());
+    }
+
+    /// Starts a node where it was, and returns once it takes devices' connections.
+    ///
+    /// # Panics
+    /// Where it does not within two minutes.
+    pub fn start_again(&mut self, node: usize) {
+        self.launch(node);
         let mqtt = self.nodes[node].mqtt;
         for _ in 0..1_200 {
             let process = self.nodes[node].process.as_mut().unwrap();
@@ -287,7 +315,12 @@ impl Cluster {
     /// # Panics
     /// Where that cannot be read.
     pub fn log(&self, node: usize) -> String {
-        std::fs::read_to_string(self.file(&format!("{node}/log"))).unwrap()
+        std::fs::read_to_string(self.log_file(node)).unwrap()
+    }
+
+    /// Where it logs.
+    pub fn log_file(&self, node: usize) -> PathBuf {
+        self.file(&format!("{node}/log"))
     }
 
     /// What is a node's own, beside what the city's operator keeps in `deploy/rabbitmq`.

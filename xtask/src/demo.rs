@@ -37,7 +37,9 @@ pub struct Demo {
     #[arg(long, default_value_t = 8080)]
     port: u16,
     /// Run it on a cluster instead: three RabbitMQ nodes, two ingest processes, two serving ones behind HAProxy, a
-    /// database and its replica. Each may be killed. It forgets everything when it ends, and has VietQR alone.
+    /// primary database and two replicas. Each may be killed, and is started again; what is lost is counted. It lives
+    /// until Ctrl-C and then forgets everything, has VietQR alone, and its first build takes as long again as the
+    /// demo's.
     #[arg(long, conflicts_with = "fresh")]
     cluster: bool,
     /// Forget an earlier demo and begin anew.
@@ -94,7 +96,9 @@ impl Demo {
 
 impl Demo {
     fn run_cluster(&self, workspace: &Workspace) -> anyhow::Result<ExitCode> {
-        println!("program: building (minutes at first, seconds later)");
+        println!(
+            "program: building (the first time as long again as the demo's own, many minutes; seconds later)"
+        );
         say::show(&mut workspace.build(Some("cluster")))?;
         let mut env = Environment::new();
         env.provide_program(workspace)?;
@@ -106,8 +110,6 @@ impl Demo {
             "CLEARBAY_CLUSTER_HISTORY_DAYS",
             &self.history_days.to_string(),
         );
-        let log = std::env::var("CLEARBAY_LOG").unwrap_or_else(|_| "warn".to_owned());
-        env.set("CLEARBAY_LOG", &log);
         let mut command = Command::new(workspace.built("debug", "cluster"));
         env.apply(&mut command);
         let code = supervise::run_until_stopped(&command);

@@ -9,6 +9,7 @@ use simulator::city::hanoi;
 use sqlx::{Connection, PgConnection};
 use store::Store;
 use tests::broker::Broker;
+use tests::city_cluster::databases::deployed_settings;
 use tests::database::TestDatabase;
 use tests::database_server::DatabaseServer;
 use tests::ingesting::{Ingesting, comings_and_goings, hears};
@@ -193,17 +194,9 @@ async fn nobody_waits_for_a_replica_that_stands_still() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_replica_takes_over_and_no_payment_that_was_confirmed_is_lost() {
     const PAYMENTS: usize = 120;
-    let settings = include_str!("../../../deploy/postgresql/primary.conf");
-    let settings = settings
-        .lines()
-        .filter(|line| !line.starts_with('#') && !line.is_empty());
     let (_folder, certificate, key) = Authority::new().issue().write_for_database();
-    let settings = settings.map(|line| match line.split_once(" = ").unwrap() {
-        (name @ "ssl_cert_file", _) => format!("{name}={}", certificate.display()),
-        (name @ "ssl_key_file", _) => format!("{name}={}", key.display()),
-        (name, value) => format!("{name}={}", value.replace('\'', "")),
-    });
-    let mut server = DatabaseServer::start_with(None, settings.collect()).await;
+    let settings = deployed_settings(Some((&certificate, &key)));
+    let mut server = DatabaseServer::start_with(None, settings).await;
     let (one, two) = ("clearbay_replica", "clearbay_replica_2");
     let (first, second) = (server.replica(one).await, server.replica(two).await);
     let relay = Relay::to(server.port).await;
