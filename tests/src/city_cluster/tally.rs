@@ -169,7 +169,7 @@ async fn found_events(pool: &PgPool, missing: &[Missing]) -> Result<Vec<usize>, 
         "SELECT told.place
          FROM unnest($1::text[], $2::timestamptz[], $3::bigint[]) WITH ORDINALITY AS told (name, at, seq, place)
          WHERE EXISTS (
-            SELECT FROM device JOIN device_assignment USING (device_id) JOIN event USING (device_id, bay_id)
+            SELECT FROM device JOIN event USING (device_id)
             WHERE device.name = told.name AND event.seq = told.seq
               AND event.at BETWEEN told.at - interval '1 second' AND told.at + interval '1 second')",
     )

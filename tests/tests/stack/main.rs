@@ -14,6 +14,7 @@ mod broker_limits;
 mod broker_rights;
 mod browser;
 mod city;
+mod city_cluster;
 mod client_address;
 mod cluster;
 mod collection;
