@@ -56,6 +56,8 @@ impl Store {
         // Locked first, so that all attempts at a login come one after the other.
         let login = kept(&mut tx, &about.login, now).await?;
         let here = kept(&mut tx, &about.here, now).await?;
+        // Of several at once, who came first may be counted last: that is no wait.
+        let now = here.failed_at.map_or(now, |last| last.max(now));
         // What is not committed leaves no trace.
         let failures = match Failures::and_another(here.failures(), now) {
             Ok(failures) => failures,
