@@ -130,8 +130,7 @@ async fn a_fork_that_was_made_for_one_is_found_without_having_seen_the_log_befor
     // Nor does the process that published the first let the other grow, until it is started anew and knows of none.
     sold(&city, 2, noon(1) + TimeDelta::minutes(1)).await;
     eventually("the publisher to refuse", || async {
-        let reply = city.get("/metrics").send().await.unwrap();
-        let metrics = reply.text().await.unwrap();
+        let metrics = city.metrics().await;
         let mut lines = metrics.lines();
         lines.any(|line| {
             line.starts_with("clearbay_log_failures_total{") && line.contains("publish")

@@ -342,7 +342,7 @@ async fn a_log_that_was_published_is_not_forked_by_who_takes_over_without_it() {
 
     city.paid_session("HK-02-001", 60).await;
     let refusals = async |url: &str| {
-        let reply = city.client.get(format!("{url}/metrics")).send().await;
+        let reply = city.client.get(url).send().await;
         let metrics = reply.unwrap().text().await.unwrap();
         let name = "clearbay_log_witness_refusals_total{";
         let mut found = metrics.lines().filter(|line| line.starts_with(name));
@@ -350,7 +350,7 @@ async fn a_log_that_was_published_is_not_forked_by_who_takes_over_without_it() {
         let figure = found.and_then(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
         figure.unwrap_or(0.0)
     };
-    for process in [&city.url, &second.url()] {
+    for process in [&city.serve.metrics_url(), &second.metrics_url()] {
         let before = refusals(process).await;
         eventually("it to refuse twice", || async {
             refusals(process).await >= before + 2.0
