@@ -151,8 +151,7 @@ async fn nobody_waits_for_a_replica_that_stands_still() {
     eventually("a report to wait there", || {
         is_so(
             &url,
-            "SELECT count(*) > 0 FROM pg_stat_activity
-             WHERE application_name = 'clearbay-reports' AND wait_event_type = 'Lock'",
+            "SELECT count(*) > 0 FROM pg_locks WHERE relation = 'receipt'::regclass AND NOT granted",
         )
     })
     .await;

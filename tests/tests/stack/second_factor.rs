@@ -658,7 +658,7 @@ async fn money_goes_back_by_who_has_shown_that_it_is_still_they() {
     assert_eq!(city.database.count("refund").await, 1);
 
     // The same on the page, where a recovery code does as well.
-    let third = dispute("CN-01-003").await;
+    let third = dispute("CN-02-001").await;
     grow_old(&city).await;
     let path = format!("/staff/money/disputes/{third}");
     let form = [("decision", "refund"), ("answer", "sorry")];
