@@ -142,8 +142,7 @@ pub(crate) async fn decide(
         let decided = dispute::decide(&app, id, &verdict, &form.answer, App::now()).await?;
         Ok(decided.proposal.is_some())
     };
-    let done = done.await;
-    back(asked, done)
+    back(done.await, asked)
 }
 
 #[derive(Deserialize)]
@@ -177,8 +176,7 @@ pub(crate) async fn give_back(
                 .map(|()| false),
         }
     };
-    let done = done.await;
-    back(asked, done)
+    back(done.await, asked)
 }
 
 #[derive(Deserialize)]
@@ -198,12 +196,11 @@ pub(crate) async fn paid_back(
         dispute::paid_back(&app, id, &form.gateway_ref, &who, App::now()).await?;
         Ok(false)
     };
-    let done = done.await;
-    back(asked, done)
+    back(done.await, asked)
 }
 
 /// Back to the page, which tells what was done: whether only proposed.
-pub(super) fn back(asked: Asked, done: Result<bool, ApiError>) -> Response {
+pub(super) fn back(done: Result<bool, ApiError>, asked: Asked) -> Response {
     match done {
         Ok(true) => Redirect::to("/staff/money?proposed").into_response(),
         Ok(false) => Redirect::to("/staff/money?decided").into_response(),

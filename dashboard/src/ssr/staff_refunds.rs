@@ -48,8 +48,7 @@ pub(crate) async fn second(
         refund::second(&app, id, &word, App::now()).await?;
         Ok(false)
     };
-    let done = done.await;
-    back(asked, done)
+    back(done.await, asked)
 }
 
 #[derive(Deserialize)]
@@ -77,8 +76,7 @@ pub(crate) async fn set_limits(State(app): State<App>, asked: Asked) -> Response
         refund::set_limits(&app, &who, operator, limits, App::now()).await?;
         Ok(false)
     };
-    let done = done.await;
-    back(asked, done)
+    back(done.await, asked)
 }
 
 /// The proposals that wait; nothing where none does.
