@@ -57,12 +57,6 @@ pub fn told(address: &str, name: &str) -> String {
         .into_owned()
 }
 
-/// The value of a field of a page's form.
-pub fn field(page: &str, name: &str) -> Option<String> {
-    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\""))?;
-    Some(rest.split_once('"')?.0.to_owned())
-}
-
 /// A city's settings for a provider.
 pub fn settings(issuer: &str, secret: &str) -> Vec<(&'static str, String)> {
     vec![

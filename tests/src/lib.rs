@@ -6,6 +6,7 @@
 #![allow(clippy::unwrap_used)]
 
 pub mod assessing;
+pub mod authenticator;
 pub mod broker;
 pub mod citizen;
 pub mod city;
@@ -24,6 +25,7 @@ pub mod logged;
 pub mod named_city;
 pub mod open_city;
 pub mod oracle;
+pub mod page;
 pub mod paying;
 pub mod phone;
 pub mod providers;

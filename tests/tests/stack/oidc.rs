@@ -5,8 +5,9 @@ use reqwest::header::COOKIE;
 use reqwest::{Response, StatusCode};
 use serde_json::Value;
 use sqlx::AssertSqlSafe;
-use tests::identity_provider::{Browser, CLIENT_SECRET, NAME, Signing, field, location, told};
+use tests::identity_provider::{Browser, CLIENT_SECRET, NAME, Signing, location, told};
 use tests::logged::{assert_says_none_of, log_with};
+use tests::page::field;
 use tests::phone::Phone;
 use tests::serving::{Serving, text};
 

@@ -5,8 +5,9 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::Sha256;
 use tests::identity_provider::{
-    Browser, CLIENT_ID, CLIENT_SECRET, Hostile, NAME, city, field, location, settings, told,
+    Browser, CLIENT_ID, CLIENT_SECRET, Hostile, NAME, city, location, settings, told,
 };
+use tests::page::field;
 use tests::serving::Serving;
 use tests::{eventually, free_address};
 use tokio::net::TcpListener;

@@ -1,14 +1,14 @@
 //! A second factor beside staff's password, and the question whether it is still they.
 
-use api::totp::TotpSecret;
 use chrono::Utc;
-use domain::second_factor::step;
 use futures::stream::{FuturesUnordered, StreamExt};
 use reqwest::header::COOKIE;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
-use tests::identity_provider::{field, location};
+use tests::authenticator::Authenticator;
+use tests::identity_provider::location;
+use tests::page::{field, marked};
 use tests::provided;
 use tests::serving::{Serving, session_cookie, text};
 use tokio::process::Command;
@@ -16,49 +16,6 @@ use tokio::process::Command;
 const PASSWORD: &str = "a password";
 const FACTOR: &str = "/staff/second-factor";
 const CODE: &str = "/staff/login/code";
-
-/// An app on somebody's phone that makes codes.
-struct Authenticator(TotpSecret);
-
-impl Authenticator {
-    /// Types the secret that a page shows.
-    fn read(page: &str) -> Self {
-        let typed = marked(page, "data-secret").remove(0);
-        let mut bits = String::new();
-        for letter in typed.chars().filter(|letter| *letter != ' ') {
-            let letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-            bits += &format!("{:05b}", letters.find(letter).unwrap());
-        }
-        let bytes: Vec<u8> = (0..bits.len() / 8)
-            .map(|at| u8::from_str_radix(&bits[at * 8..at * 8 + 8], 2).unwrap())
-            .collect();
-        Self(TotpSecret::from_bytes(&bytes).unwrap())
-    }
-
-    fn code(&self) -> String {
-        self.0.code(step(Utc::now()))
-    }
-
-    /// One that is not taken, now or soon.
-    fn wrong(&self) -> String {
-        let now = step(Utc::now());
-        let near: Vec<String> = (now - 5..now + 6).map(|step| self.0.code(step)).collect();
-        let mut all = (0..20).map(|number| format!("{number:06}"));
-        all.find(|code| !near.contains(code)).unwrap()
-    }
-}
-
-/// What stands in a page's elements with that mark.
-fn marked(page: &str, mark: &str) -> Vec<String> {
-    let mark = format!(" {mark}");
-    page.split(&mark)
-        .skip(1)
-        .map(|part| {
-            let inside = part.split_once('>').unwrap().1;
-            inside.split_once('<').unwrap().0.to_owned()
-        })
-        .collect()
-}
 
 async fn send(city: &Serving, who: &str, path: &str, form: &[(&str, &str)]) -> Response {
     let request = city.client.post(format!("{}{path}", city.url));
@@ -193,7 +150,10 @@ async fn a_code_is_asked_beside_the_password_and_counts_once() {
         .fetch_one(&city.database.pool)
         .await
         .unwrap();
-    assert!(!sealed.contains(&phone.0.base32()) && !sealed.contains(&hex::encode(phone.0.bytes())));
+    assert!(
+        !sealed.contains(&phone.secret.base32())
+            && !sealed.contains(&hex::encode(phone.secret.bytes()))
+    );
 
     // The password leads to the question and to nothing else.
     let logins = city.database.count("staff_login").await;
