@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use serde_json::{Value, json};
+use tests::authenticator::Authenticator;
 use tests::phone::{Phone, View};
 use tests::providers::Paying;
 use tests::serving::{IMPORT_TOKEN, Serving, WEBHOOK_KEY, log_key, text};
@@ -41,8 +42,8 @@ async fn main() -> anyhow::Result<()> {
         sum("occupied") > 0 && sum("unknown") < 60
     })
     .await;
-    city.administrator("city", None).await;
     let scenes = scenes(city).await;
+    propose_a_refund(city).await;
     let night = View {
         dark: true,
         ..View::PHONE
@@ -66,25 +67,26 @@ async fn main() -> anyhow::Result<()> {
         }
         camera.pay_and_stay().await?;
         camera.fill_wallet(&paying, number).await?;
-        phone.sign_in(&city.url, "city", PASSWORD).await;
+        let login = format!("city-{name}");
+        city.administrator(&login, None).await;
+        phone.sign_in(&city.url, &login, PASSWORD).await;
         for (scene, path) in STAFF {
             camera.take(scene, path).await?;
         }
         camera.act(&scenes).await?;
+        camera.show_who_it_is(&login).await?;
         phone.close().await;
     }
     println!("pictures: {}", folder.display());
     Ok(())
 }
 
-const STAFF: [(&str, &str); 13] = [
+const STAFF: [(&str, &str); 11] = [
     ("staff", "/staff"),
     ("staff-lot", "/staff/lots/HK-01"),
     ("staff-shift", "/staff/shift"),
     ("staff-shifts", "/staff/shifts"),
     ("staff-people", "/staff/people"),
-    ("staff-second-factor", "/staff/second-factor"),
-    ("staff-terminals", "/staff/terminals"),
     ("staff-notices", "/staff/notices"),
     ("staff-plates", "/staff/plates"),
     ("staff-devices", "/staff/devices"),
@@ -155,6 +157,20 @@ async fn scenes(city: &Serving) -> Vec<(String, String)> {
         }
     }
     scenes
+}
+
+/// What one member of staff wants to give back, and a second has to confirm.
+async fn propose_a_refund(city: &Serving) {
+    let teller = city.staff("teller", Some("HNP")).await;
+    let paid = city.paid_session("CN-01-001", 540).await;
+    let receipt = text(&city.payment(&paid).await["receipt_id"]);
+    let path = format!("/api/v1/receipts/{receipt}/disputes");
+    let body = json!({"reason": "could_not_park", "text": "Chỗ đã có xe khác."});
+    let (_, dispute) = city.post_as("", &path, &body).await;
+    let path = format!("/api/v1/staff/disputes/{}", text(&dispute["id"]));
+    let body = json!({"decision": "refund", "answer": "Xin lỗi bạn."});
+    let refund = city.post(&path, &body).header("cookie", teller);
+    assert_eq!(refund.send().await.unwrap().status(), 202);
 }
 
 struct Camera<'a> {
@@ -268,7 +284,8 @@ impl Camera<'_> {
         self.city.outcomes(&[transfer]).await;
         self.phone.find("[data-balance]").await;
         self.take("pay-form-wallet", "/b/HK-01-001").await?;
-        self.take("wallet", "/wallet").await
+        self.take("wallet", "/wallet").await?;
+        self.take("wallet-delete", "/wallet/delete").await
     }
 
     /// What staff do.
@@ -284,6 +301,45 @@ impl Camera<'_> {
             .await;
         self.phone.click("main button.primary").await;
         self.phone.find("[data-plate]").await;
-        self.keep("staff-plate").await
+        self.keep("staff-plate").await?;
+        self.take("staff-terminals", "/staff/terminals").await?;
+        self.phone.fill("main input[name=name]", self.name).await;
+        let first = "const choice = document.querySelector('main select[name=operator]');
+            if (choice) choice.selectedIndex = 1;";
+        self.phone.script(first).await;
+        self.phone.click("main button.primary").await;
+        self.phone.find("[data-token]").await;
+        self.keep("staff-terminal").await
+    }
+
+    /// A second factor, the question whether it is still they, and the code at the next sign-in.
+    async fn show_who_it_is(&self, login: &str) -> anyhow::Result<()> {
+        self.take("staff-second-factor", "/staff/second-factor")
+            .await?;
+        let app = Authenticator::read(&self.phone.page.source().await?);
+        self.phone.fill("main input[name=code]", &app.code()).await;
+        self.phone.click("main button.primary").await;
+        self.phone.find("[data-recovery]").await;
+        self.keep("staff-recovery-codes").await?;
+        sqlx::query("UPDATE staff_login SET confirmed_at = NULL")
+            .execute(&self.city.database.pool)
+            .await?;
+        let people = format!("{}/staff/people", self.city.url);
+        self.phone.goto(&people).await;
+        let new = "form[action='/staff/people']";
+        for field in ["login", "name"] {
+            let field = format!("{new} input[name={field}]");
+            self.phone.fill(&field, self.name).await;
+        }
+        self.phone.click(&format!("{new} button")).await;
+        self.phone.find("[data-confirm]").await;
+        self.keep("staff-confirm").await?;
+        self.phone.page.delete_cookie("clearbay_staff").await?;
+        self.phone.goto(&format!("{}/staff", self.city.url)).await;
+        self.phone.fill("input[name=login]", login).await;
+        self.phone.fill("input[name=password]", PASSWORD).await;
+        self.phone.click("button.primary").await;
+        self.phone.find("main input[name=code]").await;
+        self.keep("staff-code").await
     }
 }
