@@ -42,19 +42,20 @@ pub const IMPORT_TOKEN: &str = "an-import-token-of-tests";
 
 /// A running city. Everything ends with it.
 pub struct Serving {
-    /// Its database.
-    pub database: TestDatabase,
+    // What ends first stands first: its programs, then what they work with.
+    /// The process that serves it.
+    pub serve: ServeProcess,
+    _ingest: IngestProcess,
     /// Its broker.
     pub broker: Broker,
+    /// Its database.
+    pub database: TestDatabase,
     /// Where its pages and API are.
     pub url: String,
     /// A client without cookies.
     pub client: Client,
     /// How long whoever insists waits for a first reply; each time they ask again, twice as long.
     pub reply_within: Duration,
-    /// The process that serves it.
-    pub serve: ServeProcess,
-    _ingest: IngestProcess,
 }
 
 /// What a browser sends back of the cookie that a reply sets.

@@ -34,6 +34,8 @@ impl Bench {
         let log = std::env::var("CLEARBAY_LOG")
             .unwrap_or_else(|_| "error,lapin=off,rumqttd=off".to_owned());
         env.set("CLEARBAY_LOG", &log);
+        // Of what it runs within itself, a broker among them.
+        env.set("RUST_LOG", &log);
         if self.names.iter().any(|name| name == "cluster") {
             env.provide_cluster(workspace);
         }
