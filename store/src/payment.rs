@@ -11,7 +11,7 @@ use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::idempotency::Intent;
-use crate::{Store, StoreError, corrupt};
+use crate::{Store, StoreError, among, corrupt};
 
 mod request;
 mod void;
@@ -147,8 +147,9 @@ impl Store {
         &self,
         ids: &[PaymentId],
     ) -> Result<HashMap<PaymentId, Payment>, StoreError> {
+        let among = among(ids, "uuid");
         let rows: Vec<PaymentRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-            "SELECT {PAYMENT_COLUMNS} FROM {PAYMENT_TABLES} WHERE payment_id = ANY($1)"
+            "SELECT {PAYMENT_COLUMNS} FROM {PAYMENT_TABLES} WHERE payment_id {among}"
         )))
         .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
         .fetch_all(&self.pool)

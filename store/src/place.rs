@@ -8,11 +8,11 @@ use domain::id::{BayId, LotId, OperatorId, TariffId, ZoneId};
 use domain::place::{Amenities, Lot, Place, VehicleClass};
 use domain::tariff::Tariff;
 use sqlx::types::Json;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use crate::assignment::{Installation, devices_install};
 use crate::map::import_map;
-use crate::{Store, StoreError, corrupt, storable};
+use crate::{Store, StoreError, among, corrupt, storable};
 
 /// A version of a tariff with its key.
 #[derive(Clone, Debug)]
@@ -166,14 +166,15 @@ impl Store {
             .map(String::as_str)
             .filter(|code| storable(code))
             .collect();
-        let rows: Vec<BayRow> = sqlx::query_as(
+        let among = among(&codes, "text");
+        let rows: Vec<BayRow> = sqlx::query_as(AssertSqlSafe(format!(
             "SELECT bay_id, bay.code, bay.class, accessible, charging, lot_id, lot.code AS lot_code,
                     lot.name AS lot_name, zone_id, zone.code AS zone_code, zone.name AS zone_name, timezone,
                     operator_id, operator.name AS operator_name, bank_bin, bank_account
              FROM bay JOIN lot USING (lot_id) JOIN zone USING (zone_id)
                   JOIN operator USING (operator_id) JOIN city ON city.city_id = lot.city_id
-             WHERE bay.code = ANY($1)",
-        )
+             WHERE bay.code {among}"
+        )))
         .bind(&codes)
         .fetch_all(&self.pool)
         .await?;

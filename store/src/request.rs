@@ -128,6 +128,14 @@ pub(crate) fn begin_for(id: &RequestId) -> AssertSqlSafe<String> {
     ))
 }
 
+/// What begins one whose statements are planned once, for a request or for nobody in particular.
+pub(crate) fn begin_by_key(id: Option<&RequestId>) -> AssertSqlSafe<String> {
+    let begin = id.map_or_else(|| "BEGIN".to_owned(), |id| begin_for(id).0);
+    AssertSqlSafe(format!(
+        "{begin}; SET LOCAL plan_cache_mode = force_generic_plan"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -154,6 +162,10 @@ mod tests {
         assert_eq!(
             begin_for(&"0123-abc_D.9".parse().unwrap()).0,
             "BEGIN; SET LOCAL application_name = 'clearbay 0123-abc_D.9'"
+        );
+        assert_eq!(
+            begin_by_key(None).0,
+            "BEGIN; SET LOCAL plan_cache_mode = force_generic_plan"
         );
     }
 

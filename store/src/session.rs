@@ -10,8 +10,8 @@ use domain::plate::Plate;
 use domain::purchase::PurchaseKind;
 use domain::session::SessionStatus;
 use domain::tariff::{Entitlement, Quote, QuoteLine};
-use sqlx::FromRow;
 use sqlx::types::Json;
+use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
 use crate::entitlement::{Entitled, Source};
@@ -20,7 +20,7 @@ use crate::idempotency::{Claim, Intent, claim};
 use crate::place::class;
 use crate::purchase::{NewPurchase, purchases_insert};
 use crate::terminal::terminal_sessions_insert;
-use crate::{Store, StoreError, corrupt};
+use crate::{Store, StoreError, among, corrupt};
 
 /// A session to be written.
 #[derive(Clone, Debug)]
@@ -128,7 +128,7 @@ impl Store {
         sessions: &[NewSession],
         now: Timestamp,
     ) -> Result<Vec<Claim>, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_by_key().await?;
         let intents: Vec<_> = sessions.iter().map(|new| (&new.intent, new.id.0)).collect();
         let claims = claim(&mut tx, "session", &intents, now).await?;
         let fresh: Vec<&NewSession> = sessions
@@ -196,14 +196,15 @@ impl Store {
         &self,
         ids: &[SessionId],
     ) -> Result<HashMap<SessionId, Session>, StoreError> {
-        let rows: Vec<SessionRow> = sqlx::query_as(
+        let among = among(ids, "uuid");
+        let rows: Vec<SessionRow> = sqlx::query_as(AssertSqlSafe(format!(
             "SELECT session.session_id, bay_id, bay.code AS bay_code, plate, session.class,
                     session.starts_at, session.ends_at, tariff_id, amount_vnd, lines,
                     session.status, metered, entitlement, stopped_at, session.created_at
              FROM session JOIN bay USING (bay_id)
                   JOIN purchase ON purchase_id = session.session_id
-             WHERE session.session_id = ANY($1)",
-        )
+             WHERE session.session_id {among}"
+        )))
         .bind(ids.iter().map(|id| id.0).collect::<Vec<_>>())
         .fetch_all(&self.pool)
         .await?;

@@ -64,7 +64,7 @@ impl Store {
     /// [`StoreError::NotFound`] where there is no such session; database errors. Then nothing is
     /// changed.
     pub async fn session_stop(&self, stop: &Stop, now: Timestamp) -> Result<Stopped, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_by_key().await?;
         let session = lock(&mut tx, stop.session).await?;
         if session.stopped_at.is_some() {
             return Ok(Stopped::Already);

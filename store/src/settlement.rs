@@ -75,7 +75,7 @@ impl Store {
         notices: &[BankNotice],
         now: Timestamp,
     ) -> Result<Vec<NoticeOutcome>, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_by_key().await?;
         let references: Vec<Vec<String>> = notices
             .iter()
             .map(|notice| find_references(&notice.description))

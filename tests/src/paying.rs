@@ -74,23 +74,41 @@ impl Serving {
         text(&reply["results"][0]["outcome"])
     }
 
-    /// The bank's number of a transfer of what a payment asks for, once it has been acknowledged.
+    /// The bank's number of a transfer of what a payment asks for, once it has been acknowledged. The bank tells of it
+    /// once more, in vain.
     ///
     /// # Panics
     /// Where the money does not pay for it.
     pub async fn pay_by_bank(&self, payment: &Value) -> String {
-        let bank_ref = format!("FT{}", Uuid::new_v4().simple());
-        let transfer = json!({"bank_ref": bank_ref, "description": payment["reference"],
-            "amount_vnd": payment["amount_vnd"], "currency": "VND", "paid_at": Utc::now()});
-        let outcome = self.bank_insists(&transfer).await;
+        let transfer = transfer_for(payment);
+        self.bank_pays(&transfer).await;
+        assert_eq!(self.bank_insists(&transfer).await, "repeated");
+        text(&transfer["bank_ref"])
+    }
+
+    /// The same, of a bank that tells of it once.
+    ///
+    /// # Panics
+    /// Where the money does not pay for it.
+    pub async fn pay_by_bank_told_once(&self, payment: &Value) {
+        self.bank_pays(&transfer_for(payment)).await;
+    }
+
+    async fn bank_pays(&self, transfer: &Value) {
+        let outcome = self.bank_insists(transfer).await;
         // What was taken before a reply got lost is a repetition.
         assert!(
             ["posted", "repeated"].contains(&outcome.as_str()),
             "{outcome}"
         );
-        assert_eq!(self.bank_insists(&transfer).await, "repeated");
-        bank_ref
     }
+}
+
+/// A bank's transfer of what a payment asks for.
+fn transfer_for(payment: &Value) -> Value {
+    let bank_ref = format!("FT{}", Uuid::new_v4().simple());
+    json!({"bank_ref": bank_ref, "description": payment["reference"],
+        "amount_vnd": payment["amount_vnd"], "currency": "VND", "paid_at": Utc::now()})
 }
 
 /// A wallet that is filled up as soon as it covers too little.

@@ -50,7 +50,7 @@ impl Store {
         payments: &[NewPayment],
         now: Timestamp,
     ) -> Result<Vec<Requested>, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_by_key().await?;
         let payable = payable(&mut tx, payments, now).await?;
         let mut results = vec![Requested::NoPurchase; payments.len()];
         let known: Vec<usize> = (0..payments.len())

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::print_recoveries;
@@ -47,6 +47,15 @@ impl fmt::Display for PaymentOutcome {
 /// # Panics
 /// Where that is refused.
 pub async fn pay(city: &Serving, bay: &str, plate: &str) -> String {
+    let payment = ask_to_pay(city, bay, plate).await;
+    city.pay_by_bank(&payment).await
+}
+
+/// A payment that waits for a driver's money, of an hour in that bay.
+///
+/// # Panics
+/// Where it is refused.
+pub async fn ask_to_pay(city: &Serving, bay: &str, plate: &str) -> Value {
     let key = || Uuid::new_v4().to_string();
     let wish = json!({"bay": bay, "plate": plate, "class": "car", "minutes": 60});
     let (status, session) = city.insist("", "/api/v1/sessions", &wish, &key()).await;
@@ -56,7 +65,7 @@ pub async fn pay(city: &Serving, bay: &str, plate: &str) -> String {
     let gateway = json!({"gateway": "vietqr"});
     let (status, payment) = city.insist(&token, &path, &gateway, &key()).await;
     assert_eq!(status, StatusCode::CREATED, "{payment}");
-    city.pay_by_bank(&payment).await
+    payment
 }
 
 /// Two processes behind a proxy; one after the other is killed, and started again once drivers pay without it.

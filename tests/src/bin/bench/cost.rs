@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use domain::place::VehicleClass;
-use tests::faults::serving_runs::pay;
+use tests::faults::serving_runs::ask_to_pay;
 use tests::relay::Relay;
 use tests::serving::Serving;
 use tests::{cpu, eventually};
@@ -68,7 +68,8 @@ fn car_bays() -> anyhow::Result<Vec<(usize, String)>> {
 async fn many(city: &Serving, bays: &[(usize, String)]) {
     let drivers = (0..DRIVERS).map(|driver| async move {
         for (number, bay) in bays.iter().skip(driver).step_by(DRIVERS) {
-            pay(city, bay, &format!("30A{number:05}")).await;
+            let payment = ask_to_pay(city, bay, &format!("30A{number:05}")).await;
+            city.pay_by_bank_told_once(&payment).await;
         }
     });
     futures::future::join_all(drivers).await;
