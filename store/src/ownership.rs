@@ -29,6 +29,18 @@ impl Store {
         self.engine().await
     }
 
+    /// Whether this role could switch off the triggers that keep the books as they are: it owns them, or is a
+    /// superuser.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn owns_the_ledger(&self) -> Result<bool, StoreError> {
+        let owns = sqlx::query_scalar(
+            "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'transfer'::regclass",
+        );
+        Ok(owns.fetch_one(&self.pool).await?)
+    }
+
     /// Sees that this program can work on the schema as it is, and changes nothing: so whoever only reads may read a
     /// replica, or a copy that was brought back.
     ///

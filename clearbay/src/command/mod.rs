@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod broker;
+mod cautions;
 pub mod configuration;
 pub mod country;
 pub mod demo;

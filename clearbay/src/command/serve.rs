@@ -26,11 +26,12 @@ use rumqttc::MqttOptions;
 use store::Store;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::oidc::OidcOptions;
 use super::push::PushOptions;
 use super::second_factor::SecondFactorOptions;
-use super::{Broker, Database, public_url};
+use super::{Broker, Database, cautions, public_url};
 use crate::connections::{listen, live_places};
 use crate::housekeeping::housekeeping;
 use crate::recorder::recorder;
@@ -209,6 +210,8 @@ impl Serve {
             .database
             .open_with(self.options.database_connections)
             .await?;
+        let second_factor = self.options.second_factor.require_second_factor;
+        cautions::tell(&store, public_url, second_factor).await?;
         let secrets = Secrets {
             session_keys,
             webhook_key: self.webhook_key.into_bytes(),
@@ -310,7 +313,8 @@ pub async fn serve(
     let live = Arc::new(LiveBoard::default());
     live.reload(&store, App::now()).await?;
     let mqtt = client("board", mqtt_url)?;
-    let feed = tokio::spawn(api::live::feed(
+    let mut work = JoinSet::new();
+    work.spawn(api::live::feed(
         live.clone(),
         store.clone(),
         mqtt,
@@ -318,7 +322,7 @@ pub async fn serve(
         over.clone(),
     ));
     let (turn, lease) = lease::keep(store.clone(), "background", shutdown.clone());
-    let housekeeping = tokio::spawn(housekeeping(
+    work.spawn(housekeeping(
         store.clone(),
         live.clone(),
         metrics.clone(),
@@ -352,7 +356,7 @@ pub async fn serve(
     let proxies = Arc::new(options.trusted_proxies.clone());
     let streams = live_places(options.max_streams, options.max_requests);
     let limits = Arc::new(Limits::new(options.max_requests, streams));
-    let following = tokio::spawn(past.clone().follow(App::now, over));
+    work.spawn(past.clone().follow(App::now, over));
     let has_wallets = sms.is_some();
     let app = App {
         store: store.clone(),
@@ -383,17 +387,17 @@ pub async fn serve(
             metrics.render()
         })?;
     }
-    let outbox = tokio::spawn(api::service::outbox::work(app.clone(), shutdown.clone()));
-    let watch = tokio::spawn(api::service::change::watch(
+    work.spawn(api::service::outbox::work(app.clone(), shutdown.clone()));
+    work.spawn(api::service::change::watch(
         app.clone(),
         turn.clone(),
         shutdown.clone(),
     ));
-    let reminders = tokio::spawn(api::service::reminder::work(app.clone(), shutdown.clone()));
-    let publisher = tokio::spawn(public_log::work(app.clone(), shutdown.clone()));
-    let witnessing = tokio::spawn(witness::work(app.clone(), turn.clone(), shutdown.clone()));
-    let figures = tokio::spawn(figures::work(app.clone(), turn.clone(), shutdown.clone()));
-    let open_data = tokio::spawn(api::open::publish::work(
+    work.spawn(api::service::reminder::work(app.clone(), shutdown.clone()));
+    work.spawn(public_log::work(app.clone(), shutdown.clone()));
+    work.spawn(witness::work(app.clone(), turn.clone(), shutdown.clone()));
+    work.spawn(figures::work(app.clone(), turn.clone(), shutdown.clone()));
+    work.spawn(api::open::publish::work(
         app.clone(),
         client("open", mqtt_url)?,
         turn,
@@ -419,22 +423,17 @@ pub async fn serve(
     tokio::select! {
         () = server => {}
         () = async {
+            watch_over(&mut work).await;
+            std::future::pending().await
+        } => {}
+        () = async {
             shutdown::told(&mut refused).await;
             tokio::time::sleep(FINISH_WITHIN).await;
         } => tracing::warn!("requests that took too long to finish are cut off"),
     }
     served.send_replace(true);
-    feed.await?;
-    housekeeping.await?;
-    outbox.await?;
-    watch.await?;
-    reminders.await?;
-    publisher.await?;
-    witnessing.await?;
-    open_data.await?;
-    figures.await?;
+    watch_over(&mut work).await;
     lease.await?;
-    following.await?;
     store.close().await;
     Ok(())
 }
@@ -461,4 +460,14 @@ fn client(name: &str, mqtt_url: &str) -> anyhow::Result<MqttOptions> {
     mqtt.set_clean_session(true)
         .set_max_packet_size(1024 * 1024, 64 * 1024);
     Ok(mqtt)
+}
+
+/// Waits until all work in the background has ended, and says so where it ends by a fault: who is served goes on being
+/// served, but not for long without it.
+async fn watch_over(work: &mut JoinSet<()>) {
+    while let Some(ended) = work.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(%error, "work in the background ended by a fault: restart this process");
+        }
+    }
 }

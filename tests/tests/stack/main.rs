@@ -13,6 +13,7 @@ mod backup;
 mod broker_limits;
 mod broker_rights;
 mod browser;
+mod cautions;
 mod city;
 mod city_cluster;
 mod client_address;
