@@ -73,6 +73,19 @@ impl Shares {
         }
     }
 
+    /// The rate by which a payment of `amount_vnd` gave `city_vnd` to the city: the lowest by which [`Shares::of`] gives
+    /// as much. Of a payment of ten thousand đồng without tax, or more, it is the only one.
+    pub fn city_share_bp(amount_vnd: Vnd, vat_bp: u16, city_vnd: Vnd) -> u16 {
+        let net_vnd = Self::of(amount_vnd, vat_bp, 0).operator_vnd;
+        if net_vnd <= Vnd::ZERO {
+            return 0;
+        }
+        let whole = i128::from(city_vnd.get()) * i128::from(WHOLE_BP);
+        let net = i128::from(net_vnd.get());
+        let rate = (whole + net - 1) / net;
+        u16::try_from(rate.clamp(0, i128::from(WHOLE_BP))).unwrap_or_default()
+    }
+
     /// What each part gives up when a payment of which `before_vnd` had remained is lowered to
     /// `after_vnd`: the difference of the two sharings, so that a payment that goes back in many
     /// pieces takes exactly its shares with it.
@@ -104,6 +117,21 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_a_city_was_given_tells_by_which_rate(
+            amount in 0i64..=i64::MAX,
+            vat in 0u16..=10_000,
+            city in 0u16..=10_000,
+        ) {
+            let amount = Vnd::new(amount);
+            let shares = Shares::of(amount, vat, city);
+            let found = Shares::city_share_bp(amount, vat, shares.city_vnd);
+            prop_assert_eq!(Shares::of(amount, vat, found), shares);
+            if amount.get() >= 2 * WHOLE_BP {
+                prop_assert_eq!(found, city);
+            }
+        }
+
         #[test]
         fn shares_sum_to_the_payment(
             amount in 0i64..=i64::MAX,

@@ -244,7 +244,7 @@ impl Store {
 }
 
 /// What must hold, each as a query for what breaks it.
-const RULES: [&str; 13] = [
+const RULES: [&str; 14] = [
     "SELECT 'payment ' || payment_id || ' is posted, but its money never moved'
      FROM payment p WHERE status IN ('posted', 'refunded') AND NOT EXISTS (
         SELECT FROM transfer t WHERE t.payment_id = p.payment_id AND t.kind = 'post'
@@ -288,6 +288,14 @@ const RULES: [&str; 13] = [
             || ' of ' || p.amount_vnd || ' went back'
      FROM payment p JOIN refund r USING (payment_id) GROUP BY payment_id
      HAVING (p.status = 'refunded') <> (sum(r.amount_vnd) = p.amount_vnd)",
+    "SELECT 'payment ' || payment_id || ' went back, but ' || code || ' kept ' || kept || ' of it'
+     FROM (SELECT payment_id, code, sum(CASE WHEN t.credit_id = account_id THEN t.amount_vnd
+                                             ELSE -t.amount_vnd END) AS kept
+           FROM payment JOIN transfer t USING (payment_id)
+                JOIN account ON account_id IN (t.debit_id, t.credit_id)
+           WHERE payment.status = 'refunded' AND t.kind IN ('single', 'post') AND account.kind IN ('operator', 'city', 'vat')
+           GROUP BY payment_id, code) AS part
+     WHERE kept <> 0",
     "SELECT 'wallet ' || wallet_id || ' holds ' || balance_vnd || ' and reserves ' || held_vnd
             || ', its transfers say ' || told.balance || ' and ' || told.held
      FROM wallet JOIN LATERAL (

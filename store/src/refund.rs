@@ -12,6 +12,7 @@ use crate::{Store, StoreError, corrupt};
 mod outcome;
 mod promise;
 
+pub use outcome::Noted;
 pub(crate) use promise::money_of;
 
 /// Money that is to go back.

@@ -36,8 +36,13 @@ pub struct Stop {
 /// What an early end does to the money.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StopMoney {
-    /// The time was paid before: this much of it goes back.
-    GiveBack(Vnd),
+    /// The time was paid before: some of it goes back.
+    GiveBack {
+        /// This much.
+        back: Vnd,
+        /// Of what had been paid, less what had gone back, when that was counted.
+        of_paid: Vnd,
+    },
     /// The time is paid now, by this quote, out of what was reserved.
     Charge(Quote),
 }
@@ -53,7 +58,7 @@ pub enum Stopped {
     Already,
     /// It is not in force.
     NotInForce,
-    /// Its end is another by now: count the rest again.
+    /// Its end is another by now, or what has been paid for it: count the rest again.
     Changed,
 }
 
@@ -86,8 +91,11 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         let stopped = match &stop.money {
-            StopMoney::GiveBack(amount) => {
-                Stopped::Done(self.give_back(&mut tx, stop, *amount, now).await?)
+            StopMoney::GiveBack { back, of_paid } => {
+                if paid(&mut tx, stop.session).await? != *of_paid {
+                    return Ok(Stopped::Changed);
+                }
+                Stopped::Done(self.give_back(&mut tx, stop, *back, now).await?)
             }
             StopMoney::Charge(quote) => charge(&mut tx, stop, quote, now).await?,
         };
@@ -201,6 +209,27 @@ impl Store {
         .await?;
         Ok(rows.into_iter().map(SessionId).collect())
     }
+}
+
+/// What has been paid for a session, less what went back. No more goes back of it before this transaction ends: whoever
+/// gives money back locks it first.
+async fn paid(tx: &mut PgConnection, session: SessionId) -> Result<Vnd, StoreError> {
+    sqlx::query(
+        "SELECT FROM bank_notice JOIN payment USING (payment_id) JOIN purchase USING (purchase_id)
+         WHERE session_id = $1 ORDER BY bank_notice.gateway, bank_ref FOR UPDATE OF bank_notice",
+    )
+    .bind(session.0)
+    .execute(&mut *tx)
+    .await?;
+    let paid: i64 = sqlx::query_scalar(
+        "SELECT coalesce(sum(amount_vnd - (SELECT coalesce(sum(refunded_vnd(payment_id)), 0) FROM payment
+                                           WHERE payment.purchase_id = purchase.purchase_id)), 0)::bigint
+         FROM purchase WHERE session_id = $1 AND status = 'paid'",
+    )
+    .bind(session.0)
+    .fetch_one(&mut *tx)
+    .await?;
+    Ok(Vnd::new(paid))
 }
 
 /// Lowers what a metered session's payment asks for to what the time cost. What costs nothing

@@ -274,7 +274,10 @@ fn money(
         return Ok(StopMoney::Charge(book.quote(session.starts_at, end)?));
     }
     let back = book.refund(session.starts_at, session.ends_at, at, paid)?;
-    Ok(StopMoney::GiveBack(back))
+    Ok(StopMoney::GiveBack {
+        back,
+        of_paid: paid,
+    })
 }
 
 /// What a session that is paid for when it ends has cost by `now`, while it runs; `None` for any other.
@@ -292,7 +295,7 @@ pub fn cost_so_far(
     }
     match money(bay, session, Vnd::ZERO, now.min(session.ends_at))? {
         StopMoney::Charge(quote) => Ok(Some(quote)),
-        StopMoney::GiveBack(_) => Ok(None),
+        StopMoney::GiveBack { .. } => Ok(None),
     }
 }
 
@@ -310,7 +313,7 @@ pub fn refund_if_stopped(
         return Ok(Vnd::ZERO);
     }
     match money(bay, session, paid, at)? {
-        StopMoney::GiveBack(back) => Ok(back),
+        StopMoney::GiveBack { back, .. } => Ok(back),
         StopMoney::Charge(_) => Ok(Vnd::ZERO),
     }
 }

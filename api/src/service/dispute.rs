@@ -7,6 +7,7 @@ use domain::identity::Identity;
 use domain::money::Vnd;
 use store::dispute::{Decision, Dispute, NewDispute, Opened, Outcome};
 use store::idempotency::Intent;
+use store::refund::Noted;
 use store::refund_decision::GivenBack;
 use store::staff::Staff;
 use uuid::Uuid;
@@ -188,14 +189,15 @@ pub async fn settle_notice(
 ///
 /// # Errors
 /// [`ApiError::Forbidden`] for others than the city's staff; [`ApiError::Unprocessable`] without a
-/// number.
+/// number; [`ApiError::Conflict`] where the gateway is giving it back, or it went back under another number.
 pub async fn paid_back(
     app: &App,
     refund: RefundId,
     gateway_ref: &str,
-    staff: &Staff,
+    who: &Confirmed,
     now: Timestamp,
 ) -> Result<(), ApiError> {
+    let staff = who.staff();
     city_only(staff)?;
     let gateway_ref = gateway_ref.trim();
     if gateway_ref.is_empty() || gateway_ref.len() > 100 || gateway_ref.contains('\0') {
@@ -203,8 +205,13 @@ pub async fn paid_back(
             "the bank's number of the transfer is needed".to_owned(),
         ));
     }
-    app.store
-        .refund_done(refund, gateway_ref, &staff.actor(), now)
-        .await?;
-    Ok(())
+    let actor = staff.actor();
+    let noted = app
+        .store
+        .refund_done_by_hand(refund, gateway_ref, &actor, now);
+    match noted.await? {
+        Noted::Now | Noted::Before => Ok(()),
+        Noted::UnderAnotherNumber => Err(ApiError::Conflict("it went back under another number")),
+        Noted::NotByHand => Err(ApiError::Conflict("the gateway is giving it back")),
+    }
 }

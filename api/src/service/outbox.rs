@@ -14,6 +14,7 @@ use domain::refund::RefundStatus;
 use futures::StreamExt;
 use store::outbox::{OutboxItem, OutboxKind};
 use store::payment::Payment;
+use store::refund::Noted;
 use tokio::sync::watch;
 use tracing::Instrument;
 use tracing::field::Empty;
@@ -263,9 +264,14 @@ async fn refund_due(app: &App, item: &OutboxItem) -> Result<(), ApiError> {
     };
     match answer {
         Refunded::Done(number) => {
-            app.store
-                .refund_done(refund.id, &number, "system", now)
-                .await?;
+            let noted = app.store.refund_done(refund.id, &number, now).await?;
+            if noted == Noted::UnderAnotherNumber {
+                tracing::error!(
+                    refund = %refund.id,
+                    number,
+                    "a gateway gave back what was given back before: look for both payments"
+                );
+            }
             metrics::counter!("clearbay_refunds_total", "gateway" => gateway.code()).increment(1);
             Ok(())
         }

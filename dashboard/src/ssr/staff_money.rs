@@ -188,10 +188,10 @@ pub(crate) struct PaidBackForm {
 pub(crate) async fn paid_back(
     State(app): State<App>,
     Path(id): Path<RefundId>,
-    SignedIn(who): SignedIn,
     asked: Asked,
 ) -> Response {
     let done = async {
+        let who = asked.confirmed(&app).await?;
         let form: PaidBackForm = asked.form().await?;
         dispute::paid_back(&app, id, &form.gateway_ref, &who, App::now()).await?;
         Ok(false)

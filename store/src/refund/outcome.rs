@@ -5,6 +5,7 @@ use domain::id::{PaymentId, RefundId, TransferId};
 use domain::ledger::Transfer;
 use domain::money::Vnd;
 use domain::refund::RefundStatus;
+use sqlx::FromRow;
 use uuid::Uuid;
 
 use crate::audit::{Audit, audit_insert};
@@ -13,9 +14,30 @@ use crate::ledger::transfers_insert;
 use crate::outbox::{OutboxKind, outbox_delete};
 use crate::{Store, StoreError, without_nul};
 
+/// What became of the word that money went back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Noted {
+    /// It is on the books now.
+    Now,
+    /// It was before, under the same number.
+    Before,
+    /// It was before, under another: it may have gone back twice.
+    UnderAnotherNumber,
+    /// The gateway is giving it back: people do not.
+    NotByHand,
+}
+
+#[derive(FromRow)]
+struct Promised {
+    status: String,
+    gateway: String,
+    amount_vnd: i64,
+    payment_id: Option<Uuid>,
+    gateway_ref: Option<String>,
+}
+
 impl Store {
-    /// Notes that the money went back, under the gateway's number `gateway_ref`, on the word of
-    /// `actor`. Noting it again changes nothing; `false` then.
+    /// Notes that a gateway has given the money back, under its number `gateway_ref`. Noting it again changes nothing.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is no such refund.
@@ -23,20 +45,69 @@ impl Store {
         &self,
         id: RefundId,
         gateway_ref: &str,
+        now: Timestamp,
+    ) -> Result<Noted, StoreError> {
+        self.refund_end(id, gateway_ref, None, now).await
+    }
+
+    /// Notes that `actor` has given the money back by hand, under a bank's number: where the gateway cannot, or will
+    /// not.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is no such refund.
+    pub async fn refund_done_by_hand(
+        &self,
+        id: RefundId,
+        gateway_ref: &str,
         actor: &str,
         now: Timestamp,
-    ) -> Result<bool, StoreError> {
+    ) -> Result<Noted, StoreError> {
+        self.refund_end(id, gateway_ref, Some(actor), now).await
+    }
+
+    async fn refund_end(
+        &self,
+        id: RefundId,
+        gateway_ref: &str,
+        by_hand: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Noted, StoreError> {
         let mut tx = self.begin().await?;
-        let row: Option<(String, String, i64, Option<Uuid>)> = sqlx::query_as(
-            "SELECT status, gateway, amount_vnd, payment_id FROM refund
+        let row: Option<Promised> = sqlx::query_as(
+            "SELECT status, gateway, amount_vnd, payment_id, gateway_ref FROM refund
              WHERE refund_id = $1 FOR UPDATE",
         )
         .bind(id.0)
         .fetch_optional(&mut *tx)
         .await?;
-        let (status, gateway, amount, payment) = row.ok_or(StoreError::NotFound("refund"))?;
+        let Promised {
+            status,
+            gateway,
+            amount_vnd,
+            payment_id: payment,
+            gateway_ref: known,
+        } = row.ok_or(StoreError::NotFound("refund"))?;
+        let actor = by_hand.unwrap_or("system");
+        let audit = Audit {
+            payment: payment.map(PaymentId),
+            refund: Some(id),
+            detail: serde_json::json!({ "gateway_ref": gateway_ref }),
+            ..Audit::new(actor, "refund.done")
+        };
         if status == RefundStatus::Done.code() {
-            return Ok(false);
+            if known.as_deref() == Some(gateway_ref) {
+                return Ok(Noted::Before);
+            }
+            let audit = Audit {
+                action: "refund.done_under_another_number",
+                ..audit
+            };
+            audit_insert(&mut tx, &audit, now).await?;
+            tx.commit().await?;
+            return Ok(Noted::UnderAnotherNumber);
+        }
+        if by_hand.is_some() && status != RefundStatus::Manual.code() {
+            return Ok(Noted::NotByHand);
         }
         let way = self.accounts.id(&mut tx, "refund").await?;
         let clearing = self.accounts.clearing(&mut tx, &gateway).await?;
@@ -47,7 +118,7 @@ impl Store {
                 TransferId(Uuid::now_v7()),
                 way,
                 clearing,
-                Vnd::new(amount),
+                Vnd::new(amount_vnd),
                 now,
             )
         };
@@ -61,15 +132,9 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         outbox_delete(&mut tx, OutboxKind::Refund, &[id.0]).await?;
-        let audit = Audit {
-            payment: payment.map(PaymentId),
-            refund: Some(id),
-            detail: serde_json::json!({ "gateway_ref": gateway_ref }),
-            ..Audit::new(actor, "refund.done")
-        };
         audit_insert(&mut tx, &audit, now).await?;
         commit(tx, Step::Refund).await?;
-        Ok(true)
+        Ok(Noted::Now)
     }
 
     /// Hands a refund to people: its gateway cannot, or will not, give the money back.

@@ -25,7 +25,8 @@ struct Origin {
     debit_id: i32,
     amount_vnd: i64,
     vat_bp: i16,
-    city_share_bp: i16,
+    /// What of it went to the city when it was posted.
+    city_vnd: i64,
     lot_id: i32,
     timezone: String,
     refunded_vnd: i64,
@@ -83,12 +84,11 @@ impl Store {
                     .checked_sub(new.amount_vnd)
                     .filter(|after| *after >= Vnd::ZERO)
                     .ok_or_else(|| StoreError::Constraint("refund_within_money".to_owned()))?;
-                let parts = Shares::given_back(
-                    left,
-                    after,
-                    origin.vat_bp.unsigned_abs(),
-                    origin.city_share_bp.unsigned_abs(),
-                );
+                let vat_bp = origin.vat_bp.unsigned_abs();
+                // The share of then: the operator's contract may say another by now.
+                let (whole, city) = (Vnd::new(origin.amount_vnd), Vnd::new(origin.city_vnd));
+                let city_share_bp = Shares::city_share_bp(whole, vat_bp, city);
+                let parts = Shares::given_back(left, after, vat_bp, city_share_bp);
                 moved(AccountId(origin.credit_id), way, parts.operator_vnd);
                 moved(self.accounts.id(tx, "vat").await?, way, parts.vat_vnd);
                 moved(self.accounts.id(tx, "city").await?, way, parts.city_vnd);
@@ -250,13 +250,16 @@ pub(crate) async fn money_of(
 
 async fn origin(tx: &mut PgConnection, payment: PaymentId) -> Result<Origin, StoreError> {
     let found: Option<Origin> = sqlx::query_as(
-        "SELECT transfer.credit_id, transfer.debit_id, payment.amount_vnd, vat_bp, city_share_bp,
+        "SELECT transfer.credit_id, transfer.debit_id, payment.amount_vnd, vat_bp,
+                (SELECT coalesce(sum(part.amount_vnd), 0)::bigint
+                 FROM transfer AS part JOIN account ON account_id = part.credit_id
+                 WHERE part.payment_id = payment.payment_id AND part.refund_id IS NULL
+                   AND part.kind = 'single' AND account.kind = 'city') AS city_vnd,
                 receipt.lot_id, timezone,
                 refunded_vnd(payment.payment_id)
          FROM payment JOIN purchase USING (purchase_id) JOIN receipt USING (payment_id)
               JOIN transfer ON transfer.payment_id = payment.payment_id AND transfer.kind = 'post'
               JOIN lot ON lot.lot_id = receipt.lot_id
-              JOIN operator ON operator.operator_id = receipt.operator_id
               JOIN city USING (city_id)
          WHERE payment.payment_id = $1",
     )

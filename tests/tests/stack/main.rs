@@ -67,6 +67,7 @@ mod push_page;
 mod reading;
 mod reconcile;
 mod record;
+mod refund;
 mod refund_confirmation;
 mod replica;
 mod request_number;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, FixedOffset, SubsecRound, TimeDelta, Utc};
 use domain::id::RefundId;
 use serde_json::Value;
+use store::refund::Noted;
 use tests::database::TestDatabase;
 use tests::provided;
 use tests::serving::{Open, Serving, text};
@@ -184,8 +185,6 @@ async fn refunded(database: &TestDatabase, bank_ref: &str, at: DateTime<Utc>) {
         .fetch_one(&database.pool)
         .await
         .unwrap();
-    let done = database
-        .store
-        .refund_done(RefundId(id), "FT-REFUND", "staff:city", at);
-    assert!(done.await.unwrap());
+    let done = database.store.refund_done(RefundId(id), "FT-REFUND", at);
+    assert_eq!(done.await.unwrap(), Noted::Now);
 }
