@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::payment::BankNotice;
 use domain::plate::FORGOTTEN;
-use sqlx::PgConnection;
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
 use crate::{Store, StoreError, without_nul};
@@ -19,7 +20,26 @@ pub(super) struct NoticeRow<'a> {
 }
 
 /// What a gateway has told before, by its numbers.
-pub(super) struct SeenNotices(HashMap<String, (String, i64, String)>);
+pub(super) struct SeenNotices(HashMap<String, Content>);
+
+/// What a notice says beside its number.
+#[derive(FromRow)]
+struct Content {
+    description: String,
+    amount_vnd: i64,
+    currency: String,
+    paid_at: Timestamp,
+}
+
+#[derive(FromRow)]
+struct Known {
+    bank_ref: String,
+    #[sqlx(flatten)]
+    content: Content,
+}
+
+/// How far apart a bank's two words about the moment of one transfer may be, by local time or by what it calls paid.
+const SAME_DAY: TimeDelta = TimeDelta::days(1);
 
 /// Whether a notice is new.
 pub(super) enum Seen {
@@ -34,21 +54,23 @@ pub(super) enum Seen {
 
 impl SeenNotices {
     pub(super) fn take(&mut self, notice: &BankNotice) -> Seen {
-        let content = (
-            notice.description.clone(),
-            notice.amount_vnd.get(),
-            notice.currency.clone(),
-        );
+        let content = Content {
+            description: notice.description.clone(),
+            amount_vnd: notice.amount_vnd.get(),
+            currency: notice.currency.clone(),
+            paid_at: notice.paid_at,
+        };
         let Some(known) = self.0.get(&notice.bank_ref) else {
             self.0.insert(notice.bank_ref.clone(), content);
             return Seen::New(notice.bank_ref.clone());
         };
-        // Of what was settled long ago the text is kept no longer: the number, the amount and the currency tell it.
-        let is_forgotten = known.0 == FORGOTTEN;
-        if *known == content || is_forgotten && (known.1, &known.2) == (content.1, &content.2) {
+        if known.is_of(&content) {
             return Seen::Repeated;
         }
-        let name = format!("{}\n{}\n{}", content.0, content.1, content.2);
+        let name = format!(
+            "{}\n{}\n{}",
+            content.description, content.amount_vnd, content.currency
+        );
         let key = format!(
             "{}#{}",
             notice.bank_ref,
@@ -61,6 +83,19 @@ impl SeenNotices {
     }
 }
 
+impl Content {
+    /// Whether it tells of the same money. Of what was settled long ago the text is kept no longer: the number, the
+    /// amount, the currency and the day tell it, for prices are few and banks begin their numbers anew.
+    fn is_of(&self, told: &Self) -> bool {
+        let same_money = (self.amount_vnd, &self.currency) == (told.amount_vnd, &told.currency);
+        let same_text = match self.description == FORGOTTEN {
+            true => (self.paid_at - told.paid_at).abs() <= SAME_DAY,
+            false => self.description == told.description,
+        };
+        same_money && same_text
+    }
+}
+
 pub(super) async fn notices_seen(
     tx: &mut PgConnection,
     gateway: &str,
@@ -70,19 +105,18 @@ pub(super) async fn notices_seen(
         .iter()
         .map(|notice| notice.bank_ref.as_str())
         .collect();
-    let seen: Vec<(String, String, i64, String)> = sqlx::query_as(
-        "SELECT bank_ref, description, amount_vnd, currency FROM bank_notice
+    let seen: Vec<Known> = sqlx::query_as(
+        "SELECT bank_ref, description, amount_vnd, currency, paid_at FROM bank_notice
          WHERE gateway = $1 AND split_part(bank_ref, '#', 1) = ANY($2)",
     )
     .bind(gateway)
     .bind(&refs)
     .fetch_all(tx)
     .await?;
-    Ok(SeenNotices(
-        seen.into_iter()
-            .map(|(key, description, amount, currency)| (key, (description, amount, currency)))
-            .collect(),
-    ))
+    let seen = seen
+        .into_iter()
+        .map(|known| (known.bank_ref, known.content));
+    Ok(SeenNotices(seen.collect()))
 }
 
 pub(super) async fn notices_insert(
