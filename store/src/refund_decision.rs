@@ -242,7 +242,7 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<RefundDecision>, StoreError> {
         let rows: Vec<DecisionRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-            "{DECISION} WHERE it.status = 'open' AND coalesce(dispute.status, 'open') = 'open'
+            "{DECISION} WHERE it.status = 'open'
                 AND ($1::text IS NULL OR operator.code = $1)
              ORDER BY it.decided_at, it.refund_id LIMIT $2"
         )))

@@ -158,8 +158,8 @@ impl Store {
         Ok(Attempt::Counted(known))
     }
 
-    /// Takes the code of a step, with the secret sealed anew; `false` where that step's, or a later one's, was
-    /// taken before.
+    /// Takes the code of a step, with the secret `known` sealed anew; `false` where that step's, or a later one's, was
+    /// taken before, or the secret is another by now.
     ///
     /// # Errors
     /// Database errors.
@@ -167,15 +167,16 @@ impl Store {
         &self,
         staff_id: i32,
         step: i64,
-        sealed: &str,
+        (known, sealed): (&str, &str),
     ) -> Result<bool, StoreError> {
         let done = sqlx::query(
             "UPDATE staff_second_factor SET last_step = $2, sealed = $3, failures = 0, failed_at = NULL
-             WHERE staff_id = $1 AND last_step < $2",
+             WHERE staff_id = $1 AND last_step < $2 AND sealed = $4",
         )
         .bind(staff_id)
         .bind(step)
         .bind(sealed)
+        .bind(known)
         .execute(&self.pool)
         .await?;
         Ok(done.rows_affected() == 1)

@@ -137,7 +137,8 @@ async fn is_code(
     // Sealed anew by the newest key, so that whoever comes and goes loses nothing when an old one is dropped.
     let sealed = app.secrets.seal(&purpose, secret.bytes());
     let sealed = sealed.ok_or(ApiError::Internal)?;
-    let spent = app.store.second_factor_spend(staff.staff_id, step, &sealed);
+    let secrets = (known, sealed.as_str());
+    let spent = app.store.second_factor_spend(staff.staff_id, step, secrets);
     Ok(spent.await?)
 }
 

@@ -101,14 +101,23 @@ impl Asked {
         .await
     }
 
-    /// Who sent it, if they have shown lately that it is they, or do so by it.
+    /// Who sent it, if they have shown lately that it is they, or do so by it. Of two touches of one button the second
+    /// finds what the first has shown.
     pub(crate) async fn confirmed(&self, app: &App) -> Result<Confirmed, ApiError> {
+        let known = confirm::confirmed(app, &self.parts.headers, App::now()).await;
+        let Err(ApiError::ConfirmationRequired) = known else {
+            return known;
+        };
         self.take(app).await?;
         confirm::confirmed(app, &self.parts.headers, App::now()).await
     }
 
     /// The same of somebody who sees to their own second factor.
     pub(crate) async fn enrolling(&self, app: &App) -> Result<Enrolling, ApiError> {
+        let known = confirm::enrolling(app, &self.parts.headers, App::now()).await;
+        let Err(ApiError::ConfirmationRequired) = known else {
+            return known;
+        };
         self.take(app).await?;
         confirm::enrolling(app, &self.parts.headers, App::now()).await
     }

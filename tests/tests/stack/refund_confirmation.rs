@@ -371,6 +371,27 @@ async fn what_is_not_confirmed_waits_as_before_and_the_reason_is_told() {
         "colleagues read it, not the driver"
     );
 
+    // What a program of the version before has decided leaves its proposal for a second person to end.
+    let it = disputed(&city, "CN-01-002").await;
+    let (status, _) = refunds(&city, &guard, &it.dispute, None).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let decided = format!(
+        "UPDATE dispute SET status = 'refused', answer = 'no', answered_at = now(),
+            staff_id = (SELECT min(staff_id) FROM staff) WHERE dispute_id = '{}'",
+        it.dispute
+    );
+    let decided = sqlx::query(AssertSqlSafe(decided)).execute(&city.database.pool);
+    decided.await.unwrap();
+    let (_, list) = asked(&city, &chief, PROPOSALS).await;
+    let left = text(&list["proposals"][0]["id"]);
+    assert_eq!(confirms(&city, &chief, &left).await, StatusCode::CONFLICT);
+    let path = format!("/staff/money/proposals/{left}");
+    let (status, _) = sends(&city, &chief, &path, &no).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let (_, list) = asked(&city, &chief, PROPOSALS).await;
+    assert_eq!(list["proposals"], json!([]));
+
+    let it = disputed(&city, "CN-02-001").await;
     // Up to the limit she decides by herself.
     let (status, _) = refunds(&city, &guard, &it.dispute, Some(200_000)).await;
     assert_eq!(status, StatusCode::OK);

@@ -448,11 +448,7 @@ async fn whoever_needs_one_does_nothing_else_first() {
     assert_eq!(location(&added), FACTOR);
     assert!(city.database.store.member("new").await.is_err());
     assert_eq!(record(&city, "plate.%").await, Vec::<String>::new());
-    assert_eq!(
-        city.database.count("audit").await,
-        lines + 1,
-        "the confirmation"
-    );
+    assert_eq!(city.database.count("audit").await, lines);
 
     // With one they go on, in the same session; without one again, no more.
     enrol(&city, &boss).await;
@@ -631,9 +627,12 @@ async fn money_goes_back_by_who_has_shown_that_it_is_still_they() {
         ("confirm_password", PASSWORD),
         ("confirm_recovery", &codes[0]),
     ]);
-    let (done, page) = deed(&city, &guard, &path, &form).await;
-    assert_eq!(done, StatusCode::SEE_OTHER, "{page}");
-    assert_eq!(city.database.count("refund").await, 2);
+    // Of two touches the second finds what the first has shown, though its code is spent.
+    for _ in 0..2 {
+        let (done, page) = deed(&city, &guard, &path, &form).await;
+        assert_eq!(done, StatusCode::SEE_OTHER, "{page}");
+        assert_eq!(city.database.count("refund").await, 2);
+    }
     let (nobody, _) = ask(
         &city,
         "",
