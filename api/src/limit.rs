@@ -243,11 +243,13 @@ async fn admitted(
     };
     match tokio::time::timeout(MAX_TIME, next.run(request)).await {
         Ok(response) => response,
-        Err(_) => {
-            tracing::warn!(%path, "request took too long");
-            ApiError::Unavailable("this took too long").into_response()
-        }
+        Err(_) => too_long(path),
     }
+}
+
+fn too_long(path: &str) -> Response {
+    tracing::warn!(%path, "request took too long");
+    ApiError::Unavailable("this took too long").into_response()
 }
 
 /// Refuses what is too much at once, ends what takes too long, counts and times all.
@@ -259,7 +261,8 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
     let from = client.unwrap_or_default().turns_of();
     // Without the body, which no other thread may look at meanwhile.
     let head = (request.method(), request.uri(), request.headers());
-    let response = match refused_unread(&app, head, &path, from).await {
+    let refused = tokio::time::timeout(MAX_TIME, refused_unread(&app, head, &path, from));
+    let response = match refused.await.unwrap_or_else(|_| Some(too_long(&path))) {
         Some(refused) => refused,
         None => admitted(&app, request, &path, from, next).await,
     };

@@ -107,7 +107,7 @@ pub async fn housekeeping(
                 "old idempotency keys could not be forgotten",
             );
         }
-        if let Err(error) = store.logins_forget(now).await {
+        if let Err(error) = in_time(store.logins_forget(now)).await {
             failed(
                 "forget_logins",
                 &error,
@@ -124,7 +124,7 @@ pub async fn housekeeping(
 async fn forget_people(store: &Store, before: Timestamp) -> bool {
     let (mut plates, mut texts, mut finished) = (0, 0, false);
     for _ in 0..FORGET_STEPS {
-        match store.personal_data_forget(before).await {
+        match in_time(store.personal_data_forget(before)).await {
             Ok(step) => {
                 plates += step.plates;
                 texts += step.texts;

@@ -432,8 +432,15 @@ pub async fn serve(
         } => tracing::warn!("requests that took too long to finish are cut off"),
     }
     served.send_replace(true);
-    watch_over(&mut work).await;
-    lease.await?;
+    let ended = async {
+        watch_over(&mut work).await;
+        lease.await
+    };
+    // A database that is gone without a word ends nothing.
+    match tokio::time::timeout(FINISH_WITHIN, ended).await {
+        Ok(released) => released?,
+        Err(_) => tracing::warn!("work in the background that takes too long is cut off"),
+    }
     store.close().await;
     Ok(())
 }
