@@ -83,10 +83,16 @@ pub async fn with_a_past() -> Serving {
             let device = format!("{bay}-sensor");
             let seconds = TimeDelta::seconds(17);
             let at = base + TimeDelta::minutes(minute) + seconds;
-            messages.push(told(&device, at, i64::try_from(seq).unwrap() + 1, occupied));
+            messages.push((
+                at,
+                told(&device, at, i64::try_from(seq).unwrap() + 1, occupied),
+            ));
         }
     }
-    messages.push(told("lot-1-0-sensor", Utc::now(), 1, false));
+    messages.push((Utc::now(), told("lot-1-0-sensor", Utc::now(), 1, false)));
+    // As time went by: beside one that has told all, another that has told nothing yet would be called lost.
+    messages.sort_by_key(|(at, _)| *at);
+    let messages: Vec<_> = messages.into_iter().map(|(_, message)| message).collect();
     let count = i64::try_from(messages.len()).unwrap();
     city.sense(&messages, count, "event").await;
     eventually("the board to know", || async {

@@ -131,7 +131,9 @@ proptest! {
         let sorted = |bays: &[SeenBay]| {
             let mut found = collect(bays, at(NOW), board);
             found.parts.sort_by_key(key);
-            found.unsure.sort_by_key(|unsure| (unsure.span.from, unsure.span.until, unsure.is_unknown, unsure.is_paid));
+            found.unsure.sort_by_key(|unsure| {
+                (unsure.span.from, unsure.span.until, unsure.class, unsure.is_unknown, unsure.is_paid)
+            });
             found
         };
         prop_assert_eq!(sorted(&bays), sorted(&other));
