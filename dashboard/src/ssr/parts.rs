@@ -80,6 +80,11 @@ pub(crate) fn clock(at: Timestamp, tz: Tz, now: Timestamp) -> String {
     }
 }
 
+/// Whose deed it was: a member of staff by their login, a program by its name.
+pub(crate) fn whose(actor: &str) -> String {
+    actor.strip_prefix("staff:").unwrap_or(actor).to_owned()
+}
+
 /// A day in the city.
 pub(crate) fn day(at: Timestamp, tz: Tz) -> String {
     at.with_timezone(&tz).format("%d/%m/%Y").to_string()

@@ -19,7 +19,7 @@ use store::staff::Staff;
 
 use super::document::Document;
 use super::exemption_request::Now;
-use super::parts::{clock, day, ground_name, last_day, minute};
+use super::parts::{clock, day, ground_name, last_day, minute, whose};
 use super::sign_in::confirmed_by;
 use super::staff::{refused, staff_bar};
 use super::{Reader, problem};
@@ -264,11 +264,7 @@ fn document_view(
         view! { <p class="note">{lang.staff_exemption_request().the_picture_is_deleted_on} {day(at, tz)} "."</p> }
     });
     let look = move |look: Look| {
-        let who = look
-            .actor
-            .strip_prefix("staff:")
-            .unwrap_or(&look.actor)
-            .to_owned();
+        let who = whose(&look.actor);
         view! { <li>{minute(look.at, tz)} " · " {who}</li> }
     };
     let looked = !looks.is_empty();

@@ -233,7 +233,7 @@ pub(crate) async fn page(
     .page(&reader, move || {
         view! {
             {staff_bar(&who, "/staff/refunds", lang)}
-            <h1>{title} " " <small>{month.to_string()}</small></h1>
+            <h1>{title} " " <small class="month">{month.to_string()}</small></h1>
             {report_view(month, rows, lang)}
         }
     })

@@ -13,7 +13,7 @@ use store::staff::Staff;
 use store::terminal::Terminal;
 
 use super::document::Document;
-use super::parts::day;
+use super::parts::{day, whose};
 use super::staff::{SignedIn, staff_bar};
 use super::staff_confirm::ConfirmedForm;
 use super::{Reader, problem};
@@ -149,7 +149,7 @@ fn told_view(told: Told, lang: Lang) -> impl IntoView {
 fn row(terminal: Terminal, tz: Tz, lang: Lang) -> impl IntoView + use<> {
     let text = lang.staff_terminals();
     let end = match (terminal.ended_at, terminal.ended_by) {
-        (Some(at), by) => view! { {day(at, tz)} " · " {by} }.into_any(),
+        (Some(at), by) => view! { {day(at, tz)} " · " {by.as_deref().map(whose)} }.into_any(),
         (None, _) => view! {
             <details>
                 <summary>{text.end}</summary>
@@ -165,7 +165,7 @@ fn row(terminal: Terminal, tz: Tz, lang: Lang) -> impl IntoView + use<> {
         <tr>
             <th scope="row">{terminal.name}</th>
             <td>{terminal.operator_code}</td>
-            <td>{day(terminal.made_at, tz)} " · " {terminal.made_by}</td>
+            <td>{day(terminal.made_at, tz)} " · " {whose(&terminal.made_by)}</td>
             <td>{end}</td>
         </tr>
     }
