@@ -24,6 +24,8 @@ pub struct TestDatabase {
     pub read_url: String,
     name: String,
     server: PgConnectOptions,
+    /// Its server lives no longer than whoever made it: nobody need drop it.
+    goes_with_its_server: bool,
 }
 
 impl TestDatabase {
@@ -32,7 +34,9 @@ impl TestDatabase {
     /// # Panics
     /// Where there is no server, or it refuses.
     pub async fn create() -> Self {
-        Self::create_on(&crate::provided("CLEARBAY_TEST_DATABASE_URL")).await
+        let database = Self::empty().await;
+        database.store.migrate().await.unwrap();
+        database
     }
 
     /// Makes one with a small city in it ([`crate::city::small`]), installed now.
@@ -47,13 +51,14 @@ impl TestDatabase {
         database
     }
 
-    /// Makes one on a server of one's own.
+    /// Makes one on a server of one's own, which ends with it.
     ///
     /// # Panics
     /// Where there is no server, or it refuses.
     pub async fn create_on(server_url: &str) -> Self {
-        let database = Self::empty_on(server_url).await;
+        let mut database = Self::empty_on(server_url).await;
         database.store.migrate().await.unwrap();
+        database.goes_with_its_server = true;
         database
     }
 
@@ -95,6 +100,7 @@ impl TestDatabase {
             read_url,
             name,
             server,
+            goes_with_its_server: false,
         }
     }
 
@@ -194,6 +200,9 @@ async fn logins(pool: &PgPool, options: &PgConnectOptions) -> [String; 3] {
 
 impl Drop for TestDatabase {
     fn drop(&mut self) {
+        if self.goes_with_its_server {
+            return;
+        }
         let (name, server) = (self.name.clone(), self.server.clone());
         // A destructor cannot await on the test's own runtime.
         let dropping = std::thread::spawn(move || {

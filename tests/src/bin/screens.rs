@@ -304,12 +304,17 @@ impl Camera<'_> {
         self.keep("staff-plate").await?;
         self.take("staff-terminals", "/staff/terminals").await?;
         self.phone.fill("main input[name=name]", self.name).await;
-        let first = "const choice = document.querySelector('main select[name=operator]');
-            if (choice) choice.selectedIndex = 1;";
-        self.phone.script(first).await;
+        self.choose_operator().await;
         self.phone.click("main button.primary").await;
         self.phone.find("[data-token]").await;
         self.keep("staff-terminal").await
+    }
+
+    /// The first of the list, which the city's administrators have.
+    async fn choose_operator(&self) {
+        let first = "const choice = document.querySelector('main select[name=operator]');
+            if (choice) choice.selectedIndex = 1;";
+        self.phone.script(first).await;
     }
 
     /// A second factor, the question whether it is still they, and the code at the next sign-in.
@@ -331,6 +336,7 @@ impl Camera<'_> {
             let field = format!("{new} input[name={field}]");
             self.phone.fill(&field, self.name).await;
         }
+        self.choose_operator().await;
         self.phone.click(&format!("{new} button")).await;
         self.phone.find("[data-confirm]").await;
         self.keep("staff-confirm").await?;
