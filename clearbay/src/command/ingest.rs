@@ -43,7 +43,7 @@ pub struct Ingest {
     /// TimescaleDB's community edition.
     #[arg(long, env = "CLEARBAY_INGEST_COMPRESS_DAYS", value_parser = clap::value_parser!(i64).range(8..=36_500))]
     compress_days: Option<i64>,
-    /// Where to show metrics in Prometheus's text format, as 127.0.0.1:9100; nowhere if left out.
+    /// Where to show metrics in Prometheus's text format, as 127.0.0.1:9101; nowhere if left out.
     #[arg(long, env = "CLEARBAY_INGEST_METRICS")]
     metrics: Option<SocketAddr>,
     /// How many days a device's clock may run behind ours before its word is refused. A recording's
