@@ -101,13 +101,18 @@ impl App {
 
     /// Whether browsers reach us by TLS only, so that cookies may be `Secure`.
     pub fn is_secure(&self) -> bool {
-        self.public_url.starts_with("https:")
+        is_over_tls(&self.public_url)
     }
 
     /// The cookies that browsers keep of ours.
     pub fn cookies(&self) -> cookie::Cookies {
         cookie::Cookies::new(self.is_secure())
     }
+}
+
+/// Whether whoever opens that address comes by TLS.
+pub fn is_over_tls(url: &str) -> bool {
+    url.starts_with("https:")
 }
 
 impl std::fmt::Debug for App {

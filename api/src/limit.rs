@@ -38,7 +38,7 @@ const PROVIDER_PATH: &str = "/api/v1/gateways/{gateway}/webhook";
 const IMPORT_PATH: &str = "/api/v1/imports/sessions";
 /// How many items one upload or webhook may hold.
 pub const MAX_BULK_ITEMS: usize = 1_000;
-/// How long a request may take before it is given up.
+/// How long work on a request may take before it is given up, beside the time in which its body arrives.
 pub const MAX_TIME: Duration = Duration::from_secs(15);
 
 /// How long a body may take to arrive. Nobody's work waits for it meanwhile.
@@ -229,11 +229,13 @@ async fn refused_unread(
     refused.err().map(IntoResponse::into_response)
 }
 
+/// The answer to a request that has a place, by work that ends `within` that time.
 async fn admitted(
     app: &App,
     request: Request,
     path: &str,
     from: Option<IpAddr>,
+    within: Duration,
     next: Next,
 ) -> Response {
     let (pool, max_body) = app.limits.of(request.method(), path);
@@ -241,7 +243,7 @@ async fn admitted(
         Ok(admitted) => admitted,
         Err(error) => return error.into_response(),
     };
-    match tokio::time::timeout(MAX_TIME, next.run(request)).await {
+    match tokio::time::timeout(within, next.run(request)).await {
         Ok(response) => response,
         Err(_) => too_long(path),
     }
@@ -264,7 +266,11 @@ pub async fn guard(State(app): State<App>, request: Request, next: Next) -> Resp
     let refused = tokio::time::timeout(MAX_TIME, refused_unread(&app, head, &path, from));
     let response = match refused.await.unwrap_or_else(|_| Some(too_long(&path))) {
         Some(refused) => refused,
-        None => admitted(&app, request, &path, from, next).await,
+        None => {
+            // One time for both, however long the body takes between them.
+            let within = MAX_TIME.saturating_sub(started.elapsed());
+            admitted(&app, request, &path, from, within, next).await
+        }
     };
     let labels = [
         ("method", method.to_owned()),

@@ -108,25 +108,21 @@ impl Command {
 }
 
 fn main() -> ExitCode {
-    let command = match secret_files::filled(Cli::command()) {
+    let declared = Cli::command();
+    let command = match secret_files::filled(declared.clone()) {
         Ok(command) => command,
         Err(error) => return fail(&error),
     };
-    let parsed = command.clone().try_get_matches();
-    let cli = match parsed.and_then(|told| Ok((Cli::from_arg_matches(&told)?, told))) {
-        Ok((cli, told)) => match secret_files::check(&command, &told) {
-            Ok(()) => cli,
-            Err(error) => return fail(&error),
-        },
-        Err(error) => {
-            let _ = error.print();
-            // Not clap's own 2: that is `reconcile`'s word for money that does not agree.
-            return if error.use_stderr() {
-                ExitCode::FAILURE
-            } else {
-                ExitCode::SUCCESS
-            };
-        }
+    let told = match command.try_get_matches() {
+        Ok(told) => told,
+        Err(error) => return refuse(&error),
+    };
+    if let Err(error) = secret_files::check(&declared, &told) {
+        return fail(&error);
+    }
+    let cli = match Cli::from_arg_matches(&told) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -174,6 +170,16 @@ fn main() -> ExitCode {
     match done {
         Ok(code) => code,
         Err(error) => fail(&error),
+    }
+}
+
+/// What clap has to say: why the command line is none of ours, or the help that was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    // Not clap's own 2: that is `reconcile`'s word for money that does not agree.
+    match error.use_stderr() {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
     }
 }
 

@@ -6,10 +6,12 @@
 //! What a process has in its environment, whatever it starts has too, and a dump of it shows.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 
 use anyhow::Context;
 use api::{gateway, sms};
+use clap::builder::StyledStr;
 use clap::parser::ValueSource;
 use clap::{Arg, ArgMatches, Command};
 
@@ -17,10 +19,11 @@ use clap::{Arg, ArgMatches, Command};
 const MAX: u64 = 64 * 1024;
 /// Where systemd puts a service's credentials.
 const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
-/// Under what such options stand in `--help`.
-const HEADING: &str = "Secrets, in the environment or in a file that NAME_FILE names";
+/// Under what they stand in `--help`.
+const HEADING: &str = "Secrets, in the environment or in a file that NAME_FILE names:";
 
-/// The command line in which each secret that a file holds has its value.
+/// The command line in which each secret that a file holds has its value. Secrets are no options of it: help names
+/// their variables, and [`check`] sees to those that are needed.
 ///
 /// # Errors
 /// For a file that cannot be read, and a secret that is in two places.
@@ -31,47 +34,77 @@ pub fn filled(command: Command) -> anyhow::Result<Command> {
 }
 
 fn fill(command: Command, failed: &mut Option<anyhow::Error>) -> Command {
+    let mut told = String::new();
     let command = command.mut_args(|arg| {
         let Some(name) = secret(&arg) else { return arg };
-        let told = of_file(&name).unwrap_or_else(|error| {
+        tell(&arg, &name, &mut told);
+        let held = of_file(&name).unwrap_or_else(|error| {
             failed.get_or_insert(error);
             None
         });
-        let arg = arg.help_heading(HEADING);
-        match told {
-            // For as long as the program runs, as an option's value is. In no help, and not asked of the environment.
-            Some(text) => arg
-                .env(None::<&'static str>)
-                .required(false)
-                .default_value(&*text.leak())
-                .hide_default_value(true),
+        let arg = arg.required(false).hide(true);
+        match held {
+            // For as long as the program runs, as an option's value is. Not asked of the environment.
+            Some(text) => arg.env(None::<&'static str>).default_value(&*text.leak()),
             None => arg,
         }
     });
-    command.mut_subcommands(|inner| fill(inner, failed))
+    let command = command.mut_subcommands(|inner| fill(inner, failed));
+    if told.is_empty() {
+        return command;
+    }
+    let after = command.get_after_help().map(StyledStr::to_string);
+    let after = after.map_or_else(String::new, |after| format!("\n{after}"));
+    let heading = command.get_styles().get_header();
+    let heading = format!("{heading}{HEADING}{heading:#}");
+    command.after_help(format!("{heading}\n{told}{after}"))
 }
 
-/// Refuses secrets that stand on the command line.
+/// A secret, as `--help` tells of an option.
+fn tell(arg: &Arg, name: &str, told: &mut String) {
+    let what = arg.get_long_help().or(arg.get_help());
+    let what = what.map(StyledStr::to_string).unwrap_or_default();
+    let default = arg.get_default_values().first();
+    let note = match default.filter(|value| !value.is_empty()) {
+        Some(default) => format!(" [default: {}]", default.display()),
+        None if arg.is_required_set() => " (required)".to_owned(),
+        None => String::new(),
+    };
+    let _ = writeln!(told, "  {name}{note}\n          {what}");
+}
+
+/// Refuses secrets that stand on the command line, and says which are missing.
 ///
 /// # Errors
-/// With the name of the first.
-pub fn check(command: &Command, matches: &ArgMatches) -> anyhow::Result<()> {
-    for arg in command.get_arguments() {
-        let is_told = matches.value_source(arg.get_id().as_str()) == Some(ValueSource::CommandLine);
-        if is_told && arg.is_hide_env_values_set() {
+/// With the names, of options that are told there or of variables that are not set.
+pub fn check(declared: &Command, matches: &ArgMatches) -> anyhow::Result<()> {
+    let mut missing = Vec::new();
+    for arg in declared.get_arguments() {
+        let Some(name) = secret(arg) else { continue };
+        let id = arg.get_id().as_str();
+        if matches.value_source(id) == Some(ValueSource::CommandLine) {
             let option = arg.get_long().unwrap_or_default();
-            let hint = match secret(arg) {
-                Some(name) => format!("set {name}, or {name}_FILE to the name of a file"),
-                None => "it came from a file".to_owned(),
-            };
             anyhow::bail!(
-                "--{option} is a secret, and everybody on this machine reads command lines; {hint}"
+                "--{option} is a secret, and everybody on this machine reads command lines; set {name}, or {name}_FILE to the name of a file"
             );
         }
+        let mut values = matches.get_raw(id).into_iter().flatten();
+        if arg.is_required_set() && values.all(|value| value.is_empty()) {
+            missing.push(name);
+        }
+    }
+    match missing.as_slice() {
+        [] => {}
+        [name] => anyhow::bail!("{name} is not set, nor {name}_FILE to the name of a file with it"),
+        names => anyhow::bail!(
+            "{} are not set, nor {}_FILE and so on to the names of files with them",
+            names.join(", "),
+            names[0]
+        ),
     }
     match matches.subcommand() {
-        Some((name, inner)) => match command.find_subcommand(name) {
-            Some(command) => check(command, inner),
+        Some((name, inner)) => match declared.find_subcommand(name) {
+            Some(declared) => check(declared, inner),
             None => Ok(()),
         },
         None => Ok(()),

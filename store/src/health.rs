@@ -15,7 +15,7 @@ use crate::watch_change::WatchChange;
 use crate::{Store, StoreError, corrupt};
 
 /// Whoever assesses holds this advisory lock: `hlth`.
-const HEALTH_LOCK: i64 = 0x686c_7468;
+pub const HEALTH_LOCK: i64 = 0x686c_7468;
 
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,15 +14,16 @@ impl Store {
     pub async fn prepare(&self) -> Result<Engine, StoreError> {
         // Who may not even look into the schema finds no table in it. A database without ours belongs to whoever
         // may make tables there.
-        let owns: Option<bool> = sqlx::query_scalar(
-            "SELECT CASE WHEN to_regclass('_sqlx_migrations') IS NULL
-                THEN has_schema_privilege(current_schema(), 'CREATE')
-                ELSE (SELECT pg_has_role(relowner, 'USAGE') FROM pg_class
-                      WHERE oid = to_regclass('_sqlx_migrations')) END",
-        )
-        .fetch_one(&self.pool)
-        .await?;
-        if owns == Some(true) {
+        let may_migrate = match self.owns("_sqlx_migrations").await? {
+            Some(owns) => owns,
+            None => {
+                let may_make = "SELECT has_schema_privilege(current_schema(), 'CREATE')";
+                let may_make: Option<bool> =
+                    sqlx::query_scalar(may_make).fetch_one(&self.pool).await?;
+                may_make == Some(true)
+            }
+        };
+        if may_migrate {
             return self.migrate().await;
         }
         self.fits().await?;
@@ -35,10 +36,15 @@ impl Store {
     /// # Errors
     /// Database errors.
     pub async fn owns_the_ledger(&self) -> Result<bool, StoreError> {
+        Ok(self.owns("transfer").await? == Some(true))
+    }
+
+    /// Whether this role, or one that it is a member of, owns that table; `None` where it sees none of that name.
+    async fn owns(&self, table: &str) -> Result<Option<bool>, StoreError> {
         let owns = sqlx::query_scalar(
-            "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = 'transfer'::regclass",
+            "SELECT pg_has_role(relowner, 'USAGE') FROM pg_class WHERE oid = to_regclass($1)",
         );
-        Ok(owns.fetch_one(&self.pool).await?)
+        Ok(owns.bind(table).fetch_optional(&self.pool).await?)
     }
 
     /// Sees that this program can work on the schema as it is, and changes nothing: so whoever only reads may read a

@@ -8,7 +8,7 @@ use domain::money::Vnd;
 use domain::purchase::{PurchaseKind, PurchaseStatus};
 use domain::tariff::{Quote, QuoteLine};
 use sqlx::types::Json;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection, PgExecutor};
 use uuid::Uuid;
 
 use crate::{Store, StoreError, corrupt};
@@ -42,6 +42,15 @@ pub struct Purchase {
     pub created_at: Timestamp,
     /// What has gone back of it.
     pub refunded_vnd: Vnd,
+}
+
+/// What has been paid for all of these, less what went back.
+pub fn paid_vnd(purchases: &[Purchase]) -> Vnd {
+    let paid = purchases
+        .iter()
+        .filter(|purchase| purchase.status == PurchaseStatus::Paid)
+        .filter_map(|purchase| purchase.quote.amount_vnd.checked_sub(purchase.refunded_vnd));
+    Vnd::checked_sum(paid).unwrap_or_default()
 }
 
 /// Writes purchases. One that costs nothing is paid at once.
@@ -136,19 +145,27 @@ impl Store {
     /// # Errors
     /// Database errors.
     pub async fn session_purchases(&self, session: SessionId) -> Result<Vec<Purchase>, StoreError> {
-        let rows: Vec<PurchaseRow> = sqlx::query_as(
-            "SELECT purchase_id, kind, purchase.status, starts_at, ends_at, purchase.amount_vnd,
+        purchases_of(&self.pool, session).await
+    }
+}
+
+/// What a session has bought, in order, without what lapsed.
+pub(crate) async fn purchases_of(
+    database: impl PgExecutor<'_>,
+    session: SessionId,
+) -> Result<Vec<Purchase>, StoreError> {
+    let rows: Vec<PurchaseRow> = sqlx::query_as(
+        "SELECT purchase_id, kind, purchase.status, starts_at, ends_at, purchase.amount_vnd,
                     lines, purchase.created_at,
                     (SELECT coalesce(sum(refunded_vnd(payment_id)), 0)::bigint FROM payment
                      WHERE payment.purchase_id = purchase.purchase_id) AS refunded_vnd
              FROM purchase WHERE session_id = $1 AND purchase.status <> 'lapsed'
              ORDER BY starts_at, purchase.created_at",
-        )
-        .bind(session.0)
-        .fetch_all(&self.pool)
-        .await?;
-        rows.into_iter().map(PurchaseRow::purchase).collect()
-    }
+    )
+    .bind(session.0)
+    .fetch_all(database)
+    .await?;
+    rows.into_iter().map(PurchaseRow::purchase).collect()
 }
 
 #[derive(FromRow)]

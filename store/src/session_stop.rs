@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::audit::{Audit, audit_insert};
 use crate::failpoint::{Step, commit};
+use crate::purchase::{paid_vnd, purchases_of};
 use crate::session_change::lock;
 use crate::{Store, StoreError};
 
@@ -77,7 +78,11 @@ impl Store {
         if !session.is_paid() {
             return Ok(Stopped::NotInForce);
         }
-        if session.ends_at != stop.expected_end {
+        let counted_on = match &stop.money {
+            StopMoney::GiveBack { of_paid, .. } => *of_paid == paid(&mut tx, stop.session).await?,
+            StopMoney::Charge(_) => true,
+        };
+        if session.ends_at != stop.expected_end || !counted_on {
             return Ok(Stopped::Changed);
         }
         sqlx::query(
@@ -91,10 +96,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         let stopped = match &stop.money {
-            StopMoney::GiveBack { back, of_paid } => {
-                if paid(&mut tx, stop.session).await? != *of_paid {
-                    return Ok(Stopped::Changed);
-                }
+            StopMoney::GiveBack { back, .. } => {
                 Stopped::Done(self.give_back(&mut tx, stop, *back, now).await?)
             }
             StopMoney::Charge(quote) => charge(&mut tx, stop, quote, now).await?,
@@ -221,15 +223,7 @@ async fn paid(tx: &mut PgConnection, session: SessionId) -> Result<Vnd, StoreErr
     .bind(session.0)
     .execute(&mut *tx)
     .await?;
-    let paid: i64 = sqlx::query_scalar(
-        "SELECT coalesce(sum(amount_vnd - (SELECT coalesce(sum(refunded_vnd(payment_id)), 0) FROM payment
-                                           WHERE payment.purchase_id = purchase.purchase_id)), 0)::bigint
-         FROM purchase WHERE session_id = $1 AND status = 'paid'",
-    )
-    .bind(session.0)
-    .fetch_one(&mut *tx)
-    .await?;
-    Ok(Vnd::new(paid))
+    Ok(paid_vnd(&purchases_of(&mut *tx, session).await?))
 }
 
 /// Lowers what a metered session's payment asks for to what the time cost. What costs nothing

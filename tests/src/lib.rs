@@ -48,7 +48,9 @@ pub mod upgrade;
 pub mod watching;
 pub mod witness;
 
+use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use uuid::Uuid;
@@ -74,8 +76,8 @@ pub fn provided(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run cargo xtask test"))
 }
 
-/// A port below those from which connections go out. One of those could be taken while the program
-/// is away: even by a client that calls this very port, and so connects to itself.
+/// A port below those from which connections go out, which no other test takes as long as this process lives. One of
+/// those could be taken while the program is away: even by a client that calls this very port, and so connects to itself.
 ///
 /// # Panics
 /// Where every one is taken.
@@ -84,8 +86,27 @@ pub fn free_address() -> SocketAddr {
     (0..12_000)
         .map(|step| 20_000 + ((start + step) % 12_000) as u16)
         .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-        .find(|address| TcpListener::bind(address).is_ok())
+        .find(|address| is_ours(address.port()) && TcpListener::bind(address).is_ok())
         .unwrap()
+}
+
+/// Takes a port among all tests of this machine, if none has it: what is free only is taken by another before a program
+/// that was told to listen does.
+fn is_ours(port: u16) -> bool {
+    static TAKEN: Mutex<Vec<File>> = Mutex::new(Vec::new());
+    let folder = std::env::temp_dir().join("clearbay-test-ports");
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join(port.to_string()));
+    let file = file.unwrap();
+    // Of a process that has ended, however it did, the system gives it back.
+    let is_ours = file.try_lock().is_ok();
+    if is_ours {
+        TAKEN.lock().unwrap().push(file);
+    }
+    is_ours
 }
 
 /// A figure of a process's memory in KiB, by the system's name for it (proc(5)).

@@ -2,7 +2,7 @@
 //! replica takes over.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use tokio::io::copy_bidirectional;
@@ -17,6 +17,7 @@ pub struct Relay {
     to: Arc<RwLock<SocketAddr>>,
     bytes: Arc<AtomicU64>,
     silence: watch::Sender<u32>,
+    gone: Arc<AtomicBool>,
     task: JoinHandle<()>,
 }
 
@@ -31,13 +32,18 @@ impl Relay {
         let to = Arc::new(RwLock::new(SocketAddr::from(([127, 0, 0, 1], port))));
         let bytes = Arc::new(AtomicU64::new(0));
         let (silence, silenced) = watch::channel(0);
-        let (leads, counted) = (to.clone(), bytes.clone());
+        let gone = Arc::new(AtomicBool::new(false));
+        let (leads, counted, is_gone) = (to.clone(), bytes.clone(), gone.clone());
         let task = tokio::spawn(async move {
             while let Ok((mut from, _)) = listener.accept().await {
                 let (to, counted) = (*leads.read().unwrap(), counted.clone());
                 let mut silenced = silenced.clone();
                 silenced.mark_unchanged();
+                let is_gone = is_gone.load(Ordering::Relaxed);
                 tokio::spawn(async move {
+                    if is_gone {
+                        std::future::pending().await
+                    }
                     if let Ok(mut server) = TcpStream::connect(to).await {
                         let _ = server.set_nodelay(true);
                         let _ = from.set_nodelay(true);
@@ -59,8 +65,19 @@ impl Relay {
             to,
             bytes,
             silence,
+            gone,
             task,
         }
+    }
+
+    /// A server's URL by this way.
+    ///
+    /// # Panics
+    /// For what is no URL.
+    pub fn by(&self, url: &str) -> String {
+        let mut url = reqwest::Url::parse(url).unwrap();
+        url.set_port(Some(self.port)).unwrap();
+        url.to_string()
     }
 
     /// How many bytes went either way over connections that have ended in good order.
@@ -72,6 +89,12 @@ impl Relay {
     /// from now on is led on.
     pub fn fall_silent(&self) {
         self.silence.send_modify(|times| *times += 1);
+    }
+
+    /// The same, and whoever connects from now on hears nothing either.
+    pub fn be_gone(&self) {
+        self.gone.store(true, Ordering::Relaxed);
+        self.fall_silent();
     }
 
     /// Leads new connections elsewhere.

@@ -9,6 +9,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::log::{LogKey, LogSigner};
 use domain::place::Place;
 use domain::staff::Role;
+use reqwest::header::COOKIE;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -257,6 +258,16 @@ impl Serving {
             .post(format!("{}{path}", self.url))
             .header("idempotency-key", Uuid::new_v4().to_string())
             .json(body)
+    }
+
+    /// Sends a page's form as whoever has that cookie.
+    ///
+    /// # Panics
+    /// Where the city does not answer.
+    pub async fn form_as(&self, cookie: &str, path: &str, form: &[(&str, &str)]) -> Response {
+        let request = self.client.post(format!("{}{path}", self.url));
+        let request = request.header(COOKIE, cookie).form(form);
+        request.send().await.unwrap()
     }
 
     /// The JSON of a GET that succeeds.

@@ -246,11 +246,18 @@ impl Watchers {
     /// # Panics
     /// Where one is not.
     pub async fn more_told(&self, count: usize) {
-        let before = self.so_far().events;
+        self.told_since(&self.so_far().events, count).await;
+    }
+
+    /// Waits until each was told so many more events than [`Seen::events`] were before.
+    ///
+    /// # Panics
+    /// Where one is not.
+    pub async fn told_since(&self, before: &[usize], count: usize) {
         eventually("all who watch to be told", || async {
             let now = self.so_far().events;
             now.iter()
-                .zip(&before)
+                .zip(before)
                 .all(|(now, before)| *now >= before + count)
         })
         .await;

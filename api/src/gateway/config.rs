@@ -1,11 +1,14 @@
 //! Which gateways a city offers: those whose keys it was given.
 
-use super::Gateway;
 use super::momo::Momo;
 use super::vietqr::VietQr;
 use super::vnpay::Vnpay;
 use super::wallet::Wallet;
 use super::zalopay::Zalopay;
+use super::{Gateway, momo, vietqr, vnpay, zalopay};
+
+/// The codes of those that hold money outside, and so send statements of it.
+pub const WITH_STATEMENTS: [&str; 4] = [vietqr::CODE, vnpay::CODE, momo::CODE, zalopay::CODE];
 
 /// The names by which the environment holds what gateways need. `true` marks secrets.
 pub const NAMES: [(&str, bool); 14] = [
@@ -129,8 +132,8 @@ fn whole<const N: usize>(
         Ok(Some(values.map(Option::unwrap_or_default)))
     } else {
         Err(format!(
-            "{} is missing: set all of {}, or none",
-            missing.join(" and "),
+            "missing: {}; set all of {}, or none",
+            missing.join(", "),
             names.join(", ")
         ))
     }

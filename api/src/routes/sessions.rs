@@ -8,6 +8,7 @@ use domain::place::VehicleClass;
 use domain::plate::Plate;
 use domain::tariff::Quote;
 use serde::{Deserialize, Serialize};
+use store::purchase::paid_vnd;
 use store::session::Session;
 use utoipa::ToSchema;
 
@@ -197,7 +198,7 @@ pub(super) async fn view(app: &App, session: Session) -> Result<SessionView, Api
         ends_at: session.ends_at,
         metered: session.metered,
         stopped_at: session.stopped_at,
-        paid_vnd: change::paid_vnd(&purchases),
+        paid_vnd: paid_vnd(&purchases),
         refunded_vnd: refunded.unwrap_or_default(),
     })
 }

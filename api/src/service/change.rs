@@ -7,12 +7,11 @@ use domain::Timestamp;
 use domain::id::{PurchaseId, SessionId};
 use domain::money::Vnd;
 use domain::plate::Plate;
-use domain::purchase::PurchaseStatus;
 use domain::session::{DurationError, GONE_AFTER, GRACE, PLATE_WINDOW, SessionStatus, StoppedBy};
 use domain::tariff::{Quote, TariffBook};
 use store::idempotency::Intent;
 use store::place::BayPlace;
-use store::purchase::Purchase;
+use store::purchase::paid_vnd;
 use store::session::Session;
 use store::session_change::{Extended, NewExtension};
 use store::session_stop::{Stop, StopMoney, Stopped};
@@ -43,15 +42,6 @@ const ATTEMPTS: usize = 3;
 /// The prices of a session: those to which its driver was entitled when it began.
 fn book<'a>(bay: &'a BayPlace, session: &'a Session) -> TariffBook<'a> {
     session::book(bay, session.class).entitled(session.entitlement.as_ref())
-}
-
-/// What a session has cost so far, less what went back.
-pub fn paid_vnd(purchases: &[Purchase]) -> Vnd {
-    let paid = purchases
-        .iter()
-        .filter(|purchase| purchase.status == PurchaseStatus::Paid)
-        .filter_map(|purchase| purchase.quote.amount_vnd.checked_sub(purchase.refunded_vnd));
-    Vnd::checked_sum(paid).unwrap_or_default()
 }
 
 /// More time, with its price and where that comes from.

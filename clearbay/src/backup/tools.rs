@@ -48,9 +48,9 @@ impl Tools {
             let missing = missing(folder, programs);
             ensure!(
                 missing.is_empty(),
-                "{} is not in {}, which is to hold PostgreSQL's tools (--pg-bin)",
-                missing.join(", "),
-                folder.display()
+                "{}, which is to hold PostgreSQL's tools (--pg-bin, CLEARBAY_PG_BIN), lacks {}",
+                folder.display(),
+                missing.join(", ")
             );
             return Ok(Self(Some(folder.to_owned())));
         }
@@ -69,7 +69,7 @@ impl Tools {
             Some((_, folder)) => Ok(Self(Some(folder))),
             None => bail!(
                 "PostgreSQL's tools are needed ({}), and are neither in PATH nor in {}/*/bin: install the package of \
-                 the server's version (in Debian postgresql-17, say), or name their folder by --pg-bin",
+                 the server's version (in Debian postgresql-17, say), or name their folder by --pg-bin (CLEARBAY_PG_BIN)",
                 programs.join(", "),
                 debian.display()
             ),
@@ -98,9 +98,14 @@ impl Tools {
     ) -> anyhow::Result<()> {
         let ended = self.command(program, server).args(args).status();
         let ended = ended.with_context(|| {
-            format!("{program} cannot be run; name PostgreSQL's tools by --pg-bin")
+            format!(
+                "{program} cannot be run; name PostgreSQL's tools by --pg-bin (CLEARBAY_PG_BIN)"
+            )
         })?;
-        ensure!(ended.success(), "{program} failed; its own words are above");
+        ensure!(
+            ended.success(),
+            "{program} failed; its own words are above. Where it is of another version than the server, name the folder of the server's tools by --pg-bin (CLEARBAY_PG_BIN)"
+        );
         Ok(())
     }
 }

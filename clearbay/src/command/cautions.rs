@@ -12,7 +12,7 @@ pub async fn tell(
     public_url: Option<&str>,
     second_factor: SecondFactorPolicy,
 ) -> Result<(), StoreError> {
-    if public_url.is_none_or(|url| !url.starts_with("https:")) {
+    if !public_url.is_some_and(api::is_over_tls) {
         return Ok(());
     }
     if second_factor == SecondFactorPolicy::None {

@@ -4,7 +4,6 @@
 //! city's public address for its signed reports, as any citizen may, and believes none that is not signed.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail, ensure};
@@ -16,6 +15,9 @@ use verifier::Answer;
 
 use super::verify::{DOES_NOT_HOLD, answer, row};
 use crate::out::out;
+use table::{City, TableFile};
+
+mod table;
 
 /// Days that are asked for where none are named.
 const DAYS: u64 = 30;
@@ -26,18 +28,6 @@ const AT_ONCE: usize = 8;
 /// Cities that are asked at once.
 const CITIES_AT_ONCE: usize = 16;
 
-const EXAMPLE: &str = "\
-The table of cities, for example deploy/cities.toml:
-  [[city]]
-  code = \"hn\"
-  name = \"Hà Nội\"
-  url = \"https://parking.hanoi.example\"
-  keys = [\"parking.hanoi.example/log+1a2b3c4d+AQ...\"]
-  backend = \"serve-hn\"
-
-Exit code of report: 0 when every city is known, 1 when one cannot be reached or has not reported a day yet, 2 when
-one has signed what is wrong, or not signed.";
-
 /// Several cities, each with a database of its own.
 #[derive(Debug, clap::Subcommand)]
 pub enum Country {
@@ -45,15 +35,6 @@ pub enum Country {
     Report(Report),
     /// Print which host leads to which city, as a map for HAProxy.
     Routes(Routes),
-}
-
-/// Where the table is.
-#[derive(Debug, clap::Args)]
-#[command(after_help = EXAMPLE)]
-struct TableFile {
-    /// The table of cities.
-    #[arg(long, env = "CLEARBAY_CITIES", value_name = "FILE")]
-    cities: PathBuf,
 }
 
 /// Add up what cities have signed, and say what is not known.
@@ -77,65 +58,6 @@ pub struct Report {
 pub struct Routes {
     #[command(flatten)]
     table: TableFile,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Table {
-    city: Vec<City>,
-}
-
-/// A city, as the table has it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct City {
-    /// As in its own database.
-    code: String,
-    name: String,
-    /// Its public address.
-    url: String,
-    /// The keys of its public log: two while one takes the other's place.
-    keys: Vec<String>,
-    /// The proxy's name for its processes.
-    backend: String,
-}
-
-impl City {
-    fn log_keys(&self) -> anyhow::Result<LogKeys> {
-        let keys: Result<Vec<_>, _> = self.keys.iter().map(|key| key.parse()).collect();
-        LogKeys::new(keys?).context("it has no key")
-    }
-}
-
-impl TableFile {
-    /// Its cities, each with the host of its address.
-    fn read(&self) -> anyhow::Result<Vec<(City, String)>> {
-        let file = self.cities.display();
-        let text =
-            std::fs::read_to_string(&self.cities).with_context(|| format!("cannot read {file}"))?;
-        let table: Table = toml::from_str(&text).with_context(|| file.to_string())?;
-        ensure!(!table.city.is_empty(), "{file} has no city");
-        let mut seen = BTreeSet::new();
-        let mut cities = Vec::new();
-        for mut city in table.city {
-            let in_city = || format!("{file}: city {}", city.code);
-            let url = reqwest::Url::parse(&city.url).with_context(in_city)?;
-            let host = url.host_str().with_context(in_city)?.to_owned();
-            let port = url
-                .port()
-                .map_or_else(String::new, |port| format!(":{port}"));
-            for (what, value) in [
-                ("code", city.code.clone()),
-                ("host", format!("{host}{port}")),
-            ] {
-                let twice = format!("{file}: two cities have the {what} {value}");
-                ensure!(seen.insert((what, value)), "{twice}");
-            }
-            city.url = city.url.trim_end_matches('/').to_owned();
-            cities.push((city, host));
-        }
-        Ok(cities)
-    }
 }
 
 impl Country {
@@ -353,13 +275,9 @@ impl CountryReport {
                     days_missing,
                     ..
                 } => {
-                    let missing = match days_missing.first() {
-                        None => String::new(),
-                        Some(first) => format!("; not reported: {first} and on"),
-                    };
-                    let missing = match days_missing.as_slice() {
-                        [one] => format!("; not reported: {one}"),
-                        _ => missing,
+                    let missing = match days_missing.is_empty() {
+                        true => String::new(),
+                        false => format!("; not reported: {}", spans(days_missing)),
                     };
                     let row = row(&city.name, sums);
                     out!("{row}  {days_reported} of {span}{missing}");
@@ -377,5 +295,56 @@ impl CountryReport {
                 self.complete
             ),
         }
+    }
+}
+
+/// Days in their order, those that follow one another as `first to last`; the first few of many.
+fn spans(days: &[NaiveDate]) -> String {
+    const SHOWN: usize = 3;
+    let follows = |day: &NaiveDate, next: &NaiveDate| day.succ_opt() == Some(*next);
+    let spans: Vec<String> = days
+        .chunk_by(follows)
+        .map(|span| match span {
+            [first, .., last] => format!("{first} to {last}"),
+            _ => span.iter().map(NaiveDate::to_string).collect(),
+        })
+        .collect();
+    match spans.len() {
+        0..=SHOWN => spans.join(", "),
+        count => format!(
+            "{} and {} gaps more",
+            spans[..SHOWN].join(", "),
+            count - SHOWN
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::spans;
+
+    #[test]
+    fn days_that_are_missing_are_told_by_gaps() {
+        let told = |days: &[&str]| {
+            let days: Vec<_> = days.iter().map(|day| day.parse().unwrap()).collect();
+            spans(&days)
+        };
+        assert_eq!(told(&["2026-11-25"]), "2026-11-25");
+        assert_eq!(
+            told(&["2026-10-30", "2026-10-31", "2026-11-01", "2026-11-03"]),
+            "2026-10-30 to 2026-11-01, 2026-11-03"
+        );
+        let odd = [
+            "2026-11-01",
+            "2026-11-03",
+            "2026-11-05",
+            "2026-11-07",
+            "2026-11-09",
+        ];
+        assert_eq!(
+            told(&odd),
+            "2026-11-01, 2026-11-03, 2026-11-05 and 2 gaps more"
+        );
     }
 }

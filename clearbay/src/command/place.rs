@@ -87,7 +87,9 @@ impl Import {
             "{name} has {size} bytes; at most {BYTES_MAX} are read"
         );
         let text = std::fs::read_to_string(&self.file).with_context(read)?;
-        let place: Document = serde_json::from_str(&text).with_context(|| name.to_string())?;
+        let place: Document = serde_json::from_str(&text).with_context(|| {
+            format!("{name} is no installation file, which is JSON as `clearbay place example` prints it")
+        })?;
         place.validate().with_context(|| name.to_string())?;
         Ok(place)
     }

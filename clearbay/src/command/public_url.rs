@@ -12,8 +12,7 @@ pub fn check(public_url: Option<&str>, listen: SocketAddr, plain_http: bool) -> 
         let url = url.parse::<reqwest::Url>();
         url.is_ok_and(|url| url.host_str().is_some_and(transport::is_this_machine))
     };
-    // As `api::App::is_secure` has it.
-    let is_over_tls = public_url.is_some_and(|url| url.starts_with("https:"));
+    let is_over_tls = public_url.is_some_and(api::is_over_tls);
     let is_only_here = listen.ip().is_loopback() && public_url.is_none_or(is_here);
     anyhow::ensure!(
         is_over_tls || is_only_here || plain_http,

@@ -1,12 +1,10 @@
 //! `clearbay serve`.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use api::client::TrustedProxies;
 use api::gateway::config::Gateways;
 use api::limit::{Limits, MAX_BODY_TIME, MAX_TIME};
 use api::live::LiveBoard;
@@ -28,15 +26,16 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::oidc::OidcOptions;
-use super::push::PushOptions;
-use super::second_factor::SecondFactorOptions;
 use super::{Broker, Database, cautions, public_url};
 use crate::connections::{listen, live_places};
 use crate::housekeeping::housekeeping;
 use crate::recorder::recorder;
 use crate::server::{Server, show_metrics};
 use crate::{shutdown, telemetry};
+
+mod options;
+
+pub use options::ServeOptions;
 
 /// How long requests that were begun may take once no more are taken: as long as any may, but for pictures that
 /// come over a slow line.
@@ -51,8 +50,13 @@ pub struct Serve {
     broker: Broker,
     #[command(flatten)]
     options: ServeOptions,
-    /// The address to listen on.
-    #[arg(long, env = "CLEARBAY_LISTEN", default_value = "127.0.0.1:8080")]
+    /// The address and port to listen on.
+    #[arg(
+        long,
+        env = "CLEARBAY_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDRESS:PORT"
+    )]
     listen: SocketAddr,
     /// Serve people without TLS on another address than this machine's loopback, where everybody on the way may
     /// read their passwords and sign-ins. Without it CLEARBAY_PUBLIC_URL must begin with https: there.
@@ -108,85 +112,6 @@ pub struct Serve {
     drain_seconds: u32,
 }
 
-/// What the demo has in common with a served city.
-#[derive(Clone, Debug, clap::Args)]
-pub struct ServeOptions {
-    /// The city whose pages these are, by its code.
-    #[arg(long, env = "CLEARBAY_CITY", default_value = "hanoi")]
-    pub city: String,
-    /// The folder with the browser's bundle; without it pages work by forms and plain events.
-    #[arg(long, env = "CLEARBAY_WEB_DIR")]
-    pub web_dir: Option<PathBuf>,
-    /// Where drivers and gateways reach this service, such as https://parking.example: by a proxy that ends TLS.
-    /// Without it, the address it listens on, which is then on loopback only.
-    #[arg(long, env = "CLEARBAY_PUBLIC_URL")]
-    pub public_url: Option<String>,
-    /// Where readers of open data reach the broker, such as mqtts://mqtt.parking.example:8883; the catalogue
-    /// says it. Without it the catalogue says that the city gives the address. No user and no password: it
-    /// is published.
-    #[arg(long, env = "CLEARBAY_PUBLIC_MQTT_URL", value_parser = public_broker)]
-    pub public_mqtt_url: Option<String>,
-    /// How many connections to the database to hold at most.
-    #[arg(long, env = "CLEARBAY_DATABASE_CONNECTIONS", default_value_t = 16)]
-    pub database_connections: u32,
-    /// A replica of the database, as postgres://user:password@host:port/name, from which reports and open data
-    /// are read while it is at most a minute behind; everything is read from the database if left out. As for the
-    /// database, the address of another machine says its sslmode.
-    #[arg(long, env = "CLEARBAY_REPLICA_URL", hide_env_values = true)]
-    pub replica_url: Option<String>,
-    /// How many connections to the replica to hold at most.
-    #[arg(long, env = "CLEARBAY_REPLICA_CONNECTIONS", default_value_t = 8)]
-    pub replica_connections: u32,
-    /// How many requests to work on at once; more get 503.
-    #[arg(long, env = "CLEARBAY_MAX_REQUESTS", default_value_t = 512)]
-    pub max_requests: usize,
-    /// How many live connections to hold at once; more get 503.
-    #[arg(long, env = "CLEARBAY_MAX_STREAMS", default_value_t = 12_000)]
-    pub max_streams: usize,
-    /// Where to show metrics in Prometheus's text format, as 127.0.0.1:9102; nowhere if left out. Where pages are,
-    /// nobody is shown them. The demo chooses an address where none is given.
-    #[arg(long, env = "CLEARBAY_SERVE_METRICS")]
-    pub metrics: Option<SocketAddr>,
-    /// After how many seconds a client is cut off that takes nothing of what is sent to it.
-    #[arg(long, env = "CLEARBAY_STALLED_AFTER_S", default_value_t = 30,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    pub stalled_after_s: u32,
-    /// Addresses and networks of proxies in front, as 127.0.0.0/8,10.0.0.5, with commas between them: what these
-    /// say in X-Forwarded-For of who comes to them is believed, and nobody else's word. Sign-ins, codes by text
-    /// message, open data and all places are limited by address: a proxy that is not named here is one client.
-    #[arg(
-        long,
-        env = "CLEARBAY_TRUSTED_PROXIES",
-        default_value = "127.0.0.0/8,::1",
-        value_name = "CIDR,..."
-    )]
-    pub trusted_proxies: TrustedProxies,
-    /// How many requests a second one reader of open data may make for long; more get 429. Readers are told apart
-    /// by address (--trusted-proxies); all together may make ten times as many.
-    #[arg(long, env = "CLEARBAY_OPEN_REQUESTS_PER_S", default_value_t = 50,
-        value_parser = clap::value_parser!(u32).range(1..))]
-    pub open_requests_per_s: u32,
-    /// How drivers are told something while their page is closed.
-    #[command(flatten)]
-    pub push: PushOptions,
-    /// Where people confirm who they are.
-    #[command(flatten)]
-    pub oidc: OidcOptions,
-    /// Who must have a second factor.
-    #[command(flatten)]
-    pub second_factor: SecondFactorOptions,
-    /// The program that reads plates off pictures for staff: tesseract, by its name or path. Without it
-    /// plates are typed.
-    #[arg(long, env = "CLEARBAY_PLATE_READER")]
-    pub plate_reader: Option<PathBuf>,
-    /// For how many days to keep the plate of what has ended (a session, a pass, an exemption, a notice that was paid or
-    /// withdrawn), what banks said of money that is settled, and what drivers wrote in disputes. Longer than anybody may
-    /// still object to a price or the books are compared with a bank's statements; docs/privacy.md has all of it.
-    #[arg(long, env = "CLEARBAY_PLATE_DAYS", default_value_t = 180,
-        value_parser = clap::value_parser!(u32).range(31..=3650))]
-    pub plate_days: u32,
-}
-
 impl Serve {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
@@ -205,6 +130,9 @@ impl Serve {
         }
         let push = self.options.push.push(&self.vapid_key, public_url)?;
         let log = log_keys(&self.log_key, &self.log_former_keys, &self.log_witnesses)?;
+        let env = secret_files::of_providers()?;
+        let gateways = Gateways::from_env(&env).map_err(|missing| anyhow::anyhow!(missing))?;
+        let sms = Sms::from_env(&env).map_err(|missing| anyhow::anyhow!(missing))?;
         let listener = listen(self.listen)?;
         let store = self
             .database
@@ -217,9 +145,6 @@ impl Serve {
             webhook_key: self.webhook_key.into_bytes(),
             import_token,
         };
-        let env = secret_files::of_providers()?;
-        let gateways = Gateways::from_env(&env).map_err(|missing| anyhow::anyhow!(missing))?;
-        let sms = Sms::from_env(&env).map_err(|missing| anyhow::anyhow!(missing))?;
         let (_stop, shutdown) = shutdown::on_signal()?;
         let service = Service {
             store,
@@ -443,21 +368,6 @@ pub async fn serve(
     }
     store.close().await;
     Ok(())
-}
-
-/// The address of a broker as it may be published: without a user, a password or a path, and of characters that
-/// the catalogue's command can hold as they are.
-fn public_broker(url: &str) -> Result<String, String> {
-    let schemes = ["mqtt://", "mqtts://"];
-    let host = schemes.iter().find_map(|scheme| url.strip_prefix(scheme));
-    let host = host
-        .map(|host| host.trim_end_matches('/'))
-        .unwrap_or_default();
-    let is_of_host = |letter: char| letter.is_ascii_alphanumeric() || ".-:[]".contains(letter);
-    match !host.is_empty() && host.chars().all(is_of_host) {
-        true => Ok(url.trim_end_matches('/').to_owned()),
-        false => Err("it is of the form mqtt://host:port or mqtts://host:port".to_owned()),
-    }
 }
 
 /// A client of the broker, named for what it does.

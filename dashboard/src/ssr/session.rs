@@ -10,6 +10,7 @@ use domain::money::Vnd;
 use domain::plate::Plate;
 use domain::session::{GRACE, StoppedBy};
 use serde::Deserialize;
+use store::purchase::paid_vnd;
 use store::session::Session;
 
 use super::document::Document;
@@ -75,7 +76,7 @@ async fn look(app: &App, session: Session) -> Result<Shown, ApiError> {
     let now = App::now();
     let bay = app.store.bay_place(&session.bay_code).await?;
     let purchases = app.store.session_purchases(session.id).await?;
-    let paid = change::paid_vnd(&purchases);
+    let paid = paid_vnd(&purchases);
     let more = MORE
         .into_iter()
         .filter_map(|minutes| {

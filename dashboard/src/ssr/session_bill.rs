@@ -12,7 +12,7 @@ use domain::refund::{RefundGround, RefundStatus};
 use domain::tariff::{Quote, Unused};
 use leptos::prelude::*;
 use store::place::BayPlace;
-use store::purchase::Purchase;
+use store::purchase::{Purchase, paid_vnd};
 use store::refund::Refund;
 use store::session::Session;
 
@@ -52,7 +52,7 @@ impl Bill {
         let unused = bought_until.max().map(|end| end - session.ends_at);
         let rule = tariff_of(bay, session.class, session.starts_at).map(|(_, rules)| rules.unused);
         Ok(Self {
-            paid: change::paid_vnd(&purchases),
+            paid: paid_vnd(&purchases),
             bought: bought.map(|purchase| purchase.quote.clone()).collect(),
             unused: unused
                 .filter(|unused| *unused > TimeDelta::zero() && session.stopped_at.is_some())

@@ -84,7 +84,7 @@ impl Databases {
     /// # Panics
     /// Where that is no address.
     pub fn of_writers(&self, url: &str) -> String {
-        at_port(url, self.writers.port)
+        self.writers.by(url)
     }
 
     /// The same by way of a replica.
@@ -92,7 +92,7 @@ impl Databases {
     /// # Panics
     /// Where that is no address.
     pub fn of_readers(&self, url: &str) -> String {
-        at_port(url, self.readers.port)
+        self.readers.by(url)
     }
 
     /// The address of a database on the primary whose owner may make others.
@@ -193,12 +193,6 @@ impl Databases {
         self.members[member].server.launch();
         Ok(())
     }
-}
-
-fn at_port(url: &str, port: u16) -> String {
-    let mut url = reqwest::Url::parse(url).unwrap();
-    url.set_port(Some(port)).unwrap();
-    url.to_string()
 }
 
 /// What `deploy/postgresql/primary.conf` sets, as `name=value`: with a certificate and its key, or without TLS.

@@ -5,9 +5,13 @@ use std::time::Duration;
 
 use chrono::Utc;
 use reqwest::StatusCode;
+use serde_json::json;
 use tests::broker::Broker;
+use tests::database::TestDatabase;
+use tests::database_server::DatabaseServer;
 use tests::logged::log_with;
 use tests::proxy::{self, Proxy};
+use tests::relay::Relay;
 use tests::sensors::{publish, told};
 use tests::serving::Serving;
 use tests::traffic::{Traffic, Watchers};
@@ -147,10 +151,11 @@ async fn alone_and_with_no_time_to_drain_it_finishes_what_it_is_at_and_ends_stre
         watchers.so_far().orderly == 4
     })
     .await;
-    // There again, it leads them on.
+    // There again, it leads them on: they come by themselves, at once.
+    let told = watchers.so_far().events;
     city.serve.start_again(None).await;
     city.is_back().await;
-    watchers.more_told(2).await;
+    watchers.told_since(&told, 2).await;
 }
 
 /// While old and new work side by side, a page of the one asks the other for its scripts: a browser that kept what it
@@ -168,4 +173,31 @@ async fn files_of_another_version_are_served_and_not_kept() {
         let control = reply.headers()["cache-control"].to_str().unwrap();
         assert_eq!(control.contains("max-age"), kept, "{control}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_gone_without_a_word_holds_neither_a_request_nor_the_end() {
+    let server = DatabaseServer::start().await;
+    let database = TestDatabase::create_on(&server.url).await;
+    let relay = Relay::to(server.port).await;
+    let env = vec![
+        ("DATABASE_URL", relay.by(&database.serve_url)),
+        ("CLEARBAY_DRAIN_SECONDS", "0".to_owned()),
+    ];
+    let place = city::small(1, 2);
+    let city = Serving::on(database, &place, Broker::rumqttd(), env, None).await;
+    let upload = || {
+        let request = city.post("/api/v1/imports/sessions", &json!({"sessions": []}));
+        request.bearer_auth("a".repeat(43)).send()
+    };
+    // Who sends is looked up before anything is read.
+    assert_eq!(upload().await.unwrap().status(), StatusCode::UNAUTHORIZED);
+    relay.be_gone();
+    assert_eq!(
+        upload().await.unwrap().status(),
+        StatusCode::SERVICE_UNAVAILABLE
+    );
+    city.serve.terminate().await;
+    let ended = tokio::time::timeout(Duration::from_secs(90), city.serve.ended()).await;
+    assert!(ended.unwrap().success(), "told to, it ends well");
 }

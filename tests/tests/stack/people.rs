@@ -23,8 +23,7 @@ async fn deed(
     path: &str,
     form: &[(&str, &str)],
 ) -> (StatusCode, String) {
-    let request = city.client.post(format!("{}{path}", city.url));
-    let reply = request.header(COOKIE, who).form(form).send().await.unwrap();
+    let reply = city.form_as(who, path, form).await;
     (reply.status(), reply.text().await.unwrap())
 }
 

@@ -97,10 +97,9 @@ async fn people_pay_what_gateways_do_not_and_nothing_twice() {
         .await
         .unwrap();
     let says_paid = async |number: &str| {
-        let path = format!("{}/staff/money/refunds/{id}", city.url);
+        let path = format!("/staff/money/refunds/{id}");
         let form = [("gateway_ref", number)];
-        let request = city.client.post(path).header(COOKIE, &clerk).form(&form);
-        let reply = request.send().await.unwrap();
+        let reply = city.form_as(&clerk, &path, &form).await;
         assert_eq!(reply.status(), StatusCode::SEE_OTHER);
         reply.headers()["location"].to_str().unwrap().to_owned()
     };

@@ -89,8 +89,7 @@ async fn sends(
     path: &str,
     form: &[(&str, &str)],
 ) -> (StatusCode, String) {
-    let request = city.client.post(format!("{}{path}", city.url));
-    let reply = request.header(COOKIE, who).form(form).send().await.unwrap();
+    let reply = city.form_as(who, path, form).await;
     let to = reply.headers().get(LOCATION);
     let to = to.map(|to| to.to_str().unwrap().to_owned());
     (reply.status(), to.unwrap_or_default())

@@ -33,13 +33,6 @@ fn total(report: &Value) -> i64 {
     report["total_vnd"].as_i64().unwrap()
 }
 
-/// A database's address by a relay.
-fn by(relay: &Relay, url: &str) -> String {
-    let mut url = reqwest::Url::parse(url).unwrap();
-    url.set_port(Some(relay.port)).unwrap();
-    url.to_string()
-}
-
 /// Whether a question that a database answers with yes or no is answered with yes.
 async fn is_so(url: &str, question: &'static str) -> bool {
     let mut connection = PgConnection::connect(url).await.unwrap();
@@ -204,7 +197,7 @@ async fn a_replica_takes_over_and_no_payment_that_was_confirmed_is_lost() {
     let (first, second) = (server.replica(one).await, server.replica(two).await);
     let relay = Relay::to(server.port).await;
     let database = TestDatabase::create_on(&server.url).await;
-    let env = vec![("DATABASE_URL", by(&relay, &database.url))];
+    let env = vec![("DATABASE_URL", relay.by(&database.url))];
     let city = Serving::on(database, &hanoi(80).unwrap(), Broker::rumqttd(), env, None).await;
 
     let mut open = Vec::new();
@@ -272,7 +265,7 @@ async fn ingest_does_not_wait_for_a_server_that_is_gone_without_a_word() {
     placed.await.unwrap();
     let broker = Broker::rumqttd();
     // As `clearbay ingest` has it: one connection.
-    let address = by(&relay, &database.ingest_url);
+    let address = relay.by(&database.ingest_url);
     let store = Store::connect(&address, 1).await.unwrap();
     let mut options = Options::new(broker.url.clone(), "test-ingest".to_owned());
     options.answer_within = Duration::from_secs(1);
@@ -319,7 +312,7 @@ async fn a_log_that_was_published_is_not_forked_by_who_takes_over_without_it() {
     let mut replica = server.replica("one").await;
     let relay = Relay::to(server.port).await;
     let database = TestDatabase::create_on(&server.url).await;
-    let env = vec![("DATABASE_URL", by(&relay, &database.url))];
+    let env = vec![("DATABASE_URL", relay.by(&database.url))];
     let city = Serving::on(database, &hanoi(80).unwrap(), Broker::rumqttd(), env, None).await;
     let second = city.another().await;
     let url = replica.same_database(&city.database.url);

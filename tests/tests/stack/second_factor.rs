@@ -17,18 +17,13 @@ const PASSWORD: &str = "a password";
 const FACTOR: &str = "/staff/second-factor";
 const CODE: &str = "/staff/login/code";
 
-async fn send(city: &Serving, who: &str, path: &str, form: &[(&str, &str)]) -> Response {
-    let request = city.client.post(format!("{}{path}", city.url));
-    request.header(COOKIE, who).form(form).send().await.unwrap()
-}
-
 async fn deed(
     city: &Serving,
     who: &str,
     path: &str,
     form: &[(&str, &str)],
 ) -> (StatusCode, String) {
-    let reply = send(city, who, path, form).await;
+    let reply = city.form_as(who, path, form).await;
     (reply.status(), reply.text().await.unwrap())
 }
 
@@ -69,11 +64,12 @@ async fn half(city: &Serving, login: &str) -> String {
 }
 
 async fn with_code(city: &Serving, half: &str, code: &str) -> Response {
-    send(city, half, CODE, &[("code", code)]).await
+    city.form_as(half, CODE, &[("code", code)]).await
 }
 
 async fn with_recovery(city: &Serving, half: &str, code: &str) -> Response {
-    send(city, half, CODE, &[("code", ""), ("recovery", code)]).await
+    city.form_as(half, CODE, &[("code", ""), ("recovery", code)])
+        .await
 }
 
 async fn change(city: &Serving, statement: &str) {
@@ -414,7 +410,7 @@ async fn whoever_needs_one_does_nothing_else_first() {
             let reply = city.get(path).header(COOKIE, who).send().await.unwrap();
             assert_eq!(location(&reply), FACTOR, "{path}");
         }
-        let looked_up = send(&city, who, "/staff/plates", &plate).await;
+        let looked_up = city.form_as(who, "/staff/plates", &plate).await;
         assert_eq!(location(&looked_up), FACTOR);
         for path in [
             "/api/v1/staff/devices",
@@ -444,7 +440,7 @@ async fn whoever_needs_one_does_nothing_else_first() {
         ("name", "Somebody"),
         ("confirm_password", PASSWORD),
     ];
-    let added = send(&city, &boss, "/staff/people", &new).await;
+    let added = city.form_as(&boss, "/staff/people", &new).await;
     assert_eq!(location(&added), FACTOR);
     assert!(city.database.store.member("new").await.is_err());
     assert_eq!(record(&city, "plate.%").await, Vec::<String>::new());
@@ -463,7 +459,7 @@ async fn whoever_needs_one_does_nothing_else_first() {
         .unwrap();
     assert_eq!(location(&reply), FACTOR);
     // Signing out works all the same.
-    let out = send(&city, &auditor, "/staff/logout", &[]).await;
+    let out = city.form_as(&auditor, "/staff/logout", &[]).await;
     assert_eq!(location(&out), "/staff");
 
     // Who comes by the identity provider was asked there.

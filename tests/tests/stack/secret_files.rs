@@ -103,6 +103,27 @@ async fn a_secret_on_the_command_line_is_refused_and_not_repeated() {
 }
 
 #[tokio::test]
+async fn a_secret_that_is_missing_is_asked_for_by_its_variable() {
+    let said = refusal(&["migrate"], &[("DATABASE_URL", "")]).await;
+    assert!(
+        said.contains("DATABASE_URL is not set, nor DATABASE_URL_FILE"),
+        "{said}"
+    );
+    // What is set to nothing is not set.
+    let some = [("CLEARBAY_SESSION_KEY", SESSION_KEY), ("DATABASE_URL", "")];
+    let said = refusal(&["serve"], &some).await;
+    assert!(
+        said.contains("DATABASE_URL, CLEARBAY_WEBHOOK_KEY are not set"),
+        "{said}"
+    );
+    // What would be refused is not offered.
+    let help = clearbay(&["serve", "--help"], &[]).await;
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    assert!(help.contains("CLEARBAY_SESSION_KEY (required)"), "{help}");
+    assert!(!help.contains("--session-key"), "{help}");
+}
+
+#[tokio::test]
 async fn a_file_that_is_not_there_or_says_otherwise_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let key = write(folder.path(), "key", "the-secret-of-the-file");

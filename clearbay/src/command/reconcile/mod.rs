@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use api::gateway::config::WITH_STATEMENTS;
 use chrono::{NaiveDate, TimeDelta};
 use domain::Timestamp;
 use domain::reconcile::{Booked, StatementRow, reconcile};
@@ -53,8 +54,8 @@ Examples:
 pub struct Reconcile {
     #[command(flatten)]
     database: Database,
-    /// The gateway whose statement it is, by its code.
-    #[arg(long)]
+    /// The gateway whose statement it is.
+    #[arg(long, value_parser = WITH_STATEMENTS)]
     gateway: String,
     /// The day in Vietnam to compare [default: all days of the file].
     #[arg(long, value_name = "YYYY-MM-DD")]

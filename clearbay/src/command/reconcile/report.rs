@@ -157,11 +157,7 @@ impl Report<'_> {
             }
         }
         if self.booked == 0 && self.statement_rows > 0 {
-            let _ = writeln!(
-                out,
-                "Nothing at all is booked: is {:?} the gateway's code?",
-                self.gateway
-            );
+            out.push_str("Nothing at all is booked of these days: is it this city's statement?\n");
         }
         out.push_str(if self.agrees() {
             "All agrees.\n"

@@ -266,8 +266,14 @@ pub struct LogKeyCommand {
 impl LogKeyCommand {
     /// Runs the command.
     pub fn run(&self) -> anyhow::Result<()> {
-        let (signer, private) = LogSigner::generate(&self.name, rand::random())
-            .context("a log's name has no spaces and no plus, such as parking.example/log")?;
+        let made = LogSigner::generate(&self.name, rand::random());
+        // Why a text is no key says nothing to whoever gave a name.
+        let (signer, private) = made.map_err(|_| {
+            anyhow::anyhow!(
+                "{:?} is no log's name: without spaces and plus, such as parking.example/log",
+                self.name
+            )
+        })?;
         out!("{private}");
         // Apart from the secret, so that each can be sent to its own file.
         eprintln!("public key, to be published: {}", signer.public());
