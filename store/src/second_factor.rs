@@ -141,7 +141,10 @@ impl Store {
         let Some((failures, failed_at)) = tried else {
             return Ok(Attempt::NotEnrolled);
         };
-        if let Some(wait) = failed_at.map(|at| at + pause(failures) - now)
+        let pause = pause(failures);
+        // Of tries at once, the one that is counted first may be the later: where there is no pause, none waits.
+        if !pause.is_zero()
+            && let Some(wait) = failed_at.map(|at| at + pause - now)
             && wait > chrono::TimeDelta::zero()
         {
             return Ok(Attempt::Wait(wait.num_seconds() + 1));
