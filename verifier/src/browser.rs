@@ -46,6 +46,8 @@ struct Told {
     holds: bool,
     /// Whether it holds and has no entry yet.
     empty: bool,
+    /// Whether all that was found may be so for a moment.
+    may_settle: bool,
     /// Whether all that was found is that the log is signed by a key that is not among the pinned ones.
     other_key: bool,
     size: Option<u64>,
@@ -155,6 +157,7 @@ impl Check {
             }),
             holds: verdict.holds(),
             empty: verdict.is_empty(),
+            may_settle: verdict.may_settle(),
             other_key: verdict.other_key().is_some(),
             size: verdict.head.map(|head| head.size),
             root: verdict.head.map(|head| head.root.to_string()),

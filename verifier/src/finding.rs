@@ -182,6 +182,14 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// Whether it may be so for a moment, though all is right: money is published as it comes, and has its place in the
+    /// log and in a signed report seconds after that.
+    pub fn may_settle(&self) -> bool {
+        matches!(self, Self::Published { .. } | Self::Unreported { .. })
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let vnd = |amount: i64| Vnd::new(amount).to_string();

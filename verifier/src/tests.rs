@@ -145,6 +145,22 @@ fn days_that_nothing_is_published_of_yet_stand_apart() {
 }
 
 #[test]
+fn money_on_its_way_into_the_log_may_settle_and_a_wrong_report_may_not() {
+    let mut served = log();
+    let path = "/api/v1/reports/revenue?from=2026-11-25&to=2026-11-26&by=day";
+    let ahead = json!({"rows": [{"key": "2026-11-25", "amount_vnd": 90_000},
+        {"key": "2026-11-26", "amount_vnd": 10_000}], "total_vnd": 100_000});
+    served.insert(path.to_owned(), ahead.to_string().into_bytes());
+    let (verdict, _) = verify(&served, keys(1));
+    assert_eq!(verdict.findings.len(), 2, "{:?}", verdict.findings);
+    assert!(verdict.may_settle());
+    served.insert("/log/report/2026-11-26/1".to_owned(), b"none".to_vec());
+    let (verdict, _) = verify(&served, keys(1));
+    assert!(!verdict.holds() && !verdict.may_settle());
+    assert!(!verify(&log(), keys(1)).0.may_settle());
+}
+
+#[test]
 fn an_empty_log_holds_and_says_that_there_is_nothing_yet() {
     let checkpoint = sign_head(&head(&Edge::default()), &[signer(1)]).expect("a checkpoint");
     let served = Served::from([

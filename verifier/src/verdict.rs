@@ -67,6 +67,11 @@ impl Verdict {
         self.holds() && self.head.is_some_and(|head| head.size == 0)
     }
 
+    /// Whether all that was found may be so for a moment, so that it is worth asking again before anybody is blamed.
+    pub fn may_settle(&self) -> bool {
+        !self.findings.is_empty() && self.findings.iter().all(Finding::may_settle)
+    }
+
     /// That the log is signed by none of the keys that are trusted, where that is all that was found.
     pub fn other_key(&self) -> Option<&OtherKey> {
         match self.findings.as_slice() {

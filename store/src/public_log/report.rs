@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use domain::Timestamp;
 use domain::log::{DayReport, Place, Sums};
-use sqlx::FromRow;
+use sqlx::{FromRow, PgConnection};
 
 use super::{lock, signed, tree_head};
 use crate::{Store, StoreError, corrupt};
@@ -32,8 +32,8 @@ struct SumRow {
 
 impl Store {
     /// Signs reports of days before `today` that have money and no report, or whose newest report was
-    /// signed before the last of their entries; at most `limit` days. Nothing is signed while money waits
-    /// for its place in the log, nor while another process publishes.
+    /// signed before the last of their entries; at most `limit` days. Nothing is reported while money of such days
+    /// waits for its place in the log, nor while another process publishes.
     ///
     /// The sums are those of receipts and refunds, as every other report's; that the log says the same is
     /// for others to check. The result is the days that were reported, each with its revision.
@@ -52,17 +52,14 @@ impl Store {
         let Some(city_id) = lock(&mut tx, city).await? else {
             return Ok(Vec::new());
         };
-        let head: Option<(i64, Vec<u8>)> = sqlx::query_as(
-            "SELECT size, root FROM log_head WHERE city_id = $1
-                AND NOT EXISTS (
-                    SELECT FROM log_queue LEFT JOIN receipt USING (receipt_id)
-                         LEFT JOIN refund USING (refund_id)
-                    WHERE log_queue.city_id = $1 AND coalesce(receipt.day, refund.day) < $2)",
-        )
-        .bind(city_id)
-        .bind(today)
-        .fetch_optional(&mut *tx)
-        .await?;
+        if waits(&mut tx, city_id, today).await? {
+            return Ok(Vec::new());
+        }
+        let head: Option<(i64, Vec<u8>)> =
+            sqlx::query_as("SELECT size, root FROM log_head WHERE city_id = $1")
+                .bind(city_id)
+                .fetch_optional(&mut *tx)
+                .await?;
         let Some((size, root)) = head else {
             return Ok(Vec::new());
         };
@@ -129,6 +126,11 @@ impl Store {
             .await?;
             done.push((day, revision));
         }
+        // Each statement sees what has come until then, so the sums may have what the tree has not. As long as the
+        // publisher's place is taken nothing leaves the queue: what it does not hold now, it did not hold meanwhile.
+        if waits(&mut tx, city_id, today).await? {
+            return Ok(Vec::new());
+        }
         tx.commit().await?;
         Ok(done)
     }
@@ -168,6 +170,17 @@ impl Store {
         .fetch_optional(&self.pool)
         .await?)
     }
+}
+
+/// Whether money of a day before `today` waits for its place in the log.
+async fn waits(tx: &mut PgConnection, city: i32, today: NaiveDate) -> Result<bool, StoreError> {
+    let waits = sqlx::query_scalar(
+        "SELECT EXISTS (
+            SELECT FROM log_queue LEFT JOIN receipt USING (receipt_id)
+                 LEFT JOIN refund USING (refund_id)
+            WHERE log_queue.city_id = $1 AND coalesce(receipt.day, refund.day) < $2)",
+    );
+    Ok(waits.bind(city).bind(today).fetch_one(tx).await?)
 }
 
 impl SumRow {

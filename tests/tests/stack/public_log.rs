@@ -1,8 +1,10 @@
 //! Revenue that anybody can check: every receipt in the log, every report its sum, and nobody who can change
 //! either unnoticed, not even with the database in their hands.
 
-use chrono::TimeDelta;
-use domain::log::{Inclusion, record_hash};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::{TimeDelta, Utc};
+use domain::log::{DayReport, Inclusion, LogKeys, LogSigner, TreeHead, record_hash, sign_head};
 use domain::money::Vnd;
 use reqwest::StatusCode;
 use serde_json::json;
@@ -13,6 +15,8 @@ use tests::eventually;
 use tests::log_owner::{Owner, forged};
 use tests::serve_process::ServeProcess;
 use tests::serving::{LOG_NAME, Serving, log_key, text};
+use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 use uuid::Uuid;
 
 #[tokio::test]
@@ -115,16 +119,81 @@ async fn what_is_published_is_the_sum_of_the_log() {
         "{said}"
     );
     assert_eq!(city.json("/log/reports").await["reports"][3]["revision"], 2);
+    // Money is published as it comes, and in the log a moment later: who asks between the two is not told of a fault.
+    let mut publisher = city.database.pool.begin().await.unwrap();
+    let held = sqlx::query(PUBLISHER_HELD).execute(&mut *publisher);
+    held.await.unwrap();
+    sold(&city, 1, noon(2) + TimeDelta::hours(2)).await;
+    let asked =
+        r#"clearbay_http_requests_total{method="GET",path="/api/v1/reports/revenue",status="200"}"#;
+    let before = city.metric(asked).await;
+    let comes = async {
+        eventually("the published figures to be asked for", || async {
+            city.metric(asked).await > before
+        })
+        .await;
+        publisher.rollback().await.unwrap();
+    };
+    let (said, ()) = tokio::join!(citizen.is_content(&city.url), comes);
+    assert!(said.contains("asked again"), "{said}");
+    reported(&city, 5).await;
     // What a terminal uploads weeks late moves no day that is long over: it counts on the first that still may.
     sold(&city, 1, noon(20)).await;
-    published(&city, 316).await;
+    published(&city, 317).await;
     citizen.is_content(&city.url).await;
     let entry = Owner {
         pool: &city.database.pool,
     };
-    let entry = entry.entry(315).await;
+    let entry = entry.entry(316).await;
     // The latest day before it is today's.
     assert_eq!(entry.day.to_string(), day(2));
+}
+
+/// Takes the publisher's place, so that nothing enters the log.
+const PUBLISHER_HELD: &str = "SELECT pg_advisory_xact_lock(x'706c6f67'::int, city_id) FROM city";
+
+/// A receipt that comes while the reports are made is in none of them before it is in the tree that they name.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_has_no_receipt_that_its_tree_has_not() {
+    // Nobody but this test publishes.
+    let city = Serving::with_settings(80, &[("CLEARBAY_LOG_KEY", "")]).await;
+    let (key, private) = log_key(1);
+    let signers = [private.parse::<LogSigner>().unwrap()];
+    let code = simulator::city::hanoi(80).unwrap().city.code;
+    let (store, code, now) = (&city.database.store, code.as_str(), Utc::now());
+    let publish = async || {
+        let sign = |head: &TreeHead| sign_head(head, &signers).ok();
+        let published = store.log_publish(code, 100, None, sign, false, now).await;
+        published.unwrap().unwrap().head.size
+    };
+    sold(&city, 2, noon(3)).await;
+    sold(&city, 3, noon(2)).await;
+    assert_eq!(publish().await, 5);
+    let today = day(0).parse().unwrap();
+    let one_comes = AtomicBool::new(true);
+    let report = async || {
+        let sign = |report: &DayReport| {
+            // The first day is signed, the second is not summed up yet.
+            if one_comes.swap(false, Ordering::Relaxed) {
+                let comes = sold(&city, 1, noon(2) + TimeDelta::hours(1));
+                block_in_place(|| Handle::current().block_on(comes));
+            }
+            report.sign(&signers).ok()
+        };
+        let done = store.log_report_days(code, today, 10, sign, now).await;
+        done.unwrap().len()
+    };
+    assert_eq!(report().await, 0, "one waits for its place in the log");
+    assert_eq!(publish().await, 6);
+    assert_eq!(report().await, 2);
+    let keys = LogKeys::new(vec![key]).unwrap();
+    for (days_ago, receipts) in [(3, 2), (2, 4)] {
+        let day = day(days_ago).parse().unwrap();
+        let note = store.log_report(code, day, None).await.unwrap().unwrap();
+        let report = DayReport::open(&note, &keys).unwrap();
+        assert_eq!(report.total().receipts, receipts, "{report:?}");
+        assert_eq!(report.head.size, 6);
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use domain::log::{LogKeys, LogSigner, WitnessKey, Witnesses};
@@ -21,6 +22,9 @@ pub(super) use tell::row;
 pub(super) const DOES_NOT_HOLD: u8 = 2;
 /// How much is fetched at once.
 const AT_ONCE: usize = 8;
+/// What may be money on its way into the log is asked for so often in all, with a pause before each further time.
+const TIMES: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(5);
 /// No resource of a log is larger.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
@@ -136,9 +140,22 @@ impl Verify {
             None => state_file(keys.origin())?,
         };
         let known = recall(&state)?;
-        let mut verifier = Verifier::new(keys.clone(), witnesses, known);
-        fetch_all(&mut verifier, &url).await?;
-        let verdict = verifier.verdict();
+        let mut times = 1;
+        let verdict = loop {
+            let mut verifier = Verifier::new(keys.clone(), witnesses.clone(), known.clone());
+            fetch_all(&mut verifier, &url).await?;
+            let verdict = verifier.verdict();
+            if times == TIMES || !verdict.may_settle() {
+                break verdict;
+            }
+            eprintln!(
+                "what is published is not what the log has; that may be money on its way into the log: asked again in \
+                 {} s",
+                PAUSE.as_secs()
+            );
+            tokio::time::sleep(PAUSE).await;
+            times += 1;
+        };
         if let Some(why) = verdict.no_log {
             anyhow::bail!(
                 "it cannot be told whether all holds: {why} below {url}; --url is the address of the city alone, such as \
@@ -148,7 +165,7 @@ impl Verify {
         if let Some(memory) = &verdict.memory {
             remember(&state, memory)?;
         }
-        tell::verdict(&verdict, &keys, &state);
+        tell::verdict(&verdict, times, &keys, &state);
         Ok(match verdict.holds() {
             true => ExitCode::SUCCESS,
             false => ExitCode::from(DOES_NOT_HOLD),

@@ -13,10 +13,10 @@ use crate::out::out;
 /// How many days are shown: all are checked.
 const DAYS_SHOWN: usize = 10;
 
-/// All that was found.
-pub(super) fn verdict(verdict: &Verdict, keys: &LogKeys, state: &Path) {
+/// All that was found, in the end, having asked so many times.
+pub(super) fn verdict(verdict: &Verdict, times: u32, keys: &LogKeys, state: &Path) {
     let Some(head) = verdict.head else {
-        return findings(verdict);
+        return findings(verdict, times);
     };
     out!("Log        {}, {}", keys.origin(), entries(head.size));
     out!("Root       {}", head.root);
@@ -70,7 +70,7 @@ pub(super) fn verdict(verdict: &Verdict, keys: &LogKeys, state: &Path) {
         out!("Note: {note}");
     }
     out!("");
-    findings(verdict);
+    findings(verdict, times);
 }
 
 /// How many entries, in words.
@@ -108,7 +108,7 @@ pub(super) fn witnesses(by: &[Cosignature]) -> String {
     by.iter().map(one).collect::<Vec<_>>().join(", ")
 }
 
-fn findings(verdict: &Verdict) {
+fn findings(verdict: &Verdict, times: u32) {
     if verdict.is_empty() {
         out!(
             "NOTHING TO ADD UP: nothing has been published yet. The log is empty, and signed by a key that you trust."
@@ -132,6 +132,12 @@ fn findings(verdict: &Verdict) {
     }
     for finding in &verdict.findings {
         out!("WRONG: {finding}");
+    }
+    if times > 1 && verdict.may_settle() {
+        out!(
+            "It was so each of the {times} times that were asked. While a city brings in money of days that are over, it \
+             may stay so until all of it is in the log: ask again then."
+        );
     }
     out!("");
     match verdict.findings.len() {
