@@ -5,6 +5,7 @@
 //! server at any moment from then on.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -222,13 +223,7 @@ pub fn restore(folder: &Folder, into: &Path, to: Option<DateTime<Utc>>) -> anyho
             oldest.made_at
         );
     };
-    let changes = fs::canonicalize(folder.changes()).unwrap_or_else(|_| folder.changes());
-    let changes = changes.display().to_string();
-    // It stands in a shell's command in a file of settings.
-    ensure!(
-        !changes.contains(['\'', '"', '\\', '%', '$', '`']),
-        "the folder's path has a character that no shell takes as it is"
-    );
+    let changes = from_changes(folder)?;
     unbroken(folder, copy)?;
     if let Some(to) = to {
         reached(folder, to)?;
@@ -237,33 +232,71 @@ pub fn restore(folder: &Folder, into: &Path, to: Option<DateTime<Utc>>) -> anyho
     let is_empty = fs::read_dir(into)?.next().is_none();
     ensure!(is_empty, "{} is not empty", into.display());
     copy_folder(&copy.path, into)?;
-    let mut settings = fs::OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(into.join("postgresql.auto.conf"))?;
-    // Beyond 125 PostgreSQL gives up; any other failure it takes for the end of the changes, and opens.
-    let restore_command = format!(
-        "test -x \"{changes}\" || exit 126; \
-         if test -e \"{changes}/%f\"; then cp \"{changes}/%f\" \"%p\" || exit 126; \
-         elif test -e \"{changes}/%f.partial\"; then cp \"{changes}/%f.partial\" \"%p\" || exit 126; \
-         else exit 1; fi"
-    );
-    let mut lines = format!(
-        "# Written by `clearbay backup restore`.\n\
-         restore_command = '{restore_command}'\n\
-         recovery_target_action = 'promote'\n\
-         # No replica follows it yet: commits must not wait for one.\n\
-         synchronous_standby_names = ''\n"
-    );
+    let settings = into.join("postgresql.auto.conf");
+    let had = match fs::read_to_string(&settings) {
+        Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
+        had => had.with_context(|| format!("cannot read {}", settings.display()))?,
+    };
+    let mut lines = without_replication(&had);
+    lines += "# Written by `clearbay backup restore`.\n\
+              # No replica follows it yet: commits must not wait for one.\n\
+              synchronous_standby_names = ''\n";
+    // Of a copy that a replica has made: it follows nobody.
+    let _ = fs::remove_file(into.join("standby.signal"));
+    // Without it a server opens with what the copy itself holds.
+    if let Some(changes) = changes {
+        lines += &changes;
+        fs::write(into.join("recovery.signal"), "")?;
+    }
     if let Some(to) = to {
         lines += &format!(
             "recovery_target_time = '{}'\n",
             to.format("%Y-%m-%d %H:%M:%S%.6f+00")
         );
     }
-    std::io::Write::write_all(&mut settings, lines.as_bytes())?;
-    fs::write(into.join("recovery.signal"), "")?;
+    fs::write(&settings, lines)?;
     Ok(copy.clone())
+}
+
+/// The settings by which a server works off the kept changes; none where none are kept.
+///
+/// # Errors
+/// Where the folder's name cannot stand in a shell's command in a file of settings.
+fn from_changes(folder: &Folder) -> anyhow::Result<Option<String>> {
+    let changes = folder.changes();
+    if !changes.is_dir() {
+        return Ok(None);
+    }
+    let changes = fs::canonicalize(&changes).unwrap_or(changes);
+    let changes = changes.display().to_string();
+    ensure!(
+        !changes.contains(['\'', '"', '\\', '%', '$', '`']),
+        "the folder's path has a character that no shell takes as it is"
+    );
+    // Beyond 125 PostgreSQL gives up; any other failure it takes for the end of the changes, and opens.
+    Ok(Some(format!(
+        "restore_command = 'test -x \"{changes}\" || exit 126; \
+         if test -e \"{changes}/%f\"; then cp \"{changes}/%f\" \"%p\" || exit 126; \
+         elif test -e \"{changes}/%f.partial\"; then cp \"{changes}/%f.partial\" \"%p\" || exit 126; \
+         else exit 1; fi'\n\
+         recovery_target_action = 'promote'\n"
+    )))
+}
+
+/// A server's settings without whom it followed, with what password, and how far it once was brought back.
+fn without_replication(settings: &str) -> String {
+    const GONE: [&str; 5] = [
+        "primary_",
+        "restore_command",
+        "recovery_",
+        "synchronous_standby_names",
+        "archive_cleanup_command",
+    ];
+    let kept = settings.lines().filter(|line| {
+        let line = line.trim_start().to_ascii_lowercase();
+        !GONE.iter().any(|gone| line.starts_with(gone))
+    });
+    kept.flat_map(|line| [line, "\n"]).collect()
 }
 
 /// Checks that changes are kept until a moment: PostgreSQL ends where they end before it.

@@ -131,22 +131,58 @@ pub struct Server {
 }
 
 impl Server {
-    /// From `postgres://user:password@host:port/name`.
+    /// From an address as `DATABASE_URL` has it, `postgres://user:password@host:port/name?...`.
     pub fn new(url: &str) -> Self {
-        let parts = url
-            .split_once("://")
-            .and_then(|(scheme, rest)| Some((scheme, rest.rsplit_once('@')?)))
-            .and_then(|(scheme, (user, host))| Some((scheme, user.split_once(':')?, host)));
-        match parts {
-            Some((scheme, (user, password), host)) => Self {
-                url: format!("{scheme}://{user}@{host}"),
-                password: Some(percent_decoded(password, b'+').unwrap_or(password.to_owned())),
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        let mut server = match without_password(address) {
+            Some((url, password)) => Self {
+                url,
+                password: Some(password),
             },
             None => Self {
-                url: url.to_owned(),
+                url: address.to_owned(),
                 password: None,
             },
+        };
+        let mut between = '?';
+        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match as_libpq_has_it(name) {
+                Some("password") => server.password = Some(decoded(value)),
+                Some(name) => {
+                    server.url.push_str(&format!("{between}{name}={value}"));
+                    between = '&';
+                }
+                None => {}
+            }
         }
+        server
+    }
+}
+
+/// An address without the password that stands in it, and that.
+fn without_password(address: &str) -> Option<(String, String)> {
+    let (scheme, rest) = address.split_once("://")?;
+    let (user, host) = rest.rsplit_once('@')?;
+    let (user, password) = user.split_once(':')?;
+    Some((format!("{scheme}://{user}@{host}"), decoded(password)))
+}
+
+fn decoded(text: &str) -> String {
+    percent_decoded(text, b'+').unwrap_or_else(|| text.to_owned())
+}
+
+/// How PostgreSQL's tools call a parameter that sqlx reads out of an address, by more names than theirs; `None` for what
+/// only sqlx knows. They refuse an address with a parameter that they do not know.
+/// <https://www.postgresql.org/docs/17/libpq-connect.html#LIBPQ-PARAMKEYWORDS>
+fn as_libpq_has_it(name: &str) -> Option<&str> {
+    match name {
+        "statement-cache-capacity" => None,
+        "ssl-mode" => Some("sslmode"),
+        "ssl-root-cert" | "ssl-ca" => Some("sslrootcert"),
+        "ssl-cert" => Some("sslcert"),
+        "ssl-key" => Some("sslkey"),
+        other => Some(other),
     }
 }
 
@@ -164,6 +200,25 @@ mod tests {
             fs::write(&program, "").unwrap();
             fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
         }
+    }
+
+    #[test]
+    fn an_address_of_ours_is_one_that_the_tools_take() {
+        let server = Server::new(
+            "postgres://clear%40bay:a%2Bb@[::1]:5433/hn?statement-cache-capacity=50&ssl-mode=verify-full&sslrootcert=/x",
+        );
+        assert_eq!(
+            server.url,
+            "postgres://clear%40bay@[::1]:5433/hn?sslmode=verify-full&sslrootcert=/x"
+        );
+        assert_eq!(server.password.as_deref(), Some("a+b"));
+        // No command line has a password, wherever the address has it.
+        let server = Server::new("postgres:///hn?host=/run&password=se%20cret&options=-c%20x");
+        assert_eq!(server.url, "postgres:///hn?host=/run&options=-c%20x");
+        assert_eq!(server.password.as_deref(), Some("se cret"));
+        let server = Server::new("postgres://nobody@127.0.0.1/hn?statement-cache-capacity=0");
+        assert_eq!(server.url, "postgres://nobody@127.0.0.1/hn");
+        assert_eq!(server.password, None);
     }
 
     #[test]

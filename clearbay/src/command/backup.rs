@@ -215,13 +215,16 @@ impl Restore {
             "version on it (where Debian keeps its settings in /etc, with -c config_file=/etc/postgresql/.../postgresql.conf):"
         );
         out!("    postgres -D {into}");
-        out!(
-            "It works off the changes{}, then opens. Then look:",
-            match self.to {
-                Some(to) => format!(" until {}", to.format("%Y-%m-%d %H:%M:%S UTC")),
-                None => String::new(),
-            }
-        );
+        match (folder.changes_until()?, self.to) {
+            (None, _) => out!(
+                "No changes are kept: it opens with what there was when the copy was made. Then look:"
+            ),
+            (_, None) => out!("It works off the changes, then opens. Then look:"),
+            (_, Some(to)) => out!(
+                "It works off the changes until {}, then opens. Then look:",
+                to.format("%Y-%m-%d %H:%M:%S UTC")
+            ),
+        }
         out!("    clearbay ledger check");
         out!("    clearbay verify --url ... --key ...");
         if self.to.is_some() {

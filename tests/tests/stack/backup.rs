@@ -135,6 +135,15 @@ async fn a_city_is_brought_back_to_a_moment_with_its_books_and_its_log_right() {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     let later = city.paid_session("HK-02-001", 60).await;
     followed(&server).await;
+    // One without its changes, by the address that the city's own processes have, of a server that once followed.
+    let plain = folder.path().join("plain").display().to_string();
+    server
+        .execute("ALTER SYSTEM SET primary_conninfo = 'host=away password=secret'")
+        .await;
+    let address = format!("{}?statement-cache-capacity=50", server.url);
+    done(&clearbay(&["backup", "make", "--dir", &plain], &address));
+    let listed = done(&clearbay(&["backup", "list", "--dir", &plain], &address));
+    assert!(listed.contains("as it was made only"), "{listed}");
     eventually("it to be known that changes are kept", || async {
         let slot = r#"clearbay_slot_active{slot="clearbay_backup"}"#;
         city.metric(slot).await == 1.0
@@ -174,17 +183,19 @@ async fn a_city_is_brought_back_to_a_moment_with_its_books_and_its_log_right() {
             "it opened without its changes"
         );
     }
+    let as_made = server.restored(|data| {
+        at(&plain, &server.url, None)(data);
+        let settings = std::fs::read_to_string(data.join("postgresql.auto.conf")).unwrap();
+        assert!(!settings.contains("secret"), "{settings}");
+    });
+    let paid = early.amount_vnd + then.amount_vnd + later.amount_vnd;
+    assert_restored(&city, &as_made.await, paid).await;
     give_to_owner(Path::new(&dir));
     let at = |to: Option<String>| at(&dir, &server.url, to);
     let there = server.restored(at(Some(moment.to_rfc3339()))).await;
     assert_restored(&city, &there, early.amount_vnd + then.amount_vnd).await;
     let all = server.restored(at(None)).await;
-    assert_restored(
-        &city,
-        &all,
-        early.amount_vnd + then.amount_vnd + later.amount_vnd,
-    )
-    .await;
+    assert_restored(&city, &all, paid).await;
 }
 
 /// The books are right, the public log is whole, and revenue is what it was.
