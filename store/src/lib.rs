@@ -221,13 +221,27 @@ impl From<sqlx::Error> for StoreError {
             sqlx::Error::Database(database) if database.constraint().is_some() => {
                 Self::Constraint(database.constraint().unwrap_or_default().to_owned())
             }
+            sqlx::Error::Database(database)
+                if database.code().is_some_and(|code| is_of_a_server_away(&code)) =>
+            {
+                Self::Unavailable(error)
+            }
             sqlx::Error::Io(_)
             | sqlx::Error::PoolTimedOut
             | sqlx::Error::PoolClosed
-            | sqlx::Error::Tls(_) => Self::Unavailable(error),
+            | sqlx::Error::Tls(_)
+            // Half a word of a server that ends in the middle of it.
+            | sqlx::Error::Protocol(_) => Self::Unavailable(error),
             _ => Self::Database(error),
         }
     }
+}
+
+/// Whether a server says by that SQLSTATE that it is none for now, or not the one that may be written to: it is told to
+/// end, has crashed or starts (57P), has no connection left (53300), follows another (25006).
+/// <https://www.postgresql.org/docs/17/errcodes-appendix.html>
+fn is_of_a_server_away(code: &str) -> bool {
+    code.starts_with("57P") || code.starts_with("08") || code == "53300" || code == "25006"
 }
 
 impl StoreError {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use chrono::Utc;
 use reqwest::StatusCode;
 use serde_json::json;
+use store::StoreError;
 use tests::broker::Broker;
 use tests::database::TestDatabase;
 use tests::database_server::DatabaseServer;
@@ -200,4 +201,30 @@ async fn a_database_that_is_gone_without_a_word_holds_neither_a_request_nor_the_
     city.serve.terminate().await;
     let ended = tokio::time::timeout(Duration::from_secs(90), city.serve.ended()).await;
     assert!(ended.unwrap().success(), "told to, it ends well");
+}
+
+#[tokio::test]
+async fn a_database_that_is_shut_down_amid_the_work_is_away_and_no_fault_of_ours() {
+    let database = TestDatabase::with_city(1, 1).await;
+    let mut held = database.pool.begin().await.unwrap();
+    let lock = sqlx::query("LOCK TABLE lot IN ACCESS EXCLUSIVE MODE");
+    lock.execute(&mut *held).await.unwrap();
+    let place = city::small(1, 2);
+    // As a server that is told to end tells everybody.
+    let ends = async {
+        eventually("the work to wait", || async {
+            let ended: i64 = sqlx::query_scalar(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'",
+            )
+            .fetch_one(&database.pool)
+            .await
+            .unwrap();
+            ended > 0
+        })
+        .await;
+    };
+    let (work, ()) = tokio::join!(database.store.place_import(&place, Utc::now()), ends);
+    let away = work.unwrap_err();
+    assert!(matches!(away, StoreError::Unavailable(_)), "{away:?}");
 }
