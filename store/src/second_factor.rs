@@ -141,10 +141,9 @@ impl Store {
         let Some((failures, failed_at)) = tried else {
             return Ok(Attempt::NotEnrolled);
         };
-        let pause = pause(failures);
-        // Of tries at once, the one that is counted first may be the later: where there is no pause, none waits.
-        if !pause.is_zero()
-            && let Some(wait) = failed_at.map(|at| at + pause - now)
+        // Of several at once, who came first may be counted last: that is no wait.
+        let now = failed_at.map_or(now, |last| last.max(now));
+        if let Some(wait) = failed_at.map(|at| at + pause(failures) - now)
             && wait > chrono::TimeDelta::zero()
         {
             return Ok(Attempt::Wait(wait.num_seconds() + 1));

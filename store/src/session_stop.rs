@@ -78,11 +78,12 @@ impl Store {
         if !session.is_paid() {
             return Ok(Stopped::NotInForce);
         }
-        let counted_on = match &stop.money {
-            StopMoney::GiveBack { of_paid, .. } => *of_paid == paid(&mut tx, stop.session).await?,
-            StopMoney::Charge(_) => true,
-        };
-        if session.ends_at != stop.expected_end || !counted_on {
+        if session.ends_at != stop.expected_end {
+            return Ok(Stopped::Changed);
+        }
+        if let StopMoney::GiveBack { of_paid, .. } = &stop.money
+            && *of_paid != paid(&mut tx, stop.session).await?
+        {
             return Ok(Stopped::Changed);
         }
         sqlx::query(

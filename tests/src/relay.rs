@@ -2,7 +2,7 @@
 //! replica takes over.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use tokio::io::copy_bidirectional;
@@ -10,14 +10,22 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// What whoever connects finds.
+#[derive(Clone, Copy, Default)]
+struct Leads {
+    /// How often all that were connected have been cut off.
+    silences: u32,
+    /// Whether nothing answers any more.
+    is_gone: bool,
+}
+
 /// The address; nobody answers there once this value is gone.
 pub struct Relay {
     /// Where it listens.
     pub port: u16,
     to: Arc<RwLock<SocketAddr>>,
     bytes: Arc<AtomicU64>,
-    silence: watch::Sender<u32>,
-    gone: Arc<AtomicBool>,
+    leads: watch::Sender<Leads>,
     task: JoinHandle<()>,
 }
 
@@ -31,22 +39,29 @@ impl Relay {
         let address = listener.local_addr().unwrap();
         let to = Arc::new(RwLock::new(SocketAddr::from(([127, 0, 0, 1], port))));
         let bytes = Arc::new(AtomicU64::new(0));
-        let (silence, silenced) = watch::channel(0);
-        let gone = Arc::new(AtomicBool::new(false));
-        let (leads, counted, is_gone) = (to.clone(), bytes.clone(), gone.clone());
+        let (leads, led) = watch::channel(Leads::default());
+        let (server_at, counted) = (to.clone(), bytes.clone());
         let task = tokio::spawn(async move {
             while let Ok((mut from, _)) = listener.accept().await {
-                let (to, counted) = (*leads.read().unwrap(), counted.clone());
-                let mut silenced = silenced.clone();
-                silenced.mark_unchanged();
-                let is_gone = is_gone.load(Ordering::Relaxed);
+                let (to, counted) = (*server_at.read().unwrap(), counted.clone());
+                let mut led = led.clone();
+                let found = *led.borrow_and_update();
                 tokio::spawn(async move {
-                    if is_gone {
+                    if found.is_gone {
                         std::future::pending().await
                     }
                     if let Ok(mut server) = TcpStream::connect(to).await {
                         let _ = server.set_nodelay(true);
                         let _ = from.set_nodelay(true);
+                        let silence = async {
+                            if led
+                                .wait_for(|now| now.silences > found.silences)
+                                .await
+                                .is_err()
+                            {
+                                std::future::pending().await
+                            }
+                        };
                         tokio::select! {
                             copied = copy_bidirectional(&mut from, &mut server) => {
                                 if let Ok((up, down)) = copied {
@@ -54,7 +69,7 @@ impl Relay {
                                 }
                             }
                             // Whoever has called is not even told that nobody is there any more.
-                            Ok(()) = silenced.changed() => std::future::pending().await,
+                            () = silence => std::future::pending().await,
                         }
                     }
                 });
@@ -64,8 +79,7 @@ impl Relay {
             port: address.port(),
             to,
             bytes,
-            silence,
-            gone,
+            leads,
             task,
         }
     }
@@ -88,12 +102,12 @@ impl Relay {
     /// Lets all that are connected hear nothing any more, as where the other machine has lost its power; who connects
     /// from now on is led on.
     pub fn fall_silent(&self) {
-        self.silence.send_modify(|times| *times += 1);
+        self.leads.send_modify(|leads| leads.silences += 1);
     }
 
     /// The same, and whoever connects from now on hears nothing either.
     pub fn be_gone(&self) {
-        self.gone.store(true, Ordering::Relaxed);
+        self.leads.send_modify(|leads| leads.is_gone = true);
         self.fall_silent();
     }
 

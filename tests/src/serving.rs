@@ -12,6 +12,7 @@ use domain::staff::Role;
 use reqwest::header::COOKIE;
 use reqwest::{Client, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use store::health::HEALTH_LOCK;
 use uuid::Uuid;
 
 use crate::broker::Broker;
@@ -312,13 +313,20 @@ impl Serving {
     }
 
     /// Lets sensors speak, and waits until what they said is in the database: that many rows of a
-    /// table.
+    /// table. No sensor is assessed meanwhile: half of a past would make a fault of one whose half is missing.
     ///
     /// # Panics
     /// Where it never gets there.
     pub async fn sense(&self, messages: &[Told], count: i64, of: &str) {
+        let mut held = self.database.pool.begin().await.unwrap();
+        sqlx::query("SELECT pg_advisory_xact_lock($1)")
+            .bind(HEALTH_LOCK)
+            .execute(&mut *held)
+            .await
+            .unwrap();
         publish(&self.broker.url, messages.to_vec()).await;
         eventually(of, || async { self.database.count(of).await == count }).await;
+        held.rollback().await.unwrap();
     }
 
     /// A POST of JSON with a session's or a wallet's token.

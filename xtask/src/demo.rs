@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Command, ExitCode};
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -25,6 +26,9 @@ Environment:
   MQTT_URL      a broker to use instead of the one in the process
   CLEARBAY_LOG  what is logged, such as info or debug,rumqttc=warn";
 
+/// A cluster has gigabytes to forget when it ends.
+const CLUSTER_PATIENCE: Duration = Duration::from_secs(90);
+
 /// Run a whole city on this machine: database, broker, API, pages, simulated sensors and drivers.
 ///
 /// What is missing is fetched into .clearbay/, which may be deleted at any time. DATABASE_URL names
@@ -37,9 +41,9 @@ pub struct Demo {
     #[arg(long, default_value_t = 8080)]
     port: u16,
     /// Run it on a cluster instead: three RabbitMQ nodes, two ingest processes, two serving ones behind HAProxy, a
-    /// primary database and two replicas. Each may be killed, and is started again; what is lost is counted. It lives
-    /// until Ctrl-C and then forgets everything, has VietQR alone, and its first build takes as long again as the
-    /// demo's.
+    /// primary database and two replicas. Each may be killed, and is started again; what is lost is counted once the
+    /// past is sent. It lives until Ctrl-C and then forgets everything, has VietQR alone, takes 13 GB of the disk for
+    /// temporary files, and its first build takes as long again as the demo's.
     #[arg(long, conflicts_with = "fresh")]
     cluster: bool,
     /// Forget an earlier demo and begin anew.
@@ -90,7 +94,7 @@ impl Demo {
         if let Some(folder) = bundle.folder() {
             command.arg("--web-dir").arg(folder);
         }
-        supervise::run_until_stopped(&command)
+        supervise::run_until_stopped(&command, supervise::PATIENCE)
     }
 }
 
@@ -112,7 +116,7 @@ impl Demo {
         );
         let mut command = Command::new(workspace.built("debug", "cluster"));
         env.apply(&mut command);
-        let code = supervise::run_until_stopped(&command);
+        let code = supervise::run_until_stopped(&command, CLUSTER_PATIENCE);
         drop(database);
         code
     }

@@ -10,8 +10,8 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-/// How long a program has to end by itself.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a program has to end by itself, unless it has more to tidy up.
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a shell says of a program that was interrupted.
 const INTERRUPTED: u8 = 130;
@@ -27,15 +27,15 @@ enum Ended {
 /// Runs a program that has work to finish. Its exit code is ours; being interrupted is a failure,
 /// since the work is not done.
 pub fn run(program: &Command) -> anyhow::Result<ExitCode> {
-    Ok(match watch(program)? {
+    Ok(match watch(program, PATIENCE)? {
         Ended::Itself(code) => ExitCode::from(code),
         Ended::Stopped => ExitCode::from(INTERRUPTED),
     })
 }
 
-/// Runs a program that runs until it is told to stop, which is then a success.
-pub fn run_until_stopped(program: &Command) -> anyhow::Result<ExitCode> {
-    Ok(match watch(program)? {
+/// Runs a program that runs until it is told to stop, which is then a success, and has so long to end.
+pub fn run_until_stopped(program: &Command, patience: Duration) -> anyhow::Result<ExitCode> {
+    Ok(match watch(program, patience)? {
         Ended::Itself(code) => ExitCode::from(code),
         Ended::Stopped => ExitCode::SUCCESS,
     })
@@ -43,7 +43,7 @@ pub fn run_until_stopped(program: &Command) -> anyhow::Result<ExitCode> {
 
 /// Runs a program to its end, in a process group of its own. On SIGINT or SIGTERM it is told to
 /// end, and killed when it does not. It dies with us whatever happens.
-fn watch(program: &Command) -> anyhow::Result<Ended> {
+fn watch(program: &Command, patience: Duration) -> anyhow::Result<Ended> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let mut command = Command::new("setpriv");
     command
@@ -83,7 +83,7 @@ fn watch(program: &Command) -> anyhow::Result<Ended> {
             println!("\nStopping ...");
             let _ = kill(group, Signal::SIGTERM);
         }
-        if told.is_some_and(|at| at.elapsed() > PATIENCE) {
+        if told.is_some_and(|at| at.elapsed() > patience) {
             let _ = kill(group, Signal::SIGKILL);
         }
         std::thread::sleep(Duration::from_millis(50));

@@ -90,7 +90,9 @@ fn each_metric_says_what_it_means_and_is_shown_somewhere() {
 
 #[test]
 fn each_alert_has_its_page_and_each_page_its_alert() {
-    let rules = read("deploy/prometheus/clearbay.rules.yml");
+    let rules = ["clearbay", "machines"]
+        .map(|of| read(&format!("deploy/prometheus/{of}.rules.yml")))
+        .concat();
     let alerts: BTreeSet<String> = rules
         .lines()
         .filter_map(|line| line.trim().strip_prefix("- alert: "))
