@@ -8,9 +8,11 @@ const AT_ONCE = 8;
 // An entry with its hashes, as it is fetched.
 const BYTES_AN_ENTRY = 300;
 const MANY_ENTRIES = 300_000;
-// What may be money on its way into the log is asked for so often in all, as `clearbay verify` does.
+// What may be money on its way into the log is asked for so often, and so long where what is published lags behind, as
+// `clearbay verify` does.
 const TIMES = 3;
 const PAUSE_MS = 5000;
+const LAG_MAX_MS = 90_000;
 
 const one = (root, selector) => root.querySelector(selector);
 const number = (value) => value.toLocaleString(lang);
@@ -88,9 +90,13 @@ const checkOnce = async (key, progress) => {
 };
 
 const checkAll = async (key, progress) => {
+  const begun = Date.now();
   for (let time = 1; ; time += 1) {
+    const asked = Date.now();
     const verdict = await checkOnce(key, progress);
-    if (time === TIMES || !verdict.may_settle) return verdict;
+    const until = verdict.complete_until_ms ?? asked;
+    const lags = until < asked && asked - begun < LAG_MAX_MS;
+    if (!verdict.may_settle || (time >= TIMES && !lags)) return verdict;
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 };

@@ -132,6 +132,16 @@ impl Store {
         now: Timestamp,
     ) -> Result<NoticeCode, StoreError> {
         let mut tx = self.begin().await?;
+        // Who pays locks it. In a statement of its own: the next one sees what they have done.
+        sqlx::query(
+            "SELECT FROM parking_notice
+             WHERE bay_id = $1 AND plate = $2 AND starts_at = $3 AND withdrawn_at IS NULL FOR UPDATE",
+        )
+        .bind(new.bay.0)
+        .bind(new.plate.reveal())
+        .bind(new.starts_at)
+        .execute(&mut *tx)
+        .await?;
         // One that waits for its money grows with the time; one that is being paid stays as it is.
         let written: Option<(String, bool)> = sqlx::query_as(
             "INSERT INTO parking_notice AS known (code, bay_id, plate, class, starts_at, ends_at,

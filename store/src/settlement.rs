@@ -1,6 +1,6 @@
 //! What gateways' notices do: one transaction posts payments, moves money and issues receipts.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use chrono_tz::Tz;
 use domain::Timestamp;
@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::failpoint::{Step, commit};
 use crate::ledger::transfers_insert;
-use crate::payment::pending_transfer;
+use crate::payment::{WALLET, pending_transfer};
 use crate::refund::NewRefund;
 use crate::{Store, StoreError, corrupt};
 
@@ -23,7 +23,7 @@ mod notice;
 mod posted;
 
 use double::doubles;
-use named::{NamedPayment, Parking, named_payments};
+use named::{NamedPayment, Parking, PassesBeside, named_payments, passes_beside};
 use notice::{NoticeRow, Seen, notices_insert, notices_seen};
 use posted::{PostedRow, ReceiptRow, mark_posted, receipts_insert};
 
@@ -65,7 +65,8 @@ pub struct PostedParking {
 impl Store {
     /// Takes verified notices of a gateway. Each has a decided end, and a notice told twice, in
     /// this call or another, has its effect once. Money that pays for nothing and whose payer is
-    /// known goes back by itself. The result is in the order of the argument.
+    /// known goes back by itself; a wallet's has not left it, and nothing is written of it. The result is in the order
+    /// of the argument.
     ///
     /// # Errors
     /// Database errors; then nothing of the whole call remains.
@@ -81,8 +82,11 @@ impl Store {
             .map(|notice| find_references(&notice.description))
             .collect();
         let mut named = named_payments(&mut tx, gateway, &references).await?;
+        let passes = named.values().filter(|payment| payment.is_pass());
+        let passes: Vec<Uuid> = passes.map(|payment| payment.purchase_id).collect();
         let mut seen = notices_seen(&mut tx, gateway, notices).await?;
         let mut batch = Batch {
+            passes: passes_beside(&mut tx, &passes).await?,
             city: self.accounts.id(&mut tx, "city").await?,
             vat: self.accounts.id(&mut tx, "vat").await?,
             clearing: self.accounts.clearing(&mut tx, gateway).await.ok(),
@@ -148,6 +152,7 @@ struct Batch<'a> {
     suspense: AccountId,
     /// Purchases that this very call has posted a payment of.
     paid: HashSet<Uuid>,
+    passes: HashMap<Uuid, PassesBeside>,
     rows: Vec<NoticeRow<'a>>,
     transfers: Vec<Transfer>,
     receipts: Vec<ReceiptRow>,
@@ -166,16 +171,27 @@ impl<'a> Batch<'a> {
     ) -> Result<NoticeOutcome, StoreError> {
         let expected = payment
             .as_deref()
-            .map(|payment| payment.expected(self.paid.contains(&payment.purchase_id)))
+            .map(|payment| payment.expected(self.is_paid(payment.purchase_id)))
             .transpose()?;
         match (settle(expected.as_ref(), notice), payment) {
             (Settlement::Post, Some(payment)) => self.post(key, notice, payment, now),
             (Settlement::Post, None) => Err(corrupt("settlement", "posts nothing")),
+            // What a wallet reserves is in its account still.
+            (Settlement::Suspend(reason), _) if gateway == WALLET => {
+                Ok(NoticeOutcome::Suspended(reason))
+            }
             (Settlement::Suspend(reason), payment) => {
                 let payment = payment.map(|payment| PaymentId(payment.payment_id));
                 self.suspend(gateway, key, notice, payment, reason)
             }
         }
+    }
+
+    /// Whether a purchase is paid for already, by this call, or by a pass that the vehicle has.
+    fn is_paid(&self, purchase: Uuid) -> bool {
+        let beside = self.passes.get(&purchase);
+        self.paid.contains(&purchase)
+            || beside.is_some_and(|it| it.is_held || !it.others.is_disjoint(&self.paid))
     }
 
     fn post(

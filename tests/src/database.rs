@@ -221,3 +221,31 @@ impl Drop for TestDatabase {
         }
     }
 }
+
+/// Runs statements, as who owns the database.
+///
+/// # Panics
+/// Where they are refused.
+pub async fn run(pool: &PgPool, statements: &str) {
+    let statements = AssertSqlSafe(statements.to_owned());
+    sqlx::raw_sql(statements).execute(pool).await.unwrap();
+}
+
+/// All that is written for ever, in short.
+///
+/// # Panics
+/// Where one of them is not there.
+pub async fn written(pool: &PgPool) -> Vec<String> {
+    let tables = ["receipt", "transfer", "log_leaf", "refund"];
+    let sums = tables.map(|table| {
+        format!(
+            "SELECT coalesce(md5(string_agg(r::text, '|' ORDER BY r::text)), '') FROM {table} AS r"
+        )
+    });
+    let mut found = Vec::new();
+    for sum in sums {
+        let sum = sqlx::query_scalar(AssertSqlSafe(sum)).fetch_one(pool);
+        found.push(sum.await.unwrap());
+    }
+    found
+}

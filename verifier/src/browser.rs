@@ -48,6 +48,8 @@ struct Told {
     empty: bool,
     /// Whether all that was found may be so for a moment.
     may_settle: bool,
+    /// Until when what is published is complete, in milliseconds since 1970.
+    complete_until_ms: Option<i64>,
     /// Whether all that was found is that the log is signed by a key that is not among the pinned ones.
     other_key: bool,
     size: Option<u64>,
@@ -158,6 +160,7 @@ impl Check {
             holds: verdict.holds(),
             empty: verdict.is_empty(),
             may_settle: verdict.may_settle(),
+            complete_until_ms: verdict.complete_until.map(|until| until.timestamp_millis()),
             other_key: verdict.other_key().is_some(),
             size: verdict.head.map(|head| head.size),
             root: verdict.head.map(|head| head.root.to_string()),

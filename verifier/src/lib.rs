@@ -36,7 +36,7 @@ pub use receipt::{CODE_MARK, Held, HeldError, ReceiptError, Unproven};
 pub use verdict::{NoLog, Verdict, total};
 
 use entries::Entries;
-use published::Published;
+use published::{Compared, Published};
 use reports::Reports;
 use tally::Tally;
 
@@ -93,7 +93,7 @@ pub struct Verifier {
     tally: Tally,
     head: Option<TreeHead>,
     memory: Option<Memory>,
-    totals: usize,
+    compared: Compared,
     no_log: Option<NoLog>,
     findings: Vec<Finding>,
     notes: Vec<Finding>,
@@ -128,7 +128,7 @@ impl Verifier {
             tally: Tally::default(),
             head: None,
             memory: None,
-            totals: 0,
+            compared: Compared::default(),
             no_log: None,
             findings: Vec::new(),
             notes: Vec::new(),
@@ -183,7 +183,8 @@ impl Verifier {
             days,
             unpublished,
             reports: self.reports.len(),
-            totals: self.totals,
+            totals: self.compared.totals,
+            complete_until: self.compared.complete_until,
         }
     }
 
@@ -232,7 +233,7 @@ impl Verifier {
                 self.entries(entries);
             }
             Phase::Published(published) => {
-                self.totals += published.compare(answers, &self.tally, &mut self.findings);
+                self.compared = published.compare(answers, &self.tally, &mut self.findings);
             }
             Phase::Done => {}
         }

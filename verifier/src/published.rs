@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use chrono::{Days, NaiveDate};
+use domain::Timestamp;
 use domain::log::Place;
 use serde::Deserialize;
 
@@ -18,6 +19,8 @@ const DAYS_MAX: u64 = 366;
 struct Revenue {
     rows: Vec<Row>,
     total_vnd: i64,
+    /// Until when every receipt is in it: a replica tells what its primary had then.
+    complete_until: Option<Timestamp>,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +33,15 @@ struct Row {
 #[derive(Debug)]
 pub(crate) struct Published {
     ranges: Vec<(NaiveDate, NaiveDate)>,
+}
+
+/// What was compared.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Compared {
+    /// How many totals.
+    pub(crate) totals: usize,
+    /// Until when all of them are complete, where that is told.
+    pub(crate) complete_until: Option<Timestamp>,
 }
 
 impl Published {
@@ -54,14 +66,14 @@ impl Published {
             .collect()
     }
 
-    /// Compares each; how many totals there were.
+    /// Compares each.
     pub(crate) fn compare(
         &self,
         answers: &BTreeMap<String, Answer>,
         tally: &Tally,
         findings: &mut Vec<Finding>,
-    ) -> usize {
-        let mut totals = 0;
+    ) -> Compared {
+        let mut compared = Compared::default();
         for range in &self.ranges {
             for by in By::ALL {
                 let path = path(*range, by);
@@ -71,7 +83,9 @@ impl Published {
                 };
                 match serde_json::from_slice::<Revenue>(body) {
                     Ok(revenue) => {
-                        totals += revenue.rows.len() + 1;
+                        compared.totals += revenue.rows.len() + 1;
+                        let until = compared.complete_until.into_iter();
+                        compared.complete_until = until.chain(revenue.complete_until).min();
                         differences(by, *range, revenue, tally, findings);
                     }
                     Err(why) => findings.push(Finding::Unreadable {
@@ -81,7 +95,7 @@ impl Published {
                 }
             }
         }
-        totals
+        compared
     }
 }
 
@@ -183,6 +197,7 @@ mod tests {
         let revenue = Revenue {
             rows: vec![row(i64::MAX), row(i64::MAX), row(2)],
             total_vnd: 0,
+            complete_until: None,
         };
         let range = (day("2026-11-01"), day("2026-11-02"));
         let mut findings = Vec::new();

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use chrono::NaiveDate;
+use domain::Timestamp;
 use domain::log::{Cosignature, Sums, TreeHead};
 
 use crate::{Finding, Memory, OtherKey};
@@ -52,6 +53,8 @@ pub struct Verdict {
     pub reports: usize,
     /// How many published totals were compared.
     pub totals: usize,
+    /// Until when every receipt is in them, where the city tells.
+    pub complete_until: Option<Timestamp>,
     /// What to remember until the next time; `None` where something does not hold: then the old is kept.
     pub memory: Option<Memory>,
 }
@@ -70,6 +73,11 @@ impl Verdict {
     /// Whether all that was found may be so for a moment, so that it is worth asking again before anybody is blamed.
     pub fn may_settle(&self) -> bool {
         !self.findings.is_empty() && self.findings.iter().all(Finding::may_settle)
+    }
+
+    /// Whether what is published tells less than what the log had at a moment.
+    pub fn is_published_before(&self, moment: Timestamp) -> bool {
+        self.complete_until.is_some_and(|until| until < moment)
     }
 
     /// That the log is signed by none of the keys that are trusted, where that is all that was found.

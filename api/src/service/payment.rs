@@ -7,12 +7,13 @@ use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::id::{PassId, PaymentId, PurchaseId};
 use domain::money::Vnd;
-use domain::payment::{BankNotice, PaymentStatus, reference};
+use domain::payment::{BankNotice, PaymentStatus, Suspense, reference};
 use domain::session::PAYMENT_WINDOW;
 use store::idempotency::Intent;
 use store::payment::{NewPayment, PaidFrom, Payment, Requested};
 use store::place::BayPlace;
 use store::session::Session;
+use store::settlement::NoticeOutcome;
 use store::wallet::Wallet;
 use uuid::Uuid;
 
@@ -22,6 +23,9 @@ use crate::secret::sha256;
 use crate::service::settlement::settle;
 use crate::service::{driver, outbox, session_cookie, wallet};
 use crate::{ApiError, App};
+
+const ALREADY_PAID: ApiError = ApiError::Conflict("this is already paid");
+const LAPSED: ApiError = ApiError::Conflict("this was not paid in time; start a new session");
 
 /// What is to be paid for.
 #[derive(Clone, Debug)]
@@ -142,10 +146,11 @@ pub async fn request(
     Ok(payment)
 }
 
-/// Takes what was reserved in a wallet for a payment: the ledger's own word that it is paid.
+/// Takes what was reserved in a wallet for a payment: the ledger's own word that it is paid. Where nothing is to be paid
+/// any more, the wallet has it back.
 ///
 /// # Errors
-/// Where the database fails; the outbox does it again.
+/// [`ApiError::Conflict`] where it was paid otherwise, or too late. Where the database fails; the outbox does it again.
 pub async fn pay_from_wallet(
     app: &App,
     payment: &Payment,
@@ -159,8 +164,18 @@ pub async fn pay_from_wallet(
         currency: "VND".to_owned(),
         paid_at: now.min(payment.expires_at),
     };
-    settle(app, WALLET, vec![notice], now).await?;
-    Ok(())
+    let outcome = settle(app, WALLET, vec![notice], now).await?.pop();
+    let Some(NoticeOutcome::Suspended(reason)) = outcome else {
+        return Ok(());
+    };
+    let released = app
+        .store
+        .payment_fail(WALLET, &payment.reference, reason.code(), now);
+    released.await?;
+    Err(match reason {
+        Suspense::PaidTwice => ALREADY_PAID,
+        _ => LAPSED,
+    })
 }
 
 fn requested(result: Requested) -> Result<PaymentId, ApiError> {
@@ -168,10 +183,8 @@ fn requested(result: Requested) -> Result<PaymentId, ApiError> {
         Requested::Created(id) | Requested::Existing(id) => Ok(id),
         Requested::KeyMismatch => Err(ApiError::KeyReused),
         Requested::NoPurchase => Err(ApiError::NotFound("session")),
-        Requested::AlreadyPaid => Err(ApiError::Conflict("this is already paid")),
-        Requested::Lapsed => Err(ApiError::Conflict(
-            "this was not paid in time; start a new session",
-        )),
+        Requested::AlreadyPaid => Err(ALREADY_PAID),
+        Requested::Lapsed => Err(LAPSED),
         Requested::NotCovered => Err(ApiError::NotCovered),
     }
 }

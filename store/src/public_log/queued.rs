@@ -72,7 +72,8 @@ struct Row {
     salt: Vec<u8>,
 }
 
-/// Takes what waits longest out of the queue, in order.
+/// Takes what waits longest out of the queue, in the order of days: what is the first of a new day, and what came late
+/// for an old one, may have come at the same time.
 pub(super) async fn take(
     tx: &mut PgConnection,
     city: i32,
@@ -109,7 +110,7 @@ pub(super) async fn take(
             facts,
         });
     }
-    queued.sort_by_key(|queued| queued.id);
+    queued.sort_by_key(|queued| (queued.facts.day, queued.id));
     Ok(queued)
 }
 

@@ -1,6 +1,6 @@
 //! The payments that notices name, and what they are for.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use domain::Timestamp;
 use domain::money::Vnd;
@@ -42,8 +42,8 @@ pub(super) struct NamedPayment {
 }
 
 impl NamedPayment {
-    /// A purchase that another payment has paid for counts as posted: the money came twice. More
-    /// time for a session that was stopped since, or that was given up for another, came too late.
+    /// A purchase that another payment has paid for counts as posted, and so does a pass of a vehicle that has one: the
+    /// money came twice. More time for a session that was stopped since, or that was given up for another, came too late.
     pub(super) fn expected(&self, paid: bool) -> Result<Expected, StoreError> {
         let status = PaymentStatus::from_code(&self.status)
             .ok_or_else(|| corrupt("payment status", &self.status))?;
@@ -60,6 +60,10 @@ impl NamedPayment {
             amount_vnd: Vnd::new(self.amount_vnd),
             expires_at: self.expires_at,
         })
+    }
+
+    pub(super) fn is_pass(&self) -> bool {
+        self.kind == PurchaseKind::Pass.code()
     }
 
     /// The parking that it pays for: a session's time, or a pass.
@@ -97,6 +101,18 @@ pub(super) async fn named_payments(
     references: &[Vec<String>],
 ) -> Result<HashMap<String, NamedPayment>, StoreError> {
     let wanted: Vec<&str> = references.iter().flatten().map(String::as_str).collect();
+    // Whoever stops or prolongs a session locks it and then its purchases. In a statement of its own: the next one sees
+    // what they have done.
+    sqlx::query(
+        "SELECT FROM session WHERE session_id IN (
+            SELECT session_id FROM payment JOIN purchase USING (purchase_id)
+            WHERE gateway = $1 AND reference = ANY($2) AND purchase.kind = 'extension')
+         ORDER BY session_id FOR NO KEY UPDATE",
+    )
+    .bind(gateway)
+    .bind(&wanted)
+    .execute(&mut *tx)
+    .await?;
     // The purchase's row is locked as well: two payments of one purchase must see each other.
     let rows: Vec<NamedPayment> = sqlx::query_as(
         "SELECT payment.payment_id, purchase.purchase_id, purchase.kind,
@@ -127,3 +143,52 @@ pub(super) async fn named_payments(
         .map(|row| (row.reference.clone(), row))
         .collect())
 }
+
+/// Passes that are paid for here, each with those of the same vehicle that hold for some of its time: the paid ones, and
+/// others of the list. The vehicles are locked first, so that of two payments at once the second sees the first.
+pub(super) async fn passes_beside(
+    tx: &mut PgConnection,
+    passes: &[Uuid],
+) -> Result<HashMap<Uuid, PassesBeside>, StoreError> {
+    if passes.is_empty() {
+        return Ok(HashMap::new());
+    }
+    sqlx::query(
+        "SELECT pg_advisory_xact_lock($2, hashtext(plate))
+         FROM (SELECT DISTINCT plate FROM pass WHERE pass_id = ANY($1) ORDER BY plate) AS vehicle",
+    )
+    .bind(passes)
+    .bind(VEHICLE)
+    .execute(&mut *tx)
+    .await?;
+    let pairs: Vec<(Uuid, Uuid, bool)> = sqlx::query_as(
+        "SELECT new.pass_id, beside.pass_id, held_pass.pass_id IS NOT NULL
+         FROM pass AS new JOIN pass AS beside USING (plate, zone_id, class)
+              LEFT JOIN held_pass ON held_pass.pass_id = beside.pass_id
+         WHERE new.pass_id = ANY($1) AND beside.pass_id <> new.pass_id
+            AND beside.offer ->> 'kind' = new.offer ->> 'kind'
+            AND beside.starts_at < new.ends_at AND beside.ends_at > new.starts_at
+            AND (held_pass.pass_id IS NOT NULL OR beside.pass_id = ANY($1))",
+    )
+    .bind(passes)
+    .fetch_all(tx)
+    .await?;
+    let mut beside: HashMap<Uuid, PassesBeside> = HashMap::new();
+    for (pass, other, is_held) in pairs {
+        let beside = beside.entry(pass).or_default();
+        beside.is_held |= is_held;
+        beside.others.insert(other);
+    }
+    Ok(beside)
+}
+
+/// Passes of the same vehicle for some of the same time.
+#[derive(Default)]
+pub(super) struct PassesBeside {
+    /// Whether one of them is paid for.
+    pub(super) is_held: bool,
+    pub(super) others: HashSet<Uuid>,
+}
+
+/// A vehicle's passes are paid for one after the other: this advisory lock, with its plate's hash. `pass`.
+const VEHICLE: i32 = 0x7061_7373;

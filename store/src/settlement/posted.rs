@@ -39,13 +39,18 @@ pub(super) async fn receipts_insert(
     if rows.is_empty() {
         return Ok(());
     }
-    // Days that are long over stand still: money that comes later than that counts on the first that does not.
+    // Days that are long over stand still: money that comes later than that counts on the first that does not. What
+    // waits for its place in the log is older than this, too.
     sqlx::query(
         "INSERT INTO receipt (receipt_id, payment_id, session_id, bay_id, lot_id, amount_vnd, lines,
                               issued_at, day, ward_id, zone_id, operator_id)
          SELECT receipt, payment, session, bay, lot, amount, lines, issued_at,
-                greatest(day, (SELECT max(log_leaf.day) - $13::int FROM log_leaf
-                               WHERE city_id = (SELECT city_id FROM lot WHERE lot.lot_id = new.lot))),
+                greatest(day, $13::int * -1 + (
+                    SELECT max(log_leaf.day) FROM log_leaf
+                    WHERE city_id = (SELECT city_id FROM lot WHERE lot.lot_id = new.lot)), $13::int * -1 + (
+                    SELECT receipt.day FROM receipt JOIN lot USING (lot_id)
+                    WHERE city_id = (SELECT city_id FROM lot WHERE lot.lot_id = new.lot)
+                    ORDER BY receipt.day DESC LIMIT 1)),
                 ward, zone, operator
          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::bigint[],
             $7::jsonb[], $8::timestamptz[], $9::date[], $10::int[], $11::int[], $12::int[])

@@ -5,14 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Stdio;
 
-use api::open::catalogue::TOPICS;
 use chrono::{DateTime, TimeDelta, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use tests::broker::Broker;
-use tests::open_city::{addresses, ask, base, body, header, hour, place, with_a_past};
-use tests::sensors::{Listener, Told, publish, told};
-use tests::serving::{Serving, text};
+use tests::open_city::{addresses, base, body, hour, with_a_past};
+use tests::serving::text;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
@@ -475,94 +472,6 @@ async fn lists_are_read_part_by_part_and_by_place() {
 }
 
 #[tokio::test]
-async fn a_client_of_ngsi_ld_that_is_not_ours_reads_it() {
-    let Ok(python) = std::env::var("CLEARBAY_TEST_NGSI_LD_PYTHON") else {
-        println!("skipped: a client of NGSI-LD, for want of Python or of its registry");
-        return;
-    };
-    let city = with_a_past().await;
-    // The client knows brokers at the root of a host only: this is what a city's proxy does for it.
-    let (url, client) = (city.url.clone(), city.client.clone());
-    let proxy = axum::Router::new().fallback(move |request: axum::extract::Request| {
-        let (url, client) = (url.clone(), client.clone());
-        async move {
-            let path = request.uri().path_and_query().unwrap().as_str();
-            let mut onward = client.get(format!("{url}/open{path}"));
-            if let Some(accept) = request.headers().get("accept") {
-                onward = onward.header("accept", accept);
-            }
-            let reply = onward.send().await.unwrap();
-            let (status, headers) = (reply.status(), reply.headers().clone());
-            (status, headers, reply.bytes().await.unwrap())
-        }
-    });
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port().to_string();
-    let serving = tokio::spawn(async move { axum::serve(listener, proxy).await });
-    let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("published/client.py");
-    let output = Command::new(python)
-        .arg(program)
-        .args([&port, "urn:ngsi-ld:ParkingSpot:clearbay:lot-0-3"])
-        .output()
-        .await
-        .unwrap();
-    serving.abort();
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    let said = String::from_utf8_lossy(&output.stdout);
-    let found: Value = serde_json::from_str(said.lines().last().unwrap()).unwrap();
-    assert_eq!(
-        (&found["count"], &found["one"]),
-        (&json!(12), &json!("unknown"))
-    );
-    assert_eq!(found["spots"].as_array().unwrap().len(), 12);
-    // Without it: parts and their links, the context in a header, a count only where it is asked for.
-    let path = "/open/ngsi-ld/v1/entities?type=ParkingSpot&limit=5&offset=5&count=true";
-    let reply = ask(&city, path).await;
-    let links: Vec<&str> = reply
-        .headers()
-        .get_all("link")
-        .iter()
-        .map(|link| link.to_str().unwrap())
-        .collect();
-    assert_eq!(header(reply.headers(), "ngsild-results-count"), "12");
-    for rel in ["rel=\"next\"", "rel=\"prev\"", "ns/json-ld#context"] {
-        assert_eq!(
-            links.iter().filter(|link| link.contains(rel)).count(),
-            1,
-            "{rel}: {links:?}"
-        );
-    }
-    assert!(
-        reply.json::<Value>().await.unwrap()[0]
-            .get("@context")
-            .is_none()
-    );
-}
-
-#[tokio::test]
-async fn entities_are_read_by_the_core_context_last_of_all() {
-    let city = with_a_past().await;
-    let core = "https://uri.etsi.org/ngsi-ld/v1/ngsi-ld-core-context.jsonld";
-    let entities =
-        "/open/ngsi-ld/v1/entities?limit=100&type=ParkingSpot,OnStreetParking,OffStreetParking";
-    for path in [
-        entities,
-        "/open/ngsi-ld/v1/entities/urn:ngsi-ld:ParkingSpot:clearbay:lot-0-3",
-        "/open/ngsi-ld/context.jsonld",
-    ] {
-        let request = city.get(path).header("accept", "application/ld+json");
-        let told: Value = request.send().await.unwrap().json().await.unwrap();
-        let one = std::slice::from_ref(&told);
-        for entity in told.as_array().map_or(one, Vec::as_slice) {
-            let contexts = entity["@context"].as_array().unwrap();
-            assert!(contexts.len() > 1, "{path}: {entity}");
-            assert_eq!(contexts.last(), Some(&json!(core)), "{path}");
-        }
-    }
-}
-
-#[tokio::test]
 async fn places_have_the_codes_of_the_log_beside_their_names_and_prices_are_told_in_vietnamese() {
     let city = with_a_past().await;
     let lot = city.json("/open/geojson/lots").await["features"][0]["properties"].clone();
@@ -600,82 +509,4 @@ async fn places_have_the_codes_of_the_log_beside_their_names_and_prices_are_told
         }
         assert_eq!(vehicles.len(), 2, "{path}: {data}");
     }
-}
-
-/// What lots are told to be over MQTT, until it is what is wanted.
-async fn heard(
-    listener: &mut Listener,
-    lots: &mut BTreeMap<String, Value>,
-    wanted: impl Fn(&BTreeMap<String, Value>) -> bool,
-) {
-    while !wanted(lots) {
-        let Told { topic, payload } = listener.next().await;
-        let code = topic
-            .strip_prefix("clearbay/v1/open/lots/")
-            .unwrap()
-            .to_owned();
-        lots.insert(code, serde_json::from_slice(&payload).unwrap());
-    }
-}
-
-#[tokio::test]
-async fn whoever_listens_is_told_of_each_lot_and_of_each_change() {
-    let city = Serving::with(&place(), Broker::rumqttd(), Vec::new(), None).await;
-    let mut lots = BTreeMap::new();
-    // Retained: it does not matter when a reader comes.
-    let mut listener = Listener::subscribe(&city.broker.url, "clearbay/v1/open/lots/+").await;
-    heard(&mut listener, &mut lots, |lots| lots.len() == 3).await;
-    let lot = &lots["lot-0"];
-    assert_eq!(
-        (&lot["unknown"], &lot["free"], &lot["occupied"]),
-        (&json!(4), &json!(0), &json!(0))
-    );
-    for field in TOPICS[0].fields {
-        assert!(lot.get(field).is_some(), "{field}: {lot}");
-    }
-    let now = Utc::now();
-    let messages = vec![
-        told("lot-0-0-sensor", now, 1, true),
-        told("lot-0-1-sensor", now, 1, false),
-    ];
-    publish(&city.broker.url, messages).await;
-    heard(&mut listener, &mut lots, |lots| {
-        let lot = &lots["lot-0"];
-        lot["occupied"] == 1 && lot["free"] == 1 && lot["unknown"] == 2
-    })
-    .await;
-    let mut later = BTreeMap::new();
-    let mut listener = Listener::subscribe(&city.broker.url, "clearbay/v1/open/lots/lot-0").await;
-    heard(&mut listener, &mut later, |lots| !lots.is_empty()).await;
-    assert_eq!(later["lot-0"]["occupied"], 1);
-}
-
-#[tokio::test]
-async fn who_reads_open_data_at_the_broker_says_nothing_and_hears_nothing_else() {
-    let rights = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/mosquitto.acl");
-    let broker = Broker::mosquitto_with(&format!("acl_file {}", rights.display()));
-    let url_of = |user: &str| {
-        broker
-            .url
-            .replace("mqtt://", &format!("mqtt://{user}:any@"))
-    };
-    let reader = url_of("open-data-reader");
-    let message = |topic: &str, payload: &str| Told {
-        topic: topic.to_owned(),
-        payload: payload.as_bytes().to_vec(),
-    };
-    let mut listener = Listener::subscribe(&reader, "clearbay/v1/#").await;
-    let lie = message("clearbay/v1/open/lots/lot-0", "a lie");
-    publish(&reader, vec![lie]).await;
-    publish(
-        &url_of("clearbay-ingest"),
-        vec![message("clearbay/v1/occupancy/lot-0", "inside")],
-    )
-    .await;
-    publish(
-        &url_of("clearbay-serve"),
-        vec![message("clearbay/v1/open/lots/lot-0", "true")],
-    )
-    .await;
-    assert_eq!(listener.next().await.payload, b"true");
 }
