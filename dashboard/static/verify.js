@@ -89,7 +89,7 @@ const checkOnce = async (key, progress) => {
   return verdict;
 };
 
-const checkAll = async (key, progress) => {
+const checkAll = async (key, progress, again) => {
   const begun = Date.now();
   for (let time = 1; ; time += 1) {
     const asked = Date.now();
@@ -97,6 +97,7 @@ const checkAll = async (key, progress) => {
     const until = verdict.complete_until_ms ?? asked;
     const lags = until < asked && asked - begun < LAG_MAX_MS;
     if (!verdict.may_settle || (time >= TIMES && !lags)) return verdict;
+    again();
     await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 };
@@ -175,14 +176,16 @@ form.addEventListener("submit", async (event) => {
   one(progress, "span").textContent = say.begins;
   show(progress);
   try {
-    const verdict = await checkAll(key, (entries, of) => {
+    const again = () => (one(progress, "span").textContent = say.again);
+    const told = (entries, of) => {
       if (!of) return;
       bar.max = of;
       bar.value = entries;
       const text = fill(say.checking, { n: number(entries), of: number(of) });
       const large = of < MANY_ENTRIES ? "" : ` ${fill(say.tooLarge, { n: number(of), mb: Math.round((of * BYTES_AN_ENTRY) / 1e6) })}`;
       one(progress, "span").textContent = text + large;
-    });
+    };
+    const verdict = await checkAll(key, told, again);
     stored((storage) => {
       // Only a key that holds is worth remembering.
       if (verdict.holds) storage.setItem(KEY, key);

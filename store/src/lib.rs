@@ -222,7 +222,7 @@ impl From<sqlx::Error> for StoreError {
                 Self::Constraint(database.constraint().unwrap_or_default().to_owned())
             }
             sqlx::Error::Database(database)
-                if database.code().is_some_and(|code| is_of_a_server_away(&code)) =>
+                if database.code().is_some_and(|code| is_for_now(&code)) =>
             {
                 Self::Unavailable(error)
             }
@@ -237,11 +237,12 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Whether a server says by that SQLSTATE that it is none for now, or not the one that may be written to: it is told to
-/// end, has crashed or starts (57P), has no connection left (53300), follows another (25006).
-/// <https://www.postgresql.org/docs/17/errcodes-appendix.html>
-fn is_of_a_server_away(code: &str) -> bool {
-    code.starts_with("57P") || code.starts_with("08") || code == "53300" || code == "25006"
+/// Whether a server says by that SQLSTATE that the same work may do well in a moment, here or elsewhere: it is told to end,
+/// has crashed or starts (57P), its connection failed (08), it has none left (53300), follows another (25006), or two were
+/// in each other's way (40001, 40P01, 55P03). <https://www.postgresql.org/docs/17/errcodes-appendix.html>
+fn is_for_now(code: &str) -> bool {
+    const ALONE: [&str; 5] = ["53300", "25006", "40001", "40P01", "55P03"];
+    code.starts_with("57P") || code.starts_with("08") || ALONE.contains(&code)
 }
 
 impl StoreError {

@@ -132,16 +132,20 @@ impl Store {
         now: Timestamp,
     ) -> Result<NoticeCode, StoreError> {
         let mut tx = self.begin().await?;
-        // Who pays locks it. In a statement of its own: the next one sees what they have done.
-        sqlx::query(
-            "SELECT FROM parking_notice
+        // Who pays locks it, and their money its purchases. In statements of their own: the next one sees what they have
+        // done.
+        let known: Option<i32> = sqlx::query_scalar(
+            "SELECT parking_notice_id FROM parking_notice
              WHERE bay_id = $1 AND plate = $2 AND starts_at = $3 AND withdrawn_at IS NULL FOR UPDATE",
         )
         .bind(new.bay.0)
         .bind(new.plate.reveal())
         .bind(new.starts_at)
-        .execute(&mut *tx)
+        .fetch_optional(&mut *tx)
         .await?;
+        if let Some(known) = known {
+            purchases_lock(&mut tx, known).await?;
+        }
         // One that waits for its money grows with the time; one that is being paid stays as it is.
         let written: Option<(String, bool)> = sqlx::query_as(
             "INSERT INTO parking_notice AS known (code, bay_id, plate, class, starts_at, ends_at,
@@ -361,15 +365,7 @@ impl Store {
         if withdrawn_at.is_some() {
             return Ok(true);
         }
-        // A session's first purchase goes by its own number.
-        let purchases: Vec<(Uuid, String)> = sqlx::query_as(
-            "SELECT purchase_id, status FROM purchase
-             WHERE purchase_id IN (SELECT session_id FROM parking_notice_session WHERE parking_notice_id = $1)
-             ORDER BY purchase_id FOR UPDATE",
-        )
-        .bind(id)
-        .fetch_all(&mut *tx)
-        .await?;
+        let purchases = purchases_lock(&mut tx, id).await?;
         if purchases.iter().any(|(_, status)| status == "paid") {
             return Ok(false);
         }
@@ -393,6 +389,20 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Locks what was bought to pay for a notice; each with its status.
+async fn purchases_lock(
+    tx: &mut PgConnection,
+    notice: i32,
+) -> Result<Vec<(Uuid, String)>, StoreError> {
+    // A session's first purchase goes by its own number.
+    let purchases = sqlx::query_as(
+        "SELECT purchase_id, status FROM purchase
+         WHERE purchase_id IN (SELECT session_id FROM parking_notice_session WHERE parking_notice_id = $1)
+         ORDER BY purchase_id FOR UPDATE",
+    );
+    Ok(purchases.bind(notice).fetch_all(tx).await?)
 }
 
 /// Gives up sessions that wait for their money.

@@ -232,11 +232,12 @@ fn withdrawn(zones: &Zones, versions: &[NewVersion], now: Timestamp) -> Vec<(i32
     out
 }
 
-/// A city's zones with their tariffs, locked so that two imports come one after the other.
+/// A city's zones with their tariffs, locked so that two imports come one after the other; not against receipts, which
+/// name them.
 async fn lock_zones(tx: &mut PgConnection, city: &str) -> Result<Zones, StoreError> {
     let zones: Vec<(i32, String)> = sqlx::query_as(
         "SELECT zone_id, zone.code FROM zone JOIN city USING (city_id)
-         WHERE city.code = $1 ORDER BY zone_id FOR UPDATE OF zone",
+         WHERE city.code = $1 ORDER BY zone_id FOR NO KEY UPDATE OF zone",
     )
     .bind(city)
     .fetch_all(&mut *tx)

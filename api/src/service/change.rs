@@ -224,9 +224,13 @@ pub async fn stop(
         let stopped = app.store.session_stop(&stop, now).await?;
         if let Stopped::Settle(payment, amount) = &stopped {
             let payment = app.store.payment(*payment).await?;
-            // Lost now, it is made by the outbox.
-            if let Err(error) = pay_from_wallet(app, &payment, *amount, now).await {
-                tracing::warn!(%error, "a stopped session is settled later");
+            match pay_from_wallet(app, &payment, *amount, now).await {
+                Ok(()) => {}
+                Err(error @ ApiError::Conflict(_)) => {
+                    tracing::warn!(%error, "a stopped session has been settled otherwise");
+                }
+                // Lost now, it is made by the outbox.
+                Err(error) => tracing::warn!(%error, "a stopped session is settled later"),
             }
         }
         session = app.store.session(session.id).await?;

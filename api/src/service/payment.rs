@@ -44,8 +44,21 @@ impl Due {
     /// The first time of a session in a bay.
     ///
     /// # Errors
-    /// [`ApiError::Conflict`] where it costs nothing.
+    /// [`ApiError::Conflict`] where it costs nothing, or what it costs is known only when it ends.
     pub fn start(bay: &BayPlace, session: &Session) -> Result<Self, ApiError> {
+        if session.metered {
+            return Err(ApiError::Conflict(
+                "a session by the minute is paid from its wallet when it ends",
+            ));
+        }
+        Self::longest(bay, session)
+    }
+
+    /// The time for which a session was begun, which of a metered one is the longest that it may take.
+    ///
+    /// # Errors
+    /// [`ApiError::Conflict`] where it costs nothing.
+    pub fn longest(bay: &BayPlace, session: &Session) -> Result<Self, ApiError> {
         // A start that was made without a signal has its time to pay from when it came.
         let from = session.starts_at.max(session.created_at);
         Self::of_bay(
@@ -132,8 +145,12 @@ pub async fn request(
         .ok_or(ApiError::Internal)?;
     let id = requested(result)?;
     let payment = app.store.payment(id).await?;
-    if means.hold || payment.status != PaymentStatus::Pending {
-        return Ok(payment);
+    match payment.status {
+        _ if means.hold => return Ok(payment),
+        PaymentStatus::Pending => {}
+        // Whoever asks again is told what they were told.
+        PaymentStatus::Voided if means.gateway == WALLET => return Err(LAPSED),
+        _ => return Ok(payment),
     }
     if means.gateway == WALLET {
         pay_from_wallet(app, &payment, payment.amount_vnd, now).await?;
@@ -165,17 +182,14 @@ pub async fn pay_from_wallet(
         paid_at: now.min(payment.expires_at),
     };
     let outcome = settle(app, WALLET, vec![notice], now).await?.pop();
-    let Some(NoticeOutcome::Suspended(reason)) = outcome else {
-        return Ok(());
+    let (reason, why) = match outcome {
+        Some(NoticeOutcome::Suspended(reason @ Suspense::PaidTwice)) => (reason, ALREADY_PAID),
+        Some(NoticeOutcome::Suspended(reason @ Suspense::Late)) => (reason, LAPSED),
+        // Another amount than is reserved by now: whoever changed it takes that.
+        _ => return Ok(()),
     };
-    let released = app
-        .store
-        .payment_fail(WALLET, &payment.reference, reason.code(), now);
-    released.await?;
-    Err(match reason {
-        Suspense::PaidTwice => ALREADY_PAID,
-        _ => LAPSED,
-    })
+    outbox::fail(app, WALLET, &payment.reference, reason.code()).await?;
+    Err(why)
 }
 
 fn requested(result: Requested) -> Result<PaymentId, ApiError> {

@@ -233,7 +233,7 @@ pub async fn hold(
     let due = Due {
         // It is settled when the time has ended, whenever that is.
         expires_at: session.ends_at + PAYMENT_WINDOW,
-        ..Due::start(bay, session)?
+        ..Due::longest(bay, session)?
     };
     let means = Means {
         gateway: crate::gateway::wallet::CODE,

@@ -70,7 +70,7 @@ fn view(
         </section>
         // Shown where the script does not come to take it away.
         <p class="hint" data-without>{text.needs_script} <br/><code>{command.clone()}</code></p>
-        <div class="two" id="verify" hidden data-module=module data-wasm=wasm data-checking=text.checking data-begins=text.begins data-cannot=text.cannot
+        <div class="two" id="verify" hidden data-module=module data-wasm=wasm data-checking=text.checking data-again=text.again data-begins=text.begins data-cannot=text.cannot
             data-too-large=text.too_large data-nothing=text.nothing_chosen data-not-found=text.not_found data-key-needed=text.key_needed
             data-no-connection=text.no_connection data-timezone=timezone>
             {whole(keys, command, lang).into_any()}

@@ -1223,6 +1223,7 @@ pub(super) static VERIFY: Verify = Verify {
     key_changed: "The server now names another key than the one with which you checked the last time. Yours is still used here. Unless the city has announced a new key, do not trust it:",
     check_all: "Check everything",
     checking: "Entries fetched and checked: {n} of {of}",
+    again: "What is published is not what the log has. That may be money on its way into the log: it is read again in a moment.",
     begins: "Fetching the reports and the signed head",
     cannot: "It cannot be checked:",
     no_connection: "the server cannot be reached.",

@@ -1157,6 +1157,7 @@ tables! {
         key_changed,
         check_all,
         checking,
+        again,
         begins,
         cannot,
         no_connection,

@@ -1223,6 +1223,7 @@ pub(super) static VERIFY: Verify = Verify {
     key_changed: "Máy chủ nay nêu khóa khác với khóa mà bạn đã kiểm lần trước. Ở đây vẫn dùng khóa cũ của bạn. Nếu thành phố không công bố việc đổi khóa, đừng tin khóa mới:",
     check_all: "Kiểm tra toàn bộ",
     checking: "Đang tải và kiểm {n} trên {of} mục",
+    again: "Số đã công bố chưa khớp với sổ. Có thể có khoản tiền đang được ghi vào sổ: sẽ đọc lại sau giây lát.",
     begins: "Đang tải báo cáo và đầu sổ đã ký",
     cannot: "Không kiểm được:",
     no_connection: "không kết nối được với máy chủ.",

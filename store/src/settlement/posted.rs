@@ -40,21 +40,28 @@ pub(super) async fn receipts_insert(
         return Ok(());
     }
     // Days that are long over stand still: money that comes later than that counts on the first that does not. What
-    // waits for its place in the log is older than this, too.
+    // waits for its place in the log has days, too; only what is too late already looks for them.
     sqlx::query(
         "INSERT INTO receipt (receipt_id, payment_id, session_id, bay_id, lot_id, amount_vnd, lines,
                               issued_at, day, ward_id, zone_id, operator_id)
          SELECT receipt, payment, session, bay, lot, amount, lines, issued_at,
-                greatest(day, $13::int * -1 + (
-                    SELECT max(log_leaf.day) FROM log_leaf
-                    WHERE city_id = (SELECT city_id FROM lot WHERE lot.lot_id = new.lot)), $13::int * -1 + (
-                    SELECT receipt.day FROM receipt JOIN lot USING (lot_id)
-                    WHERE city_id = (SELECT city_id FROM lot WHERE lot.lot_id = new.lot)
-                    ORDER BY receipt.day DESC LIMIT 1)),
+                greatest(day, (
+                    SELECT max(told.day) - $13::int FROM (
+                        (SELECT max(log_leaf.day) AS day FROM log_leaf
+                         WHERE log_leaf.city_id = its.city_id)
+                        UNION ALL
+                        (SELECT receipt.day FROM receipt JOIN lot USING (lot_id)
+                         WHERE lot.city_id = its.city_id AND receipt.day > new.day + $13::int
+                         ORDER BY receipt.day DESC LIMIT 1)
+                        UNION ALL
+                        (SELECT refund.day FROM refund JOIN lot USING (lot_id)
+                         WHERE lot.city_id = its.city_id AND refund.day > new.day + $13::int
+                         ORDER BY refund.day DESC LIMIT 1)) AS told)),
                 ward, zone, operator
          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::bigint[],
             $7::jsonb[], $8::timestamptz[], $9::date[], $10::int[], $11::int[], $12::int[])
-            AS new (receipt, payment, session, bay, lot, amount, lines, issued_at, day, ward, zone, operator)",
+            AS new (receipt, payment, session, bay, lot, amount, lines, issued_at, day, ward, zone, operator)
+            JOIN (SELECT lot_id, city_id FROM lot) AS its ON its.lot_id = new.lot",
     )
     .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.payment).collect::<Vec<_>>())

@@ -88,7 +88,38 @@ async fn a_wallet_has_back_at_once_what_pays_for_nothing_any_more() {
     let (reply, ()) = tokio::join!(asks(&city, &open, &body), once_awaited(&city, ending));
     assert_eq!(reply.0, StatusCode::CONFLICT, "{}", reply.1);
     assert_eq!(purse.look(&city).await, (had, 0));
+    assert_eq!(asks(&city, &open, &body).await.0, StatusCode::CONFLICT);
     assert_eq!(city.database.count("outbox").await, 0);
+    city.assert_books_are_right().await;
+}
+
+#[tokio::test]
+async fn a_session_by_the_minute_is_paid_by_what_its_wallet_holds_and_nothing_else() {
+    let city = Serving::city(80).await;
+    let purse = Purse::open(&city).await;
+    purse.fill(&city).await;
+    let (had, _) = purse.look(&city).await;
+    let body = json!({"bay": BAY, "plate": "30A-666.66", "class": "car", "minutes": 240, "metered": true,
+        "wallet": purse.key()});
+    let (status, session) = city.post_as("", "/api/v1/sessions", &body).await;
+    assert_eq!(status, StatusCode::CREATED, "{session}");
+    let reserved = purse.look(&city).await;
+    assert!(reserved.1 > 0, "{reserved:?}");
+    let (id, token) = (text(&session["id"]), text(&session["token"]));
+    let pay = format!("/api/v1/sessions/{id}/payments");
+    for body in [
+        json!({"gateway": "wallet", "wallet": purse.key()}),
+        json!({"gateway": "vietqr"}),
+    ] {
+        let (status, refused) = city.post_as(&token, &pay, &body).await;
+        assert_eq!(status, StatusCode::CONFLICT, "{refused}");
+    }
+    assert_eq!(purse.look(&city).await, reserved);
+    let stop = format!("/api/v1/sessions/{id}/stop");
+    let (status, stopped) = city.post_as(&token, &stop, &json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{stopped}");
+    let (left, held) = purse.look(&city).await;
+    assert!(held == 0 && left <= had, "{left} of {had}");
     city.assert_books_are_right().await;
 }
 
