@@ -44,6 +44,15 @@ pub struct Purchase {
     pub refunded_vnd: Vnd,
 }
 
+/// What has been paid for all of these, whatever went back since.
+pub fn bought_vnd(purchases: &[Purchase]) -> Vnd {
+    let paid = purchases
+        .iter()
+        .filter(|purchase| purchase.status == PurchaseStatus::Paid)
+        .map(|purchase| purchase.quote.amount_vnd);
+    Vnd::checked_sum(paid).unwrap_or_default()
+}
+
 /// What has been paid for all of these, less what went back.
 pub fn paid_vnd(purchases: &[Purchase]) -> Vnd {
     let paid = purchases

@@ -13,7 +13,11 @@ use sqlx::{FromRow, PgConnection};
 use crate::audit::{Audit, audit_insert};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::purchase::{NewPurchase, purchases_insert};
+use crate::session_overlap::overlap;
 use crate::{Store, StoreError, corrupt};
+
+/// What the record calls whoever parked.
+pub const DRIVER: &str = "driver";
 
 /// More time, to be written.
 #[derive(Clone, Debug)]
@@ -133,7 +137,7 @@ impl Store {
         let audit = Audit {
             session: Some(new.session),
             detail: serde_json::json!({ "to": new.to, "amount_vnd": new.quote.amount_vnd }),
-            ..Audit::new("driver", "session.extend")
+            ..Audit::new(DRIVER, "session.extend")
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;
@@ -156,6 +160,9 @@ impl Store {
         let locked = lock(&mut tx, session).await?;
         let old = Plate::stored(&locked.plate).map_err(|why| corrupt("plate", why))?;
         if locked.status == SessionStatus::Lapsed.code() || locked.ends_at <= now {
+            return Ok(false);
+        }
+        if actor == DRIVER && overlap(&mut tx, session).await?.binds() {
             return Ok(false);
         }
         if old == *plate {
@@ -192,6 +199,9 @@ impl Store {
         let mut tx = self.begin().await?;
         let locked = lock(&mut tx, session).await?;
         if !locked.is_paid() || locked.ends_at <= now {
+            return Ok(None);
+        }
+        if actor == DRIVER && overlap(&mut tx, session).await?.binds() {
             return Ok(None);
         }
         if locked.bay_id != bay.0 {

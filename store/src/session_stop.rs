@@ -15,6 +15,7 @@ use crate::audit::{Audit, audit_insert};
 use crate::failpoint::{Step, commit};
 use crate::purchase::{paid_vnd, purchases_of};
 use crate::session_change::lock;
+use crate::session_overlap::overlap;
 use crate::{Store, StoreError};
 
 /// An early end.
@@ -59,7 +60,7 @@ pub enum Stopped {
     Already,
     /// It is not in force.
     NotInForce,
-    /// Its end is another by now, or what has been paid for it: count the rest again.
+    /// Its end is another by now, or what has been paid for it, or another session relies on it: count the rest again.
     Changed,
 }
 
@@ -83,6 +84,13 @@ impl Store {
         }
         if let StopMoney::GiveBack { of_paid, .. } = &stop.money
             && *of_paid != paid(&mut tx, stop.session).await?
+        {
+            return Ok(Stopped::Changed);
+        }
+        // Another may have been paid for since, whose money went back because of this one.
+        if let StopMoney::GiveBack { back, .. } = &stop.money
+            && *back > Vnd::ZERO
+            && overlap(&mut tx, stop.session).await?.is_relied_on
         {
             return Ok(Stopped::Changed);
         }

@@ -75,6 +75,17 @@ impl Verdict {
         !self.findings.is_empty() && self.findings.iter().all(Finding::may_settle)
     }
 
+    /// Whether all that was found is money that is published and not in the log, or not in a report.
+    pub fn is_ahead(&self) -> bool {
+        let ahead = |finding: &Finding| match finding {
+            Finding::Published {
+                published, logged, ..
+            } => published > logged,
+            other => other.may_settle(),
+        };
+        !self.findings.is_empty() && self.findings.iter().all(ahead)
+    }
+
     /// Whether what is published tells less than what the log had at a moment.
     pub fn is_published_before(&self, moment: Timestamp) -> bool {
         self.complete_until.is_some_and(|until| until < moment)

@@ -11,9 +11,9 @@ use domain::session::{DurationError, GONE_AFTER, GRACE, PLATE_WINDOW, SessionSta
 use domain::tariff::{Quote, TariffBook};
 use store::idempotency::Intent;
 use store::place::BayPlace;
-use store::purchase::paid_vnd;
+use store::purchase::{Purchase, bought_vnd, paid_vnd};
 use store::session::Session;
-use store::session_change::{Extended, NewExtension};
+use store::session_change::{DRIVER, Extended, NewExtension};
 use store::session_stop::{Stop, StopMoney, Stopped};
 use store::staff::Staff;
 use tokio::sync::watch;
@@ -57,7 +57,8 @@ pub struct Extension {
     pub created_at: Timestamp,
 }
 
-/// The price of `minutes` more: what the whole stay costs, less what has been paid.
+/// The price of `minutes` more: what the whole stay costs, less what has been paid (`bought`). What went back of that,
+/// for it was paid twice or by a dispute, is not asked for again.
 ///
 /// # Errors
 /// [`ApiError::Conflict`] where the session is not in force, or its grace has run out;
@@ -65,7 +66,7 @@ pub struct Extension {
 pub fn extension_price(
     bay: &BayPlace,
     session: &Session,
-    paid: Vnd,
+    bought: Vnd,
     minutes: u32,
     now: Timestamp,
 ) -> Result<Priced, ApiError> {
@@ -93,7 +94,7 @@ pub fn extension_price(
         tariff: session.tariff,
         starts_at: session.ends_at,
         ends_at,
-        quote: book(bay, session).extension(session.starts_at, ends_at, paid)?,
+        quote: book(bay, session).extension(session.starts_at, ends_at, bought)?,
         vat_bp: tariff.vat_bp,
     })
 }
@@ -115,8 +116,9 @@ pub async fn extend(
     let bay = app.store.bay_place(&session.bay_code).await?;
     let mut session = session.clone();
     for _ in 0..ATTEMPTS {
-        let paid = paid_of(app, &session).await?;
-        let priced = match extension_price(&bay, &session, paid, minutes, now) {
+        let purchases = app.store.session_purchases(session.id).await?;
+        let bought = bought_vnd(&purchases);
+        let priced = match extension_price(&bay, &session, bought, minutes, now) {
             Ok(priced) => priced,
             // A repeated request may come when the session has moved on.
             Err(error) => return repeated(app, &session, &intent).await?.ok_or(error),
@@ -249,28 +251,55 @@ pub async fn stop(
     Err(ApiError::Unavailable("the session is being changed"))
 }
 
-/// What a session has cost so far, less what went back.
-async fn paid_of(app: &App, session: &Session) -> Result<Vnd, ApiError> {
-    Ok(paid_vnd(&app.store.session_purchases(session.id).await?))
+async fn paid_of(app: &App, session: &Session) -> Result<Refundable, ApiError> {
+    let purchases = app.store.session_purchases(session.id).await?;
+    refundable(app, session.id, &purchases).await
 }
 
-/// What an end at `at` does to the money of a session for which `paid` has been paid.
+/// What an end at `at` does to a session's money.
 fn money(
     bay: &BayPlace,
     session: &Session,
-    paid: Vnd,
+    paid: Refundable,
     at: Timestamp,
 ) -> Result<StopMoney, ApiError> {
     let book = book(bay, session);
     if session.metered {
         // A moment that was not even begun is charged as the shortest there is.
         let end = at.max(session.starts_at + TimeDelta::microseconds(1));
-        return Ok(StopMoney::Charge(book.quote(session.starts_at, end)?));
+        // More than was told and reserved is not to be had, whatever prices have become since.
+        let quote = book.quote(session.starts_at, end)?;
+        return Ok(StopMoney::Charge(quote.at_most(session.quote.amount_vnd)?));
     }
-    let back = book.refund(session.starts_at, session.ends_at, at, paid)?;
-    Ok(StopMoney::GiveBack {
-        back,
-        of_paid: paid,
+    let of_paid = paid.paid_vnd;
+    let back = match paid.is_relied_on {
+        true => Vnd::ZERO,
+        false => book.refund(session.starts_at, session.ends_at, at, of_paid)?,
+    };
+    Ok(StopMoney::GiveBack { back, of_paid })
+}
+
+/// What of a session's money may go back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Refundable {
+    /// What has been paid, less what went back.
+    pub paid_vnd: Vnd,
+    /// Whether it pays for another session of the vehicle, too, whose money went back: then it is kept.
+    pub is_relied_on: bool,
+}
+
+/// What of a session's money may go back.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn refundable(
+    app: &App,
+    session: SessionId,
+    purchases: &[Purchase],
+) -> Result<Refundable, ApiError> {
+    Ok(Refundable {
+        paid_vnd: paid_vnd(purchases),
+        is_relied_on: app.store.session_overlap(session).await?.is_relied_on,
     })
 }
 
@@ -287,7 +316,12 @@ pub fn cost_so_far(
     if !session.metered || !runs {
         return Ok(None);
     }
-    match money(bay, session, Vnd::ZERO, now.min(session.ends_at))? {
+    match money(
+        bay,
+        session,
+        Refundable::default(),
+        now.min(session.ends_at),
+    )? {
         StopMoney::Charge(quote) => Ok(Some(quote)),
         StopMoney::GiveBack { .. } => Ok(None),
     }
@@ -300,7 +334,7 @@ pub fn cost_so_far(
 pub fn refund_if_stopped(
     bay: &BayPlace,
     session: &Session,
-    paid: Vnd,
+    paid: Refundable,
     at: Timestamp,
 ) -> Result<Vnd, ApiError> {
     if session.metered || at >= session.ends_at || session.status != SessionStatus::Paid {
@@ -332,6 +366,11 @@ pub async fn of_staff(
 const OF_NOTICE: ApiError =
     ApiError::Conflict("this session pays a notice: it stays with its vehicle and bay");
 
+/// The time of two sessions of one vehicle was paid once.
+const OVERLAPS: ApiError = ApiError::Conflict(
+    "some time of this vehicle in this bay was paid twice and given back: this session stays with both",
+);
+
 /// Corrects a session's plate: its driver within [`PLATE_WINDOW`] of its beginning, staff, who see the
 /// vehicle, as long as it is in force.
 ///
@@ -352,8 +391,11 @@ pub async fn correct_plate(
     if staff.is_none() && app.store.session_is_of_notice(session.id).await? {
         return Err(OF_NOTICE);
     }
+    if staff.is_none() && app.store.session_overlap(session.id).await?.binds() {
+        return Err(OVERLAPS);
+    }
     let late = staff.is_none() && now > session.created_at + PLATE_WINDOW;
-    let actor = staff.map_or_else(|| "driver".to_owned(), Staff::actor);
+    let actor = staff.map_or_else(|| DRIVER.to_owned(), Staff::actor);
     let changed = !late
         && app
             .store
@@ -381,8 +423,11 @@ pub async fn move_to(
     actor: &str,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    if actor == "driver" && app.store.session_is_of_notice(session.id).await? {
+    if actor == DRIVER && app.store.session_is_of_notice(session.id).await? {
         return Err(OF_NOTICE);
+    }
+    if actor == DRIVER && app.store.session_overlap(session.id).await?.binds() {
+        return Err(OVERLAPS);
     }
     // Both at once, so that their prices are read alike.
     let both = [session.bay_code.clone(), bay.to_owned()];

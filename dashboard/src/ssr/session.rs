@@ -10,7 +10,7 @@ use domain::money::Vnd;
 use domain::plate::Plate;
 use domain::session::{GRACE, StoppedBy};
 use serde::Deserialize;
-use store::purchase::paid_vnd;
+use store::purchase::bought_vnd;
 use store::session::Session;
 
 use super::document::Document;
@@ -76,11 +76,12 @@ async fn look(app: &App, session: Session) -> Result<Shown, ApiError> {
     let now = App::now();
     let bay = app.store.bay_place(&session.bay_code).await?;
     let purchases = app.store.session_purchases(session.id).await?;
-    let paid = paid_vnd(&purchases);
+    let paid = change::refundable(app, session.id, &purchases).await?;
+    let bought = bought_vnd(&purchases);
     let more = MORE
         .into_iter()
         .filter_map(|minutes| {
-            let priced = change::extension_price(&bay, &session, paid, minutes, now);
+            let priced = change::extension_price(&bay, &session, bought, minutes, now);
             Some((minutes, priced.ok()?))
         })
         .collect();

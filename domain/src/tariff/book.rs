@@ -95,30 +95,10 @@ impl<'a> TariffBook<'a> {
         to: Timestamp,
         paid: Vnd,
     ) -> Result<Quote, QuoteError> {
-        let mut quote = self.quote(from, to)?;
+        let quote = self.quote(from, to)?;
         // Prices may have fallen since; what was paid for a stay is not handed back by extending it.
         let deducted = paid.clamp(Vnd::ZERO, quote.amount_vnd);
-        if deducted == Vnd::ZERO {
-            return Ok(quote);
-        }
-        let off = Vnd::ZERO
-            .checked_sub(deducted)
-            .ok_or(QuoteError::Overflow)?;
-        let (text, text_en) = text::paid(deducted);
-        quote.lines.push(QuoteLine {
-            from,
-            to,
-            rate_vnd: off,
-            units: 1,
-            amount_vnd: off,
-            text,
-            text_en,
-        });
-        quote.amount_vnd = quote
-            .amount_vnd
-            .checked_add(off)
-            .ok_or(QuoteError::Overflow)?;
-        Ok(quote)
+        quote.less(deducted, (from, to), text::paid(deducted))
     }
 
     fn exempt(&self, from: Timestamp, to: Timestamp, ground: &str) -> Result<Quote, QuoteError> {
@@ -158,6 +138,44 @@ impl<'a> TariffBook<'a> {
 }
 
 impl Quote {
+    /// No more than `most`, of which the last line says that it was told before.
+    ///
+    /// # Errors
+    /// [`QuoteError::Overflow`] for what no price is.
+    pub fn at_most(self, most: Vnd) -> Result<Self, QuoteError> {
+        let beyond = self.amount_vnd.checked_sub(most);
+        let beyond = beyond.ok_or(QuoteError::Overflow)?.max(Vnd::ZERO);
+        let time = self.lines.first().zip(self.lines.last());
+        let time = time.map(|(first, last)| (first.from, last.to));
+        self.less(beyond, time.unwrap_or_default(), text::told_before(most))
+    }
+
+    /// The same less something, for one reason.
+    fn less(
+        mut self,
+        deducted: Vnd,
+        (from, to): (Timestamp, Timestamp),
+        (text, text_en): text::Texts,
+    ) -> Result<Self, QuoteError> {
+        if deducted == Vnd::ZERO {
+            return Ok(self);
+        }
+        let off = Vnd::ZERO.checked_sub(deducted);
+        let off = off.ok_or(QuoteError::Overflow)?;
+        self.lines.push(QuoteLine {
+            from,
+            to,
+            rate_vnd: off,
+            units: 1,
+            amount_vnd: off,
+            text,
+            text_en,
+        });
+        let left = self.amount_vnd.checked_add(off);
+        self.amount_vnd = left.ok_or(QuoteError::Overflow)?;
+        Ok(self)
+    }
+
     /// A price for one reason.
     pub(super) fn line(
         (from, to): (Timestamp, Timestamp),

@@ -140,6 +140,15 @@ pub(super) fn paid(amount: Vnd) -> Texts {
     )
 }
 
+/// A price that was told at the start, and is the most.
+pub(super) fn told_before(amount: Vnd) -> Texts {
+    around(
+        ("Không quá giá đã báo lúc bắt đầu, ", ""),
+        ("No more than the price told at the start, ", ""),
+        |text, separator| money(text, amount, separator),
+    )
+}
+
 /// The least of a block.
 pub(super) fn at_least(amount: Vnd) -> Texts {
     around(

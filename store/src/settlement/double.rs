@@ -18,6 +18,8 @@ struct Overlap {
     session_id: Uuid,
     starts_at: Timestamp,
     ends_at: Timestamp,
+    /// What the time that was bought before has cost, less what went back.
+    worth_vnd: i64,
 }
 
 /// What a driver paid for twice: a session of the same plate in the same bay had bought some of
@@ -47,12 +49,30 @@ pub(super) async fn doubles(
         .iter()
         .filter_map(|(_, parking)| parking.session)
         .collect();
+    // Whoever stops, moves or replates the other locks it, and gives nothing back of what this relies on. In a
+    // statement of its own: the next one sees what they have done.
+    sqlx::query(
+        "SELECT count(*) FROM session AS new
+         CROSS JOIN LATERAL (
+            SELECT session_id FROM session AS old
+            WHERE old.bay_id = new.bay_id AND old.plate = new.plate AND old.status = 'paid'
+              AND old.session_id <> new.session_id
+              AND old.starts_at < new.ends_at AND old.ends_at > new.starts_at
+            ORDER BY session_id FOR NO KEY UPDATE) AS old
+         WHERE new.session_id = ANY($1)",
+    )
+    .bind(&sessions)
+    .execute(&mut *tx)
+    .await?;
     let found: Vec<Overlap> = sqlx::query_as(
-        "SELECT new.session_id, old.starts_at, old.ends_at
+        "SELECT new.session_id, old.starts_at, old.ends_at, (
+            SELECT coalesce(sum(payment.amount_vnd - refunded_vnd(payment_id)), 0)::bigint
+            FROM purchase JOIN payment USING (purchase_id)
+            WHERE purchase.session_id = old.session_id AND payment.status = 'posted') AS worth_vnd
          FROM session AS new
          -- Each by itself, so that the bay's index is used however little is known of the table.
          CROSS JOIN LATERAL (
-            SELECT starts_at, ends_at FROM session AS old
+            SELECT session_id, starts_at, ends_at FROM session AS old
             WHERE old.bay_id = new.bay_id AND old.plate = new.plate AND old.status = 'paid'
               AND old.session_id <> new.session_id
               -- What a wallet only holds has not been paid: the later of the two is what is paid twice.
@@ -80,9 +100,14 @@ pub(super) async fn doubles(
             (parking.starts_at, parking.ends_at),
             (overlap.starts_at, overlap.ends_at),
         );
-        if amount_vnd.get() == row.amount_vnd {
-            whole.push(overlap.session_id);
-        }
+        // Of time that is kept no more goes back than it has cost before: prices are not alike at all hours.
+        let amount_vnd = match amount_vnd.get() == row.amount_vnd {
+            true => {
+                whole.push(overlap.session_id);
+                amount_vnd
+            }
+            false => amount_vnd.min(Vnd::new(overlap.worth_vnd)),
+        };
         if amount_vnd > Vnd::ZERO {
             refunds.push(NewRefund {
                 id: RefundId(Uuid::now_v7()),

@@ -4,6 +4,7 @@ use chrono::{SubsecRound, Utc};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sqlx::{Postgres, Transaction};
+use tests::database::run;
 use tests::eventually;
 use tests::paying::Purse;
 use tests::serving::{Open, Serving, text};
@@ -120,6 +121,90 @@ async fn a_session_by_the_minute_is_paid_by_what_its_wallet_holds_and_nothing_el
     assert_eq!(status, StatusCode::OK, "{stopped}");
     let (left, held) = purse.look(&city).await;
     assert!(held == 0 && left <= had, "{left} of {had}");
+    city.assert_books_are_right().await;
+}
+
+/// More was not reserved, so that more could never be had of it.
+#[tokio::test]
+async fn a_session_by_the_minute_costs_no_more_than_was_told_whatever_prices_become() {
+    let city = Serving::city(80).await;
+    let purse = Purse::open(&city).await;
+    purse.fill(&city).await;
+    let (had, _) = purse.look(&city).await;
+    let body = json!({"bay": BAY, "plate": "30A-777.77", "class": "car", "minutes": 240, "metered": true,
+        "wallet": purse.key()});
+    let (status, session) = city.post_as("", "/api/v1/sessions", &body).await;
+    assert_eq!(status, StatusCode::CREATED, "{session}");
+    let (id, token) = (text(&session["id"]), text(&session["token"]));
+    let (_, reserved) = purse.look(&city).await;
+    // It began a while ago, and since soon after all costs ten times as much.
+    let dearer = format!(
+        r#"UPDATE session SET starts_at = starts_at - interval '150 minutes' WHERE session_id = '{id}';
+           UPDATE purchase SET starts_at = starts_at - interval '150 minutes' WHERE session_id = '{id}';
+           INSERT INTO tariff (zone_id, class, effective_from, document)
+              SELECT DISTINCT ON (zone_id, class) zone_id, class, now() - interval '130 minutes', regexp_replace(
+                  jsonb_set(document, '{{effective_from}}', to_jsonb(now() - interval '130 minutes'))::text,
+                  '(_vnd": )([1-9][0-9]*)', '\1\20', 'g')::jsonb
+              FROM tariff WHERE effective_from < now() ORDER BY zone_id, class, effective_from DESC"#
+    );
+    run(&city.database.pool, &dearer).await;
+    let stop = format!("/api/v1/sessions/{id}/stop");
+    let (status, stopped) = city.post_as(&token, &stop, &json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{stopped}");
+    assert_eq!(purse.look(&city).await, (had - reserved, 0), "{stopped}");
+    city.assert_books_are_right().await;
+}
+
+/// The price of an hour that another session has paid for goes back; it is not asked for again with more time.
+#[tokio::test]
+async fn more_time_does_not_ask_again_for_what_went_back() {
+    let city = Serving::city(80).await;
+    let first = city.paid_session(BAY, 60).await;
+    let open = city.paid_session(BAY, 120).await;
+    let refunded = "refund WHERE ground = 'double'";
+    assert_eq!(city.database.count(refunded).await, 1);
+    let path = format!("/api/v1/sessions/{}/extensions", open.session);
+    let more = json!({"minutes": 60});
+    let (status, more) = city.post_as(&open.token, &path, &more).await;
+    assert_eq!(status, StatusCode::CREATED, "{more}");
+    let whole = json!({"bay": "CN-01-002", "class": "car", "minutes": 180});
+    let (_, whole) = city.post_as("", "/api/v1/quotes", &whole).await;
+    let whole = whole["amount_vnd"].as_i64().unwrap();
+    assert_eq!(
+        more["quote"]["amount_vnd"],
+        whole - open.amount_vnd,
+        "{more}"
+    );
+    assert!(first.amount_vnd > 0);
+}
+
+/// Else both would go back, and the vehicle stand there.
+#[tokio::test]
+async fn what_another_session_relies_on_is_not_given_back() {
+    let city = Serving::city(80).await;
+    let first = city.paid_session(BAY, 120).await;
+    let second = city.paid_session(BAY, 122).await;
+    let doubles = "refund WHERE ground = 'double'";
+    assert_eq!(city.database.count(doubles).await, 1);
+    for open in [&first, &second] {
+        for (what, body) in [
+            ("plate", json!({"plate": "30A-888.88"})),
+            ("bay", json!({"bay": "CN-01-002"})),
+        ] {
+            let path = format!("/api/v1/sessions/{}/{what}", open.session);
+            let (status, refused) = city.post_as(&open.token, &path, &body).await;
+            assert_eq!(status, StatusCode::CONFLICT, "{what}: {refused}");
+        }
+    }
+    let stop = async |open: &Open| {
+        let path = format!("/api/v1/sessions/{}/stop", open.session);
+        let (status, stopped) = city.post_as(&open.token, &path, &json!({})).await;
+        assert_eq!(status, StatusCode::OK, "{stopped}");
+        stopped["refunded_vnd"].as_i64().unwrap()
+    };
+    assert_eq!(stop(&first).await, 0);
+    // Once nothing relies on it any more, it is a session like any other: this one has given back all but two minutes.
+    assert!(stop(&second).await > 0);
     city.assert_books_are_right().await;
 }
 

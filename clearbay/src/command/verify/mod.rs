@@ -143,12 +143,19 @@ impl Verify {
             None => state_file(keys.origin())?,
         };
         let known = recall(&state)?;
-        let (mut times, begun) = (1, Utc::now());
+        let (mut times, begun, mut first) = (1, Utc::now(), None);
         let verdict = loop {
             let asked = Utc::now();
             let mut verifier = Verifier::new(keys.clone(), witnesses.clone(), known.clone());
             fetch_all(&mut verifier, &url).await?;
             let verdict = verifier.verdict();
+            let days = first.get_or_insert_with(|| verdict.days.clone());
+            // Days that are over take in more, such as while a city brings in its past.
+            let grows = |(day, sums)| verdict.days.get(day).is_some_and(|now| now != sums);
+            if times >= TIMES && verdict.is_ahead() && days.iter().any(grows) {
+                tell::still_growing(&verdict, times);
+                return Ok(ExitCode::FAILURE);
+            }
             let lags = verdict.is_published_before(asked) && asked - begun < LAG_MAX;
             if !verdict.may_settle() || times >= TIMES && !lags {
                 break verdict;

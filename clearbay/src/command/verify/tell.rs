@@ -135,8 +135,7 @@ fn findings(verdict: &Verdict, times: u32) {
     }
     if times > 1 && verdict.may_settle() {
         out!(
-            "It was so each of the {times} times that were asked. While a city brings in money of days that are over, it \
-             may stay so until all of it is in the log: ask again then."
+            "It was so each of the {times} times that were asked, and the log took in nothing of these days that would have closed it."
         );
     }
     out!("");
@@ -146,6 +145,19 @@ fn findings(verdict: &Verdict, times: u32) {
             out!("DOES NOT HOLD: {count} things are wrong. What was remembered is kept as it was.")
         }
     }
+}
+
+/// That what is published is ahead of a log that takes in more of days that are over.
+pub(super) fn still_growing(verdict: &Verdict, times: u32) {
+    for finding in &verdict.findings {
+        out!("NOT YET: {finding}");
+    }
+    out!("");
+    out!(
+        "CANNOT BE TOLD YET: what is published is ahead of the log, as it was each of the {times} times that were asked, and \
+         the log takes in more of days that are over, as while a city brings in its past. Nothing else is wrong. Ask again \
+         later: it has to catch up."
+    );
 }
 
 /// That something is signed by another key than the pinned one, which may be nobody's fault.

@@ -56,6 +56,26 @@ fn lines_are_in_vietnamese_and_english() {
 }
 
 #[test]
+fn a_price_that_was_told_is_the_most() {
+    let dear = quoted(&hanoi_car(), MONDAY, 3 * 60);
+    assert_eq!(dear.amount_vnd, Vnd::new(85_000));
+    assert_eq!(dear.clone().at_most(Vnd::new(85_000)), Ok(dear.clone()));
+    let told = dear.clone().at_most(Vnd::new(50_000)).unwrap();
+    assert_eq!(told.amount_vnd, Vnd::new(50_000));
+    assert_eq!(
+        lines(&told).last(),
+        Some(&(
+            "No more than the price told at the start, 50,000 ₫",
+            -35_000
+        ))
+    );
+    let free = dear.at_most(Vnd::ZERO).unwrap();
+    assert_eq!(free.amount_vnd, Vnd::ZERO);
+    let sum: i64 = free.lines.iter().map(|line| line.amount_vnd.get()).sum();
+    assert_eq!(sum, 0);
+}
+
+#[test]
 fn calendar_increments_count_started_hours_of_the_clock() {
     let calendar = Tariff {
         increments: Increments::Calendar,
