@@ -15,7 +15,7 @@ pub mod wish;
 mod ssr;
 
 #[cfg(feature = "ssr")]
-pub use ssr::router;
+pub use ssr::Pages;
 
 /// The bundle's start: nothing but the islands is taken over.
 #[cfg(feature = "hydrate")]

@@ -8,11 +8,6 @@ const AT_ONCE = 8;
 // An entry with its hashes, as it is fetched.
 const BYTES_AN_ENTRY = 300;
 const MANY_ENTRIES = 300_000;
-// What may be money on its way into the log is asked for so often, and so long where what is published lags behind, as
-// `clearbay verify` does.
-const TIMES = 3;
-const PAUSE_MS = 5000;
-const LAG_MAX_MS = 90_000;
 
 const one = (root, selector) => root.querySelector(selector);
 const number = (value) => value.toLocaleString(lang);
@@ -73,7 +68,8 @@ const fetched = async (path) => {
   return new Uint8Array(await reply.arrayBuffer().catch(unreachable));
 };
 
-const checkOnce = async (key, progress) => {
+const checkOnce = async (key, patience, progress) => {
+  const asked = Date.now();
   const { Check } = await verifier();
   const check = new Check(key, stored((storage) => storage.getItem(memoryOf(key))) ?? undefined, lang);
   for (let wanted = check.wants(); wanted.length > 0; wanted = check.wants()) {
@@ -84,21 +80,19 @@ const checkOnce = async (key, progress) => {
     await Promise.all(Array.from({ length: AT_ONCE }, worker));
     progress(check.entries(), check.of());
   }
-  const verdict = JSON.parse(check.verdict());
+  const verdict = JSON.parse(check.verdict(patience, asked));
   if (verdict.no_log) throw new Error(verdict.no_log);
   return verdict;
 };
 
 const checkAll = async (key, progress, again) => {
-  const begun = Date.now();
-  for (let time = 1; ; time += 1) {
-    const asked = Date.now();
-    const verdict = await checkOnce(key, progress);
-    const until = verdict.complete_until_ms ?? asked;
-    const lags = until < asked && asked - begun < LAG_MAX_MS;
-    if (!verdict.may_settle || (time >= TIMES && !lags)) return verdict;
+  const { Patience } = await verifier();
+  const patience = new Patience();
+  for (;;) {
+    const verdict = await checkOnce(key, patience, progress);
+    if (verdict.next !== "ask_again") return verdict;
     again();
-    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
+    await new Promise((resolve) => setTimeout(resolve, Patience.pause_ms()));
   }
 };
 
@@ -136,10 +130,12 @@ const showVerdict = (verdict) => {
   const frame = one(page, "[data-verdict]");
   show(one(frame, "[data-holds]"), verdict.holds && !verdict.empty);
   show(one(frame, "[data-empty]"), verdict.empty);
-  show(one(frame, "[data-wrong]"), !verdict.holds && !verdict.other_key);
+  const notYet = verdict.next === "not_yet";
+  show(one(frame, "[data-not-yet]"), notYet);
+  show(one(frame, "[data-wrong]"), !verdict.holds && !verdict.other_key && !notYet);
   show(one(frame, "[data-shown]"), verdict.holds);
   showOtherKey(frame, verdict.other_key && verdict.findings[0]);
-  one(frame, "[data-findings]").replaceChildren(...items(verdict.findings));
+  for (const list of frame.querySelectorAll("[data-findings]")) list.replaceChildren(...items(verdict.findings));
   one(frame, "[data-notes]").replaceChildren(...items(verdict.notes));
   const step = (name, shown, values = {}) => {
     const item = one(frame, `[data-step="${name}"]`);

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
+use domain::Timestamp;
 use domain::log::{Document, LogKeys, Sums, Witnesses};
 use serde::Serialize;
 use wasm_bindgen::prelude::*;
 
-use crate::{Answer, Finding, Held, Memory, Pinned, ReceiptError, Verifier, total, vietnamese};
+use crate::{
+    Answer, Finding, Held, Memory, Next, Pinned, ReceiptError, Verifier, total, vietnamese,
+};
 
 /// Whether a reader of that language is told in Vietnamese; else it is in English.
 fn is_vietnamese(lang: &str) -> bool {
@@ -30,6 +33,25 @@ fn json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
+/// How long what is found is asked for again: one for all the checks that follow one another.
+#[wasm_bindgen]
+#[derive(Debug, Default)]
+pub struct Patience(crate::Patience);
+
+#[wasm_bindgen]
+impl Patience {
+    /// That of one who begins.
+    #[wasm_bindgen(constructor)]
+    pub fn new() -> Patience {
+        Patience::default()
+    }
+
+    /// The pause before a log is asked again, in milliseconds.
+    pub fn pause_ms() -> f64 {
+        crate::Patience::PAUSE.num_milliseconds() as f64
+    }
+}
+
 /// A check of the whole log.
 #[wasm_bindgen]
 #[derive(Debug)]
@@ -46,10 +68,8 @@ struct Told {
     holds: bool,
     /// Whether it holds and has no entry yet.
     empty: bool,
-    /// Whether all that was found may be so for a moment.
-    may_settle: bool,
-    /// Until when what is published is complete, in milliseconds since 1970.
-    complete_until_ms: Option<i64>,
+    /// What is done about it: `tell`, `ask_again` or `not_yet`.
+    next: &'static str,
     /// Whether all that was found is that the log is signed by a key that is not among the pinned ones.
     other_key: bool,
     size: Option<u64>,
@@ -136,11 +156,17 @@ impl Check {
         self.verifier.progress().of as f64
     }
 
-    /// What was found, as JSON.
-    pub fn verdict(self) -> String {
+    /// What was found of what was asked from a moment on, in milliseconds since 1970, as JSON.
+    pub fn verdict(self, patience: &mut Patience, asked_ms: f64) -> String {
         let is_vietnamese = self.is_vietnamese;
         let origin = self.verifier.origin().to_owned();
         let verdict = self.verifier.verdict();
+        let asked = Timestamp::from_timestamp_millis(asked_ms as i64).unwrap_or_default();
+        let next = match patience.0.next(&verdict, asked) {
+            Next::Tell => "tell",
+            Next::AskAgain => "ask_again",
+            Next::NotYet => "not_yet",
+        };
         let words = |findings: &[Finding]| -> Vec<String> {
             let word = |finding: &Finding| match is_vietnamese {
                 true => vietnamese::finding(finding),
@@ -159,8 +185,7 @@ impl Check {
             }),
             holds: verdict.holds(),
             empty: verdict.is_empty(),
-            may_settle: verdict.may_settle(),
-            complete_until_ms: verdict.complete_until.map(|until| until.timestamp_millis()),
+            next,
             other_key: verdict.other_key().is_some(),
             size: verdict.head.map(|head| head.size),
             root: verdict.head.map(|head| head.root.to_string()),

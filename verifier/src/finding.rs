@@ -182,11 +182,25 @@ pub enum Finding {
     },
 }
 
+/// What has not caught up yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Behind {
+    /// The log: money is published as it comes, and has its place in the log and in a signed report seconds after that.
+    Log,
+    /// What is published: a replica tells it.
+    Publication,
+}
+
 impl Finding {
-    /// Whether it may be so for a moment, though all is right: money is published as it comes, and has its place in the
-    /// log and in a signed report seconds after that.
-    pub fn may_settle(&self) -> bool {
-        matches!(self, Self::Published { .. } | Self::Unreported { .. })
+    /// What is behind where it may be so for a moment, though all is right.
+    pub fn behind(&self) -> Option<Behind> {
+        match self {
+            Self::Published {
+                published, logged, ..
+            } if published < logged => Some(Behind::Publication),
+            Self::Published { .. } | Self::Unreported { .. } => Some(Behind::Log),
+            _ => None,
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
+use domain::Timestamp;
 use domain::log::{
     Commitment, DayReport, Document, DocumentLine, Edge, Entry, EntryKind, Inclusion, LogKey,
     LogKeys, LogPath, LogSigner, Place, ReceiptDocument, Salt, Sums, TileSet, TreeHead, Witnesses,
@@ -158,6 +159,62 @@ fn money_on_its_way_into_the_log_may_settle_and_a_wrong_report_may_not() {
     let (verdict, _) = verify(&served, keys(1));
     assert!(!verdict.holds() && !verdict.may_settle());
     assert!(!verify(&log(), keys(1)).0.may_settle());
+}
+
+#[test]
+fn what_may_settle_is_asked_three_times_and_what_grows_cannot_be_told_yet() {
+    let path = "/api/v1/reports/revenue?from=2026-11-25&to=2026-11-26&by=day";
+    let published = |vnd: i64| {
+        let mut served = log();
+        let told = json!({"rows": [{"key": "2026-11-25", "amount_vnd": 90_000},
+            {"key": "2026-11-26", "amount_vnd": vnd - 90_000}], "total_vnd": vnd});
+        served.insert(path.to_owned(), told.to_string().into_bytes());
+        verify(&served, keys(1)).0
+    };
+    let (ahead, behind) = (published(100_000), published(91_000));
+    let at = |second: i64| Timestamp::from_timestamp(second, 0).unwrap_or_default();
+    let asked = |verdicts: &[&Verdict]| -> Vec<Next> {
+        let mut patience = Patience::default();
+        let each = verdicts.iter().enumerate();
+        each.map(|(n, verdict)| patience.next(verdict, at(10 * n as i64)))
+            .collect()
+    };
+    use Next::{AskAgain, NotYet, Tell};
+    assert_eq!(asked(&[&verify(&log(), keys(1)).0]), [Tell]);
+    assert_eq!(asked(&[&ahead, &ahead, &ahead]), [AskAgain, AskAgain, Tell]);
+    // It has caught up meanwhile.
+    assert_eq!(
+        asked(&[&ahead, &verify(&log(), keys(1)).0]),
+        [AskAgain, Tell]
+    );
+    let grown = |verdict: Verdict| {
+        let days = verdict.days.keys().map(|day| (*day, Sums::default()));
+        Verdict {
+            days: days.collect(),
+            ..verdict
+        }
+    };
+    let others = grown(published(100_000));
+    assert_eq!(
+        asked(&[&ahead, &others, &others]),
+        [AskAgain, AskAgain, NotYet]
+    );
+    // What the log has and nobody publishes is no matter of patience.
+    let others = grown(published(91_000));
+    assert_eq!(
+        asked(&[&behind, &others, &others]),
+        [AskAgain, AskAgain, Tell]
+    );
+    // A replica may be behind for a while.
+    let mut lags = published(91_000);
+    lags.complete_until = Some(at(-60));
+    assert_eq!(
+        asked(&[&lags; 12])
+            .iter()
+            .filter(|next| **next == AskAgain)
+            .count(),
+        9
+    );
 }
 
 #[test]

@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use domain::Timestamp;
 use domain::log::{Cosignature, Sums, TreeHead};
 
-use crate::{Finding, Memory, OtherKey};
+use crate::{Behind, Finding, Memory, OtherKey};
 
 /// Why nothing can be told: at that address is no log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,18 +72,13 @@ impl Verdict {
 
     /// Whether all that was found may be so for a moment, so that it is worth asking again before anybody is blamed.
     pub fn may_settle(&self) -> bool {
-        !self.findings.is_empty() && self.findings.iter().all(Finding::may_settle)
+        !self.findings.is_empty() && self.findings.iter().all(|it| it.behind().is_some())
     }
 
     /// Whether all that was found is money that is published and not in the log, or not in a report.
     pub fn is_ahead(&self) -> bool {
-        let ahead = |finding: &Finding| match finding {
-            Finding::Published {
-                published, logged, ..
-            } => published > logged,
-            other => other.may_settle(),
-        };
-        !self.findings.is_empty() && self.findings.iter().all(ahead)
+        let is_ahead = |finding: &Finding| finding.behind() == Some(Behind::Log);
+        !self.findings.is_empty() && self.findings.iter().all(is_ahead)
     }
 
     /// Whether what is published tells less than what the log had at a moment.

@@ -328,8 +328,9 @@ pub async fn serve(
         turn,
         shutdown.clone(),
     ));
-    let pages = dashboard::router(options.web_dir.as_deref(), oidc, has_wallets);
-    let router = telemetry::traced(api::routes::router(app, pages));
+    let pages = dashboard::Pages::load(options.web_dir.as_deref(), oidc, has_wallets);
+    let router = pages.within(|pages| api::routes::router(app, pages));
+    let router = telemetry::traced(router);
     tracing::info!(address = %listener.local_addr()?, "serving");
     let (refuse, mut refused) = watch::channel(false);
     let server = Server {

@@ -8,7 +8,7 @@ use api::service::sign_in::RETURN_PATH;
 use api::{App, Oidc};
 use axum::extract::{DefaultBodyLimit, FromRequestParts, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
@@ -26,6 +26,7 @@ mod document;
 mod exemption_form;
 mod exemption_request;
 mod exemptions;
+mod failure;
 mod find;
 mod lot;
 mod map_labels;
@@ -74,22 +75,53 @@ mod wallet_sign_in;
 mod ways;
 
 use assets::Bundle;
-use document::Document;
+pub(crate) use failure::problem;
 
-/// Every page, by its address. `web_dir` is the folder with the browser's bundle, `oidc` where people confirm who
-/// they are; `has_wallets` tells whether drivers can sign in, and so have one.
-pub fn router(web_dir: Option<&Path>, oidc: Option<Arc<Oidc>>, has_wallets: bool) -> Router<App> {
-    let bundle = web_dir.and_then(Bundle::load);
-    if bundle.is_none() {
-        match web_dir {
-            // Somebody has named one.
-            Some(folder) => tracing::warn!(
-                folder = %folder.display(),
-                "there is no browser bundle in CLEARBAY_WEB_DIR: pages work by forms and plain events"
-            ),
-            None => tracing::info!("no browser bundle: pages work by forms and plain events"),
+/// What all pages are made with.
+#[derive(Debug)]
+pub struct Pages {
+    /// The browser's bundle.
+    bundle: Option<Bundle>,
+    /// Where people confirm who they are.
+    oidc: Option<Arc<Oidc>>,
+    /// Whether drivers can sign in, and so have a wallet.
+    has_wallets: bool,
+}
+
+impl Pages {
+    /// With the bundle in the folder `web_dir`, the provider where people confirm who they are, and whether drivers
+    /// can sign in.
+    pub fn load(web_dir: Option<&Path>, oidc: Option<Arc<Oidc>>, has_wallets: bool) -> Self {
+        let bundle = web_dir.and_then(Bundle::load);
+        if bundle.is_none() {
+            match web_dir {
+                // Somebody has named one.
+                Some(folder) => tracing::warn!(
+                    folder = %folder.display(),
+                    "there is no browser bundle in CLEARBAY_WEB_DIR: pages work by forms and plain events"
+                ),
+                None => tracing::info!("no browser bundle: pages work by forms and plain events"),
+            }
+        }
+        Self {
+            bundle,
+            oidc,
+            has_wallets,
         }
     }
+
+    /// The whole city, which `city` makes of its pages: where that refuses a page's reader, a page says so.
+    pub fn within(self, city: impl FnOnce(Router<App>) -> Router) -> Router {
+        city(router())
+            .layer(middleware::from_fn(failure::refusal_as_page))
+            .layer(Extension(Arc::new(self.bundle)))
+            .layer(Extension(self.oidc))
+            .layer(Extension(HasWallets(self.has_wallets)))
+    }
+}
+
+/// Every page, by its address.
+fn router() -> Router<App> {
     Router::new()
         // It holds no secret that compressing it could give away (as the pages of sessions do), and
         // shrinks to a tenth.
@@ -229,12 +261,9 @@ pub fn router(web_dir: Option<&Path>, oidc: Option<Arc<Oidc>>, has_wallets: bool
         )
         .route("/pkg/{name}", get(assets::bundled))
         .fallback(document::not_found)
-        .layer(middleware::from_fn(as_page))
+        .layer(middleware::from_fn(failure::as_page))
         .layer(middleware::from_fn(protect))
         .layer(Extension(Arc::new(base_map::BaseMap::default())))
-        .layer(Extension(Arc::new(bundle)))
-        .layer(Extension(oidc))
-        .layer(Extension(HasWallets(has_wallets)))
 }
 
 /// Whether drivers can have a wallet here.
@@ -309,25 +338,13 @@ async fn choose_language(
     ([(header::SET_COOKIE, cookie)], Redirect::to(&back)).into_response()
 }
 
-/// What axum's extractors refuse, a form without its fields or an address that is no text, they say in a line of their
-/// own words: people are shown a page instead.
-async fn as_page(reader: Reader, request: Request, next: Next) -> Response {
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    let response = next.run(request).await;
-    let kind = response.headers().get(header::CONTENT_TYPE);
-    let is_plain = kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/plain"));
-    match response.status() {
-        // An address that cannot be read names nothing.
-        StatusCode::BAD_REQUEST if is_plain && is_read => failure(&reader, StatusCode::NOT_FOUND),
-        status if is_plain && status.is_client_error() => failure(&reader, status),
-        _ => response,
-    }
-}
-
 /// Headers that keep a page from being framed or fed with scripts of others, beside those of every answer
 /// (`api::routes`).
 async fn protect(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    protected(next.run(request).await)
+}
+
+fn protected(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(
         header::CONTENT_SECURITY_POLICY,
@@ -339,48 +356,6 @@ async fn protect(request: Request, next: Next) -> Response {
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     }
     response
-}
-
-/// A failure as a page.
-pub(crate) fn problem(reader: &Reader, error: &api::ApiError) -> Response {
-    failure(reader, error.status())
-}
-
-fn failure(reader: &Reader, status: StatusCode) -> Response {
-    let lang = reader.lang;
-    let (title, text) = match status {
-        StatusCode::NOT_FOUND => (
-            lang.problem().not_found,
-            lang.problem().there_no_such_page_bay,
-        ),
-        StatusCode::FORBIDDEN => (lang.problem().cannot_be_opened, lang.problem().not_yours),
-        StatusCode::UNAUTHORIZED => (
-            lang.problem().cannot_be_opened,
-            lang.problem().this_page_belongs_to_somebody_else,
-        ),
-        StatusCode::SERVICE_UNAVAILABLE => (
-            lang.problem().out_of_order_for_the_moment,
-            lang.problem().please_try_again_moment_if,
-        ),
-        _ => (
-            lang.problem().that_did_not_work,
-            lang.problem().please_try_again_if_have,
-        ),
-    };
-    // By it whoever runs this finds what went wrong.
-    let number = status
-        .is_server_error()
-        .then(store::request::current)
-        .flatten()
-        .map(|id| id.to_string());
-    Document {
-        title,
-        active: "",
-        live: None,
-    }
-    .respond(reader, status, move || {
-        parts::failure(title, text, number, lang)
-    })
 }
 
 #[cfg(test)]

@@ -110,6 +110,11 @@ fn whole(keys: String, command: String, lang: Lang) -> impl IntoView {
             <div data-verdict hidden tabindex="-1">
                 <div class="hint verdict" data-holds hidden><b class="ok">"✓ " {text.holds}</b> " " {text.holds_text}</div>
                 <div class="hint verdict" data-empty hidden>{text.empty}</div>
+                <div class="hint verdict" data-not-yet hidden>
+                    <b>{text.not_yet}</b>
+                    <ul data-findings></ul>
+                    {text.not_yet_text}
+                </div>
                 <div class="error verdict" data-wrong hidden>
                     <b>"✗ " {text.wrong}</b>
                     <ul data-findings></ul>

@@ -86,6 +86,37 @@ async fn who_sends_slowly_holds_up_nobody() {
     assert_eq!(reply.status(), StatusCode::NOT_FOUND, "read and answered");
 }
 
+#[tokio::test]
+async fn who_reads_pages_is_refused_by_one() {
+    let city = Serving::city(80).await;
+    let address = city.url.trim_start_matches("http://").to_owned();
+    let refused = async |path: &str, accepts: &str| {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let begun = format!(
+            "POST {path} HTTP/1.1\r\nhost: a\r\naccept: {accepts}\r\nconnection: close\r\n\
+             content-type: application/x-www-form-urlencoded\r\ncontent-length: 100\r\n\r\nplate"
+        );
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).await.unwrap();
+        assert!(reply.starts_with("HTTP/1.1 408 "), "{reply}");
+        reply
+    };
+    let browser = "text/html,application/xhtml+xml;q=0.9,*/*;q=0.8";
+    let (page, program, api) = tokio::join!(
+        refused("/b/CN-01-001", browser),
+        refused("/b/CN-01-001", "*/*"),
+        refused("/api/v1/quotes", browser),
+    );
+    assert!(page.contains("<html lang=\"vi\""), "{page}");
+    for header in ["content-security-policy: ", "x-request-id: "] {
+        assert!(page.contains(header), "{header}: {page}");
+    }
+    for told in [program, api] {
+        assert!(told.contains("application/problem+json"), "{told}");
+    }
+}
+
 /// The status of the reply to what was sent.
 async fn status_of(mut stream: TcpStream) -> String {
     let mut start = [0; 12];

@@ -2,14 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context;
-use chrono::{TimeDelta, Utc};
+use chrono::Utc;
 use domain::log::{LogKeys, LogSigner, WitnessKey, Witnesses};
 use reqwest::StatusCode;
 use tokio::task::JoinSet;
-use verifier::{Answer, Memory, Pinned, Verifier};
+use verifier::{Answer, Memory, Next, Patience, Pinned, Verifier};
 
 use crate::out::out;
 
@@ -23,11 +22,6 @@ pub(super) use tell::row;
 pub(super) const DOES_NOT_HOLD: u8 = 2;
 /// How much is fetched at once.
 const AT_ONCE: usize = 8;
-/// What may be money on its way into the log is asked for so often, with a pause before each further time; and so long
-/// where what is published lags behind, for a replica tells it: it is a minute behind at most.
-const TIMES: u32 = 3;
-const PAUSE: Duration = Duration::from_secs(5);
-const LAG_MAX: TimeDelta = TimeDelta::seconds(90);
 /// No resource of a log is larger.
 const MAX_BODY: usize = 16 * 1024 * 1024;
 
@@ -143,30 +137,26 @@ impl Verify {
             None => state_file(keys.origin())?,
         };
         let known = recall(&state)?;
-        let (mut times, begun, mut first) = (1, Utc::now(), None);
+        let mut patience = Patience::default();
         let verdict = loop {
             let asked = Utc::now();
             let mut verifier = Verifier::new(keys.clone(), witnesses.clone(), known.clone());
             fetch_all(&mut verifier, &url).await?;
             let verdict = verifier.verdict();
-            let days = first.get_or_insert_with(|| verdict.days.clone());
-            // Days that are over take in more, such as while a city brings in its past.
-            let grows = |(day, sums)| verdict.days.get(day).is_some_and(|now| now != sums);
-            if times >= TIMES && verdict.is_ahead() && days.iter().any(grows) {
-                tell::still_growing(&verdict, times);
-                return Ok(ExitCode::FAILURE);
-            }
-            let lags = verdict.is_published_before(asked) && asked - begun < LAG_MAX;
-            if !verdict.may_settle() || times >= TIMES && !lags {
-                break verdict;
+            match patience.next(&verdict, asked) {
+                Next::Tell => break verdict,
+                Next::NotYet => {
+                    tell::not_yet(&verdict, patience.times());
+                    return Ok(ExitCode::FAILURE);
+                }
+                Next::AskAgain => {}
             }
             eprintln!(
                 "what is published is not what the log has; that may be money on its way into the log: asked again in \
                  {} s",
-                PAUSE.as_secs()
+                Patience::PAUSE.num_seconds()
             );
-            tokio::time::sleep(PAUSE).await;
-            times += 1;
+            tokio::time::sleep(Patience::PAUSE.to_std()?).await;
         };
         if let Some(why) = verdict.no_log {
             anyhow::bail!(
@@ -177,7 +167,7 @@ impl Verify {
         if let Some(memory) = &verdict.memory {
             remember(&state, memory)?;
         }
-        tell::verdict(&verdict, times, &keys, &state);
+        tell::verdict(&verdict, patience.times(), &keys, &state);
         Ok(match verdict.holds() {
             true => ExitCode::SUCCESS,
             false => ExitCode::from(DOES_NOT_HOLD),

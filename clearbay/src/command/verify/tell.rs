@@ -148,7 +148,7 @@ fn findings(verdict: &Verdict, times: u32) {
 }
 
 /// That what is published is ahead of a log that takes in more of days that are over.
-pub(super) fn still_growing(verdict: &Verdict, times: u32) {
+pub(super) fn not_yet(verdict: &Verdict, times: u32) {
     for finding in &verdict.findings {
         out!("NOT YET: {finding}");
     }
