@@ -69,10 +69,15 @@ fn table() -> BTreeMap<Route, &'static str> {
     rows.collect()
 }
 
-/// Every route that there is: those of the OpenAPI document, and the pages'.
+/// What describes the API, and is not described by it.
+const OF_THE_API: [&str; 3] = ["/api", "/api/docs/", "/api/openapi.json"];
+
+/// Every route that there is: those of the OpenAPI document and of itself, and the pages'.
 fn routes() -> BTreeSet<Route> {
     let document = serde_json::to_value(api::routes::openapi()).unwrap();
-    let mut routes = BTreeSet::new();
+    let mut routes: BTreeSet<Route> = OF_THE_API
+        .map(|path| ("GET".to_owned(), path.to_owned()))
+        .into();
     for (path, methods) in document["paths"].as_object().unwrap() {
         for method in methods.as_object().unwrap().keys() {
             if ["get", "post", "put", "delete", "patch"].contains(&&**method) {
