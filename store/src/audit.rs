@@ -10,6 +10,9 @@ use sqlx::types::{Json, JsonValue};
 use crate::staff::Staff;
 use crate::{Store, StoreError};
 
+/// What the record calls whoever parked.
+pub const DRIVER: &str = "driver";
+
 /// One line of the record. Plates stand in it masked.
 #[derive(Clone, Debug, Default)]
 pub struct Audit {

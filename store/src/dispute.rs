@@ -8,7 +8,7 @@ use domain::money::Vnd;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::audit::{Audit, audit_insert};
+use crate::audit::{Audit, DRIVER, audit_insert};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::identity::{With, confirmed_name_insert, identity_of};
 use crate::refund::money_of;
@@ -155,7 +155,7 @@ impl Store {
             session: session.map(SessionId),
             dispute: Some(id),
             detail: serde_json::json!({ "reason": reason }),
-            ..Audit::new("driver", "dispute.open")
+            ..Audit::new(DRIVER, "dispute.open")
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;

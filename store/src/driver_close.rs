@@ -4,7 +4,7 @@ use domain::Timestamp;
 use domain::money::Vnd;
 use serde_json::json;
 
-use crate::audit::{Audit, audit_insert};
+use crate::audit::{Audit, DRIVER, audit_insert};
 use crate::driver::Driver;
 use crate::{Store, StoreError};
 
@@ -117,7 +117,7 @@ impl Store {
         .await?;
         let audit = Audit {
             detail: json!({ "wallet": driver.wallet.id }),
-            ..Audit::new("driver", "driver.delete")
+            ..Audit::new(DRIVER, "driver.delete")
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;

@@ -7,7 +7,7 @@ use domain::plate::Plate;
 use serde_json::json;
 use sqlx::PgConnection;
 
-use crate::audit::{Audit, audit_insert};
+use crate::audit::{Audit, DRIVER, audit_insert};
 use crate::exemption::{Exemption, exemption_insert};
 use crate::exemption_request::status_of;
 use crate::staff::Staff;
@@ -128,7 +128,7 @@ impl Store {
         }
         let audit = Audit {
             exemption_request: Some(id),
-            ..Audit::new("driver", "exemption.take_back")
+            ..Audit::new(DRIVER, "exemption.take_back")
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;

@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::FromRow;
 use uuid::Uuid;
 
-use crate::audit::{Audit, audit_insert};
+use crate::audit::{Audit, DRIVER, audit_insert};
 use crate::exemption_scan::Scan;
 use crate::idempotency::{Claim, Intent, claim};
 use crate::identity::{With, confirmed_name_insert, identity_of};
@@ -183,7 +183,7 @@ impl Store {
         let audit = Audit {
             exemption_request: Some(new.id),
             detail: json!({ "ground": new.ground, "plate": new.plate.masked() }),
-            ..Audit::new("driver", "exemption.ask")
+            ..Audit::new(DRIVER, "exemption.ask")
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;

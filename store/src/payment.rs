@@ -44,6 +44,9 @@ impl PaidFrom {
 /// The gateway of payments out of wallets.
 pub const WALLET: &str = "wallet";
 
+/// The gateway whose bank account holds the money of wallets, and from which people give it back.
+pub(crate) const BANK: &str = "vietqr";
+
 /// A payment to be asked for.
 #[derive(Clone, Debug)]
 pub struct NewPayment {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::id::{BayId, PurchaseId, SessionId, TariffId, TerminalId};
 use domain::money::Vnd;
@@ -47,6 +48,8 @@ pub struct NewSession {
     pub metered: bool,
     /// Why the price is less than the board's.
     pub entitled: Option<Entitled>,
+    /// How long its vehicle had parked in the zone shortly before, in whole seconds: free minutes are had once.
+    pub parked_before: TimeDelta,
     /// Which terminal sold it.
     pub terminal: Option<TerminalId>,
     /// The client's key and request.
@@ -110,6 +113,8 @@ pub struct Session {
     pub metered: bool,
     /// Why its prices are less than the board's.
     pub entitlement: Option<Entitlement>,
+    /// How long its vehicle had parked in the zone shortly before, in whole seconds: free minutes are had once.
+    pub parked_before: TimeDelta,
     /// When it was ended before its time.
     pub stopped_at: Option<Timestamp>,
     /// When it was recorded.
@@ -142,12 +147,15 @@ impl Store {
                 Vnd::ZERO => SessionStatus::Paid.code(),
                 _ => SessionStatus::Pending.code(),
             };
+            let parked_before_s = |new: &NewSession| {
+                i32::try_from(new.parked_before.num_seconds()).unwrap_or(i32::MAX)
+            };
             sqlx::query(
                 "INSERT INTO session (session_id, bay_id, plate, class, starts_at, ends_at, status,
-                                      metered, entitlement, pass_id, exemption_id, created_at)
-                 SELECT *, $12 FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[],
+                                      metered, entitlement, pass_id, exemption_id, parked_before_s, created_at)
+                 SELECT *, $13 FROM unnest($1::uuid[], $2::int[], $3::text[], $4::text[],
                     $5::timestamptz[], $6::timestamptz[], $7::text[], $8::bool[], $9::jsonb[],
-                    $10::uuid[], $11::uuid[])",
+                    $10::uuid[], $11::uuid[], $12::int[])",
             )
             .bind(fresh.iter().map(|s| s.id.0).collect::<Vec<Uuid>>())
             .bind(fresh.iter().map(|s| s.bay.0).collect::<Vec<_>>())
@@ -165,6 +173,7 @@ impl Store {
             )
             .bind(fresh.iter().map(|s| s.pass()).collect::<Vec<_>>())
             .bind(fresh.iter().map(|s| s.exemption()).collect::<Vec<_>>())
+            .bind(fresh.iter().map(|s| parked_before_s(s)).collect::<Vec<_>>())
             .bind(now)
             .execute(&mut *tx)
             .await?;
@@ -200,7 +209,8 @@ impl Store {
         let rows: Vec<SessionRow> = sqlx::query_as(AssertSqlSafe(format!(
             "SELECT session.session_id, bay_id, bay.code AS bay_code, plate, session.class,
                     session.starts_at, session.ends_at, tariff_id, amount_vnd, lines,
-                    session.status, metered, entitlement, stopped_at, session.created_at
+                    session.status, metered, entitlement, parked_before_s, stopped_at,
+                    session.created_at
              FROM session JOIN bay USING (bay_id)
                   JOIN purchase ON purchase_id = session.session_id
              WHERE session.session_id {among}"
@@ -229,6 +239,7 @@ struct SessionRow {
     status: String,
     metered: bool,
     entitlement: Option<Json<Entitlement>>,
+    parked_before_s: i32,
     stopped_at: Option<Timestamp>,
     created_at: Timestamp,
 }
@@ -249,6 +260,7 @@ impl SessionRow {
             tariff: TariffId(self.tariff_id),
             metered: self.metered,
             entitlement: self.entitlement.map(|Json(entitlement)| entitlement),
+            parked_before: TimeDelta::seconds(self.parked_before_s.into()),
             stopped_at: self.stopped_at,
             bay_code: self.bay_code,
             starts_at: self.starts_at,

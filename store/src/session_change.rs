@@ -10,14 +10,11 @@ use domain::session::SessionStatus;
 use domain::tariff::Quote;
 use sqlx::{FromRow, PgConnection};
 
-use crate::audit::{Audit, audit_insert};
+use crate::audit::{Audit, DRIVER, audit_insert};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::purchase::{NewPurchase, purchases_insert};
 use crate::session_overlap::overlap;
 use crate::{Store, StoreError, corrupt};
-
-/// What the record calls whoever parked.
-pub const DRIVER: &str = "driver";
 
 /// More time, to be written.
 #[derive(Clone, Debug)]

@@ -1,7 +1,7 @@
 //! Sessions of one vehicle in one bay of which some time was paid twice and given back once.
 
 use domain::id::SessionId;
-use sqlx::{FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use crate::{Store, StoreError};
 
@@ -32,25 +32,31 @@ impl Store {
     }
 }
 
+/// Whether `beside` is another session of the vehicle of `one` in the same bay, and shares some of its time. To be asked
+/// in a subquery by itself (`LATERAL`), so that the bay's index is used however little is known of the table.
+pub(crate) const BESIDE: &str =
+    "beside.bay_id = one.bay_id AND beside.plate = one.plate AND beside.status = 'paid'
+     AND beside.session_id <> one.session_id
+     AND beside.starts_at < one.ends_at AND beside.ends_at > one.starts_at";
+
 pub(crate) async fn overlap(
     connection: &mut PgConnection,
     session: SessionId,
 ) -> Result<Overlap, StoreError> {
-    let found: Option<Overlap> = sqlx::query_as(
-        "SELECT coalesce(bool_or(other.session_id <> one.session_id), false) AS is_relied_on,
-                coalesce(bool_or(other.session_id = one.session_id), false) AS relies
-         FROM session AS one
-         -- By itself, so that the bay's index is used however little is known of the table.
-         CROSS JOIN LATERAL (
-            SELECT session_id FROM session AS beside
-            WHERE beside.bay_id = one.bay_id AND beside.plate = one.plate
-              AND beside.status = 'paid' AND beside.stopped_at IS NULL
-              AND beside.starts_at < one.ends_at AND beside.ends_at > one.starts_at
-              AND EXISTS (
+    let gave_back = |session: &str| {
+        format!(
+            "{session}.stopped_at IS NULL AND EXISTS (
                 SELECT FROM purchase JOIN payment USING (purchase_id) JOIN refund USING (payment_id)
-                WHERE purchase.session_id = beside.session_id AND ground = 'double')) AS other
-         WHERE one.session_id = $1",
-    )
+                WHERE purchase.session_id = {session}.session_id AND ground = 'double')"
+        )
+    };
+    let (its, others) = (gave_back("one"), gave_back("beside"));
+    let found: Option<Overlap> = sqlx::query_as(AssertSqlSafe(format!(
+        "SELECT beside.session_id IS NOT NULL AS is_relied_on, {its} AS relies
+         FROM session AS one LEFT JOIN LATERAL (
+            SELECT session_id FROM session AS beside WHERE {BESIDE} AND {others} LIMIT 1) AS beside ON true
+         WHERE one.session_id = $1"
+    )))
     .bind(session.0)
     .fetch_optional(connection)
     .await?;

@@ -82,17 +82,13 @@ impl Store {
         if session.ends_at != stop.expected_end {
             return Ok(Stopped::Changed);
         }
-        if let StopMoney::GiveBack { of_paid, .. } = &stop.money
-            && *of_paid != paid(&mut tx, stop.session).await?
-        {
-            return Ok(Stopped::Changed);
-        }
-        // Another may have been paid for since, whose money went back because of this one.
-        if let StopMoney::GiveBack { back, .. } = &stop.money
-            && *back > Vnd::ZERO
-            && overlap(&mut tx, stop.session).await?.is_relied_on
-        {
-            return Ok(Stopped::Changed);
+        if let StopMoney::GiveBack { back, of_paid } = &stop.money {
+            let is_as_counted = *of_paid == paid(&mut tx, stop.session).await?;
+            // Another may have been paid for since, whose money went back because of this one.
+            let is_kept = *back > Vnd::ZERO && overlap(&mut tx, stop.session).await?.is_relied_on;
+            if !is_as_counted || is_kept {
+                return Ok(Stopped::Changed);
+            }
         }
         sqlx::query(
             "UPDATE session SET ends_at = $2, stopped_at = $3, stopped_by = $4

@@ -1,9 +1,11 @@
 //! Where the vehicles of sessions are seen standing: one vehicle cannot be in two places.
 
+use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::board::EARLY_PAYMENT;
 use domain::id::BayId;
 use domain::plate::Plate;
+use domain::tariff::FREE_AGAIN_AFTER;
 use sqlx::FromRow;
 
 use crate::entitlement::Holder;
@@ -75,6 +77,41 @@ impl Store {
         .bind(EARLY_PAYMENT)
         .fetch_all(&self.pool)
         .await?)
+    }
+
+    /// For each holder, in the order of the argument: how much time its plate had in the zone before the holder's, in
+    /// whole seconds, of sessions that had ended no longer than [`FREE_AGAIN_AFTER`] ago. Time in a bay whose sensor saw nobody meanwhile
+    /// does not count: anybody may type a plate.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn parked_before(&self, holders: &[Holder]) -> Result<Vec<TimeDelta>, StoreError> {
+        let plates: Vec<&str> = holders.iter().map(|holder| holder.plate.reveal()).collect();
+        let zones: Vec<i32> = holders.iter().map(|holder| holder.zone.0).collect();
+        let from: Vec<Timestamp> = holders.iter().map(|holder| holder.from).collect();
+        let seconds: Vec<i64> = sqlx::query_scalar(
+            "SELECT (
+                SELECT coalesce(floor(extract(epoch FROM sum(
+                            least(session.ends_at, since) - session.starts_at))), 0)::bigint
+                FROM session JOIN bay USING (bay_id) JOIN lot USING (lot_id)
+                WHERE session.plate = holder.plate AND session.ends_at > since - $4
+                  AND session.starts_at < since AND session.ends_at > session.starts_at
+                  AND session.status = 'paid' AND lot.zone_id = holder.zone_id
+                  AND (NOT EXISTS (SELECT FROM bay_state WHERE bay_state.bay_id = session.bay_id)
+                    OR EXISTS (SELECT FROM stay
+                               WHERE stay.bay_id = session.bay_id AND stay.started_at < session.ends_at
+                                 AND coalesce(stay.ended_at, 'infinity') > session.starts_at)))
+             FROM unnest($1::text[], $2::int[], $3::timestamptz[])
+                    WITH ORDINALITY AS holder (plate, zone_id, since, n)
+             ORDER BY n",
+        )
+        .bind(plates)
+        .bind(zones)
+        .bind(from)
+        .bind(FREE_AGAIN_AFTER)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(seconds.into_iter().map(TimeDelta::seconds).collect())
     }
 
     /// For which vehicles a bay is paid at `now`, with the end of each one's time, the latest first.

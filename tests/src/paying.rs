@@ -105,7 +105,7 @@ impl Serving {
 }
 
 /// A bank's transfer of what a payment asks for.
-fn transfer_for(payment: &Value) -> Value {
+pub fn transfer_for(payment: &Value) -> Value {
     let bank_ref = format!("FT{}", Uuid::new_v4().simple());
     json!({"bank_ref": bank_ref, "description": payment["reference"],
         "amount_vnd": payment["amount_vnd"], "currency": "VND", "paid_at": Utc::now()})
@@ -160,6 +160,23 @@ impl Purse {
     /// What a request carries that spends it.
     pub fn key(&self) -> Value {
         json!({"id": self.id, "token": self.token})
+    }
+
+    /// Begins to park by the minute, four hours at most; the session and its token.
+    ///
+    /// # Panics
+    /// Where that is refused.
+    pub async fn park_by_the_minute(
+        &self,
+        city: &Serving,
+        bay: &str,
+        plate: &str,
+    ) -> (String, String) {
+        let body = json!({"bay": bay, "plate": plate, "class": "car", "minutes": 240, "metered": true,
+            "wallet": self.key()});
+        let (status, session) = city.post_as("", "/api/v1/sessions", &body).await;
+        assert_eq!(status, StatusCode::CREATED, "{session}");
+        (text(&session["id"]), text(&session["token"]))
     }
 
     /// Fills it up by half a million.

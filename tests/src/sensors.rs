@@ -19,6 +19,17 @@ pub struct Told {
     pub payload: Vec<u8>,
 }
 
+/// The sensor of a bay of the small city.
+///
+/// # Panics
+/// Where there is none.
+pub fn device(bay: &str) -> String {
+    let place = simulator::city::hanoi(80).unwrap();
+    let mut bays = place.lots.iter().flat_map(|lot| &lot.bays);
+    let found = bays.find(|known| known.code == bay).unwrap();
+    found.device.as_ref().unwrap().id.clone()
+}
+
 /// A message in Clearbay's own JSON.
 pub fn told(device: &str, at: DateTime<Utc>, seq: i64, occupied: bool) -> Told {
     let payload = json!({"device": device, "at": at, "seq": seq, "occupied": occupied});

@@ -7,6 +7,7 @@ use domain::plate::Plate;
 use domain::session::StoppedBy;
 use domain::tariff::Quote;
 use serde::{Deserialize, Serialize};
+use store::audit::DRIVER;
 use utoipa::ToSchema;
 
 use super::sessions::{SessionView, authorised, view};
@@ -72,7 +73,7 @@ pub(super) async fn stop_session(
 ) -> Result<Reply<SessionView>, ApiError> {
     let session = authorised(&app, id, &headers).await?;
     let now = App::now();
-    let by = (StoppedBy::Driver, "driver");
+    let by = (StoppedBy::Driver, DRIVER);
     let session = change::stop(&app, &session, now, by, now).await?;
     Ok(Reply(view(&app, session).await?))
 }
@@ -124,7 +125,7 @@ pub(super) async fn move_session(
     Json(new): Json<NewBay>,
 ) -> Result<Reply<SessionView>, ApiError> {
     let session = authorised(&app, id, &headers).await?;
-    change::move_to(&app, &session, &new.bay, "driver", App::now()).await?;
+    change::move_to(&app, &session, &new.bay, DRIVER, App::now()).await?;
     let session = app.store.session(id).await?;
     Ok(Reply(view(&app, session).await?))
 }

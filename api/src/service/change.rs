@@ -9,11 +9,13 @@ use domain::money::Vnd;
 use domain::plate::Plate;
 use domain::session::{DurationError, GONE_AFTER, GRACE, PLATE_WINDOW, SessionStatus, StoppedBy};
 use domain::tariff::{Quote, TariffBook};
+use store::audit::DRIVER;
 use store::idempotency::Intent;
 use store::place::BayPlace;
 use store::purchase::{Purchase, bought_vnd, paid_vnd};
 use store::session::Session;
-use store::session_change::{DRIVER, Extended, NewExtension};
+use store::session_change::{Extended, NewExtension};
+use store::session_overlap::Overlap;
 use store::session_stop::{Stop, StopMoney, Stopped};
 use store::staff::Staff;
 use tokio::sync::watch;
@@ -21,7 +23,7 @@ use uuid::Uuid;
 
 use super::in_time;
 use super::lease::Turn;
-use super::payment::pay_from_wallet;
+use super::payment::{Reserved, pay_from_wallet};
 use super::session::{self, Priced, tariff_of};
 use super::settlement::show;
 use super::staff::own_lot;
@@ -41,7 +43,9 @@ const ATTEMPTS: usize = 3;
 
 /// The prices of a session: those to which its driver was entitled when it began.
 fn book<'a>(bay: &'a BayPlace, session: &'a Session) -> TariffBook<'a> {
-    session::book(bay, session.class).entitled(session.entitlement.as_ref())
+    session::book(bay, session.class)
+        .after(session.parked_before)
+        .entitled(session.entitlement.as_ref())
 }
 
 /// More time, with its price and where that comes from.
@@ -227,9 +231,9 @@ pub async fn stop(
         if let Stopped::Settle(payment, amount) = &stopped {
             let payment = app.store.payment(*payment).await?;
             match pay_from_wallet(app, &payment, *amount, now).await {
-                Ok(()) => {}
-                Err(error @ ApiError::Conflict(_)) => {
-                    tracing::warn!(%error, "a stopped session has been settled otherwise");
+                Ok(Reserved::Taken) => {}
+                Ok(Reserved::Released(why)) => {
+                    tracing::warn!(%why, "a stopped session has been settled otherwise");
                 }
                 // Lost now, it is made by the outbox.
                 Err(error) => tracing::warn!(%error, "a stopped session is settled later"),
@@ -272,7 +276,7 @@ fn money(
         return Ok(StopMoney::Charge(quote.at_most(session.quote.amount_vnd)?));
     }
     let of_paid = paid.paid_vnd;
-    let back = match paid.is_relied_on {
+    let back = match paid.overlap.is_relied_on {
         true => Vnd::ZERO,
         false => book.refund(session.starts_at, session.ends_at, at, of_paid)?,
     };
@@ -284,8 +288,8 @@ fn money(
 pub struct Refundable {
     /// What has been paid, less what went back.
     pub paid_vnd: Vnd,
-    /// Whether it pays for another session of the vehicle, too, whose money went back: then it is kept.
-    pub is_relied_on: bool,
+    /// How it stands to other sessions of the vehicle: what pays for the time of another, too, is kept.
+    pub overlap: Overlap,
 }
 
 /// What of a session's money may go back.
@@ -299,7 +303,7 @@ pub async fn refundable(
 ) -> Result<Refundable, ApiError> {
     Ok(Refundable {
         paid_vnd: paid_vnd(purchases),
-        is_relied_on: app.store.session_overlap(session).await?.is_relied_on,
+        overlap: app.store.session_overlap(session).await?,
     })
 }
 
@@ -371,6 +375,17 @@ const OVERLAPS: ApiError = ApiError::Conflict(
     "some time of this vehicle in this bay was paid twice and given back: this session stays with both",
 );
 
+/// Whether a driver may give a session to another vehicle or bay.
+async fn may_be_moved(app: &App, session: &Session) -> Result<(), ApiError> {
+    if app.store.session_is_of_notice(session.id).await? {
+        return Err(OF_NOTICE);
+    }
+    if app.store.session_overlap(session.id).await?.binds() {
+        return Err(OVERLAPS);
+    }
+    Ok(())
+}
+
 /// Corrects a session's plate: its driver within [`PLATE_WINDOW`] of its beginning, staff, who see the
 /// vehicle, as long as it is in force.
 ///
@@ -388,11 +403,8 @@ pub async fn correct_plate(
             "this price is for that plate only: stop this session and start one for the other",
         ));
     }
-    if staff.is_none() && app.store.session_is_of_notice(session.id).await? {
-        return Err(OF_NOTICE);
-    }
-    if staff.is_none() && app.store.session_overlap(session.id).await?.binds() {
-        return Err(OVERLAPS);
+    if staff.is_none() {
+        may_be_moved(app, session).await?;
     }
     let late = staff.is_none() && now > session.created_at + PLATE_WINDOW;
     let actor = staff.map_or_else(|| DRIVER.to_owned(), Staff::actor);
@@ -423,11 +435,8 @@ pub async fn move_to(
     actor: &str,
     now: Timestamp,
 ) -> Result<(), ApiError> {
-    if actor == DRIVER && app.store.session_is_of_notice(session.id).await? {
-        return Err(OF_NOTICE);
-    }
-    if actor == DRIVER && app.store.session_overlap(session.id).await?.binds() {
-        return Err(OVERLAPS);
+    if actor == DRIVER {
+        may_be_moved(app, session).await?;
     }
     // Both at once, so that their prices are read alike.
     let both = [session.bay_code.clone(), bay.to_owned()];
@@ -494,7 +503,8 @@ async fn stop_what_is_over(app: &App, now: Timestamp) -> Result<(), ApiError> {
 }
 
 /// Ends a session whose vehicle left at `at`. Time that would not be given back stays the driver's:
-/// they may come back.
+/// they may come back. Time of which the money went back, for another session has paid for it, ends: nothing
+/// keeps that one's money any longer.
 async fn stop_left(
     app: &App,
     id: SessionId,
@@ -504,7 +514,8 @@ async fn stop_left(
     let session = app.store.session(id).await?;
     let bay = app.store.bay_place(&session.bay_code).await?;
     let paid = paid_of(app, &session).await?;
-    if session.metered || refund_if_stopped(&bay, &session, paid, at)? > Vnd::ZERO {
+    let ends = session.metered || paid.overlap.relies;
+    if ends || refund_if_stopped(&bay, &session, paid, at)? > Vnd::ZERO {
         stop(app, &session, at, (StoppedBy::Sensor, "system"), now).await?;
     }
     Ok(())

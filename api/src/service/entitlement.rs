@@ -1,10 +1,11 @@
 //! Who pays less: the least price of what a plate is entitled to, and that an entitlement serves one
 //! vehicle at a time.
 
+use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::place::VehicleClass;
 use domain::plate::Plate;
-use domain::tariff::Quote;
+use domain::tariff::{Entitlement, Quote};
 use store::entitlement::{Entitled, Holder};
 use store::place::BayPlace;
 use store::staff::Staff;
@@ -16,12 +17,15 @@ use crate::{ApiError, App};
 /// How many bays are listed in which one plate stands twice.
 const TWICE_MAX: i64 = 20;
 
-/// What a vehicle may be entitled by, in a bay and time.
+/// What decides beside the board's prices what a vehicle pays, in a bay and time.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Rights {
+    /// Why it may pay less.
     found: Vec<Entitled>,
     /// Until when they serve the vehicle in another bay, where it is seen standing.
     in_use_until: Option<Timestamp>,
+    /// How long it had parked in the zone shortly before: free minutes are had once.
+    pub(super) parked_before: TimeDelta,
 }
 
 /// The vehicle that asks for a price.
@@ -41,7 +45,7 @@ pub(super) fn holder(
     }
 }
 
-/// What each holder may be entitled by, in the order of the argument.
+/// What decides what each holder pays, in the order of the argument.
 ///
 /// # Errors
 /// Where the database fails.
@@ -52,11 +56,13 @@ pub(super) async fn rights(app: &App, holders: &[Holder]) -> Result<Vec<Rights>,
     } else {
         app.store.entitled_elsewhere(holders).await?
     };
-    let rights = found.into_iter().zip(elsewhere);
+    let before = app.store.parked_before(holders).await?;
+    let rights = found.into_iter().zip(elsewhere).zip(before);
     Ok(rights
-        .map(|(found, in_use_until)| Rights {
+        .map(|((found, in_use_until), parked_before)| Rights {
             found,
             in_use_until,
+            parked_before,
         })
         .collect())
 }
@@ -69,19 +75,21 @@ impl Rights {
         class: VehicleClass,
         priced: &Priced,
     ) -> (Quote, Option<Entitled>) {
+        let quote = |entitlement: Option<&Entitlement>| {
+            let book = book(bay, class).after(self.parked_before);
+            let quote = book.entitled(entitlement);
+            quote.quote(priced.starts_at, priced.ends_at).ok()
+        };
         let usable = match self.in_use_until {
             None => self.found,
             Some(_) => Vec::new(),
         };
         usable
             .into_iter()
-            .filter_map(|entitled| {
-                let book = book(bay, class).entitled(Some(&entitled.entitlement));
-                // A tariff that has given up a ground exempts nobody on it.
-                let quote = book.quote(priced.starts_at, priced.ends_at).ok()?;
-                Some((quote, Some(entitled)))
-            })
+            // A tariff that has given up a ground exempts nobody on it.
+            .filter_map(|entitled| Some((quote(Some(&entitled.entitlement))?, Some(entitled))))
             .min_by_key(|(quote, _)| quote.amount_vnd)
+            .or_else(|| Some((quote(None)?, None)))
             .unwrap_or_else(|| (priced.quote.clone(), None))
     }
 
@@ -91,12 +99,12 @@ impl Rights {
         if self.in_use_until.is_none() {
             return false;
         }
-        let free = Self {
-            found: self.found.clone(),
+        let with = Self {
             in_use_until: None,
+            ..self.clone()
         };
-        let (quote, _) = free.least(bay, class, priced);
-        quote.amount_vnd < priced.quote.amount_vnd
+        let [with, without] = [with, self.clone()].map(|it| it.least(bay, class, priced).0);
+        with.amount_vnd < without.amount_vnd
     }
 }
 

@@ -119,11 +119,9 @@ async fn payment_due(app: &App, item: &OutboxItem) -> Result<(), ApiError> {
         return put_off(app, item, now, "the gateway is not configured").await;
     };
     if gateway.code() == wallet::CODE {
-        return match pay_from_wallet(app, &payment, payment.amount_vnd, now).await {
-            // The wallet has it back, and nothing is left to be done.
-            Err(ApiError::Conflict(_)) => Ok(()),
-            other => other,
-        };
+        // Taken or released, nothing is left to be done.
+        let reserved = pay_from_wallet(app, &payment, payment.amount_vnd, now).await;
+        return reserved.map(|_| ());
     }
     let asked = payment.qr.is_some() || payment.redirect_url.is_some();
     if asked || now >= payment.expires_at {

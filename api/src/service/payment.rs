@@ -153,8 +153,10 @@ pub async fn request(
         _ => return Ok(payment),
     }
     if means.gateway == WALLET {
-        pay_from_wallet(app, &payment, payment.amount_vnd, now).await?;
-        return Ok(app.store.payment(id).await?);
+        return match pay_from_wallet(app, &payment, payment.amount_vnd, now).await? {
+            Reserved::Taken => Ok(app.store.payment(id).await?),
+            Reserved::Released(why) => Err(why),
+        };
     }
     if called && payment.qr.is_none() && payment.redirect_url.is_none() {
         outbox::ask_now(app, &payment).await;
@@ -163,17 +165,25 @@ pub async fn request(
     Ok(payment)
 }
 
-/// Takes what was reserved in a wallet for a payment: the ledger's own word that it is paid. Where nothing is to be paid
-/// any more, the wallet has it back.
+/// What became of what a wallet reserved for a payment.
+#[derive(Debug)]
+pub enum Reserved {
+    /// It was taken.
+    Taken,
+    /// The wallet has it back: nothing is to be paid any more, for this reason.
+    Released(ApiError),
+}
+
+/// Takes what was reserved in a wallet for a payment: the ledger's own word that it is paid.
 ///
 /// # Errors
-/// [`ApiError::Conflict`] where it was paid otherwise, or too late. Where the database fails; the outbox does it again.
+/// Where the database fails; the outbox does it again.
 pub async fn pay_from_wallet(
     app: &App,
     payment: &Payment,
     amount_vnd: Vnd,
     now: Timestamp,
-) -> Result<(), ApiError> {
+) -> Result<Reserved, ApiError> {
     let notice = BankNotice {
         bank_ref: payment.id.to_string(),
         description: payment.reference.clone(),
@@ -186,10 +196,10 @@ pub async fn pay_from_wallet(
         Some(NoticeOutcome::Suspended(reason @ Suspense::PaidTwice)) => (reason, ALREADY_PAID),
         Some(NoticeOutcome::Suspended(reason @ Suspense::Late)) => (reason, LAPSED),
         // Another amount than is reserved by now: whoever changed it takes that.
-        _ => return Ok(()),
+        _ => return Ok(Reserved::Taken),
     };
     outbox::fail(app, WALLET, &payment.reference, reason.code()).await?;
-    Err(why)
+    Ok(Reserved::Released(why))
 }
 
 fn requested(result: Requested) -> Result<PaymentId, ApiError> {

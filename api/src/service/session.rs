@@ -382,6 +382,7 @@ fn claimed(new: SessionId, claim: Option<Claim>) -> Result<SessionId, ApiError> 
 
 /// A session at the least price to which its driver is entitled.
 fn prepare(bay: &BayPlace, request: &SessionRequest, priced: Priced, rights: Rights) -> NewSession {
+    let parked_before = rights.parked_before;
     let (quote, entitled) = rights.least(bay, request.class, &priced);
     NewSession {
         id: SessionId(Uuid::now_v7()),
@@ -395,6 +396,7 @@ fn prepare(bay: &BayPlace, request: &SessionRequest, priced: Priced, rights: Rig
         vat_bp: priced.vat_bp,
         metered: request.metered,
         entitled,
+        parked_before,
         terminal: None,
         intent: request.intent(),
     }

@@ -10,6 +10,7 @@ use domain::money::Vnd;
 use domain::plate::Plate;
 use domain::session::{GRACE, StoppedBy};
 use serde::Deserialize;
+use store::audit::DRIVER;
 use store::purchase::bought_vnd;
 use store::session::Session;
 
@@ -88,6 +89,7 @@ async fn look(app: &App, session: Session) -> Result<Shown, ApiError> {
     let refunds = app.store.session_refunds(session.id).await?;
     Ok(Shown {
         back: change::refund_if_stopped(&bay, &session, paid, now)?,
+        overlap: paid.overlap,
         of_notice: app.store.session_is_of_notice(session.id).await?,
         receipts: app.store.receipts_of(&[session.id], &[]).await?,
         bill: Bill::of(&bay, &session, purchases, refunds, now)?,
@@ -140,7 +142,7 @@ pub(crate) async fn stop(
     let done = async {
         let session = load(&app, &id, &headers).await?;
         let now = App::now();
-        let by = (StoppedBy::Driver, "driver");
+        let by = (StoppedBy::Driver, DRIVER);
         change::stop(&app, &session, now, by, now).await?;
         Ok(format!("/s/{}", session.id))
     };
@@ -185,7 +187,7 @@ pub(crate) async fn bay(
     let done = async {
         let session = load(&app, &id, &headers).await?;
         let bay = filled.bay.trim().to_ascii_uppercase();
-        change::move_to(&app, &session, &bay, "driver", App::now()).await?;
+        change::move_to(&app, &session, &bay, DRIVER, App::now()).await?;
         Ok(format!("/s/{}", session.id))
     };
     answer(&app, &reader, &id, &headers, done.await).await

@@ -13,6 +13,11 @@ use crate::place::VehicleClass;
 /// The longest interval that is quoted at once: 31 days.
 pub const MAX_QUOTED: TimeDelta = TimeDelta::days(31);
 
+/// A vehicle has its free minutes once while it parks in a zone, however many sessions that makes: again only when it
+/// has had none there for an hour. (What signs call "no return within".) Else nobody would pay who stops every session
+/// before they are over.
+pub const FREE_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
+
 /// All versions of one zone's prices for one vehicle class, in a city's local time.
 #[derive(Clone, Debug)]
 pub struct TariffBook<'a> {
@@ -20,6 +25,7 @@ pub struct TariffBook<'a> {
     versions: Vec<&'a Tariff>,
     clock: Clock,
     entitlement: Option<&'a Entitlement>,
+    parked_before: TimeDelta,
 }
 
 impl<'a> TariffBook<'a> {
@@ -34,6 +40,7 @@ impl<'a> TariffBook<'a> {
             versions,
             clock: Clock(tz),
             entitlement: None,
+            parked_before: TimeDelta::zero(),
         }
     }
 
@@ -54,6 +61,16 @@ impl<'a> TariffBook<'a> {
     pub fn entitled(self, entitlement: Option<&'a Entitlement>) -> Self {
         Self {
             entitlement,
+            ..self
+        }
+    }
+
+    /// The same prices for a vehicle that has parked in the zone for so long before, not [`FREE_AGAIN_AFTER`] ago: its
+    /// free minutes are fewer by that.
+    #[must_use]
+    pub fn after(self, parked_before: TimeDelta) -> Self {
+        Self {
+            parked_before,
             ..self
         }
     }
@@ -117,12 +134,20 @@ impl<'a> TariffBook<'a> {
         pass: Option<&Pass>,
     ) -> Result<Quote, QuoteError> {
         let tariff = self.checked(from, to)?;
-        if to - from <= TimeDelta::minutes(i64::from(tariff.free_min)) {
+        let free = TimeDelta::minutes(i64::from(tariff.free_min));
+        let is_short = to - from <= free;
+        if is_short && to - from <= free - self.parked_before {
             let texts = text::free_minutes(tariff.free_min);
             return Ok(Quote::line((from, to), Vnd::ZERO, texts));
         }
         let (first, last) = (self.begun(from) - 1, self.begun(to));
-        Walk::new(&self.versions[first..last], self.clock, (from, to), pass).quote()
+        let walk = Walk::new(&self.versions[first..last], self.clock, (from, to), pass);
+        let mut quote = walk.quote()?;
+        if is_short && quote.amount_vnd > Vnd::ZERO {
+            let why = Quote::line((from, to), Vnd::ZERO, text::free_minutes_had());
+            quote.lines.extend(why.lines);
+        }
+        Ok(quote)
     }
 
     /// The version in force at the start of an interval that can be priced.

@@ -27,7 +27,7 @@ mod refund;
 mod text;
 mod walk;
 
-pub use book::{MAX_QUOTED, TariffBook};
+pub use book::{FREE_AGAIN_AFTER, MAX_QUOTED, TariffBook};
 pub use broken::{Broken, Part, Spot, TariffError};
 pub use entitlement::Entitlement;
 pub use model::{Block, Day, DayRule, Ground, Increments, Pricing, Tariff, Window};

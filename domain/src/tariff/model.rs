@@ -20,7 +20,8 @@ pub struct Tariff {
     /// From when on it prices what begins, until a later version begins.
     pub effective_from: Timestamp,
     /// Stays of at most this many minutes are free of charge; longer ones are charged from their
-    /// start. (Minutes that are free in every stay are a first block of rate 0.)
+    /// start. (Minutes that are free in every stay are a first block of rate 0.) They are had once: not
+    /// again within [`super::FREE_AGAIN_AFTER`].
     pub free_min: u32,
     /// The longest session that may be bought at once, in minutes.
     pub max_stay_min: u32,

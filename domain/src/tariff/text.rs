@@ -114,6 +114,13 @@ pub(super) fn free_minutes(minutes: u32) -> Texts {
     )
 }
 
+/// Why a short stay is charged: the free minutes were had before ([`super::FREE_AGAIN_AFTER`]).
+pub(super) fn free_minutes_had() -> Texts {
+    let vi = "Đã dùng phút miễn phí: xe đã đỗ ở khu này trong vòng 1 giờ trước";
+    let en = "Free minutes were had: this vehicle parked in this zone less than an hour before";
+    (vi.to_owned(), en.to_owned())
+}
+
 /// Nothing is charged. The ground is not named: whoever types a plate reads this, and what ails its owner is
 /// nobody's business.
 pub(super) fn exempt() -> Texts {

@@ -12,6 +12,7 @@ use crate::audit::{Audit, audit_insert};
 use crate::failpoint::{Step, commit};
 use crate::ledger::transfers_insert;
 use crate::outbox::{OutboxKind, outbox_delete};
+use crate::payment::{BANK, WALLET};
 use crate::{Store, StoreError, without_nul};
 
 /// What became of the word that money went back.
@@ -110,7 +111,9 @@ impl Store {
             return Ok(Noted::NotByHand);
         }
         let way = self.accounts.id(&mut tx, "refund").await?;
-        let clearing = self.accounts.clearing(&mut tx, &gateway).await?;
+        // What was kept in a wallet has come from a bank, and lies with the one from which people give it back.
+        let through = if gateway == WALLET { BANK } else { &gateway };
+        let clearing = self.accounts.clearing(&mut tx, through).await?;
         let back = Transfer {
             payment: payment.map(PaymentId),
             refund: Some(id),

@@ -34,7 +34,7 @@ struct Origin {
 
 impl Store {
     /// Promises refunds: each leaves the accounts that had the money, and waits for its gateway.
-    /// Out of a wallet it goes back into it at once.
+    /// Out of a wallet it goes back into it at once; where that is closed, people give it back.
     pub(crate) async fn refunds_insert(
         &self,
         tx: &mut PgConnection,
@@ -94,10 +94,20 @@ impl Store {
                 moved(self.accounts.id(tx, "city").await?, way, parts.city_vnd);
             }
         }
-        let to_wallet = origin
+        let wallet = origin
             .as_ref()
             .filter(|_| new.gateway == WALLET)
             .map(|origin| AccountId(origin.debit_id));
+        let to_wallet = match wallet {
+            Some(wallet) if is_open(tx, wallet).await? => Some(wallet),
+            _ => None,
+        };
+        let status = match (wallet, to_wallet) {
+            (_, Some(_)) => RefundStatus::Done,
+            // Its driver has given it up: nobody could take the money out of it again.
+            (Some(_), None) => RefundStatus::Manual,
+            (None, None) => RefundStatus::Pending,
+        };
         if let Some(wallet) = to_wallet {
             moved(way, wallet, new.amount_vnd);
         }
@@ -107,8 +117,8 @@ impl Store {
             .transpose()?;
         sqlx::query(
             "INSERT INTO refund (refund_id, gateway, bank_ref, payment_id, reference, amount_vnd,
-                                 ground, status, gateway_ref, lot_id, day, created_at, done_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                                 ground, status, gateway_ref, lot_id, day, created_at, done_at, note)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(new.id.0)
         .bind(&new.gateway)
@@ -117,19 +127,17 @@ impl Store {
         .bind(reference(new.id.0))
         .bind(new.amount_vnd.get())
         .bind(new.ground.code())
-        .bind(match to_wallet {
-            Some(_) => RefundStatus::Done.code(),
-            None => RefundStatus::Pending.code(),
-        })
+        .bind(status.code())
         .bind(to_wallet.map(|_| new.id.0.to_string()))
         .bind(origin.as_ref().map(|origin| origin.lot_id))
         .bind(day)
         .bind(now)
         .bind(to_wallet.map(|_| now))
+        .bind((status == RefundStatus::Manual).then_some("the wallet is closed"))
         .execute(&mut *tx)
         .await?;
         transfers_insert(tx, &transfers, now).await?;
-        if to_wallet.is_none() {
+        if status == RefundStatus::Pending {
             outbox_insert(tx, OutboxKind::Refund, &[new.id.0], now, now).await?;
         }
         let whole = origin
@@ -246,6 +254,17 @@ pub(crate) async fn money_of(
     .fetch_optional(tx)
     .await?;
     money.ok_or(StoreError::NotFound("payment"))
+}
+
+/// Whether a wallet may take money; nobody closes it before this transaction ends.
+async fn is_open(tx: &mut PgConnection, wallet: AccountId) -> Result<bool, StoreError> {
+    let open: Option<bool> = sqlx::query_scalar(
+        "SELECT closed_at IS NULL FROM wallet WHERE account_id = $1 FOR NO KEY UPDATE",
+    )
+    .bind(wallet.0)
+    .fetch_optional(tx)
+    .await?;
+    open.ok_or(StoreError::NotFound("wallet"))
 }
 
 async fn origin(tx: &mut PgConnection, payment: PaymentId) -> Result<Origin, StoreError> {

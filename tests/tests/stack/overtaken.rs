@@ -100,13 +100,9 @@ async fn a_session_by_the_minute_is_paid_by_what_its_wallet_holds_and_nothing_el
     let purse = Purse::open(&city).await;
     purse.fill(&city).await;
     let (had, _) = purse.look(&city).await;
-    let body = json!({"bay": BAY, "plate": "30A-666.66", "class": "car", "minutes": 240, "metered": true,
-        "wallet": purse.key()});
-    let (status, session) = city.post_as("", "/api/v1/sessions", &body).await;
-    assert_eq!(status, StatusCode::CREATED, "{session}");
+    let (id, token) = purse.park_by_the_minute(&city, BAY, "30A-666.66").await;
     let reserved = purse.look(&city).await;
     assert!(reserved.1 > 0, "{reserved:?}");
-    let (id, token) = (text(&session["id"]), text(&session["token"]));
     let pay = format!("/api/v1/sessions/{id}/payments");
     for body in [
         json!({"gateway": "wallet", "wallet": purse.key()}),
@@ -131,11 +127,7 @@ async fn a_session_by_the_minute_costs_no_more_than_was_told_whatever_prices_bec
     let purse = Purse::open(&city).await;
     purse.fill(&city).await;
     let (had, _) = purse.look(&city).await;
-    let body = json!({"bay": BAY, "plate": "30A-777.77", "class": "car", "minutes": 240, "metered": true,
-        "wallet": purse.key()});
-    let (status, session) = city.post_as("", "/api/v1/sessions", &body).await;
-    assert_eq!(status, StatusCode::CREATED, "{session}");
-    let (id, token) = (text(&session["id"]), text(&session["token"]));
+    let (id, token) = purse.park_by_the_minute(&city, BAY, "30A-777.77").await;
     let (_, reserved) = purse.look(&city).await;
     // It began a while ago, and since soon after all costs ten times as much.
     let dearer = format!(
@@ -152,59 +144,6 @@ async fn a_session_by_the_minute_costs_no_more_than_was_told_whatever_prices_bec
     let (status, stopped) = city.post_as(&token, &stop, &json!({})).await;
     assert_eq!(status, StatusCode::OK, "{stopped}");
     assert_eq!(purse.look(&city).await, (had - reserved, 0), "{stopped}");
-    city.assert_books_are_right().await;
-}
-
-/// The price of an hour that another session has paid for goes back; it is not asked for again with more time.
-#[tokio::test]
-async fn more_time_does_not_ask_again_for_what_went_back() {
-    let city = Serving::city(80).await;
-    let first = city.paid_session(BAY, 60).await;
-    let open = city.paid_session(BAY, 120).await;
-    let refunded = "refund WHERE ground = 'double'";
-    assert_eq!(city.database.count(refunded).await, 1);
-    let path = format!("/api/v1/sessions/{}/extensions", open.session);
-    let more = json!({"minutes": 60});
-    let (status, more) = city.post_as(&open.token, &path, &more).await;
-    assert_eq!(status, StatusCode::CREATED, "{more}");
-    let whole = json!({"bay": "CN-01-002", "class": "car", "minutes": 180});
-    let (_, whole) = city.post_as("", "/api/v1/quotes", &whole).await;
-    let whole = whole["amount_vnd"].as_i64().unwrap();
-    assert_eq!(
-        more["quote"]["amount_vnd"],
-        whole - open.amount_vnd,
-        "{more}"
-    );
-    assert!(first.amount_vnd > 0);
-}
-
-/// Else both would go back, and the vehicle stand there.
-#[tokio::test]
-async fn what_another_session_relies_on_is_not_given_back() {
-    let city = Serving::city(80).await;
-    let first = city.paid_session(BAY, 120).await;
-    let second = city.paid_session(BAY, 122).await;
-    let doubles = "refund WHERE ground = 'double'";
-    assert_eq!(city.database.count(doubles).await, 1);
-    for open in [&first, &second] {
-        for (what, body) in [
-            ("plate", json!({"plate": "30A-888.88"})),
-            ("bay", json!({"bay": "CN-01-002"})),
-        ] {
-            let path = format!("/api/v1/sessions/{}/{what}", open.session);
-            let (status, refused) = city.post_as(&open.token, &path, &body).await;
-            assert_eq!(status, StatusCode::CONFLICT, "{what}: {refused}");
-        }
-    }
-    let stop = async |open: &Open| {
-        let path = format!("/api/v1/sessions/{}/stop", open.session);
-        let (status, stopped) = city.post_as(&open.token, &path, &json!({})).await;
-        assert_eq!(status, StatusCode::OK, "{stopped}");
-        stopped["refunded_vnd"].as_i64().unwrap()
-    };
-    assert_eq!(stop(&first).await, 0);
-    // Once nothing relies on it any more, it is a session like any other: this one has given back all but two minutes.
-    assert!(stop(&second).await > 0);
     city.assert_books_are_right().await;
 }
 

@@ -11,6 +11,7 @@ use sqlx::AssertSqlSafe;
 use store::refund::Noted;
 use store::session_stop::{Stop, StopMoney, Stopped};
 use tests::eventually;
+use tests::paying::Purse;
 use tests::serving::{Open, Serving, text};
 use uuid::Uuid;
 
@@ -25,6 +26,10 @@ async fn run(city: &Serving, statement: &str) {
 /// Gives some of what was paid back, as staff decide a dispute.
 async fn give_back(city: &Serving, guard: &str, paid: &Open, amount_vnd: Option<i64>) {
     let receipt = text(&city.payment(paid).await["receipt_id"]);
+    decide_dispute(city, guard, &receipt, amount_vnd).await;
+}
+
+async fn decide_dispute(city: &Serving, guard: &str, receipt: &str, amount_vnd: Option<i64>) {
     let path = format!("/api/v1/receipts/{receipt}/disputes");
     let body = json!({"reason": "other", "text": "Chỗ đã có xe khác."});
     let (status, dispute) = city.post_as("", &path, &body).await;
@@ -165,5 +170,41 @@ async fn an_end_that_was_counted_before_a_refund_is_counted_anew() {
     assert_eq!(city.database.count("refund").await, 1);
     let done = ended(paid.amount_vnd - 10_000).await;
     assert!(matches!(done, Stopped::Done(ref refunds) if refunds.len() == 1));
+    city.assert_books_are_right().await;
+}
+
+/// Nobody could take it out of the wallet again: people give it back.
+#[tokio::test]
+async fn what_goes_back_into_a_closed_wallet_is_paid_by_people() {
+    let city = Serving::city(80).await;
+    let guard = city.staff("guard", Some(OPERATOR)).await;
+    let clerk = city.staff("clerk", None).await;
+    let purse = Purse::open(&city).await;
+    purse.fill(&city).await;
+    let body = json!({"bay": "CN-01-001", "plate": "30A-123.45", "class": "car", "minutes": 60});
+    let (_, session) = city.post_as("", "/api/v1/sessions", &body).await;
+    let path = format!("/api/v1/sessions/{}/payments", text(&session["id"]));
+    let body = json!({"gateway": "wallet", "wallet": purse.key()});
+    let (status, payment) = city.post_as(&text(&session["token"]), &path, &body).await;
+    assert_eq!(status, StatusCode::CREATED, "{payment}");
+    let (left, _) = purse.look(&city).await;
+    run(&city, "UPDATE wallet SET closed_at = now()").await;
+    let receipt = text(&payment["receipt_id"]);
+    decide_dispute(&city, &guard, &receipt, None).await;
+    let manual = "refund WHERE status = 'manual' AND gateway = 'wallet'";
+    assert_eq!(city.database.count(manual).await, 1);
+    assert_eq!(city.database.count("outbox WHERE kind = 'refund'").await, 0);
+    let id: Uuid = sqlx::query_scalar("SELECT refund_id FROM refund")
+        .fetch_one(&city.database.pool)
+        .await
+        .unwrap();
+    let path = format!("/staff/money/refunds/{id}");
+    let form = [("gateway_ref", "FT77")];
+    let reply = city.form_as(&clerk, &path, &form).await;
+    assert_eq!(reply.headers()["location"], "/staff/money?decided");
+    assert_eq!(balance(&city, "refund").await, 0);
+    // What the bank has still is what lies in the wallet.
+    assert_eq!(balance(&city, "clearing:vietqr").await, -left);
+    assert_eq!(purse.look(&city).await, (left, 0));
     city.assert_books_are_right().await;
 }

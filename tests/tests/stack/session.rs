@@ -5,7 +5,7 @@ use domain::vietqr::VietQr;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tests::eventually;
-use tests::sensors::told;
+use tests::sensors::{device, told};
 use tests::serving::{Open, Serving, text};
 use uuid::Uuid;
 
@@ -16,13 +16,6 @@ fn vnd(value: &Value) -> i64 {
     value
         .as_i64()
         .unwrap_or_else(|| panic!("no amount: {value}"))
-}
-
-fn device(bay: &str) -> String {
-    let place = simulator::city::hanoi(80).unwrap();
-    let mut bays = place.lots.iter().flat_map(|lot| &lot.bays);
-    let found = bays.find(|known| known.code == bay).unwrap();
-    found.device.as_ref().unwrap().id.clone()
 }
 
 fn path(open: &Open) -> String {

@@ -141,18 +141,21 @@ proptest! {
     #[test]
     fn a_price_is_sound(
         tariffs in any_tariffs(), tz in any_tz(),
-        start in 0i64..150_000, short in 1i64..6_000, more in 0i64..6_000,
+        start in 0i64..150_000, short in prop_oneof![1i64..80, 1i64..6_000], more in 0i64..6_000, before in 0i64..80,
     ) {
         for tariff in &tariffs {
             prop_assert_eq!(tariff.check(), vec![]);
         }
         let from = at("2026-01-01T00:00:00Z") + minutes(start);
-        let book = TariffBook::new(&tariffs, VehicleClass::Car, tz);
+        let first = TariffBook::new(&tariffs, VehicleClass::Car, tz);
+        let book = first.clone().after(minutes(before));
+        // Who was here before has fewer free minutes.
+        let alone = first.quote(from, from + minutes(short)).unwrap();
         let (less, whole) = (
             book.quote(from, from + minutes(short)).unwrap(),
             book.quote(from, from + minutes(short + more)).unwrap(),
         );
-        prop_assert!(less.amount_vnd >= Vnd::ZERO);
+        prop_assert!(less.amount_vnd >= alone.amount_vnd && alone.amount_vnd >= Vnd::ZERO);
         prop_assert!(whole.amount_vnd >= less.amount_vnd);
         prop_assert_eq!(Vnd::checked_sum(whole.lines.iter().map(|line| line.amount_vnd)), Some(whole.amount_vnd));
         let mut reached = from;

@@ -431,3 +431,35 @@ fn a_line_keeps_its_public_shape() {
     });
     assert_eq!(json, expected);
 }
+
+#[test]
+fn free_minutes_are_had_once() {
+    let hanoi = Tariff {
+        free_min: 10,
+        ..hanoi_car()
+    };
+    let tariffs = [hanoi];
+    let priced = |before: i64, minutes: i64| {
+        let book = TariffBook::new(&tariffs, VehicleClass::Car, Ho_Chi_Minh);
+        let from = at(MONDAY);
+        let book = book.after(TimeDelta::minutes(before));
+        book.quote(from, from + TimeDelta::minutes(minutes))
+            .unwrap()
+    };
+    assert_eq!(priced(0, 10).amount_vnd, Vnd::ZERO);
+    assert_eq!(priced(6, 4).amount_vnd, Vnd::ZERO);
+    for (before, minutes) in [(6, 5), (10, 1), (600, 10)] {
+        assert_eq!(
+            lines(&priced(before, minutes)),
+            [
+                ("Hours 0 to 2: 1 × 25,000 ₫ per hour", 25_000),
+                (
+                    "Free minutes were had: this vehicle parked in this zone less than an hour before",
+                    0
+                ),
+            ]
+        );
+    }
+    // What is not free anyway needs no reason.
+    assert_eq!(priced(600, 11), priced(0, 11));
+}
