@@ -107,19 +107,26 @@ impl AloneLimits {
     }
 }
 
-/// The part of a session's price that was paid for time which another session had paid for.
+/// The part of a session's price that was paid for time which other sessions had paid for.
 ///
-/// `paid` and `other` are the two sessions' times; the part is by time and rounded down. It is
-/// the whole amount where `other` covers all of `paid`, but for less than a minute: time is sold by
-/// the minute, and nobody presses twice at the same instant.
+/// `paid` is the session's time, `others` are the others' in order of their starts; the part is by time and rounded down.
+/// It is the whole amount where they cover all of `paid`, but for less than a minute: time is sold by the minute, and
+/// nobody presses twice at the same instant.
 pub fn overlap_refund(
     amount_vnd: Vnd,
     paid: (Timestamp, Timestamp),
-    other: (Timestamp, Timestamp),
+    others: &[(Timestamp, Timestamp)],
 ) -> Vnd {
     let micros = |length: TimeDelta| length.num_microseconds().unwrap_or_default();
+    let (mut reached, mut common) = (paid.0, TimeDelta::zero());
+    for (from, to) in others {
+        let (from, to) = ((*from).max(reached), (*to).min(paid.1));
+        if from < to {
+            common += to - from;
+            reached = to;
+        }
+    }
     let length = paid.1 - paid.0;
-    let common = (paid.1.min(other.1) - paid.0.max(other.0)).max(TimeDelta::zero());
     if common > TimeDelta::zero() && length - common < TimeDelta::minutes(1) {
         return amount_vnd;
     }
@@ -164,14 +171,27 @@ mod tests {
     fn what_was_paid_twice_goes_back() {
         let at = |minute| DateTime::UNIX_EPOCH + TimeDelta::minutes(minute);
         let paid = (at(10), at(70));
-        let part = |from, to| overlap_refund(Vnd::new(25_000), paid, (at(from), at(to))).get();
+        let amount = Vnd::new(25_000);
+        let part = |from, to| overlap_refund(amount, paid, &[(at(from), at(to))]).get();
         assert_eq!(part(0, 100), 25_000);
         assert_eq!(part(0, 40), 12_500);
         assert_eq!(part(0, 10), 0);
         assert_eq!(part(80, 90), 0);
         assert_eq!(part(0, 11), 416);
         let moment = TimeDelta::seconds(40);
-        let other = (at(0), at(70) - moment);
-        assert_eq!(overlap_refund(Vnd::new(25_000), paid, other).get(), 25_000);
+        let other = [(at(0), at(70) - moment)];
+        assert_eq!(overlap_refund(amount, paid, &other), amount);
+        // No minute counts twice.
+        let several = |others: &[(i64, i64)]| {
+            let others: Vec<_> = others
+                .iter()
+                .map(|(from, to)| (at(*from), at(*to)))
+                .collect();
+            overlap_refund(amount, paid, &others).get()
+        };
+        assert_eq!(several(&[]), 0);
+        assert_eq!(several(&[(0, 30), (0, 40), (20, 40)]), 12_500);
+        assert_eq!(several(&[(0, 25), (40, 55)]), 12_500);
+        assert_eq!(several(&[(0, 40), (40, 100)]), 25_000);
     }
 }

@@ -54,7 +54,7 @@ pub enum StoppedBy {
     Sensor,
     /// Staff's.
     Staff,
-    /// It had been paid for by another session that had cost less, and was given back.
+    /// It had been paid for by another session, and was given back: of sessions of some time ago.
     Double,
 }
 

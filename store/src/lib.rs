@@ -73,7 +73,7 @@ mod schema;
 pub mod second_factor;
 pub mod session;
 pub mod session_change;
-pub mod session_overlap;
+pub mod session_double;
 pub mod session_stop;
 pub mod settlement;
 pub mod shift;

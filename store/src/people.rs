@@ -3,7 +3,7 @@
 use domain::Timestamp;
 use domain::staff::Role;
 use serde_json::json;
-use sqlx::FromRow;
+use sqlx::{FromRow, PgConnection};
 
 use crate::audit::{Audit, audit_insert};
 use crate::staff::Staff;
@@ -40,6 +40,60 @@ const MEMBER: &str = "SELECT login, staff.name, operator.code AS operator, role,
         staff_identity.name AS identity_name, linked_at, enrolled_at
     FROM staff LEFT JOIN operator USING (operator_id) LEFT JOIN staff_identity USING (staff_id)
         LEFT JOIN staff_second_factor USING (staff_id)";
+
+/// On whose word an account is changed.
+#[derive(Clone, Copy, Debug)]
+pub enum By<'a> {
+    /// An administrator's, who must still be one when it is done.
+    Administrator(&'a Staff),
+    /// That of whoever runs a program: its name for the record.
+    Program(&'a str),
+}
+
+impl By<'_> {
+    fn actor(&self) -> String {
+        match self {
+            Self::Administrator(staff) => staff.actor(),
+            Self::Program(name) => (*name).to_owned(),
+        }
+    }
+}
+
+impl<'a> From<&'a Staff> for By<'a> {
+    fn from(staff: &'a Staff) -> Self {
+        Self::Administrator(staff)
+    }
+}
+
+impl<'a> From<&'a str> for By<'a> {
+    fn from(name: &'a str) -> Self {
+        Self::Program(name)
+    }
+}
+
+/// Locks who changes an account and whose it is, and refuses an administrator who is none any longer: of two who shut
+/// each other out, one stays.
+async fn still_may(tx: &mut PgConnection, by: &By<'_>, login: &str) -> Result<(), StoreError> {
+    let By::Administrator(admin) = by else {
+        return Ok(());
+    };
+    sqlx::query("SELECT FROM staff WHERE staff_id = $1 OR login = $2 ORDER BY staff_id FOR UPDATE")
+        .bind(admin.staff_id)
+        .bind(login)
+        .execute(&mut *tx)
+        .await?;
+    let may: bool = sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM staff WHERE staff_id = $1 AND disabled_at IS NULL AND role = $2)",
+    )
+    .bind(admin.staff_id)
+    .bind(Role::Administrator.code())
+    .fetch_one(tx)
+    .await?;
+    match may {
+        true => Ok(()),
+        false => Err(StoreError::NotFound("administrator")),
+    }
+}
 
 impl Store {
     /// The staff of an operator, or of all and the city, by login.
@@ -93,10 +147,12 @@ impl Store {
         name: &str,
         password_hash: &str,
         (operator, role): (Option<&str>, Role),
-        by: &str,
+        by: impl Into<By<'_>>,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
+        let by = by.into();
         let mut tx = self.begin().await?;
+        still_may(&mut tx, &by, login).await?;
         let there: bool = sqlx::query_scalar(
             "SELECT $1::text IS NULL OR EXISTS (SELECT FROM operator WHERE code = $1)",
         )
@@ -123,7 +179,7 @@ impl Store {
         }
         let audit = Audit {
             detail: json!({ "login": login, "role": role.code() }),
-            ..Audit::new(by, "staff.add")
+            ..Audit::new(by.actor(), "staff.add")
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;
@@ -138,10 +194,12 @@ impl Store {
         &self,
         login: &str,
         role: Role,
-        by: &str,
+        by: impl Into<By<'_>>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let by = by.into();
         let mut tx = self.begin().await?;
+        still_may(&mut tx, &by, login).await?;
         let done = sqlx::query("UPDATE staff SET role = $2 WHERE login = $1")
             .bind(login)
             .bind(role.code())
@@ -152,7 +210,7 @@ impl Store {
         }
         let audit = Audit {
             detail: json!({ "login": login, "role": role.code() }),
-            ..Audit::new(by, "staff.role")
+            ..Audit::new(by.actor(), "staff.role")
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;
@@ -167,10 +225,12 @@ impl Store {
         &self,
         login: &str,
         out: bool,
-        by: &Staff,
+        by: impl Into<By<'_>>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let by = by.into();
         let mut tx = self.begin().await?;
+        still_may(&mut tx, &by, login).await?;
         let id: Option<i32> = sqlx::query_scalar(
             "UPDATE staff SET disabled_at = CASE WHEN $2 THEN coalesce(disabled_at, $3) END
              WHERE login = $1 RETURNING staff_id",
@@ -210,10 +270,12 @@ impl Store {
         &self,
         login: &str,
         password_hash: &str,
-        by: &str,
+        by: impl Into<By<'_>>,
         now: Timestamp,
     ) -> Result<(), StoreError> {
+        let by = by.into();
         let mut tx = self.begin().await?;
+        still_may(&mut tx, &by, login).await?;
         // The row first: a sign-in that still holds it has its session here before the next statement looks.
         let id: Option<i32> = sqlx::query_scalar(
             "UPDATE staff SET password_hash = $2 WHERE login = $1 RETURNING staff_id",
@@ -230,7 +292,7 @@ impl Store {
         let unlinked = staff_identity_delete(&mut tx, id).await?;
         let audit = Audit {
             detail: json!({ "login": login, "unlinked": unlinked }),
-            ..Audit::new(by, "staff.password")
+            ..Audit::new(by.actor(), "staff.password")
         };
         audit_insert(&mut tx, &audit, now).await?;
         tx.commit().await?;

@@ -70,9 +70,10 @@ const TABLES: &[(&str, &str, &str, &str)] = &[
     ("parking_notice_session", "SELECT, INSERT", "", "SELECT"),
     ("pass", "SELECT, INSERT", "",
         "SELECT (pass_id, bay_id, zone_id, class, offer, starts_at, ends_at)"),
-    ("session", "SELECT, INSERT, UPDATE (bay_id, plate, ends_at, status, stopped_at, stopped_by)", "",
+    ("session", "SELECT, INSERT, UPDATE (bay_id, plate, ends_at, status, stopped_at, stopped_by, parked_before_s)", "",
         "SELECT (session_id, bay_id, class, starts_at, ends_at, status, created_at, metered, stopped_at, stopped_by, pass_id, exemption_id,
          parked_before_s)"),
+    ("session_double", "SELECT, INSERT, DELETE", "", "SELECT"),
     // People.
     ("attempt", "SELECT, INSERT, DELETE, UPDATE (failures, failed_at, used_until, went_well_at, forget_at)", "", ""),
     ("confirmed_name", "SELECT, INSERT, DELETE", "", ""),

@@ -253,18 +253,22 @@ impl Store {
         Ok(())
     }
 
-    /// Gives a member new recovery codes in the place of all that they have, on the record; `false` where they have
-    /// no second factor.
+    /// Gives a member who is signed in with that token new recovery codes in the place of all that they have, on the
+    /// record; `false` where they have no second factor, or are signed in no longer.
     ///
     /// # Errors
     /// Database errors.
     pub async fn recovery_codes_renew(
         &self,
         staff: &Staff,
+        token_hash: &[u8; 32],
         recovery: &RecoveryHashes,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
+        if !still_signed_in(&mut tx, staff.staff_id, token_hash).await? {
+            return Ok(false);
+        }
         let done =
             sqlx::query("UPDATE staff_second_factor SET recovery_salt = $2 WHERE staff_id = $1")
                 .bind(staff.staff_id)
@@ -307,6 +311,11 @@ impl Store {
                 .fetch_optional(&mut *tx)
                 .await?;
         let id = id.ok_or(StoreError::NotFound("member of staff"))?;
+        if let Some(token_hash) = but
+            && !still_signed_in(&mut tx, id, token_hash).await?
+        {
+            return Ok(false);
+        }
         let done = sqlx::query("DELETE FROM staff_second_factor WHERE staff_id = $1")
             .bind(id)
             .execute(&mut *tx)
@@ -329,6 +338,26 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
+}
+
+/// Whether a member is still signed in with that token: whoever gives them a new password, or shuts them out, has
+/// ended that before, or waits.
+async fn still_signed_in(
+    tx: &mut PgConnection,
+    staff_id: i32,
+    token_hash: &[u8; 32],
+) -> Result<bool, StoreError> {
+    sqlx::query("SELECT FROM staff WHERE staff_id = $1 FOR UPDATE")
+        .bind(staff_id)
+        .execute(&mut *tx)
+        .await?;
+    Ok(sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM staff_login WHERE staff_id = $1 AND token_hash = $2)",
+    )
+    .bind(staff_id)
+    .bind(&token_hash[..])
+    .fetch_one(tx)
+    .await?)
 }
 
 async fn recovery_insert(

@@ -1,6 +1,7 @@
 //! What may happen to a session that is in force: more time, another bay, another plate. Each locks
 //! the session first, so that two at once see each other.
 
+use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::id::{BayId, PurchaseId, SessionId, TariffId};
 use domain::money::Vnd;
@@ -13,8 +14,10 @@ use sqlx::{FromRow, PgConnection};
 use crate::audit::{Audit, DRIVER, audit_insert};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::purchase::{NewPurchase, purchases_insert};
-use crate::session_overlap::overlap;
 use crate::{Store, StoreError, corrupt};
+
+/// Longer than minutes are free anywhere.
+const FREE_FOREGONE: TimeDelta = TimeDelta::days(1);
 
 /// More time, to be written.
 #[derive(Clone, Debug)]
@@ -142,7 +145,8 @@ impl Store {
     }
 
     /// Corrects the plate of a session that is in force or waits for its money. The result is
-    /// `false` where it is neither.
+    /// `false` where it is neither. A session whose driver corrects it has no free minutes: under one plate after the
+    /// other they would be had without end.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is no such session.
@@ -159,17 +163,22 @@ impl Store {
         if locked.status == SessionStatus::Lapsed.code() || locked.ends_at <= now {
             return Ok(false);
         }
-        if actor == DRIVER && overlap(&mut tx, session).await?.binds() {
-            return Ok(false);
-        }
         if old == *plate {
             return Ok(true);
         }
-        sqlx::query("UPDATE session SET plate = $2 WHERE session_id = $1")
-            .bind(session.0)
-            .bind(plate.reveal())
-            .execute(&mut *tx)
-            .await?;
+        let parked_before = match actor {
+            DRIVER => FREE_FOREGONE,
+            _ => TimeDelta::zero(),
+        };
+        sqlx::query(
+            "UPDATE session SET plate = $2, parked_before_s = greatest(parked_before_s, $3)
+             WHERE session_id = $1",
+        )
+        .bind(session.0)
+        .bind(plate.reveal())
+        .bind(i32::try_from(parked_before.num_seconds()).unwrap_or(i32::MAX))
+        .execute(&mut *tx)
+        .await?;
         let audit = Audit {
             session: Some(session),
             // As `Display` shows them: masked.
@@ -196,9 +205,6 @@ impl Store {
         let mut tx = self.begin().await?;
         let locked = lock(&mut tx, session).await?;
         if !locked.is_paid() || locked.ends_at <= now {
-            return Ok(None);
-        }
-        if actor == DRIVER && overlap(&mut tx, session).await?.binds() {
             return Ok(None);
         }
         if locked.bay_id != bay.0 {

@@ -15,7 +15,6 @@ use crate::audit::{Audit, audit_insert};
 use crate::failpoint::{Step, commit};
 use crate::purchase::{paid_vnd, purchases_of};
 use crate::session_change::lock;
-use crate::session_overlap::overlap;
 use crate::{Store, StoreError};
 
 /// An early end.
@@ -60,7 +59,7 @@ pub enum Stopped {
     Already,
     /// It is not in force.
     NotInForce,
-    /// Its end is another by now, or what has been paid for it, or another session relies on it: count the rest again.
+    /// Its end is another by now, or what has been paid for it: count the rest again.
     Changed,
 }
 
@@ -82,13 +81,10 @@ impl Store {
         if session.ends_at != stop.expected_end {
             return Ok(Stopped::Changed);
         }
-        if let StopMoney::GiveBack { back, of_paid } = &stop.money {
-            let is_as_counted = *of_paid == paid(&mut tx, stop.session).await?;
-            // Another may have been paid for since, whose money went back because of this one.
-            let is_kept = *back > Vnd::ZERO && overlap(&mut tx, stop.session).await?.is_relied_on;
-            if !is_as_counted || is_kept {
-                return Ok(Stopped::Changed);
-            }
+        if let StopMoney::GiveBack { of_paid, .. } = &stop.money
+            && *of_paid != paid(&mut tx, stop.session).await?
+        {
+            return Ok(Stopped::Changed);
         }
         sqlx::query(
             "UPDATE session SET ends_at = $2, stopped_at = $3, stopped_by = $4
@@ -102,7 +98,8 @@ impl Store {
         .await?;
         let stopped = match &stop.money {
             StopMoney::GiveBack { back, .. } => {
-                Stopped::Done(self.give_back(&mut tx, stop, *back, now).await?)
+                let why = (RefundGround::Unused, stop.actor.as_str());
+                Stopped::Done(give_back(self, &mut tx, stop.session, *back, why, now).await?)
             }
             StopMoney::Charge(quote) => charge(&mut tx, stop, quote, now).await?,
         };
@@ -114,46 +111,6 @@ impl Store {
         audit_insert(&mut tx, &audit, now).await?;
         commit(tx, Step::Stop).await?;
         Ok(stopped)
-    }
-
-    /// Gives `amount` back out of the session's payments, the latest first.
-    async fn give_back(
-        &self,
-        tx: &mut PgConnection,
-        stop: &Stop,
-        amount: Vnd,
-        now: Timestamp,
-    ) -> Result<Vec<RefundId>, StoreError> {
-        let payments: Vec<(Uuid, i64)> = sqlx::query_as(
-            "SELECT payment_id, payment.amount_vnd - refunded_vnd(payment_id)
-             FROM payment JOIN purchase USING (purchase_id)
-             WHERE session_id = $1 AND payment.status = 'posted'
-             ORDER BY purchase.starts_at DESC, posted_at DESC",
-        )
-        .bind(stop.session.0)
-        .fetch_all(&mut *tx)
-        .await?;
-        let mut left = amount.get();
-        let mut refunds = Vec::new();
-        for (payment, available) in payments {
-            let part = left.min(available);
-            if part <= 0 {
-                continue;
-            }
-            let refund = self
-                .payment_refund(
-                    tx,
-                    PaymentId(payment),
-                    Vnd::new(part),
-                    RefundGround::Unused,
-                    &stop.actor,
-                    now,
-                )
-                .await?;
-            refunds.push(refund);
-            left -= part;
-        }
-        Ok(refunds)
     }
 
     /// Sessions in force whose vehicle the sensor has seen leave: it came, and the bay has been
@@ -218,9 +175,43 @@ impl Store {
     }
 }
 
+/// Gives `amount` back out of a session's payments, the latest first.
+pub(crate) async fn give_back(
+    store: &Store,
+    tx: &mut PgConnection,
+    session: SessionId,
+    amount: Vnd,
+    (ground, actor): (RefundGround, &str),
+    now: Timestamp,
+) -> Result<Vec<RefundId>, StoreError> {
+    let payments: Vec<(Uuid, i64)> = sqlx::query_as(
+        "SELECT payment_id, payment.amount_vnd - refunded_vnd(payment_id)
+         FROM payment JOIN purchase USING (purchase_id)
+         WHERE session_id = $1 AND payment.status = 'posted'
+         ORDER BY purchase.starts_at DESC, posted_at DESC",
+    )
+    .bind(session.0)
+    .fetch_all(&mut *tx)
+    .await?;
+    let mut left = amount.get();
+    let mut refunds = Vec::new();
+    for (payment, available) in payments {
+        let part = left.min(available);
+        if part <= 0 {
+            continue;
+        }
+        let refund = store
+            .payment_refund(tx, PaymentId(payment), Vnd::new(part), ground, actor, now)
+            .await?;
+        refunds.push(refund);
+        left -= part;
+    }
+    Ok(refunds)
+}
+
 /// What has been paid for a session, less what went back. No more goes back of it before this transaction ends: whoever
 /// gives money back locks it first.
-async fn paid(tx: &mut PgConnection, session: SessionId) -> Result<Vnd, StoreError> {
+pub(crate) async fn paid(tx: &mut PgConnection, session: SessionId) -> Result<Vnd, StoreError> {
     sqlx::query(
         "SELECT FROM bank_notice JOIN payment USING (payment_id) JOIN purchase USING (purchase_id)
          WHERE session_id = $1 ORDER BY bank_notice.gateway, bank_ref FOR UPDATE OF bank_notice",

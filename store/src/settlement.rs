@@ -8,21 +8,20 @@ use domain::id::{AccountId, BayId, PaymentId, ReceiptId, RefundId, SessionId, Tr
 use domain::ledger::{Transfer, TransferKind};
 use domain::money::Vnd;
 use domain::payment::{BankNotice, PaymentStatus, Settlement, Suspense, find_references, settle};
-use domain::purchase::{PurchaseKind, Shares};
+use domain::purchase::Shares;
 use uuid::Uuid;
 
 use crate::failpoint::{Step, commit};
 use crate::ledger::transfers_insert;
 use crate::payment::{WALLET, pending_transfer};
 use crate::refund::NewRefund;
+use crate::session_double::{Bought, doubles_note};
 use crate::{Store, StoreError, corrupt};
 
-mod double;
 mod named;
 mod notice;
 mod posted;
 
-use double::doubles;
 use named::{NamedPayment, Parking, PassesBeside, named_payments, passes_beside};
 use notice::{NoticeRow, Seen, notices_insert, notices_seen};
 use posted::{PostedRow, ReceiptRow, mark_posted, receipts_insert};
@@ -121,11 +120,11 @@ impl Store {
         // told that we failed, says it again and finds it repeated.
         notices_insert(&mut tx, gateway, &batch.rows, now).await?;
         transfers_insert(&mut tx, &batch.transfers, now).await?;
-        receipts_insert(&mut tx, &batch.receipts).await?;
+        receipts_insert(&mut tx, &batch.receipts, now).await?;
         let sessions = mark_posted(&mut tx, &batch.posted).await?;
         self.refunds_insert(&mut tx, &batch.refunds, now).await?;
-        let doubles = doubles(&mut tx, gateway, &batch.posted, now).await?;
-        self.refunds_insert(&mut tx, &doubles, now).await?;
+        let bought: Vec<Bought> = batch.posted.iter().filter_map(PostedRow::bought).collect();
+        doubles_note(&mut tx, &bought).await?;
         commit(tx, Step::Settle).await?;
         for outcome in &mut outcomes {
             if let NoticeOutcome::Posted(Posted {
@@ -206,7 +205,7 @@ impl<'a> Batch<'a> {
         let at = notice.paid_at.max(payment.not_before);
         self.paid.insert(payment.purchase_id);
         self.rows.push(NoticeRow {
-            key: key.clone(),
+            key,
             notice,
             outcome: PaymentStatus::Posted.code(),
             payment: Some(id.0),
@@ -240,10 +239,7 @@ impl<'a> Batch<'a> {
         self.posted.push(PostedRow {
             payment: payment.payment_id,
             purchase: payment.purchase_id,
-            starts: payment.kind == PurchaseKind::Start.code(),
             parking,
-            bank_ref: key,
-            amount_vnd: payment.amount_vnd,
             at,
         });
         Ok(NoticeOutcome::Posted(Posted {

@@ -146,7 +146,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let was = locked(&mut tx, id, now).await?;
+        let was = locked(&mut tx, id, by, now).await?;
         let changed = sqlx::query_scalar::<_, i32>(
             "UPDATE shift SET staff_id = staff.staff_id, starts_at = $3, ends_at = $4, note = $5
              FROM staff WHERE shift_id = $1 AND login = $2 RETURNING shift_id",
@@ -190,7 +190,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let was = locked(&mut tx, id, now).await?;
+        let was = locked(&mut tx, id, by, now).await?;
         sqlx::query("UPDATE shift SET cancelled_at = $2 WHERE shift_id = $1")
             .bind(id.0)
             .bind(now)
@@ -258,14 +258,18 @@ impl Store {
 async fn locked(
     tx: &mut PgConnection,
     id: ShiftId,
+    by: &Staff,
     now: Timestamp,
 ) -> Result<NewShift, StoreError> {
+    // It may have become another operator's since it was looked at.
     let statement = format!(
-        "{SELECT} WHERE shift_id = $1 AND cancelled_at IS NULL AND ends_at > $2 FOR UPDATE OF shift"
+        "{SELECT} WHERE shift_id = $1 AND cancelled_at IS NULL AND ends_at > $2
+            AND ($3::text IS NULL OR operator.code = $3) FOR UPDATE OF shift"
     );
     let row: Option<ShiftRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
         .bind(id.0)
         .bind(now)
+        .bind(&by.operator)
         .fetch_optional(tx)
         .await?;
     let row = row.ok_or(StoreError::NotFound("shift"))?;

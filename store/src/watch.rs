@@ -106,7 +106,11 @@ pub(crate) async fn watches_change(tx: &mut PgConnection) -> Result<(), StoreErr
         .bind(WATCHES_LOCK)
         .execute(&mut *tx)
         .await?;
-    sqlx::query("UPDATE watch_version SET version = version + 1")
+    // By the clock: where a server takes over that lacks the last of them, none of its own has a lost one's number.
+    sqlx::query(
+        "UPDATE watch_version
+         SET version = greatest(version + 1, (extract(epoch FROM clock_timestamp()) * 1000000)::bigint)",
+    )
         .execute(tx)
         .await?;
     Ok(())

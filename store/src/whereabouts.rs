@@ -80,8 +80,7 @@ impl Store {
     }
 
     /// For each holder, in the order of the argument: how much time its plate had in the zone before the holder's, in
-    /// whole seconds, of sessions that had ended no longer than [`FREE_AGAIN_AFTER`] ago. Time in a bay whose sensor saw nobody meanwhile
-    /// does not count: anybody may type a plate.
+    /// whole seconds, of sessions that had ended no longer than [`FREE_AGAIN_AFTER`] ago.
     ///
     /// # Errors
     /// Database errors.
@@ -96,11 +95,7 @@ impl Store {
                 FROM session JOIN bay USING (bay_id) JOIN lot USING (lot_id)
                 WHERE session.plate = holder.plate AND session.ends_at > since - $4
                   AND session.starts_at < since AND session.ends_at > session.starts_at
-                  AND session.status = 'paid' AND lot.zone_id = holder.zone_id
-                  AND (NOT EXISTS (SELECT FROM bay_state WHERE bay_state.bay_id = session.bay_id)
-                    OR EXISTS (SELECT FROM stay
-                               WHERE stay.bay_id = session.bay_id AND stay.started_at < session.ends_at
-                                 AND coalesce(stay.ended_at, 'infinity') > session.starts_at)))
+                  AND session.status = 'paid' AND lot.zone_id = holder.zone_id)
              FROM unnest($1::text[], $2::int[], $3::timestamptz[])
                     WITH ORDINALITY AS holder (plate, zone_id, since, n)
              ORDER BY n",

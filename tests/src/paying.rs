@@ -8,6 +8,7 @@ use reqwest::{RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::database::run;
 use crate::serving::{Serving, text};
 
 /// How long anybody goes on asking.
@@ -72,6 +73,20 @@ impl Serving {
         assert_eq!(status, StatusCode::OK, "{body}");
         let reply: Value = serde_json::from_str(&body).unwrap();
         text(&reply["results"][0]["outcome"])
+    }
+
+    /// All that was parked was parked so many minutes earlier than it was.
+    ///
+    /// # Panics
+    /// Where the database refuses.
+    pub async fn time_passes(&self, minutes: u32) {
+        let earlier = format!(
+            "UPDATE purchase SET starts_at = starts_at - interval '{minutes} minutes',
+                ends_at = ends_at - interval '{minutes} minutes' WHERE session_id IS NOT NULL;
+             UPDATE session SET starts_at = starts_at - interval '{minutes} minutes',
+                ends_at = ends_at - interval '{minutes} minutes'"
+        );
+        run(&self.database.pool, &earlier).await;
     }
 
     /// The bank's number of a transfer of what a payment asks for, once it has been acknowledged. The bank tells of it

@@ -12,10 +12,9 @@ use domain::tariff::{Quote, TariffBook};
 use store::audit::DRIVER;
 use store::idempotency::Intent;
 use store::place::BayPlace;
-use store::purchase::{Purchase, bought_vnd, paid_vnd};
+use store::purchase::{bought_vnd, paid_vnd};
 use store::session::Session;
 use store::session_change::{Extended, NewExtension};
-use store::session_overlap::Overlap;
 use store::session_stop::{Stop, StopMoney, Stopped};
 use store::staff::Staff;
 use tokio::sync::watch;
@@ -255,16 +254,15 @@ pub async fn stop(
     Err(ApiError::Unavailable("the session is being changed"))
 }
 
-async fn paid_of(app: &App, session: &Session) -> Result<Refundable, ApiError> {
-    let purchases = app.store.session_purchases(session.id).await?;
-    refundable(app, session.id, &purchases).await
+async fn paid_of(app: &App, session: &Session) -> Result<Vnd, ApiError> {
+    Ok(paid_vnd(&app.store.session_purchases(session.id).await?))
 }
 
 /// What an end at `at` does to a session's money.
 fn money(
     bay: &BayPlace,
     session: &Session,
-    paid: Refundable,
+    of_paid: Vnd,
     at: Timestamp,
 ) -> Result<StopMoney, ApiError> {
     let book = book(bay, session);
@@ -275,36 +273,8 @@ fn money(
         let quote = book.quote(session.starts_at, end)?;
         return Ok(StopMoney::Charge(quote.at_most(session.quote.amount_vnd)?));
     }
-    let of_paid = paid.paid_vnd;
-    let back = match paid.overlap.is_relied_on {
-        true => Vnd::ZERO,
-        false => book.refund(session.starts_at, session.ends_at, at, of_paid)?,
-    };
+    let back = book.refund(session.starts_at, session.ends_at, at, of_paid)?;
     Ok(StopMoney::GiveBack { back, of_paid })
-}
-
-/// What of a session's money may go back.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Refundable {
-    /// What has been paid, less what went back.
-    pub paid_vnd: Vnd,
-    /// How it stands to other sessions of the vehicle: what pays for the time of another, too, is kept.
-    pub overlap: Overlap,
-}
-
-/// What of a session's money may go back.
-///
-/// # Errors
-/// Where the database fails.
-pub async fn refundable(
-    app: &App,
-    session: SessionId,
-    purchases: &[Purchase],
-) -> Result<Refundable, ApiError> {
-    Ok(Refundable {
-        paid_vnd: paid_vnd(purchases),
-        overlap: app.store.session_overlap(session).await?,
-    })
 }
 
 /// What a session that is paid for when it ends has cost by `now`, while it runs; `None` for any other.
@@ -320,12 +290,7 @@ pub fn cost_so_far(
     if !session.metered || !runs {
         return Ok(None);
     }
-    match money(
-        bay,
-        session,
-        Refundable::default(),
-        now.min(session.ends_at),
-    )? {
+    match money(bay, session, Vnd::ZERO, now.min(session.ends_at))? {
         StopMoney::Charge(quote) => Ok(Some(quote)),
         StopMoney::GiveBack { .. } => Ok(None),
     }
@@ -338,7 +303,7 @@ pub fn cost_so_far(
 pub fn refund_if_stopped(
     bay: &BayPlace,
     session: &Session,
-    paid: Refundable,
+    paid: Vnd,
     at: Timestamp,
 ) -> Result<Vnd, ApiError> {
     if session.metered || at >= session.ends_at || session.status != SessionStatus::Paid {
@@ -370,20 +335,12 @@ pub async fn of_staff(
 const OF_NOTICE: ApiError =
     ApiError::Conflict("this session pays a notice: it stays with its vehicle and bay");
 
-/// The time of two sessions of one vehicle was paid once.
-const OVERLAPS: ApiError = ApiError::Conflict(
-    "some time of this vehicle in this bay was paid twice and given back: this session stays with both",
-);
-
 /// Whether a driver may give a session to another vehicle or bay.
 async fn may_be_moved(app: &App, session: &Session) -> Result<(), ApiError> {
-    if app.store.session_is_of_notice(session.id).await? {
-        return Err(OF_NOTICE);
+    match app.store.session_is_of_notice(session.id).await? {
+        true => Err(OF_NOTICE),
+        false => Ok(()),
     }
-    if app.store.session_overlap(session.id).await?.binds() {
-        return Err(OVERLAPS);
-    }
-    Ok(())
 }
 
 /// Corrects a session's plate: its driver within [`PLATE_WINDOW`] of its beginning, staff, who see the
@@ -464,8 +421,8 @@ pub async fn move_to(
     Ok(())
 }
 
-/// Ends sessions whose vehicle the sensor saw leave, and metered ones whose longest time is over,
-/// until told to stop.
+/// Ends sessions whose vehicle the sensor saw leave, and metered ones whose longest time is over, and gives back what
+/// was paid twice for those that have ended, until told to stop.
 pub async fn watch(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
     loop {
         tokio::select! {
@@ -499,12 +456,16 @@ async fn stop_what_is_over(app: &App, now: Timestamp) -> Result<(), ApiError> {
             tracing::warn!(%error, session = %id, "a session that has run out cannot be ended");
         }
     }
+    for id in app.store.sessions_double(now, AT_ONCE).await? {
+        if let Err(error) = app.store.session_double_give_back(id, now).await {
+            tracing::warn!(%error, session = %id, "what was paid twice cannot be given back");
+        }
+    }
     Ok(())
 }
 
 /// Ends a session whose vehicle left at `at`. Time that would not be given back stays the driver's:
-/// they may come back. Time of which the money went back, for another session has paid for it, ends: nothing
-/// keeps that one's money any longer.
+/// they may come back.
 async fn stop_left(
     app: &App,
     id: SessionId,
@@ -514,8 +475,7 @@ async fn stop_left(
     let session = app.store.session(id).await?;
     let bay = app.store.bay_place(&session.bay_code).await?;
     let paid = paid_of(app, &session).await?;
-    let ends = session.metered || paid.overlap.relies;
-    if ends || refund_if_stopped(&bay, &session, paid, at)? > Vnd::ZERO {
+    if session.metered || refund_if_stopped(&bay, &session, paid, at)? > Vnd::ZERO {
         stop(app, &session, at, (StoppedBy::Sensor, "system"), now).await?;
     }
     Ok(())

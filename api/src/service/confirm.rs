@@ -18,6 +18,7 @@ use crate::{ApiError, App};
 pub struct Confirmed {
     staff: Staff,
     token_hash: [u8; 32],
+    by_identity: bool,
 }
 
 impl Confirmed {
@@ -29,6 +30,20 @@ impl Confirmed {
     /// The same without the proof.
     pub fn into_staff(self) -> Staff {
         self.staff
+    }
+
+    /// Refuses who came in by the identity provider: what outlives this session is not theirs to give themselves, for
+    /// a phone that is signed in there would be enough to become them for ever.
+    ///
+    /// # Errors
+    /// [`ApiError::Conflict`].
+    pub(super) fn by_password(&self) -> Result<(), ApiError> {
+        match self.by_identity {
+            true => Err(ApiError::Conflict(
+                "sign in by your password for this, or ask another administrator",
+            )),
+            false => Ok(()),
+        }
     }
 
     /// SHA-256 of the token by which they are signed in.
@@ -50,6 +65,11 @@ impl Enrolling {
 
     pub(super) fn token_hash(&self) -> &[u8; 32] {
         self.0.token_hash()
+    }
+
+    /// As [`Confirmed::by_password`].
+    pub(super) fn by_password(&self) -> Result<(), ApiError> {
+        self.0.by_password()
     }
 }
 
@@ -87,8 +107,18 @@ fn fresh(login: StaffLogin, token_hash: [u8; 32], now: Timestamp) -> Result<Conf
     if !is_fresh(login.confirmed_at, now) {
         return Err(ApiError::ConfirmationRequired);
     }
-    let staff = login.staff;
-    Ok(Confirmed { staff, token_hash })
+    Ok(Confirmed {
+        token_hash,
+        by_identity: login.by_identity,
+        staff: login.staff,
+    })
+}
+
+/// What the question whether it is still they carries, so that nobody answers it for another session: whoever signs in
+/// later in the same browser would do by their own proof what somebody else had asked for.
+pub fn mark(app: &App, headers: &HeaderMap) -> String {
+    let token = held_token(app, headers).unwrap_or_default();
+    hex::encode(sha256(format!("confirm\n{token}").as_bytes()))
 }
 
 async fn signed_in(

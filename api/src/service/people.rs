@@ -5,7 +5,7 @@ use domain::Timestamp;
 use domain::staff::Role;
 use rand::seq::IndexedRandom;
 use store::Store;
-use store::people::Member;
+use store::people::{By, Member};
 use store::staff::Staff;
 
 use super::confirm::Confirmed;
@@ -69,7 +69,7 @@ pub async fn add(
 ) -> Result<String, ApiError> {
     let admin = admin.staff();
     looks_after(admin, new.operator.as_deref())?;
-    put(&app.store, &app.limits.hashing, new, &admin.actor(), now).await
+    put(&app.store, &app.limits.hashing, new, admin, now).await
 }
 
 /// Adds a member of staff on whosever word that is; the result is the password.
@@ -80,7 +80,7 @@ pub async fn put(
     store: &Store,
     hashing: &Hashing,
     new: &NewMember,
-    by: &str,
+    by: impl Into<By<'_>>,
     now: Timestamp,
 ) -> Result<String, ApiError> {
     let login = new.login.trim();
@@ -109,19 +109,21 @@ pub async fn put(
 /// Gives a member of staff a new password, told once; wherever they are signed in, they are no longer.
 ///
 /// # Errors
-/// As [`change`].
+/// As [`change`]; [`ApiError::Conflict`] for one's own where one came in without it.
 pub async fn new_password_for(
     app: &App,
     admin: &Confirmed,
     login: &str,
     now: Timestamp,
 ) -> Result<String, ApiError> {
+    if login == admin.staff().login {
+        admin.by_password()?;
+    }
     let admin = admin.staff();
     let member = of_administrator(app, admin, login).await?;
     let (password, hash) = new_password(&app.limits.hashing).await?;
-    let by = admin.actor();
     app.store
-        .member_set_password(&member.login, &hash, &by, now)
+        .member_set_password(&member.login, &hash, admin, now)
         .await?;
     Ok(password)
 }
@@ -160,8 +162,7 @@ pub async fn change(
     match change {
         Change::Role(role) => {
             auditors_are_the_city_s(role, member.operator.as_deref())?;
-            let by = admin.actor();
-            store.member_set_role(login, role, &by, now).await?;
+            store.member_set_role(login, role, admin, now).await?;
         }
         Change::ShutOut => store.member_shut_out(login, true, admin, now).await?,
         Change::LetIn => store.member_shut_out(login, false, admin, now).await?,

@@ -237,7 +237,8 @@ pub async fn renew_recovery_codes(
     now: Timestamp,
 ) -> Result<Vec<String>, ApiError> {
     let (codes, hashes) = recovery_codes();
-    let renewed = app.store.recovery_codes_renew(who.staff(), &hashes, now);
+    let store = &app.store;
+    let renewed = store.recovery_codes_renew(who.staff(), who.token_hash(), &hashes, now);
     match renewed.await? {
         true => Ok(codes),
         false => Err(ApiError::Conflict("there is no second factor")),
@@ -247,8 +248,9 @@ pub async fn renew_recovery_codes(
 /// Takes one's own second factor away, on the record, to give oneself another.
 ///
 /// # Errors
-/// Where the database fails.
+/// [`ApiError::Conflict`] for who came in without it, by the identity provider. Where the database fails.
 pub async fn end_own(app: &App, who: &Enrolling, now: Timestamp) -> Result<(), ApiError> {
+    who.by_password()?;
     let staff = who.staff();
     let (but, by) = (Some(who.token_hash()), staff.actor());
     app.store
@@ -269,6 +271,9 @@ pub async fn end(
     login: &str,
     now: Timestamp,
 ) -> Result<(), ApiError> {
+    if login == admin.staff().login {
+        admin.by_password()?;
+    }
     let member = of_administrator(app, admin.staff(), login).await?;
     let by = admin.staff().actor();
     app.store

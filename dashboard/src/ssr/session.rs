@@ -11,7 +11,7 @@ use domain::plate::Plate;
 use domain::session::{GRACE, StoppedBy};
 use serde::Deserialize;
 use store::audit::DRIVER;
-use store::purchase::bought_vnd;
+use store::purchase::{bought_vnd, paid_vnd};
 use store::session::Session;
 
 use super::document::Document;
@@ -77,7 +77,6 @@ async fn look(app: &App, session: Session) -> Result<Shown, ApiError> {
     let now = App::now();
     let bay = app.store.bay_place(&session.bay_code).await?;
     let purchases = app.store.session_purchases(session.id).await?;
-    let paid = change::refundable(app, session.id, &purchases).await?;
     let bought = bought_vnd(&purchases);
     let more = MORE
         .into_iter()
@@ -88,8 +87,8 @@ async fn look(app: &App, session: Session) -> Result<Shown, ApiError> {
         .collect();
     let refunds = app.store.session_refunds(session.id).await?;
     Ok(Shown {
-        back: change::refund_if_stopped(&bay, &session, paid, now)?,
-        overlap: paid.overlap,
+        back: change::refund_if_stopped(&bay, &session, paid_vnd(&purchases), now)?,
+        is_double: app.store.session_is_double(session.id).await?,
         of_notice: app.store.session_is_of_notice(session.id).await?,
         receipts: app.store.receipts_of(&[session.id], &[]).await?,
         bill: Bill::of(&bay, &session, purchases, refunds, now)?,

@@ -10,7 +10,6 @@ use leptos::prelude::*;
 use store::place::BayPlace;
 use store::receipt::ReceiptOf;
 use store::session::Session;
-use store::session_overlap::Overlap;
 
 use super::parts::clock;
 use super::pay_form::choice;
@@ -29,8 +28,8 @@ pub(super) struct Shown {
     pub(super) more: Vec<(u32, Priced)>,
     /// What would go back if it ended now.
     pub(super) back: Vnd,
-    /// How it stands to other sessions of the vehicle.
-    pub(super) overlap: Overlap,
+    /// Whether another session of the vehicle shares some of its time.
+    pub(super) is_double: bool,
     /// Whether it pays for a notice, which anybody may who finds it: the vehicle is another's.
     pub(super) of_notice: bool,
 }
@@ -50,7 +49,7 @@ pub(super) fn view(
         receipts,
         more,
         back,
-        overlap,
+        is_double,
         of_notice,
     } = shown;
     let tz = bay.timezone;
@@ -79,13 +78,14 @@ pub(super) fn view(
             {bill.reasons(lang).into_any()}
             {bill.refunds(lang).into_any()}
             {receipt_links(&receipts, tz, now, lang).into_any()}
+            {is_double.then(|| view! { <p class="hint">{lang.session().paid_twice}</p> })}
             {(!more.is_empty()).then(|| more_view(&home, more, ways, tz, now, lang).into_any())}
             {running.then(|| if session.metered {
                 metered_stop_view(&home, &bill, lang).into_any()
             } else {
-                stop_view(&home, back, overlap, lang).into_any()
+                stop_view(&home, back, lang).into_any()
             })}
-            {(running && !of_notice && !overlap.binds()).then(|| corrections(&home, &session, now, lang))}
+            {(running && !of_notice).then(|| corrections(&home, &session, now, lang))}
         </section>
     }
 }
@@ -197,12 +197,10 @@ fn metered_stop_view(home: &str, bill: &Bill, lang: Lang) -> impl IntoView + use
     }
 }
 
-fn stop_view(home: &str, back: Vnd, overlap: Overlap, lang: Lang) -> impl IntoView + use<> {
+fn stop_view(home: &str, back: Vnd, lang: Lang) -> impl IntoView + use<> {
     let text = if back > Vnd::ZERO {
         let back = lang.money(back);
         format!("{} {back}.", lang.session().ending_now_gives_you_back)
-    } else if overlap.is_relied_on {
-        lang.session().another_relies_on_this.to_owned()
     } else {
         lang.session().ending_now_gives_nothing_back.to_owned()
     };

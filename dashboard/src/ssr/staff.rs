@@ -4,12 +4,14 @@ use api::client::Client;
 use api::extract::Query;
 use api::service::dispute::LIST_MAX;
 use api::service::staff::{self, Browser, SignIn, may_see};
-use api::service::{device, entitlement, exemption_decision, parking_notice, refund, shift};
+use api::service::{
+    device, entitlement, exemption_decision, identity, parking_notice, refund, shift,
+};
 use api::{ApiError, App};
 use axum::extract::{Form, FromRequestParts, Path, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use domain::board::{BayStatus, LotSummary, StaffBay};
 use domain::staff::Role;
 use leptos::prelude::*;
@@ -91,8 +93,10 @@ pub(crate) async fn sign_out(
     if let Err(error) = staff::sign_out(&app, browser, App::now()).await {
         tracing::warn!(%error, "a sign-out was not recorded");
     }
-    let cookie = staff::set_cookie(&app, "");
-    ([(header::SET_COOKIE, cookie)], Redirect::to("/staff")).into_response()
+    // Nor is whoever comes next offered the identity of who left.
+    let cookies = [staff::set_cookie(&app, ""), identity::forget_cookie(&app)];
+    let cookies = AppendHeaders(cookies.map(|cookie| (header::SET_COOKIE, cookie)));
+    (cookies, Redirect::to("/staff")).into_response()
 }
 
 /// Whoever is signed in behind the counter; anybody else gets the form to sign in, instead of the page.

@@ -26,11 +26,18 @@ const OWN: &str = "confirm_";
 const PASSWORD: &str = "confirm_password";
 const CODE: &str = "confirm_code";
 const RECOVERY: &str = "confirm_recovery";
+/// Whose browser session was asked.
+const OF: &str = "confirm_of";
+
+const OF_ANOTHER: ApiError =
+    ApiError::Conflict("this was asked for by somebody else, who was signed in here before");
 
 /// A form that somebody has sent who is signed in. Anybody else gets the form to sign in.
 pub(crate) struct Asked {
     pub(crate) reader: Reader,
     login: StaffLogin,
+    /// By what its session is known in the question.
+    mark: String,
     client: Client,
     parts: Parts,
     body: Bytes,
@@ -52,6 +59,7 @@ impl FromRequest<App> for Asked {
             .await
             .map_err(IntoResponse::into_response)?;
         let mut asked = Self {
+            mark: confirm::mark(app, &parts.headers),
             reader,
             login,
             client,
@@ -82,6 +90,15 @@ impl Asked {
         found.map_or("", |(_, value)| value)
     }
 
+    /// Refuses what somebody else had asked for in this browser.
+    fn of_this_session(&self) -> Result<(), ApiError> {
+        let of = self.field(OF);
+        match of.is_empty() || of == self.mark {
+            true => Ok(()),
+            false => Err(OF_ANOTHER),
+        }
+    }
+
     /// What the form says of who sends it, where it says anything.
     async fn take(&self, app: &App) -> Result<(), ApiError> {
         let password = self.field(PASSWORD);
@@ -104,6 +121,7 @@ impl Asked {
     /// Who sent it, if they have shown lately that it is they, or do so by it. Of two touches of one button the second
     /// finds what the first has shown.
     pub(crate) async fn confirmed(&self, app: &App) -> Result<Confirmed, ApiError> {
+        self.of_this_session()?;
         let known = confirm::confirmed(app, &self.parts.headers, App::now()).await;
         let Err(ApiError::ConfirmationRequired) = known else {
             return known;
@@ -114,6 +132,7 @@ impl Asked {
 
     /// The same of somebody who sees to their own second factor.
     pub(crate) async fn enrolling(&self, app: &App) -> Result<Enrolling, ApiError> {
+        self.of_this_session()?;
         let known = confirm::enrolling(app, &self.parts.headers, App::now()).await;
         let Err(ApiError::ConfirmationRequired) = known else {
             return known;
@@ -137,7 +156,14 @@ impl Asked {
         let kept = self.fields.into_iter();
         let kept = kept.filter(|(name, _)| !name.starts_with(OWN)).collect();
         let action = self.parts.uri.path().to_owned();
-        ask(&self.reader, self.login, action, kept, error.status(), why)
+        ask(
+            &self.reader,
+            (self.login, self.mark),
+            action,
+            kept,
+            error.status(),
+            why,
+        )
     }
 }
 
@@ -157,10 +183,11 @@ impl<T: DeserializeOwned> FromRequest<App> for ConfirmedForm<T> {
     }
 }
 
-/// The question whether it is still they; the answer goes to `action`, with the fields that were `kept`.
+/// The question whether it is still they, of the browser session of that mark ([`confirm::mark`]); the answer goes to
+/// `action`, with the fields that were `kept`.
 pub(super) fn ask(
     reader: &Reader,
-    login: StaffLogin,
+    (login, mark): (StaffLogin, String),
     action: String,
     kept: Vec<(String, String)>,
     status: StatusCode,
@@ -184,6 +211,7 @@ pub(super) fn ask(
                 <h1>{text.is_it_you}</h1>
                 {why.map(|why| view! { <p class="error" role="alert">{why}</p> })}
                 <p>{text.give_password_again}</p>
+                <input type="hidden" name=OF value=mark />
                 {kept.collect_view()}
                 <label class="field">
                     <span>{lang.staff().password}</span>

@@ -199,7 +199,7 @@ fn told_view(told: Told, lang: Lang) -> impl IntoView {
         Told::Failed(error) => {
             let text = match (&error, lang) {
                 (ApiError::Conflict(_), Lang::Vi) => {
-                    "Tên đăng nhập đã có, hoặc bạn đang tự đổi quyền của mình.".to_owned()
+                    "Tên đăng nhập đã có, bạn đang tự đổi quyền của mình, hoặc việc này cần đăng nhập bằng mật khẩu.".to_owned()
                 }
                 (_, Lang::Vi) => "Xin xem lại tên đăng nhập, tên và mã đơn vị.".to_owned(),
                 (error, Lang::En) => error.to_string(),

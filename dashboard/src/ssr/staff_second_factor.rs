@@ -37,7 +37,15 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
         Ok(who) => begin(&app, &reader, &who),
         Err(error @ ApiError::ConfirmationRequired) => {
             let kept = vec![("deed".to_owned(), "begin".to_owned())];
-            ask(&reader, login, PAGE.to_owned(), kept, error.status(), None)
+            let mark = confirm::mark(&app, &headers);
+            ask(
+                &reader,
+                (login, mark),
+                PAGE.to_owned(),
+                kept,
+                error.status(),
+                None,
+            )
         }
         Err(error) => refused(&reader, &error),
     }
@@ -71,6 +79,10 @@ pub(crate) async fn change(State(app): State<App>, asked: Asked) -> Response {
             .map(Enrolled::Done),
         "end" => match second_factor::end_own(&app, &who, now).await {
             Ok(()) => return Redirect::to(PAGE).into_response(),
+            Err(error @ ApiError::Conflict(_)) => {
+                let staff = who.staff().clone();
+                return told(reader, staff, error.status(), text.by_password_only);
+            }
             Err(error) => Err(error),
         },
         _ => Err(ApiError::Unprocessable("no such deed".to_owned())),

@@ -14,7 +14,7 @@ use crate::place::VehicleClass;
 pub const MAX_QUOTED: TimeDelta = TimeDelta::days(31);
 
 /// A vehicle has its free minutes once while it parks in a zone, however many sessions that makes: again only when it
-/// has had none there for an hour. (What signs call "no return within".) Else nobody would pay who stops every session
+/// has not parked there for an hour. (What signs call "no return within".) Else nobody would pay who stops every session
 /// before they are over.
 pub const FREE_AGAIN_AFTER: TimeDelta = TimeDelta::hours(1);
 
@@ -144,7 +144,7 @@ impl<'a> TariffBook<'a> {
         let walk = Walk::new(&self.versions[first..last], self.clock, (from, to), pass);
         let mut quote = walk.quote()?;
         if is_short && quote.amount_vnd > Vnd::ZERO {
-            let why = Quote::line((from, to), Vnd::ZERO, text::free_minutes_had());
+            let why = Quote::line((from, to), Vnd::ZERO, text::no_free_minutes());
             quote.lines.extend(why.lines);
         }
         Ok(quote)

@@ -114,10 +114,10 @@ pub(super) fn free_minutes(minutes: u32) -> Texts {
     )
 }
 
-/// Why a short stay is charged: the free minutes were had before ([`super::FREE_AGAIN_AFTER`]).
-pub(super) fn free_minutes_had() -> Texts {
-    let vi = "Đã dùng phút miễn phí: xe đã đỗ ở khu này trong vòng 1 giờ trước";
-    let en = "Free minutes were had: this vehicle parked in this zone less than an hour before";
+/// Why a short stay is charged: the free minutes were had before ([`super::FREE_AGAIN_AFTER`]), or may have been.
+pub(super) fn no_free_minutes() -> Texts {
+    let vi = "Không còn phút miễn phí: xe đã đỗ ở khu này trong vòng 1 giờ trước, hoặc biển số đã được sửa";
+    let en = "No free minutes: this vehicle parked in this zone less than an hour before, or its plate was corrected";
     (vi.to_owned(), en.to_owned())
 }
 

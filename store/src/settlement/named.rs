@@ -7,10 +7,9 @@ use domain::money::Vnd;
 use domain::payment::{Expected, PaymentStatus};
 use domain::purchase::{PurchaseKind, PurchaseStatus};
 use sqlx::types::JsonValue;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
-use crate::session_overlap::BESIDE;
 use crate::{StoreError, corrupt};
 
 #[derive(FromRow)]
@@ -103,20 +102,13 @@ pub(super) async fn named_payments(
 ) -> Result<HashMap<String, NamedPayment>, StoreError> {
     let wanted: Vec<&str> = references.iter().flatten().map(String::as_str).collect();
     // Whoever stops or prolongs a session locks it and then its purchases. In a statement of its own: the next one sees
-    // what they have done. Those whose time is paid for already are locked with them, so that of two payments at once
-    // none has what the other waits for.
-    sqlx::query(AssertSqlSafe(format!(
-        "WITH one AS (
-            SELECT session_id, session.bay_id, session.plate, purchase.kind, purchase.starts_at, purchase.ends_at
-            FROM payment JOIN purchase USING (purchase_id) JOIN session USING (session_id)
-            WHERE gateway = $1 AND reference = ANY($2))
-         SELECT FROM session WHERE session_id IN (
-            SELECT session_id FROM one WHERE kind = 'extension'
-            UNION ALL
-            SELECT beside.session_id FROM one CROSS JOIN LATERAL (
-                SELECT session_id FROM session AS beside WHERE {BESIDE}) AS beside)
-         ORDER BY session_id FOR NO KEY UPDATE"
-    )))
+    // what they have done.
+    sqlx::query(
+        "SELECT FROM session WHERE session_id IN (
+            SELECT session_id FROM payment JOIN purchase USING (purchase_id)
+            WHERE gateway = $1 AND reference = ANY($2) AND purchase.kind = 'extension')
+         ORDER BY session_id FOR NO KEY UPDATE",
+    )
     .bind(gateway)
     .bind(&wanted)
     .execute(&mut *tx)

@@ -11,6 +11,7 @@ use uuid::Uuid;
 use super::named::Parking;
 use crate::StoreError;
 use crate::outbox::{OutboxKind, outbox_delete};
+use crate::session_double::Bought;
 
 pub(super) struct ReceiptRow {
     pub(super) id: Uuid,
@@ -25,20 +26,31 @@ pub(super) struct ReceiptRow {
 pub(super) struct PostedRow {
     pub(super) payment: Uuid,
     pub(super) purchase: Uuid,
-    pub(super) starts: bool,
     pub(super) parking: Option<Parking>,
-    pub(super) bank_ref: String,
-    pub(super) amount_vnd: i64,
     pub(super) at: Timestamp,
+}
+
+impl PostedRow {
+    /// The session's time that it pays for; none for a pass or a wallet.
+    pub(super) fn bought(&self) -> Option<Bought> {
+        let parking = self.parking?;
+        Some(Bought {
+            session: parking.session?,
+            bay: parking.bay,
+            time: (parking.starts_at, parking.ends_at),
+        })
+    }
 }
 
 pub(super) async fn receipts_insert(
     tx: &mut PgConnection,
     rows: &[ReceiptRow],
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     if rows.is_empty() {
         return Ok(());
     }
+    // Towards midnight the next day counts as begun: its first receipt may be in the log before this transaction ends.
     // Days that are long over stand still: money that comes later than that counts on the first that does not. What
     // waits for its place in the log has days, too; only what is too late already looks for them.
     sqlx::query(
@@ -46,7 +58,8 @@ pub(super) async fn receipts_insert(
                               issued_at, day, ward_id, zone_id, operator_id)
          SELECT receipt, payment, session, bay, lot, amount, lines, issued_at,
                 greatest(day, (
-                    SELECT max(told.day) - $13::int FROM (
+                    SELECT greatest(max(told.day), CASE WHEN max(told.day) >= its.today THEN its.soon END) - $13::int
+                    FROM (
                         (SELECT max(log_leaf.day) AS day FROM log_leaf
                          WHERE log_leaf.city_id = its.city_id)
                         UNION ALL
@@ -61,7 +74,9 @@ pub(super) async fn receipts_insert(
          FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::int[], $5::int[], $6::bigint[],
             $7::jsonb[], $8::timestamptz[], $9::date[], $10::int[], $11::int[], $12::int[])
             AS new (receipt, payment, session, bay, lot, amount, lines, issued_at, day, ward, zone, operator)
-            JOIN (SELECT lot_id, city_id FROM lot) AS its ON its.lot_id = new.lot",
+            JOIN (SELECT lot_id, city_id, ($14::timestamptz AT TIME ZONE timezone)::date AS today,
+                         (($14 + interval '1 hour') AT TIME ZONE timezone)::date AS soon
+                  FROM lot JOIN city USING (city_id)) AS its ON its.lot_id = new.lot",
     )
     .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.payment).collect::<Vec<_>>())
@@ -76,6 +91,7 @@ pub(super) async fn receipts_insert(
     .bind(rows.iter().map(|row| row.parking.zone).collect::<Vec<_>>())
     .bind(rows.iter().map(|row| row.parking.operator).collect::<Vec<_>>())
     .bind(i32::from(LATE_DAYS))
+    .bind(now)
     .execute(tx)
     .await?;
     Ok(())

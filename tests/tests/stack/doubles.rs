@@ -2,8 +2,8 @@
 
 use chrono::{SubsecRound, TimeDelta, Utc};
 use reqwest::StatusCode;
+use reqwest::header::COOKIE;
 use serde_json::{Value, json};
-use tests::database::run;
 use tests::eventually;
 use tests::paying::transfer_for;
 use tests::sensors::{device, told};
@@ -44,60 +44,66 @@ async fn extend(city: &Serving, open: &Open, minutes: u32) -> i64 {
     payment["amount_vnd"].as_i64().unwrap()
 }
 
-/// What went back because it had been paid twice.
-async fn doubles_vnd(city: &Serving) -> i64 {
+/// What went back of a session's money, for one reason or for any.
+async fn gone_back(city: &Serving, open: &Open, ground: &str) -> i64 {
     sqlx::query_scalar(
-        "SELECT coalesce(sum(amount_vnd), 0)::bigint FROM refund WHERE ground = 'double'",
+        "SELECT coalesce(sum(refund.amount_vnd), 0)::bigint
+         FROM refund JOIN payment USING (payment_id) JOIN purchase USING (purchase_id)
+         WHERE session_id = $1::uuid AND ground LIKE $2",
     )
+    .bind(&open.session)
+    .bind(ground)
     .fetch_one(&city.database.pool)
     .await
     .unwrap()
 }
 
-/// The price of an hour that another session has paid for goes back; it is not asked for again with more time.
-#[tokio::test]
-async fn more_time_does_not_ask_again_for_what_went_back() {
-    let city = Serving::city(80).await;
-    let first = city.paid_session(BAY, 60).await;
-    let open = city.paid_session(BAY, 120).await;
-    let refunded = "refund WHERE ground = 'double'";
-    assert_eq!(city.database.count(refunded).await, 1);
-    let path = format!("/api/v1/sessions/{}/extensions", open.session);
-    let more = json!({"minutes": 60});
-    let (status, more) = city.post_as(&open.token, &path, &more).await;
-    assert_eq!(status, StatusCode::CREATED, "{more}");
-    let whole = json!({"bay": "CN-01-002", "class": "car", "minutes": 180});
-    let (_, whole) = city.post_as("", "/api/v1/quotes", &whole).await;
-    let whole = whole["amount_vnd"].as_i64().unwrap();
-    assert_eq!(
-        more["quote"]["amount_vnd"],
-        whole - open.amount_vnd,
-        "{more}"
-    );
-    assert!(first.amount_vnd > 0);
+/// Until all that have ended have been looked at, and so many have not.
+async fn looked_at(city: &Serving, left: i64) {
+    eventually("what was paid twice to go back", || async {
+        city.database.count("session_double").await == left
+    })
+    .await;
 }
 
-/// Else both would go back, and the vehicle stand there.
 #[tokio::test]
-async fn what_another_session_relies_on_is_not_given_back() {
+async fn the_later_of_two_sessions_is_paid_back_when_both_are_over() {
     let city = Serving::city(80).await;
     let first = city.paid_session(BAY, 120).await;
-    let second = city.paid_session(BAY, 122).await;
-    let doubles = "refund WHERE ground = 'double'";
-    assert_eq!(city.database.count(doubles).await, 1);
-    for open in [&first, &second] {
-        for (what, body) in [
-            ("plate", json!({"plate": "30A-888.88"})),
-            ("bay", json!({"bay": "CN-01-002"})),
-        ] {
-            let path = format!("/api/v1/sessions/{}/{what}", open.session);
-            let (status, refused) = city.post_as(&open.token, &path, &body).await;
-            assert_eq!(status, StatusCode::CONFLICT, "{what}: {refused}");
-        }
+    let second = city.paid_session(BAY, 60).await;
+    let cookie = format!(
+        "clearbay_session_{}={}",
+        second.session.replace('-', ""),
+        second.token
+    );
+    let path = format!("/s/{}", second.session);
+    let seen = city.get(&path).header(COOKIE, cookie).send().await.unwrap();
+    let seen = seen.text().await.unwrap();
+    assert!(
+        seen.contains("Một lượt đỗ khác cũng trả cho xe này"),
+        "{seen}"
+    );
+    assert_eq!(city.database.count("refund").await, 0);
+    city.time_passes(180).await;
+    looked_at(&city, 0).await;
+    assert_eq!(gone_back(&city, &second, "double").await, second.amount_vnd);
+    assert_eq!(gone_back(&city, &first, "%").await, 0);
+    city.assert_books_are_right().await;
+}
+
+/// Each of three has the others, and one of them is paid for.
+#[tokio::test]
+async fn what_several_sessions_have_paid_for_is_paid_once() {
+    let city = Serving::city(80).await;
+    let first = city.paid_session(BAY, 120).await;
+    let second = city.paid_session(BAY, 120).await;
+    let third = city.paid_session(BAY, 60).await;
+    city.time_passes(180).await;
+    looked_at(&city, 0).await;
+    assert_eq!(gone_back(&city, &first, "%").await, 0);
+    for open in [second, third] {
+        assert_eq!(gone_back(&city, &open, "double").await, open.amount_vnd);
     }
-    assert_eq!(stop(&city, &first).await, 0);
-    // Once nothing relies on it any more, it is a session like any other: this one has given back all but two minutes.
-    assert!(stop(&city, &second).await > 0);
     city.assert_books_are_right().await;
 }
 
@@ -107,35 +113,34 @@ async fn nobody_takes_the_time_of_a_vehicle_away_by_paying_for_it_before() {
     let city = Serving::city(80).await;
     let first = city.paid_session(BAY, 120).await;
     let second = city.paid_session(BAY, 60).await;
-    assert_eq!(doubles_vnd(&city).await, second.amount_vnd);
+    assert!(stop(&city, &first).await > 0, "as if there were no other");
+    looked_at(&city, 1).await;
     assert_eq!(look(&city, &second).await["status"], "paid");
-    for (what, body) in [
-        ("plate", json!({"plate": "30A-888.88"})),
-        ("bay", json!({"bay": "CN-01-002"})),
-    ] {
-        let path = format!("/api/v1/sessions/{}/{what}", first.session);
-        let (status, refused) = city.post_as(&first.token, &path, &body).await;
-        assert_eq!(status, StatusCode::CONFLICT, "{what}: {refused}");
-    }
-    assert_eq!(stop(&city, &first).await, 0);
-    assert_eq!(look(&city, &second).await["status"], "paid");
+    city.time_passes(180).await;
+    looked_at(&city, 0).await;
+    // The moments that the first had paid for.
+    let moments = gone_back(&city, &second, "%").await;
+    assert!((0..200).contains(&moments), "{moments}");
     city.assert_books_are_right().await;
 }
 
-/// Else whoever paid twice by mistake could not leave early.
 #[tokio::test]
-async fn who_ends_the_later_of_two_sessions_has_the_rest_of_the_earlier_back() {
+async fn who_ends_the_later_of_two_sessions_has_all_of_it_back() {
     let city = Serving::city(80).await;
     let first = city.paid_session(BAY, 120).await;
     let second = city.paid_session(BAY, 60).await;
-    assert_eq!(stop(&city, &second).await, second.amount_vnd);
+    stop(&city, &second).await;
+    looked_at(&city, 1).await;
+    assert_eq!(gone_back(&city, &second, "%").await, second.amount_vnd);
+    assert_eq!(gone_back(&city, &first, "%").await, 0);
     assert!(stop(&city, &first).await > 0);
-    assert_eq!(doubles_vnd(&city).await, second.amount_vnd);
+    looked_at(&city, 0).await;
+    assert_eq!(gone_back(&city, &first, "double").await, 0);
     city.assert_books_are_right().await;
 }
 
 #[tokio::test]
-async fn when_the_vehicle_has_left_both_sessions_end_and_the_rest_of_what_was_paid_goes_back() {
+async fn when_the_vehicle_has_left_one_session_is_paid_for_as_long_as_it_was_there() {
     let city = Serving::city(80).await;
     let began = Utc::now().trunc_subsecs(6) - TimeDelta::minutes(60);
     let vehicle = [
@@ -146,19 +151,15 @@ async fn when_the_vehicle_has_left_both_sessions_end_and_the_rest_of_what_was_pa
         .await;
     let first = city.paid_session(BAY, 240).await;
     let second = city.paid_session(BAY, 180).await;
-    let an_hour_ago = "
-        UPDATE purchase SET starts_at = starts_at - interval '1 hour', ends_at = ends_at - interval '1 hour';
-        UPDATE session SET starts_at = starts_at - interval '1 hour', ends_at = ends_at - interval '1 hour'";
-    run(&city.database.pool, an_hour_ago).await;
+    city.time_passes(60).await;
+    looked_at(&city, 0).await;
     for open in [&second, &first] {
-        eventually("both sessions to end", || async {
-            look(&city, open).await["status"] == "ended"
-        })
-        .await;
+        assert_eq!(look(&city, open).await["status"], "ended");
     }
-    assert_eq!(doubles_vnd(&city).await, second.amount_vnd);
-    let unused = "refund WHERE ground = 'unused'";
-    assert_eq!(city.database.count(unused).await, 1);
+    let unused = gone_back(&city, &first, "unused").await;
+    assert!(0 < unused && unused < first.amount_vnd, "{unused}");
+    assert_eq!(gone_back(&city, &first, "double").await, 0);
+    assert_eq!(gone_back(&city, &second, "%").await, second.amount_vnd);
     city.assert_books_are_right().await;
 }
 
@@ -167,28 +168,26 @@ async fn more_time_that_another_session_has_paid_for_goes_back() {
     let city = Serving::city(80).await;
     let first = city.paid_session(BAY, 240).await;
     let second = city.paid_session(BAY, 60).await;
-    let more = extend(&city, &second, 60).await;
-    assert_eq!(doubles_vnd(&city).await, second.amount_vnd + more);
-    // What the other has not paid for is paid for.
-    let beyond = extend(&city, &second, 180).await;
-    let beyond_back = doubles_vnd(&city).await - second.amount_vnd - more;
-    assert!(
-        0 < beyond_back && beyond_back < beyond,
-        "{beyond_back} of {beyond}"
-    );
-    assert!(doubles_vnd(&city).await <= first.amount_vnd);
+    let paid =
+        second.amount_vnd + extend(&city, &second, 60).await + extend(&city, &second, 180).await;
+    city.time_passes(400).await;
+    looked_at(&city, 0).await;
+    let back = gone_back(&city, &second, "double").await;
+    // An hour of its five the first had not.
+    assert!(0 < back && back < paid, "{back} of {paid}");
+    assert!(back <= first.amount_vnd, "{back} of {}", first.amount_vnd);
     city.assert_books_are_right().await;
 }
 
-/// Each locks its own session and that of the other.
+/// Each locks its own session and the bay of both.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_time_for_two_sessions_paid_at_once_is_paid_once() {
+async fn more_time_for_two_sessions_may_be_paid_at_once() {
     let city = Serving::city(80).await;
     let sessions = [
         city.paid_session(BAY, 60).await,
         city.paid_session(BAY, 60).await,
     ];
-    for round in 1..=6 {
+    for _ in 0..6 {
         let [one, other] = &sessions;
         let (one, other) = (wish(&city, one, 60).await, wish(&city, other, 60).await);
         let (one, other) = ([transfer_for(&one)], [transfer_for(&other)]);
@@ -197,8 +196,12 @@ async fn more_time_for_two_sessions_paid_at_once_is_paid_once() {
             outcomes,
             (vec!["posted".to_owned()], vec!["posted".to_owned()])
         );
-        let doubles = "refund WHERE ground = 'double'";
-        assert_eq!(city.database.count(doubles).await, 1 + round);
     }
+    assert_eq!(city.database.count("session_double").await, 2);
+    city.time_passes(600).await;
+    looked_at(&city, 0).await;
+    let [one, other] = &sessions;
+    assert_eq!(gone_back(&city, one, "%").await, 0);
+    assert!(gone_back(&city, other, "double").await > 0);
     city.assert_books_are_right().await;
 }

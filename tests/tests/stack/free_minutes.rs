@@ -26,50 +26,43 @@ async fn parks(city: &Serving, purse: &Purse, bay: &str, plate: &str, minutes: u
     had - purse.look(city).await.0
 }
 
-/// All that was parked was parked so much earlier.
-async fn passes(city: &Serving, minutes: u32) {
-    let earlier = format!(
-        "UPDATE purchase SET starts_at = starts_at - interval '{minutes} minutes', ends_at = ends_at - interval '{minutes} minutes'
-            WHERE session_id IS NOT NULL;
-         UPDATE session SET starts_at = starts_at - interval '{minutes} minutes', ends_at = ends_at - interval '{minutes} minutes'"
-    );
-    run(&city.database.pool, &earlier).await;
-}
-
 #[tokio::test]
 async fn who_stops_and_starts_again_has_no_more_free_minutes() {
     let city = Serving::city(80).await;
     let purse = Purse::open(&city).await;
     let (plate, other) = ("30A-123.45", "30A-543.21");
     assert_eq!(parks(&city, &purse, BAY, plate, 6).await, 0);
-    passes(&city, 10).await;
+    city.time_passes(10).await;
     // Ten are free in all: three are left of them, then none.
     assert_eq!(parks(&city, &purse, SAME_ZONE, plate, 3).await, 0);
-    passes(&city, 10).await;
+    city.time_passes(10).await;
     let price = parks(&city, &purse, BAY, plate, 3).await;
     assert!(price > 0);
-    let said = "purchase WHERE lines::text LIKE '%Free minutes were had%'";
+    let said = "purchase WHERE lines::text LIKE '%No free minutes%'";
     assert_eq!(city.database.count(said).await, 1);
     // Another vehicle's, and those of other prices, are another matter.
     assert_eq!(parks(&city, &purse, BAY, other, 9).await, 0);
     assert_eq!(parks(&city, &purse, OTHER_ZONE, plate, 9).await, 0);
-    passes(&city, 61).await;
+    city.time_passes(61).await;
     assert_eq!(parks(&city, &purse, BAY, plate, 9).await, 0);
     city.assert_books_are_right().await;
 }
 
-/// Anybody may type a plate.
+/// Under one plate after the other they would be had without end.
 #[tokio::test]
-async fn time_in_a_bay_where_nobody_was_seen_is_nobodys() {
+async fn who_corrects_the_plate_has_no_free_minutes() {
     let city = Serving::city(80).await;
     let purse = Purse::open(&city).await;
-    let plate = "30A-123.45";
-    let empty = "INSERT INTO bay_state (bay_id, last_at, last_seq, occupied, since, known_from)
-                 SELECT bay_id, now(), 1, false, now() - interval '1 day', now() - interval '1 day'
-                 FROM bay WHERE code = 'CN-01-002'";
-    run(&city.database.pool, empty).await;
-    assert_eq!(parks(&city, &purse, SAME_ZONE, plate, 9).await, 0);
-    passes(&city, 10).await;
-    assert_eq!(parks(&city, &purse, BAY, plate, 9).await, 0);
+    purse.fill(&city).await;
+    let (had, _) = purse.look(&city).await;
+    let (session, token) = purse.park_by_the_minute(&city, BAY, "30A-123.45").await;
+    let path = format!("/api/v1/sessions/{session}/plate");
+    let body = json!({"plate": "30A-123.46"});
+    let (status, told) = city.post_as(&token, &path, &body).await;
+    assert!(status.is_success(), "{status} {told}");
+    let path = format!("/api/v1/sessions/{session}/stop");
+    let (status, stopped) = city.post_as(&token, &path, &json!({})).await;
+    assert_eq!(status, StatusCode::OK, "{stopped}");
+    assert!(purse.look(&city).await.0 < had);
     city.assert_books_are_right().await;
 }

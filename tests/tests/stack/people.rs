@@ -1,6 +1,7 @@
 //! Who may work behind the counter, and who says so.
 
 use chrono::{TimeDelta, Utc};
+use domain::staff::Role;
 use reqwest::StatusCode;
 use reqwest::header::COOKIE;
 use serde_json::json;
@@ -202,12 +203,12 @@ async fn no_session_outlives_its_password() {
     assert_eq!(database.count("staff_login").await, 0);
     // Or they had been shut out, with the password they still have.
     store
-        .member_shut_out("guard", true, &guard, now)
+        .member_shut_out("guard", true, "test", now)
         .await
         .unwrap();
     assert!(!open("new").await.unwrap());
     store
-        .member_shut_out("guard", false, &guard, now)
+        .member_shut_out("guard", false, "test", now)
         .await
         .unwrap();
     assert!(open("new").await.unwrap());
@@ -376,4 +377,42 @@ async fn comings_and_goings_are_on_the_record_and_a_browser_is_somebody_once() {
             "staff:another staff.sign_out unknown",
         ]
     );
+}
+
+/// Else nobody would be left who could let either in again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_who_shut_each_other_out_one_stays() {
+    let database = TestDatabase::create().await;
+    let store = &database.store;
+    let now = Utc::now();
+    for login in ["one", "other"] {
+        store.staff_put(login, login, "hash", None).await.unwrap();
+        let made = store.member_set_role(login, Role::Administrator, "test", now);
+        made.await.unwrap();
+    }
+    let [one, other] = ["one", "other"].map(|login| store.staff_find(login));
+    let ((one, _), (other, _)) = (one.await.unwrap().unwrap(), other.await.unwrap().unwrap());
+    for _ in 0..10 {
+        let outs = tokio::join!(
+            store.member_shut_out("other", true, &one, now),
+            store.member_shut_out("one", true, &other, now),
+        );
+        assert_eq!(
+            [outs.0.is_ok(), outs.1.is_ok()]
+                .iter()
+                .filter(|ok| **ok)
+                .count(),
+            1
+        );
+        // Who was shut out does nothing any more that was under way.
+        let (out, name) = if outs.0.is_ok() {
+            (&other, "other")
+        } else {
+            (&one, "one")
+        };
+        let late = store.member_set_password(name, "new", out, now);
+        assert!(late.await.is_err());
+        let back = store.member_shut_out(name, false, "test", now);
+        back.await.unwrap();
+    }
 }

@@ -1,6 +1,6 @@
 //! Money goes back out of the accounts that it came into, once, and on the word of whoever may say so.
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use domain::id::{RefundId, SessionId};
 use domain::money::Vnd;
 use domain::session::StoppedBy;
@@ -206,5 +206,18 @@ async fn what_goes_back_into_a_closed_wallet_is_paid_by_people() {
     // What the bank has still is what lies in the wallet.
     assert_eq!(balance(&city, "clearing:vietqr").await, -left);
     assert_eq!(purse.look(&city).await, (left, 0));
+    // It is in the bank's statement, and in ours.
+    let (from, to) = (
+        Utc::now() - TimeDelta::hours(1),
+        Utc::now() + TimeDelta::hours(1),
+    );
+    let booked = city.database.store.reconcile_booked("vietqr", from, to);
+    let booked = booked.await.unwrap();
+    assert!(
+        booked
+            .iter()
+            .any(|it| it.gateway_ref.as_deref() == Some("FT77")),
+        "{booked:?}"
+    );
     city.assert_books_are_right().await;
 }

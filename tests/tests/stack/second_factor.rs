@@ -493,6 +493,13 @@ async fn before_what_matters_staff_show_that_it_is_still_they() {
         form.push(("confirm_password", password));
         form
     };
+    // Whoever signs in after them answers for themselves alone.
+    let another = city.administrator("another", Some("HNP")).await;
+    let of = field(&page, "confirm_of").unwrap();
+    let mut theirs = with(PASSWORD);
+    theirs.push(("confirm_of", &of));
+    let (refused, _) = deed(&city, &another, "/staff/people", &theirs).await;
+    assert_eq!(refused, StatusCode::CONFLICT);
     let (refused, page) = deed(&city, &boss, "/staff/people", &with("wrong")).await;
     assert_eq!(refused, StatusCode::UNAUTHORIZED);
     assert_eq!(kept(&page), expected);
@@ -645,4 +652,23 @@ async fn money_goes_back_by_who_has_shown_that_it_is_still_they() {
         ]
     );
     city.assert_books_are_right().await;
+}
+
+/// A phone that is signed in at the identity provider would be enough to become somebody for ever.
+#[tokio::test]
+async fn who_came_without_the_password_gives_themselves_nothing_that_stays() {
+    let city = Serving::city(80).await;
+    let boss = city.administrator("boss", Some("HNP")).await;
+    enrol(&city, &boss).await;
+    change(&city, "UPDATE staff_login SET by_identity = true").await;
+    for (path, form) in [
+        ("/staff/people/boss", [("deed", "password")]),
+        (FACTOR, [("deed", "end")]),
+    ] {
+        let (refused, page) = deed(&city, &boss, path, &form).await;
+        assert_eq!(refused, StatusCode::CONFLICT, "{path}: {page}");
+    }
+    change(&city, "UPDATE staff_login SET by_identity = false").await;
+    let (own, page) = deed(&city, &boss, "/staff/people/boss", &[("deed", "password")]).await;
+    assert!(own.is_success(), "{own} {page}");
 }

@@ -349,6 +349,14 @@ async fn one_stay_paid_twice_is_found_and_given_back() {
     let second = city.open_payment(BAY, 60).await;
     let outcomes = city.outcomes(&[first.transfer(), second.transfer()]).await;
     assert_eq!(outcomes, ["posted", "posted"]);
+    // Both are in force, and one may end as if there were no other.
+    assert_eq!(city.database.count("refund").await, 0);
+    assert_eq!(city.database.count("session_double").await, 2);
+    city.time_passes(180).await;
+    eventually("what was paid twice to go back", || async {
+        city.database.count("session_double").await == 0
+    })
+    .await;
     let refunds: Vec<(i64, String)> = sqlx::query_as("SELECT amount_vnd, ground FROM refund")
         .fetch_all(&city.database.pool)
         .await

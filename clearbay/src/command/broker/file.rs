@@ -43,6 +43,17 @@ pub fn replace(path: &Path, content: &[u8]) -> anyhow::Result<()> {
     written.with_context(cannot)
 }
 
+/// Waits until nobody else writes files of that folder, and lets nobody do so before the result is dropped: who has
+/// read earlier would put back whom the later has taken out.
+///
+/// # Errors
+/// Where the folder cannot be locked.
+pub fn locked(path: &Path) -> anyhow::Result<File> {
+    let folder = folder_of(path);
+    let file = File::open(&folder).and_then(|file| file.lock().map(|()| file));
+    file.with_context(|| format!("cannot lock {}", folder.display()))
+}
+
 fn write_new(new: &Path, path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = create(new)?;
     match fs::metadata(path) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::account::{Accounts, Service, topic_of};
-use super::file::replace;
+use super::file::{locked, replace};
 use crate::command::Database;
 use crate::out::out;
 
@@ -35,6 +35,7 @@ pub struct Mosquitto {
 impl Mosquitto {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
+        let _writes = locked(&self.password_file)?;
         let store = self.database.open_to_read().await?;
         let accounts = Accounts::load(&store).await;
         store.close().await;

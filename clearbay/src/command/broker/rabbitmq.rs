@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use store::broker_credential::BrokerCredential;
 
 use super::account::{Accounts, Service, topic_of};
-use super::file::replace;
+use super::file::{locked, replace};
 use crate::command::Database;
 use crate::out::out;
 
@@ -49,6 +49,7 @@ pub struct Rabbitmq {
 impl Rabbitmq {
     /// Runs the command.
     pub async fn run(self) -> anyhow::Result<()> {
+        let _writes = locked(&self.folder.join(USERS))?;
         let store = self.database.open_to_read().await?;
         let accounts = Accounts::load(&store).await;
         store.close().await;

@@ -454,7 +454,7 @@ fn free_minutes_are_had_once() {
             [
                 ("Hours 0 to 2: 1 × 25,000 ₫ per hour", 25_000),
                 (
-                    "Free minutes were had: this vehicle parked in this zone less than an hour before",
+                    "No free minutes: this vehicle parked in this zone less than an hour before, or its plate was corrected",
                     0
                 ),
             ]

@@ -1,0 +1,193 @@
+//! Time of one vehicle in one bay that two sessions have paid for: of the later one it goes back, once that has ended.
+//!
+//! As long as both run, both are what their drivers paid for, and each may end as if there were no other. So nobody harms
+//! another by paying for their vehicle, and whatever goes back of the one, no time is left that nobody has paid for.
+
+use domain::Timestamp;
+use domain::id::SessionId;
+use domain::money::Vnd;
+use domain::refund::{RefundGround, overlap_refund};
+use domain::session::{GRACE, PAYMENT_WINDOW};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use uuid::Uuid;
+
+use crate::session_change::lock;
+use crate::session_stop::{give_back, paid};
+use crate::{Store, StoreError};
+
+/// Time that has been paid for: `one`, of which there is the session, the bay, the plate and from when until when; and
+/// `beside`, another session of that vehicle in the same bay that shares some of its time. To be asked in a subquery by
+/// itself (`LATERAL`), so that the bay's index is used however little is known of the table.
+const BESIDE: &str =
+    "beside.bay_id = one.bay_id AND beside.plate = one.plate AND beside.status = 'paid'
+    AND beside.session_id <> one.session_id
+    AND beside.starts_at < one.ends_at AND beside.ends_at > one.starts_at";
+
+/// A session's time that has just been paid for.
+pub(crate) struct Bought {
+    pub(crate) session: Uuid,
+    pub(crate) bay: i32,
+    pub(crate) time: (Timestamp, Timestamp),
+}
+
+/// Notes which sessions share time with others, now that these have been paid for. The bays are locked first, so that of
+/// two payments at once the second sees the first.
+pub(crate) async fn doubles_note(
+    tx: &mut PgConnection,
+    bought: &[Bought],
+) -> Result<(), StoreError> {
+    if bought.is_empty() {
+        return Ok(());
+    }
+    let mut bays: Vec<i32> = bought.iter().map(|it| it.bay).collect();
+    bays.sort_unstable();
+    sqlx::query("SELECT FROM bay WHERE bay_id = ANY($1) ORDER BY bay_id FOR NO KEY UPDATE")
+        .bind(&bays)
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query(AssertSqlSafe(format!(
+        "WITH one AS (
+            SELECT session_id, bay_id, plate, bought.starts_at, bought.ends_at
+            FROM unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) AS bought (session_id, starts_at, ends_at)
+                 JOIN session USING (session_id)),
+         pair AS (
+            SELECT one.session_id AS this, beside.session_id AS other
+            FROM one CROSS JOIN LATERAL (SELECT session_id FROM session AS beside WHERE {BESIDE}) AS beside)
+         INSERT INTO session_double (session_id)
+         SELECT this FROM pair UNION SELECT other FROM pair ORDER BY 1
+         ON CONFLICT DO NOTHING"
+    )))
+    .bind(bought.iter().map(|it| it.session).collect::<Vec<_>>())
+    .bind(bought.iter().map(|it| it.time.0).collect::<Vec<_>>())
+    .bind(bought.iter().map(|it| it.time.1).collect::<Vec<_>>())
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// A session that had some of the time before.
+#[derive(FromRow)]
+struct Beside {
+    starts_at: Timestamp,
+    ends_at: Timestamp,
+    /// What it has cost.
+    worth_vnd: i64,
+}
+
+/// When a session was paid for; one that costs nothing, when it was opened.
+fn paid_at(session: &str) -> String {
+    format!(
+        "coalesce((SELECT min(posted_at) FROM payment
+                   WHERE purchase_id = {session}.session_id AND payment.status IN ('posted', 'refunded')),
+                  {session}.created_at)"
+    )
+}
+
+impl Store {
+    /// Whether another session shares some of a session's time, and it has not been looked at yet.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn session_is_double(&self, session: SessionId) -> Result<bool, StoreError> {
+        Ok(
+            sqlx::query_scalar("SELECT EXISTS (SELECT FROM session_double WHERE session_id = $1)")
+                .bind(session.0)
+                .fetch_one(&self.pool)
+                .await?,
+        )
+    }
+
+    /// Sessions that share time with others and have ended for good by `now`, paid for. At most `limit`.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn sessions_double(
+        &self,
+        now: Timestamp,
+        limit: i64,
+    ) -> Result<Vec<SessionId>, StoreError> {
+        let rows: Vec<Uuid> = sqlx::query_scalar(
+            "SELECT session.session_id FROM session_double JOIN session USING (session_id)
+                  JOIN purchase ON purchase_id = session.session_id
+             WHERE (stopped_at IS NOT NULL OR session.ends_at <= $1) AND purchase.status <> 'pending'
+             ORDER BY session.session_id LIMIT $2",
+        )
+        // Until then it can be prolonged, and that be paid.
+        .bind(now - GRACE - PAYMENT_WINDOW)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await?;
+        Ok(rows.into_iter().map(SessionId).collect())
+    }
+
+    /// Gives back what was paid for the time of a session that has ended and that others of its vehicle, paid for before
+    /// it, had as well: by its share of the time, and where they had not all of it, no more than they have cost, for
+    /// prices are not alike at all hours. The result is how much. Done again, it gives back nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is no such session; database errors.
+    pub async fn session_double_give_back(
+        &self,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Vnd, StoreError> {
+        let mut tx = self.begin_by_key().await?;
+        let locked = lock(&mut tx, session).await?;
+        let left = paid(&mut tx, session).await?;
+        let besides: Vec<Beside> = sqlx::query_as(AssertSqlSafe(format!(
+            "SELECT beside.starts_at, beside.ends_at, beside.worth_vnd
+             FROM session AS one CROSS JOIN LATERAL (
+                SELECT beside.starts_at, beside.ends_at, (
+                    SELECT coalesce(sum(payment.amount_vnd - refunded_vnd(payment_id)), 0)::bigint
+                    FROM purchase JOIN payment USING (purchase_id)
+                    WHERE purchase.session_id = beside.session_id AND payment.status = 'posted') AS worth_vnd
+                FROM session AS beside
+                WHERE {BESIDE} AND EXISTS (
+                        SELECT FROM purchase WHERE purchase_id = beside.session_id AND purchase.status = 'paid')
+                  AND ({}, beside.session_id) < ({}, one.session_id)
+                ORDER BY beside.starts_at) AS beside
+             WHERE one.session_id = $1",
+            paid_at("beside"),
+            paid_at("one"),
+        )))
+        .bind(session.0)
+        .fetch_all(&mut *tx)
+        .await?;
+        let given: i64 = sqlx::query_scalar(
+            "SELECT coalesce(sum(refund.amount_vnd), 0)::bigint
+             FROM purchase JOIN payment USING (purchase_id) JOIN refund USING (payment_id)
+             WHERE purchase.session_id = $1 AND ground = 'double'",
+        )
+        .bind(session.0)
+        .fetch_one(&mut *tx)
+        .await?;
+        let given = Vnd::new(given);
+        let cost = left.checked_add(given).unwrap_or(left);
+        let times: Vec<_> = besides
+            .iter()
+            .map(|it| (it.starts_at, it.ends_at))
+            .collect();
+        let double = overlap_refund(cost, (locked.starts_at, locked.ends_at), &times);
+        let worth = Vnd::checked_sum(besides.iter().map(|it| Vnd::new(it.worth_vnd)));
+        let due = match double == cost {
+            true => double,
+            false => double.min(worth.unwrap_or(double)),
+        };
+        let back = due.checked_sub(given).unwrap_or_default().max(Vnd::ZERO);
+        give_back(
+            self,
+            &mut tx,
+            session,
+            back,
+            (RefundGround::Double, "system"),
+            now,
+        )
+        .await?;
+        sqlx::query("DELETE FROM session_double WHERE session_id = $1")
+            .bind(session.0)
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(back)
+    }
+}
