@@ -110,8 +110,8 @@ impl AloneLimits {
 /// The part of a session's price that was paid for time which other sessions had paid for.
 ///
 /// `paid` is the session's time, `others` are the others' in order of their starts; the part is by time and rounded down.
-/// It is the whole amount where they cover all of `paid`, but for less than a minute: time is sold by the minute, and
-/// nobody presses twice at the same instant.
+/// It is the whole amount where they cover all of `paid`, but for less than a minute, or a tenth where that is less: time
+/// is sold by the minute, and nobody presses twice at the same instant.
 pub fn overlap_refund(
     amount_vnd: Vnd,
     paid: (Timestamp, Timestamp),
@@ -127,7 +127,8 @@ pub fn overlap_refund(
         }
     }
     let length = paid.1 - paid.0;
-    if common > TimeDelta::zero() && length - common < TimeDelta::minutes(1) {
+    let moment = TimeDelta::minutes(1).min(length / 10);
+    if common > TimeDelta::zero() && length - common < moment {
         return amount_vnd;
     }
     // At most the amount itself; nothing of a time without length.
@@ -181,6 +182,11 @@ mod tests {
         let moment = TimeDelta::seconds(40);
         let other = [(at(0), at(70) - moment)];
         assert_eq!(overlap_refund(amount, paid, &other), amount);
+        // Of short ones that hardly meet, each is a time of its own.
+        let second = |second| at(0) + TimeDelta::seconds(second);
+        let short = (second(58), second(117));
+        let met = overlap_refund(amount, short, &[(second(0), second(59))]);
+        assert_eq!(met.get(), 423);
         // No minute counts twice.
         let several = |others: &[(i64, i64)]| {
             let others: Vec<_> = others

@@ -14,6 +14,7 @@ use sqlx::{FromRow, PgConnection};
 use crate::audit::{Audit, DRIVER, audit_insert};
 use crate::idempotency::{Claim, Intent, claim};
 use crate::purchase::{NewPurchase, purchases_insert};
+use crate::session_double::{Bought, doubles_note};
 use crate::{Store, StoreError, corrupt};
 
 /// Longer than minutes are free anywhere.
@@ -61,7 +62,7 @@ pub(crate) struct Locked {
     pub(crate) starts_at: Timestamp,
     pub(crate) ends_at: Timestamp,
     pub(crate) stopped_at: Option<Timestamp>,
-    bay_id: i32,
+    pub(crate) bay_id: i32,
     plate: String,
 }
 
@@ -71,10 +72,32 @@ impl Locked {
     }
 }
 
+impl Locked {
+    /// Its time, in a bay.
+    fn bought(&self, session: SessionId, bay: i32) -> Bought {
+        Bought {
+            session: session.0,
+            bay,
+            time: (self.starts_at, self.ends_at),
+        }
+    }
+}
+
+/// Whether a session's first time was free: under one plate after the other it would be had without end.
+async fn costs_nothing(tx: &mut PgConnection, session: SessionId) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar(
+        "SELECT EXISTS (SELECT FROM purchase
+                        WHERE purchase_id = $1 AND amount_vnd = 0)",
+    )
+    .bind(session.0)
+    .fetch_one(tx)
+    .await?)
+}
+
 pub(crate) async fn lock(tx: &mut PgConnection, session: SessionId) -> Result<Locked, StoreError> {
     let row: Option<Locked> = sqlx::query_as(
         "SELECT status, starts_at, ends_at, stopped_at, bay_id, plate FROM session
-         WHERE session_id = $1 FOR UPDATE",
+         WHERE session_id = $1 FOR NO KEY UPDATE",
     )
     .bind(session.0)
     .fetch_optional(tx)
@@ -166,6 +189,9 @@ impl Store {
         if old == *plate {
             return Ok(true);
         }
+        if actor == DRIVER && costs_nothing(&mut tx, session).await? {
+            return Ok(false);
+        }
         let parked_before = match actor {
             DRIVER => FREE_FOREGONE,
             _ => TimeDelta::zero(),
@@ -179,6 +205,9 @@ impl Store {
         .bind(i32::try_from(parked_before.num_seconds()).unwrap_or(i32::MAX))
         .execute(&mut *tx)
         .await?;
+        if locked.is_paid() {
+            doubles_note(&mut tx, &[locked.bought(session, locked.bay_id)]).await?;
+        }
         let audit = Audit {
             session: Some(session),
             // As `Display` shows them: masked.
@@ -213,6 +242,7 @@ impl Store {
                 .bind(bay.0)
                 .execute(&mut *tx)
                 .await?;
+            doubles_note(&mut tx, &[locked.bought(session, bay.0)]).await?;
             let audit = Audit {
                 session: Some(session),
                 detail: serde_json::json!({ "from": locked.bay_id, "to": bay }),

@@ -30,7 +30,7 @@ pub(crate) struct Bought {
     pub(crate) time: (Timestamp, Timestamp),
 }
 
-/// Notes which sessions share time with others, now that these have been paid for. The bays are locked first, so that of
+/// Notes which sessions share time with others, now that these have been paid for, or are here. The bays are locked first, so that of
 /// two payments at once the second sees the first.
 pub(crate) async fn doubles_note(
     tx: &mut PgConnection,
@@ -70,8 +70,13 @@ pub(crate) async fn doubles_note(
 struct Beside {
     starts_at: Timestamp,
     ends_at: Timestamp,
-    /// What it has cost.
-    worth_vnd: i64,
+    /// What it has cost; none where nothing was to be paid for it.
+    worth_vnd: Option<i64>,
+}
+
+/// What ended before can be prolonged no longer, and that be paid.
+fn ended_for_good(now: Timestamp) -> Timestamp {
+    now - GRACE - PAYMENT_WINDOW
 }
 
 /// When a session was paid for; one that costs nothing, when it was opened.
@@ -112,8 +117,7 @@ impl Store {
              WHERE (stopped_at IS NOT NULL OR session.ends_at <= $1) AND purchase.status <> 'pending'
              ORDER BY session.session_id LIMIT $2",
         )
-        // Until then it can be prolonged, and that be paid.
-        .bind(now - GRACE - PAYMENT_WINDOW)
+        .bind(ended_for_good(now))
         .bind(limit)
         .fetch_all(&self.pool)
         .await?;
@@ -121,8 +125,9 @@ impl Store {
     }
 
     /// Gives back what was paid for the time of a session that has ended and that others of its vehicle, paid for before
-    /// it, had as well: by its share of the time, and where they had not all of it, no more than they have cost, for
-    /// prices are not alike at all hours. The result is how much. Done again, it gives back nothing.
+    /// it, had as well: by its share of the time, and no more than they have cost, for prices are not alike at all hours
+    /// and what was paid for them may have gone back. The result is how much: nothing where it is done again, or where
+    /// more time has been paid for meanwhile.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is no such session; database errors.
@@ -133,6 +138,14 @@ impl Store {
     ) -> Result<Vnd, StoreError> {
         let mut tx = self.begin_by_key().await?;
         let locked = lock(&mut tx, session).await?;
+        if locked.stopped_at.is_none() && locked.ends_at > ended_for_good(now) {
+            return Ok(Vnd::ZERO);
+        }
+        // Nobody notes it again while it is looked at.
+        sqlx::query("SELECT FROM bay WHERE bay_id = $1 FOR NO KEY UPDATE")
+            .bind(locked.bay_id)
+            .execute(&mut *tx)
+            .await?;
         let left = paid(&mut tx, session).await?;
         let besides: Vec<Beside> = sqlx::query_as(AssertSqlSafe(format!(
             "SELECT beside.starts_at, beside.ends_at, beside.worth_vnd
@@ -140,7 +153,8 @@ impl Store {
                 SELECT beside.starts_at, beside.ends_at, (
                     SELECT coalesce(sum(payment.amount_vnd - refunded_vnd(payment_id)), 0)::bigint
                     FROM purchase JOIN payment USING (purchase_id)
-                    WHERE purchase.session_id = beside.session_id AND payment.status = 'posted') AS worth_vnd
+                    WHERE purchase.session_id = beside.session_id AND payment.status IN ('posted', 'refunded')
+                    HAVING count(*) > 0) AS worth_vnd
                 FROM session AS beside
                 WHERE {BESIDE} AND EXISTS (
                         SELECT FROM purchase WHERE purchase_id = beside.session_id AND purchase.status = 'paid')
@@ -168,11 +182,12 @@ impl Store {
             .map(|it| (it.starts_at, it.ends_at))
             .collect();
         let double = overlap_refund(cost, (locked.starts_at, locked.ends_at), &times);
-        let worth = Vnd::checked_sum(besides.iter().map(|it| Vnd::new(it.worth_vnd)));
-        let due = match double == cost {
-            true => double,
-            false => double.min(worth.unwrap_or(double)),
-        };
+        let worth: Option<Vec<Vnd>> = besides
+            .iter()
+            .map(|it| Some(Vnd::new(it.worth_vnd?)))
+            .collect();
+        let worth = worth.and_then(Vnd::checked_sum);
+        let due = double.min(worth.unwrap_or(double));
         let back = due.checked_sub(given).unwrap_or_default().max(Vnd::ZERO);
         give_back(
             self,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tests::eventually;
 use tests::paying::transfer_for;
 use tests::sensors::{device, told};
-use tests::serving::{Open, Serving};
+use tests::serving::{Open, Serving, text};
 
 const BAY: &str = "CN-01-001";
 
@@ -203,5 +203,45 @@ async fn more_time_for_two_sessions_may_be_paid_at_once() {
     let [one, other] = &sessions;
     assert_eq!(gone_back(&city, one, "%").await, 0);
     assert!(gone_back(&city, other, "double").await > 0);
+    city.assert_books_are_right().await;
+}
+
+/// What staff have given back pays for nothing any more.
+#[tokio::test]
+async fn a_stay_whose_earlier_session_was_given_back_is_paid_by_the_later() {
+    let city = Serving::city(80).await;
+    let guard = city.staff("guard", Some("HNP")).await;
+    let first = city.paid_session(BAY, 120).await;
+    let second = city.paid_session(BAY, 60).await;
+    let receipt = text(&city.payment(&first).await["receipt_id"]);
+    let path = format!("/api/v1/receipts/{receipt}/disputes");
+    let body = json!({"reason": "other", "text": "Trả hai lần."});
+    let (_, dispute) = city.post_as("", &path, &body).await;
+    let path = format!("/api/v1/staff/disputes/{}", text(&dispute["id"]));
+    let body = json!({"decision": "refund", "answer": "Xin lỗi bạn."});
+    let reply = city.post(&path, &body).header(COOKIE, guard).send().await;
+    assert_eq!(reply.unwrap().status(), StatusCode::OK);
+    city.time_passes(180).await;
+    looked_at(&city, 0).await;
+    assert_eq!(gone_back(&city, &first, "%").await, first.amount_vnd);
+    assert_eq!(gone_back(&city, &second, "%").await, 0);
+    city.assert_books_are_right().await;
+}
+
+#[tokio::test]
+async fn a_session_that_is_moved_beside_another_is_looked_at() {
+    let city = Serving::city(80).await;
+    let first = city.paid_session("CN-01-002", 120).await;
+    let second = city.paid_session(BAY, 60).await;
+    assert_eq!(city.database.count("session_double").await, 0);
+    let path = format!("/api/v1/sessions/{}/bay", first.session);
+    let (status, told) = city
+        .post_as(&first.token, &path, &json!({"bay": BAY}))
+        .await;
+    assert!(status.is_success(), "{status} {told}");
+    assert_eq!(city.database.count("session_double").await, 2);
+    city.time_passes(180).await;
+    looked_at(&city, 0).await;
+    assert_eq!(gone_back(&city, &second, "double").await, second.amount_vnd);
     city.assert_books_are_right().await;
 }
