@@ -7,9 +7,11 @@
 //! migration 45 refuses to start. CONTRIBUTING.md has the rule, the test `migrations` holds to it.
 
 use std::sync::LazyLock;
+use std::time::Duration;
 
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgPoolOptions;
+use sqlx::{Connection, PgConnection};
 
 use crate::{Store, StoreError};
 
@@ -49,6 +51,7 @@ impl Store {
     pub async fn migrate(&self) -> Result<Engine, StoreError> {
         self.fits_newer().await?;
         let missing = self.migrations_missing().await?;
+        let alone = self.migrates_alone().await?;
         // What the server has loaded only its administrators may ask; what the library can be set to, anybody.
         let lacking: bool = sqlx::query_scalar(
             "SELECT current_setting('timescaledb.max_background_workers', true) IS NOT NULL
@@ -76,7 +79,24 @@ impl Store {
         if missing > 0 {
             self.roles_grant().await?;
         }
+        alone.close().await?;
         self.engine().await
+    }
+
+    /// Waits until no other process migrates; none does before the result is closed. It asks again and again: an index
+    /// that is made beside the work of others waits for all that are in a statement, and whoever waited in one for it
+    /// would be waited for.
+    async fn migrates_alone(&self) -> Result<PgConnection, StoreError> {
+        const LOCK: i64 = 0x6d69_6772_6174_6573;
+        let mut connection = PgConnection::connect_with(&self.pool.connect_options()).await?;
+        while !sqlx::query_scalar("SELECT pg_try_advisory_lock($1)")
+            .bind(LOCK)
+            .fetch_one(&mut connection)
+            .await?
+        {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(connection)
     }
 
     /// What kind of database this is.

@@ -102,23 +102,27 @@ impl Store {
         )
     }
 
-    /// Sessions that share time with others and have ended for good by `now`, paid for. At most `limit`.
+    /// Sessions that share time with others and have ended for good by `now`, paid for; those that come `after` one that
+    /// was told before, at most `limit`.
     ///
     /// # Errors
     /// Database errors.
     pub async fn sessions_double(
         &self,
         now: Timestamp,
+        after: Option<SessionId>,
         limit: i64,
     ) -> Result<Vec<SessionId>, StoreError> {
         let rows: Vec<Uuid> = sqlx::query_scalar(
             "SELECT session.session_id FROM session_double JOIN session USING (session_id)
                   JOIN purchase ON purchase_id = session.session_id
              WHERE (stopped_at IS NOT NULL OR session.ends_at <= $1) AND purchase.status <> 'pending'
+               AND ($3::uuid IS NULL OR session.session_id > $3)
              ORDER BY session.session_id LIMIT $2",
         )
         .bind(ended_for_good(now))
         .bind(limit)
+        .bind(after.map(|id| id.0))
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(SessionId).collect())

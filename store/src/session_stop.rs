@@ -114,8 +114,9 @@ impl Store {
     }
 
     /// Sessions in force whose vehicle the sensor has seen leave: it came, and the bay has been
-    /// free since before `gone_before`. With each, when it left. At most `limit`. Those whose tariff
-    /// gives nothing back are not among them, nor those whose sensor is in doubt.
+    /// free since before `gone_before`. With each, when it left, in that order; those that come `after` one that was
+    /// told before, at most `limit`. Those of which nothing can go back are not among them, for nothing was paid or
+    /// their tariff keeps all, nor those whose sensor is in doubt.
     ///
     /// # Errors
     /// Database errors.
@@ -123,28 +124,38 @@ impl Store {
         &self,
         gone_before: Timestamp,
         now: Timestamp,
+        after: Option<(SessionId, Timestamp)>,
         limit: i64,
     ) -> Result<Vec<(SessionId, Timestamp)>, StoreError> {
+        let (after, after_at) = after.unzip();
         let rows: Vec<(Uuid, Timestamp)> = sqlx::query_as(
             "SELECT session_id, since
              FROM session JOIN bay_state USING (bay_id)
              WHERE status = 'paid' AND stopped_at IS NULL AND ends_at > $2 AND starts_at <= $2
                AND NOT occupied AND since < $1 AND since > starts_at
+               AND ($4::timestamptz IS NULL OR (since, session_id) > ($4, $5))
                AND (metered OR EXISTS (
                     SELECT FROM purchase JOIN tariff USING (tariff_id)
                     WHERE purchase_id = session.session_id
-                      AND coalesce(document ->> 'unused', 'kept') <> 'kept'))
-               AND EXISTS (SELECT FROM stay WHERE stay.bay_id = session.bay_id
-                            AND stay.ended_at = since)
+                      AND coalesce(document ->> 'unused', 'kept') <> 'kept')
+                    AND EXISTS (
+                    SELECT FROM purchase JOIN payment USING (purchase_id)
+                    WHERE purchase.session_id = session.session_id AND payment.status = 'posted'))
+               AND since = (
+                    SELECT stay.ended_at FROM stay
+                    WHERE stay.bay_id = session.bay_id AND stay.started_at < since
+                    ORDER BY stay.started_at DESC LIMIT 1)
                AND NOT EXISTS (
                     SELECT FROM device_fault JOIN device_assignment AS standing USING (device_id)
                     WHERE standing.bay_id = session.bay_id AND upper_inf(during)
                       AND until IS NULL AND device_fault.kind IN ('stuck', 'flapping', 'clock'))
-             ORDER BY since LIMIT $3",
+             ORDER BY since, session_id LIMIT $3",
         )
         .bind(gone_before)
         .bind(now)
         .bind(limit)
+        .bind(after_at)
+        .bind(after.map(|id| id.0))
         .fetch_all(&self.pool)
         .await?;
         Ok(rows
@@ -153,22 +164,26 @@ impl Store {
             .collect())
     }
 
-    /// Metered sessions whose longest time has run out by `now` and that nobody stopped.
+    /// Metered sessions whose longest time has run out by `now` and that nobody stopped; those that come `after` one
+    /// that was told before, at most `limit`.
     ///
     /// # Errors
     /// Database errors.
     pub async fn sessions_run_out(
         &self,
         now: Timestamp,
+        after: Option<SessionId>,
         limit: i64,
     ) -> Result<Vec<SessionId>, StoreError> {
         let rows: Vec<Uuid> = sqlx::query_scalar(
             "SELECT session_id FROM session
              WHERE metered AND status = 'paid' AND stopped_at IS NULL AND ends_at <= $1
-             ORDER BY ends_at LIMIT $2",
+               AND ($3::uuid IS NULL OR session_id > $3)
+             ORDER BY session_id LIMIT $2",
         )
         .bind(now)
         .bind(limit)
+        .bind(after.map(|id| id.0))
         .fetch_all(&self.pool)
         .await?;
         Ok(rows.into_iter().map(SessionId).collect())

@@ -1,13 +1,11 @@
 //! What may happen to a session after it began: more time, an early end, another bay or plate.
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::id::{PurchaseId, SessionId};
 use domain::money::Vnd;
 use domain::plate::Plate;
-use domain::session::{DurationError, GONE_AFTER, GRACE, PLATE_WINDOW, SessionStatus, StoppedBy};
+use domain::session::{DurationError, GRACE, PLATE_WINDOW, SessionStatus, StoppedBy};
 use domain::tariff::{Quote, TariffBook};
 use store::audit::DRIVER;
 use store::idempotency::Intent;
@@ -17,11 +15,8 @@ use store::session::Session;
 use store::session_change::{Extended, NewExtension};
 use store::session_stop::{Stop, StopMoney, Stopped};
 use store::staff::Staff;
-use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::in_time;
-use super::lease::Turn;
 use super::payment::{Reserved, pay_from_wallet};
 use super::session::{self, Priced, tariff_of};
 use super::settlement::show;
@@ -30,12 +25,6 @@ use crate::secret::sha256;
 use crate::{ApiError, App};
 
 const NOT_IN_FORCE: ApiError = ApiError::Conflict("this session is not in force");
-
-/// How often sessions are looked for whose vehicle has left or whose longest time is over.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-
-/// How many of them are ended in one round.
-const AT_ONCE: i64 = 200;
 
 /// How often a change is counted anew that another one came before.
 const ATTEMPTS: usize = 3;
@@ -254,7 +243,8 @@ pub async fn stop(
     Err(ApiError::Unavailable("the session is being changed"))
 }
 
-async fn paid_of(app: &App, session: &Session) -> Result<Vnd, ApiError> {
+/// What has been paid for a session and has not gone back.
+pub(super) async fn paid_of(app: &App, session: &Session) -> Result<Vnd, ApiError> {
     Ok(paid_vnd(&app.store.session_purchases(session.id).await?))
 }
 
@@ -418,65 +408,5 @@ pub async fn move_to(
     app.live.unpay(left, session.id, now).await;
     let time = (to.id, session.starts_at, session.ends_at);
     show(app, session.id, time, now).await;
-    Ok(())
-}
-
-/// Ends sessions whose vehicle the sensor saw leave, and metered ones whose longest time is over, and gives back what
-/// was paid twice for those that have ended, until told to stop.
-pub async fn watch(app: App, turn: Turn, mut shutdown: watch::Receiver<bool>) {
-    loop {
-        tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-        if !turn.is_ours() {
-            continue;
-        }
-        if let Err(error) = in_time(stop_what_is_over(&app, App::now())).await {
-            tracing::warn!(%error, "sessions that are over cannot be ended");
-        }
-    }
-}
-
-/// One round of [`watch`]. A session that cannot be ended does not keep the others from it.
-async fn stop_what_is_over(app: &App, now: Timestamp) -> Result<(), ApiError> {
-    let gone = app
-        .store
-        .sessions_left(now - GONE_AFTER, now, AT_ONCE)
-        .await?;
-    for (id, at) in gone {
-        if let Err(error) = stop_left(app, id, at, now).await {
-            tracing::warn!(%error, session = %id, "a session whose vehicle left cannot be ended");
-        }
-    }
-    for id in app.store.sessions_run_out(now, AT_ONCE).await? {
-        let session = app.store.session(id).await?;
-        let (at, by) = (session.ends_at, (StoppedBy::Driver, "system"));
-        if let Err(error) = stop(app, &session, at, by, now).await {
-            tracing::warn!(%error, session = %id, "a session that has run out cannot be ended");
-        }
-    }
-    for id in app.store.sessions_double(now, AT_ONCE).await? {
-        if let Err(error) = app.store.session_double_give_back(id, now).await {
-            tracing::warn!(%error, session = %id, "what was paid twice cannot be given back");
-        }
-    }
-    Ok(())
-}
-
-/// Ends a session whose vehicle left at `at`. Time that would not be given back stays the driver's:
-/// they may come back.
-async fn stop_left(
-    app: &App,
-    id: SessionId,
-    at: Timestamp,
-    now: Timestamp,
-) -> Result<(), ApiError> {
-    let session = app.store.session(id).await?;
-    let bay = app.store.bay_place(&session.bay_code).await?;
-    let paid = paid_of(app, &session).await?;
-    if session.metered || refund_if_stopped(&bay, &session, paid, at)? > Vnd::ZERO {
-        stop(app, &session, at, (StoppedBy::Sensor, "system"), now).await?;
-    }
     Ok(())
 }

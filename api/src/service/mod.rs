@@ -39,6 +39,7 @@ pub mod report;
 pub mod second_factor;
 pub mod session;
 pub mod session_cookie;
+pub mod sessions_over;
 pub mod settlement;
 pub mod shift;
 pub mod shift_plan;

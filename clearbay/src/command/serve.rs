@@ -313,7 +313,7 @@ pub async fn serve(
         })?;
     }
     work.spawn(api::service::outbox::work(app.clone(), shutdown.clone()));
-    work.spawn(api::service::change::watch(
+    work.spawn(api::service::sessions_over::watch(
         app.clone(),
         turn.clone(),
         shutdown.clone(),

@@ -4,6 +4,7 @@ use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 use domain::vietqr::VietQr;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tests::database::run;
 use tests::eventually;
 use tests::sensors::{device, told};
 use tests::serving::{Open, Serving, text};
@@ -175,6 +176,48 @@ async fn the_sensor_ends_a_session_when_the_vehicle_has_left() {
     // 120 minutes were paid, 30 were parked.
     assert_eq!(vnd(&seen["refunded_vnd"]), 37_500);
     city.assert_books_are_right().await;
+}
+
+/// They are looked at by the two hundred: as many as have nothing to be given back wait before one that has.
+#[tokio::test]
+async fn sessions_of_which_nothing_goes_back_do_not_keep_others_from_ending() {
+    let city = Serving::city(80).await;
+    // What is left of an hour that has begun is kept.
+    run(
+        &city.database.pool,
+        r#"INSERT INTO tariff (zone_id, class, effective_from, document)
+           SELECT DISTINCT ON (zone_id, class) zone_id, class, now() - interval '1 day', jsonb_set(
+               jsonb_set(document, '{effective_from}', to_jsonb(now() - interval '1 day')), '{unused}', '"repriced"')
+           FROM tariff WHERE effective_from < now() ORDER BY zone_id, class, effective_from DESC"#,
+    )
+    .await;
+    for _ in 0..3 {
+        let mut transfers = Vec::new();
+        for _ in 0..70 {
+            transfers.push(city.open_payment(BAY, 60).await.transfer());
+        }
+        let outcomes = city.outcomes(&transfers).await;
+        assert!(outcomes.iter().all(|outcome| outcome == "posted"));
+    }
+    let last = city.paid_session(NEXT, 180).await;
+    city.time_passes(30).await;
+    let now = Utc::now().trunc_subsecs(6);
+    let ago = |minutes| now - TimeDelta::minutes(minutes);
+    let vehicles = [
+        told(&device(BAY), ago(29), 1, true),
+        told(&device(NEXT), ago(29), 1, true),
+        told(&device(BAY), ago(20), 2, false),
+        told(&device(NEXT), ago(10), 2, false),
+    ];
+    city.sense(&vehicles, 2, "stay WHERE ended_at IS NOT NULL")
+        .await;
+    let path = format!("/api/v1/sessions/{}", last.session);
+    eventually("the last to be ended", || async {
+        city.get_as(&last.token, &path).await["status"] == "ended"
+    })
+    .await;
+    let ended = "session WHERE stopped_at IS NOT NULL";
+    assert_eq!(city.database.count(ended).await, 1);
 }
 
 #[tokio::test]
