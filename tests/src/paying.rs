@@ -89,6 +89,17 @@ impl Serving {
         run(&self.database.pool, &earlier).await;
     }
 
+    /// Ends a session on its driver's word; what goes back of it, in đồng.
+    ///
+    /// # Panics
+    /// Where that is refused.
+    pub async fn stop(&self, session: &str, token: &str) -> i64 {
+        let path = format!("/api/v1/sessions/{session}/stop");
+        let (status, stopped) = self.post_as(token, &path, &json!({})).await;
+        assert_eq!(status, StatusCode::OK, "{stopped}");
+        stopped["refunded_vnd"].as_i64().unwrap()
+    }
+
     /// The bank's number of a transfer of what a payment asks for, once it has been acknowledged. The bank tells of it
     /// once more, in vain.
     ///
@@ -148,6 +159,16 @@ impl Purse {
             token: text(&wallet["token"]),
             bank_refs: Mutex::default(),
         }
+    }
+
+    /// A new one with half a million in it.
+    ///
+    /// # Panics
+    /// Where it is refused.
+    pub async fn full(city: &Serving) -> Self {
+        let purse = Self::open(city).await;
+        purse.fill(city).await;
+        purse
     }
 
     /// The bank's numbers of the acknowledged transfers that filled it, and their sum.

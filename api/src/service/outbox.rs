@@ -260,7 +260,9 @@ async fn refund_due(app: &App, item: &OutboxItem) -> Result<(), ApiError> {
         (Some(known @ (Refunded::Done(_) | Refunded::Refused(_))), _) => known,
         // It may never have heard of it: saying it again is harmless.
         (_, Some(request)) => refund_call(app, gateway, &wish, request).await,
-        (_, None) => {
+        // It may have paid: whoever gave the money back now could give it twice.
+        (Some(pending), None) => pending,
+        (None, None) => {
             return Ok(by_hand("the gateway has no way to give money back".to_owned()).await?);
         }
     };

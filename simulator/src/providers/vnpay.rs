@@ -138,15 +138,23 @@ impl Providers {
             ("vnp_TmnCode", text("vnp_TmnCode")),
             ("vnp_TxnRef", text("vnp_TxnRef")),
         ];
-        let amount = order.as_ref().map_or(0, |order| order.amount * 100);
+        let whole = order.as_ref().map_or(0, |order| order.amount);
+        // Whoever asks after an order of which some went back is told of that.
+        let back = order.as_ref().filter(|_| !refund);
+        let back = back.and_then(|order| order.refunds.values().next().copied());
+        let (kind, amount) = match back {
+            None => ("01", whole),
+            Some(all) if all == whole => ("02", all),
+            Some(part) => ("03", part),
+        };
         let number = order.as_ref().map_or(0, |order| order.number);
         let paid = order.as_ref().map(|order| local(order.paid_at));
         reply.extend([
-            ("vnp_Amount", amount.to_string()),
+            ("vnp_Amount", (amount * 100).to_string()),
             ("vnp_BankCode", "NCB".to_owned()),
             ("vnp_PayDate", paid.unwrap_or_default()),
             ("vnp_TransactionNo", number.to_string()),
-            ("vnp_TransactionType", "01".to_owned()),
+            ("vnp_TransactionType", kind.to_owned()),
             ("vnp_TransactionStatus", status.to_owned()),
             ("vnp_OrderInfo", text("vnp_OrderInfo")),
         ]);

@@ -3,6 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::json;
 use simulator::providers::Faults;
+use tests::database::run;
 use tests::eventually;
 use tests::providers::{Paying, Waiting};
 
@@ -311,6 +312,50 @@ async fn a_gateway_that_is_away_is_asked_again() {
             })
             .await;
     }
+    paying.city.assert_books_are_right().await;
+}
+
+/// VNPAY takes no request of yesterday again, and may have done what it did not answer: then people would pay it once more.
+#[tokio::test]
+async fn a_refund_that_was_asked_for_yesterday_is_asked_after_and_not_given_to_people() {
+    let paying = Paying::start().await;
+    let pool = &paying.city.database.pool;
+    let waiting = paying.open(BAY, "vnpay").await;
+    paying.decide(&waiting, "pay").await;
+    becomes(&paying, &waiting, "posted").await;
+    let asked = async |faults: Faults, times: i64| {
+        paying.misbehave(faults).await;
+        eventually("it to be asked", || async {
+            paying.hurry().await;
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            let tried = format!("outbox WHERE kind = 'refund' AND attempts >= {times}");
+            let given = "refund WHERE status <> 'pending'";
+            paying.city.database.count(&tried).await + paying.city.database.count(given).await == 1
+        })
+        .await;
+    };
+    let timeout = Faults {
+        timeout: ALWAYS,
+        ..Faults::default()
+    };
+    paying.misbehave(timeout).await;
+    paying.city.stop(&waiting.session, &waiting.token).await;
+    asked(timeout, 2).await;
+    run(
+        pool,
+        "UPDATE refund SET created_at = created_at - interval '1 day'",
+    )
+    .await;
+    let away = Faults {
+        answer_500: ALWAYS,
+        ..Faults::default()
+    };
+    asked(away, 5).await;
+    let waits = "refund WHERE status = 'pending'";
+    assert_eq!(paying.city.database.count(waits).await, 1);
+    asked(Faults::default(), 100).await;
+    let done = "refund WHERE status = 'done'";
+    assert_eq!(paying.city.database.count(done).await, 1);
     paying.city.assert_books_are_right().await;
 }
 
