@@ -1,7 +1,9 @@
 //! The live board: every bay in memory, fed by ingest's deltas and by payments, read by pages.
 //!
 //! A delta that was lost is healed: the board is read anew from the database whenever the broker
-//! connects, and once a minute. Merging keeps whichever word is newer, so nothing goes backwards.
+//! connects, and once a minute. What is told while it is being read may be missing there, and counts after it; what was
+//! told before is there, for it is told once it is committed. So the board is what the database holds, also where that
+//! has taken a word back: sensors that were exchanged, a bay whose history is another by now.
 //!
 //! Each process has a board of its own. What one learns by a request it tells the others through the broker
 //! ([`Word`]), as ingest tells all of them of bays.
@@ -12,7 +14,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::Timestamp;
 use domain::board::{
-    BaySummary, BoardLot, LotSummary, OccupancyDelta, PaidTime, StaffBay, likelier_bay, staff_bay,
+    BayDelta, BaySummary, BoardLot, LotSummary, OccupancyDelta, PaidTime, StaffBay, likelier_bay,
+    staff_bay,
 };
 use domain::id::{BayId, PaymentId, SessionId};
 use serde::{Deserialize, Serialize};
@@ -30,7 +33,7 @@ pub use feed::feed;
 const PAYMENT_BACKLOG: usize = 1024;
 /// How many checkpoints may wait for whoever publishes the log; the newest tells what the others did.
 const CHECKPOINT_BACKLOG: usize = 16;
-/// How many payments and moves are kept while the database is being read.
+/// How many payments and moves are kept while the database is being read; beyond that it is read once more.
 const MEANWHILE: usize = 16 * 1024;
 
 /// What one process tells the others, which hear it at most once. The broker lets nobody else speak on its
@@ -75,8 +78,15 @@ pub struct LiveBoard {
 struct State {
     lots: HashMap<String, BoardLot>,
     lot_of: HashMap<BayId, String>,
-    /// What was paid or moved while the database was being read: the reading may miss it.
-    meanwhile: Vec<ParkingChange>,
+    /// What was told while the database is being read: the reading may miss it.
+    meanwhile: Option<Meanwhile>,
+}
+
+#[derive(Debug, Default)]
+struct Meanwhile {
+    parking: Vec<ParkingChange>,
+    /// The last word of each bay.
+    bays: HashMap<BayId, BayDelta>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,6 +107,13 @@ impl State {
             ParkingChange::Left(bay, session) => lot.unpay(bay, session),
         };
         changed.then(|| (code.clone(), bay))
+    }
+
+    /// Takes a bay's word; whether that made a difference.
+    fn hear(&mut self, delta: &BayDelta) -> bool {
+        let lot = self.lot_of.get(&delta.bay);
+        let lot = lot.and_then(|code| self.lots.get_mut(code));
+        lot.is_some_and(|lot| lot.apply(delta))
     }
 }
 
@@ -192,29 +209,30 @@ impl LiveBoard {
         self.wanted.notify_one();
     }
 
-    /// Merges what the database holds.
+    /// Takes what the database holds, and what is told while it is being read.
     ///
     /// # Errors
     /// Where the database cannot be read; the board stays as it is.
     pub async fn reload(&self, store: &Store, now: Timestamp) -> Result<(), store::StoreError> {
-        self.state.write().await.meanwhile.clear();
+        self.state.write().await.meanwhile = Some(Meanwhile::default());
         let loaded = store.board_load(now).await?;
         let mut state = self.state.write().await;
-        let mut lots = HashMap::with_capacity(loaded.len());
-        for mut lot in loaded {
-            if let Some(before) = state.lots.get(&lot.code) {
-                keep_newer(&mut lot, before);
-            }
-            lots.insert(lot.code.clone(), lot);
-        }
-        state.lot_of = lots
+        state.lots = loaded
+            .into_iter()
+            .map(|lot| (lot.code.clone(), lot))
+            .collect();
+        state.lot_of = state
+            .lots
             .values()
             .flat_map(|lot| lot.bays.keys().map(|bay| (*bay, lot.code.clone())))
             .collect();
-        self.audience.keep(|code| lots.contains_key(code));
-        state.lots = lots;
-        for change in std::mem::take(&mut state.meanwhile) {
+        self.audience.keep(|code| state.lots.contains_key(code));
+        let Meanwhile { parking, bays } = state.meanwhile.take().unwrap_or_default();
+        for change in parking {
             state.take(change);
+        }
+        for delta in bays.values() {
+            state.hear(delta);
         }
         drop(state);
         self.sweep(now).await;
@@ -224,15 +242,15 @@ impl LiveBoard {
     /// Takes a delta of ingest's; `false` where the board does not know its lot.
     pub async fn apply(&self, delta: &OccupancyDelta, now: Timestamp) -> bool {
         let mut state = self.state.write().await;
-        let Some(lot) = state.lots.get_mut(&delta.lot) else {
+        if let Some(meanwhile) = &mut state.meanwhile {
+            let told = delta.bays.iter().map(|bay| (bay.bay, bay.clone()));
+            meanwhile.bays.extend(told);
+        }
+        let changed = delta.bays.iter().filter(|bay| state.hear(bay));
+        let changed: Vec<BayId> = changed.map(|bay| bay.bay).collect();
+        let Some(lot) = state.lots.get(&delta.lot) else {
             return false;
         };
-        let mut changed = Vec::with_capacity(delta.bays.len());
-        for bay in &delta.bays {
-            if lot.apply(bay) {
-                changed.push(bay.bay);
-            }
-        }
         if !changed.is_empty() {
             self.tell(lot, &changed, now);
         }
@@ -272,10 +290,11 @@ impl LiveBoard {
 
     async fn park(&self, change: ParkingChange, now: Timestamp) {
         let mut state = self.state.write().await;
-        state.meanwhile.push(change);
-        // Without a reload for long, it is the board itself that remembers.
-        if state.meanwhile.len() > MEANWHILE {
-            state.meanwhile.clear();
+        if let Some(meanwhile) = &mut state.meanwhile {
+            match meanwhile.parking.len() < MEANWHILE {
+                true => meanwhile.parking.push(change),
+                false => self.want_reload(),
+            }
         }
         if let Some((code, bay)) = state.take(change)
             && let Some(lot) = state.lots.get(&code)
@@ -318,19 +337,5 @@ impl LiveBoard {
         let bays = changed.iter().filter_map(|id| lot.bays.get(id));
         let bays = bays.map(|bay| (bay.id, staff_bay(bay, now)));
         self.audience.tell(lot.summary(now), bays.collect());
-    }
-}
-
-fn keep_newer(loaded: &mut BoardLot, known: &BoardLot) {
-    for (id, bay) in &mut loaded.bays {
-        let Some(before) = known.bays.get(id) else {
-            continue;
-        };
-        let newer = |a: Timestamp, b: Option<Timestamp>| b.is_none_or(|b| a > b);
-        if let Some(told) = &before.told
-            && newer(told.heard_at, bay.told.as_ref().map(|told| told.heard_at))
-        {
-            bay.told = Some(told.clone());
-        }
     }
 }

@@ -8,14 +8,14 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use chrono::Utc;
+use chrono::{SubsecRound, TimeDelta, Utc};
 use domain::board::{BaySummary, LotSummary};
 use tests::broker::Broker;
 use tests::ingesting::{Ingesting, hears};
 use tests::sensors::{Told, publish, told};
 use tests::serving::Serving;
 use tests::watching::{Line, Reader};
-use tests::{city, eventually};
+use tests::{city, eventually, provided};
 
 const LOTS: usize = 4;
 const BAYS_PER_LOT: usize = 5;
@@ -196,4 +196,39 @@ async fn a_serve_that_restarts_shows_what_was_said_while_it_was_away() {
     })
     .await;
     is_right_in_time(&city, &watcher).await;
+}
+
+/// What was told by a sensor that did not stand there then is told no longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_word_that_the_database_has_taken_back_is_not_shown_any_more() {
+    let mut city = start(Broker::mosquitto()).await;
+    let watcher = Watcher::start(&city).await;
+    let at = Utc::now().trunc_subsecs(6);
+    let words = [
+        told("lot-0-0-sensor", at - TimeDelta::minutes(10), 1, false),
+        told("lot-0-1-sensor", at - TimeDelta::minutes(5), 1, true),
+    ];
+    city.sense(&words, 2, "event").await;
+    is_right_in_time(&city, &watcher).await;
+    let before = shown(&city).await;
+    // They have stood in each other's bay for an hour.
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("devices.csv");
+    let from = (at - TimeDelta::minutes(60)).to_rfc3339();
+    let exchanged = format!(
+        "device,bay,model,silence_after_s,from\n\
+         lot-0-0-sensor,lot-0-1,clearbay,3600,{from}\nlot-0-1-sensor,lot-0-0,clearbay,3600,{from}\n"
+    );
+    std::fs::write(&file, exchanged).unwrap();
+    let imported = tokio::process::Command::new(provided("CLEARBAY_TEST_BIN"))
+        .args(["device", "import", file.to_str().unwrap()])
+        .env("DATABASE_URL", &city.database.url)
+        .env("CLEARBAY_CITY", "hn")
+        .output()
+        .await
+        .unwrap();
+    assert!(imported.status.success(), "{imported:?}");
+    city.broker.restart();
+    is_right_in_time(&city, &watcher).await;
+    assert_ne!(shown(&city).await, before);
 }
