@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use domain::board::OccupancyDelta;
 use store::event::Ingested;
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
@@ -33,6 +34,8 @@ pub(crate) struct Worker {
     batch_max: usize,
     retry_after: Duration,
     answer_within: Duration,
+    /// How long the directory of devices may take.
+    patience: Patience,
     tries_max: u32,
 }
 
@@ -55,6 +58,7 @@ impl Worker {
             batch_max: options.batch_max,
             retry_after: options.retry_after,
             answer_within: options.answer_within,
+            patience: Patience::from(options.answer_within),
             tries_max: options.tries_max,
         }
     }
@@ -88,7 +92,7 @@ impl Worker {
             };
             match count {
                 None => {
-                    self.refresh().await;
+                    self.refresh(shutdown).await;
                     continue;
                 }
                 Some(0) => return,
@@ -110,7 +114,7 @@ impl Worker {
                 .settle(batch.into_messages(), ingested.deltas)
                 .await;
             if std::mem::take(&mut self.newly_installed) {
-                self.refresh().await;
+                self.refresh(shutdown).await;
             }
             gather::next_batch(messages, count, took).await;
             self.busy.set(false);
@@ -145,21 +149,29 @@ impl Worker {
     }
 
     /// Reads the devices anew, for those that were moved, and takes up messages that had waited for
-    /// one.
-    async fn refresh(&mut self) {
-        let done = async {
-            let directory = self.store.device_directory().await?;
-            *self.judge.directory_mut() = directory;
-            self.upkeep.run(&self.store).await?;
-            quarantine::replay(&self.store, &self.judge).await
+    /// one, unless told to stop meanwhile.
+    async fn refresh(&mut self, shutdown: &mut watch::Receiver<bool>) {
+        let done = tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => return,
+            done = self.read_anew() => done,
         };
-        match Patience::from(self.answer_within * PATIENCE_TIMES)
-            .for_answer(done)
-            .await
-        {
+        match done {
             Ok(deltas) => self.settler.settle(Vec::new(), deltas).await,
             Err(error) => tracing::warn!(%error, "the devices could not be read anew"),
         }
+    }
+
+    async fn read_anew(&mut self) -> Result<Vec<OccupancyDelta>, StoreError> {
+        let patience = &mut self.patience;
+        let directory = patience.for_answer(self.store.device_directory()).await?;
+        *self.judge.directory_mut() = directory;
+        // It is seldom, and compressing a week may take long.
+        let mut most = Patience::from(patience.most);
+        most.for_answer(self.upkeep.run(&self.store)).await?;
+        let waited = quarantine::replay(&self.store, &self.judge);
+        let deltas = patience.for_answer(waited).await?;
+        *patience = Patience::from(patience.first);
+        Ok(deltas)
     }
 
     /// Finds the devices that were new to us when their messages were judged, and judges these
@@ -192,6 +204,7 @@ impl Worker {
 
 /// How long the database may take for an answer.
 struct Patience {
+    first: Duration,
     now: Duration,
     most: Duration,
 }
@@ -199,6 +212,7 @@ struct Patience {
 impl From<Duration> for Patience {
     fn from(first: Duration) -> Self {
         Self {
+            first,
             now: first,
             most: first * PATIENCE_TIMES,
         }

@@ -251,10 +251,24 @@ async fn a_replica_takes_over_and_no_payment_that_was_confirmed_is_lost() {
     assert_eq!(receipts, PAYMENTS as i64);
 }
 
-/// A machine that loses its power says nothing to whoever waits for its answer. Ingest asks anew, and finds who took
-/// over.
+/// In the middle of a batch: none of its events is taken as long as the table is locked.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ingest_does_not_wait_for_a_server_that_is_gone_without_a_word() {
+    let lock = "LOCK TABLE event IN SHARE MODE";
+    asks_anew(lock, true, Duration::from_secs(1)).await;
+}
+
+/// While it reads which sensors there are.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ingest_does_not_wait_for_its_sensors_of_a_server_that_is_gone() {
+    let lock = "LOCK TABLE device IN ACCESS EXCLUSIVE MODE";
+    // Nobody here waits for sixteen times that.
+    asks_anew(lock, false, Duration::from_secs(10)).await;
+}
+
+/// A machine that loses its power says nothing to whoever waits for its answer. Ingest, which waits for a lock, by a
+/// batch or without one, asks anew, and finds who took over.
+async fn asks_anew(lock: &'static str, by_a_batch: bool, answer_within: Duration) {
     const EVENTS: i64 = 20;
     let mut server = DatabaseServer::start().await;
     let replica = server.replica("one").await;
@@ -268,7 +282,8 @@ async fn ingest_does_not_wait_for_a_server_that_is_gone_without_a_word() {
     let address = relay.by(&database.ingest_url);
     let store = Store::connect(&address, 1).await.unwrap();
     let mut options = Options::new(broker.url.clone(), "test-ingest".to_owned());
-    options.answer_within = Duration::from_secs(1);
+    options.answer_within = answer_within;
+    options.directory_every = Duration::from_millis(50);
     let ingest = Ingesting::with(&store, options);
     hears(&database, &broker).await;
     let url = replica.same_database(&database.url);
@@ -277,14 +292,12 @@ async fn ingest_does_not_wait_for_a_server_that_is_gone_without_a_word() {
     })
     .await;
 
-    // Events are not taken, so that ingest waits in the middle of a transaction.
-    let mut lock = database.pool.begin().await.unwrap();
-    sqlx::query("LOCK TABLE event IN SHARE MODE")
-        .execute(&mut *lock)
-        .await
-        .unwrap();
+    let mut held = database.pool.begin().await.unwrap();
+    sqlx::query(lock).execute(&mut *held).await.unwrap();
     let told = comings_and_goings("lot-0-0-sensor", EVENTS);
-    publish(&broker.url, told).await;
+    if by_a_batch {
+        publish(&broker.url, told.clone()).await;
+    }
     eventually("ingest to wait", || {
         is_so(
             &database.url,
@@ -293,6 +306,9 @@ async fn ingest_does_not_wait_for_a_server_that_is_gone_without_a_word() {
         )
     })
     .await;
+    if !by_a_batch {
+        publish(&broker.url, told).await;
+    }
     relay.fall_silent();
     server.kill();
     replica.execute("SELECT pg_promote()").await;
