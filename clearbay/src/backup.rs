@@ -4,7 +4,8 @@
 //! `changes/`, the log of all changes (WAL) as pg_receivewal writes it. A copy with the changes since is the
 //! server at any moment from then on.
 
-use std::fs;
+use std::fs::{self, File, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -21,6 +22,8 @@ use tools::{Server, Tools};
 
 /// A copy's folder is called by when it was whole.
 const NAME: &str = "%Y%m%dT%H%M%SZ";
+/// How the folder of one ends that is being deleted.
+const GOING: &str = "going";
 
 /// One copy.
 #[derive(Clone, Debug)]
@@ -103,17 +106,48 @@ impl Folder {
         Ok(written.max().map(DateTime::<Utc>::from))
     }
 
-    /// Deletes all but the newest `keep` copies, and changes that nobody needs then; returns what copies.
+    /// Lets nobody else make or delete copies here before the result is dropped.
+    ///
+    /// # Errors
+    /// Where somebody does, or the folder cannot be made.
+    pub fn locked(&self) -> anyhow::Result<File> {
+        let copies = self.0.join("copies");
+        private_folder(&copies)?;
+        let file =
+            File::open(&copies).with_context(|| format!("cannot read {}", copies.display()))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => anyhow::bail!(
+                "a copy is being made in {} already: try again when it has ended",
+                copies.display()
+            ),
+            // Where the disk knows no locks, nobody can be told from anybody.
+            Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(file),
+            Err(TryLockError::Error(error)) => {
+                Err(error).with_context(|| format!("cannot lock {}", copies.display()))
+            }
+        }
+    }
+
+    /// Deletes all but the newest `keep` copies, what an earlier run was cut off in deleting, and changes that nobody
+    /// needs then; returns what copies.
     ///
     /// # Errors
     /// Where something cannot be deleted.
     pub fn forget(&self, tools: &Tools, keep: usize) -> anyhow::Result<Vec<PathBuf>> {
+        for entry in fs::read_dir(self.0.join("copies"))?.flatten() {
+            let path = entry.path();
+            if path.extension().is_some_and(|end| end == GOING) {
+                fs::remove_dir_all(&path)
+                    .with_context(|| format!("cannot delete {}", path.display()))?;
+            }
+        }
         let mut copies = self.copies()?;
         let kept = copies.split_off(copies.len().saturating_sub(keep));
         let mut forgotten = Vec::new();
         for copy in copies {
             // Half a copy must not bear a whole one's name.
-            let going = copy.path.with_extension("going");
+            let going = copy.path.with_extension(GOING);
             fs::rename(&copy.path, &going)
                 .and_then(|()| fs::remove_dir_all(&going))
                 .with_context(|| format!("cannot delete {}", copy.path.display()))?;
@@ -142,7 +176,6 @@ pub fn make(
     now: fn() -> DateTime<Utc>,
 ) -> anyhow::Result<Copy> {
     let copies = folder.0.join("copies");
-    private_folder(&copies)?;
     let part = copies.join("unfinished");
     let _ = fs::remove_dir_all(&part);
     let at = part.display().to_string();

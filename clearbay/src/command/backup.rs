@@ -118,6 +118,7 @@ impl Make {
     fn run(self) -> anyhow::Result<()> {
         let (folder, tools) = (self.at.folder(), self.at.tools(&MAKE)?);
         let server = Server::new(&self.database_url);
+        let _alone = folder.locked()?;
         let made = backup::make(&tools, &folder, &server, Utc::now)?;
         out!("copied and checked: {}", made.path.display());
         for old in folder.forget(&tools, self.keep as usize)? {

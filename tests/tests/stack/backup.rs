@@ -82,6 +82,24 @@ async fn what_is_missing_is_told_first() {
     assert_eq!(listed.status.code(), Some(1), "{listed:?}");
 }
 
+#[tokio::test]
+async fn two_do_not_make_a_copy_in_one_folder_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let copies = folder.path().join("copies");
+    std::fs::create_dir(&copies).unwrap();
+    let first = std::fs::File::open(&copies).unwrap();
+    first.lock().unwrap();
+    let dir = folder.path().display().to_string();
+    let second = clearbay(
+        &["backup", "make", "--dir", &dir],
+        "postgres://nobody@127.0.0.1:1/none",
+    );
+    let told = String::from_utf8_lossy(&second.stderr);
+    assert!(!second.status.success(), "{told}");
+    assert!(told.contains("a copy is being made"), "{told}");
+    assert!(!copies.join("unfinished").exists());
+}
+
 fn total(report: &Value) -> i64 {
     report["total_vnd"].as_i64().unwrap()
 }
@@ -141,7 +159,13 @@ async fn a_city_is_brought_back_to_a_moment_with_its_books_and_its_log_right() {
         .execute("ALTER SYSTEM SET primary_conninfo = 'host=away password=secret'")
         .await;
     let address = format!("{}?statement-cache-capacity=50", server.url);
+    let cut_off = Path::new(&plain).join("copies/20200101T000000Z.going");
+    std::fs::create_dir_all(cut_off.join("base")).unwrap();
     done(&clearbay(&["backup", "make", "--dir", &plain], &address));
+    assert!(
+        !cut_off.exists(),
+        "what was being deleted is deleted by the next"
+    );
     let listed = done(&clearbay(&["backup", "list", "--dir", &plain], &address));
     assert!(listed.contains("as it was made only"), "{listed}");
     eventually("it to be known that changes are kept", || async {
