@@ -15,7 +15,7 @@ enum Kind {
 use Kind::{Counter, Gauge, Histogram};
 
 /// Every metric of the program, by name: a label says in its text of what kinds it is.
-const METRICS: [(&str, Kind, &str); 56] = [
+const METRICS: [(&str, Kind, &str); 57] = [
     (
         "clearbay_bank_notices_total",
         Counter,
@@ -277,6 +277,11 @@ const METRICS: [(&str, Kind, &str); 56] = [
         "clearbay_standbys_wanted",
         Gauge,
         "For how many of them each commit waits; with fewer, payments stand still.",
+    ),
+    (
+        "clearbay_tariff_holidays_end_timestamp_seconds",
+        Gauge,
+        "The last day that a tariff lists as a holiday, of the tariff whose list ends first, in seconds since 1970; no number where none prices holidays. Shown by the process that holds the lease background.",
     ),
     (
         "clearbay_trace_exports_total",

@@ -1,6 +1,6 @@
 //! How much waits: what whoever runs this watches.
 
-use chrono::TimeDelta;
+use chrono::{NaiveDate, TimeDelta};
 use domain::Timestamp;
 use domain::health::FaultKind;
 
@@ -20,6 +20,9 @@ pub struct Figures {
     pub log: Waiting,
     /// Devices with a fault, by its kind; those that none has are not named.
     pub faults: Vec<(FaultKind, u64)>,
+    /// The last day that is listed as a holiday, of the zone and class of vehicle where that is the earliest. None where
+    /// no price asks for holidays.
+    pub holidays_until: Option<NaiveDate>,
 }
 
 /// How many wait, up to 100,000, and for how long the one that waits longest.
@@ -80,6 +83,17 @@ impl Store {
         )
         .fetch_all(&self.pool)
         .await?;
+        // By each one's last version, which need not be in force yet.
+        let holidays_until = sqlx::query_scalar(
+            "SELECT min(until) FROM (
+                SELECT DISTINCT ON (zone_id, class) document FROM tariff JOIN zone USING (zone_id) JOIN city USING (city_id)
+                WHERE city.code = $1 ORDER BY zone_id, class, effective_from DESC) AS newest,
+             LATERAL (SELECT max(day::date) AS until
+                      FROM jsonb_array_elements_text(coalesce(document -> 'holidays', '[]')) AS listed (day)) AS listed",
+        )
+        .bind(city)
+        .fetch_one(&self.pool)
+        .await?;
         let fault =
             |(kind, count): (String, i64)| Ok((crate::health::kind(&kind)?, count.unsigned_abs()));
         Ok(Figures {
@@ -90,6 +104,7 @@ impl Store {
                 .into_iter()
                 .map(fault)
                 .collect::<Result<_, StoreError>>()?,
+            holidays_until,
         })
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use chrono::NaiveTime;
 use domain::health::FaultKind;
 use store::figures::{Figures, Waiting};
 use store::standbys::{Slot, Standbys};
@@ -100,6 +101,10 @@ fn show(figures: Option<&Figures>) {
         .set(longest(|it| it.refunds_by_hand));
     metrics::gauge!("clearbay_log_waiting").set(count(|it| it.log));
     metrics::gauge!("clearbay_log_oldest_seconds").set(longest(|it| it.log));
+    let holidays = figures.and_then(|figures| figures.holidays_until);
+    let midnight = holidays.map(|day| day.and_time(NaiveTime::MIN).and_utc().timestamp());
+    metrics::gauge!("clearbay_tariff_holidays_end_timestamp_seconds")
+        .set(midnight.map_or(f64::NAN, |at| at as f64));
     for kind in FaultKind::ALL {
         let devices = |figures: &Figures| {
             let found = figures.faults.iter().find(|(known, _)| *known == kind);

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chrono::{TimeDelta, Utc};
 use simulator::city::hanoi;
 use tests::broker::{Broker, BrokerKind};
-use tests::database::TestDatabase;
+use tests::database::{TestDatabase, run};
 use tests::database_server::DatabaseServer;
 use tests::ingesting::{IngestProcess, set_up};
 use tests::serving::Serving;
@@ -73,6 +73,19 @@ async fn whoever_runs_a_city_sees_what_waits() {
         assert_eq!(city.metric(name).await, value, "{name}");
     }
     assert!(city.metric("process_start_time_seconds").await > 1.7e9);
+
+    // Each zone's next prices know holidays until then; what is shown is shown every quarter of a minute.
+    let with_holidays = r#"
+        INSERT INTO tariff (zone_id, class, effective_from, document)
+        SELECT DISTINCT ON (zone_id, class) zone_id, class, date '2031-01-01' + zone_id, jsonb_set(jsonb_set(document,
+            '{effective_from}', to_jsonb((date '2031-01-01' + zone_id)::timestamptz)), '{holidays}', '["2029-12-31", "2030-01-01"]')
+        FROM tariff ORDER BY zone_id, class, effective_from DESC"#;
+    run(&city.database.pool, with_holidays).await;
+    eventually("the last holiday", || async {
+        let until = "clearbay_tariff_holidays_end_timestamp_seconds";
+        city.metric(until).await == 1_893_456_000.0
+    })
+    .await;
 
     // Every figure says what it means.
     let page = city.metrics().await;
