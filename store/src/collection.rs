@@ -31,6 +31,8 @@ pub struct SoldTime {
     pub collected_vnd: i64,
     /// Why it was sold below the board's price, where it was.
     pub waiver: Option<Waiver>,
+    /// Whether it is paid for when it ends, and that is still to come.
+    pub is_unsettled: bool,
 }
 
 /// One bay's past.
@@ -168,7 +170,10 @@ impl Store {
             .collect();
         let sold: Vec<SoldRow> = sqlx::query_as(
             "SELECT bay_id, session.starts_at, session.ends_at, pass_id IS NOT NULL AS by_pass,
-                    exemption_id IS NOT NULL AS exempt, money.collected_vnd
+                    exemption_id IS NOT NULL AS exempt, money.collected_vnd,
+                    metered AND EXISTS (
+                        SELECT FROM purchase WHERE purchase_id = session.session_id AND purchase.status = 'pending')
+                        AS is_unsettled
              FROM session, LATERAL (
                 SELECT coalesce(sum(receipt.amount_vnd - refunded_vnd(receipt.payment_id)), 0)::bigint
                             AS collected_vnd
@@ -254,6 +259,7 @@ struct SoldRow {
     by_pass: bool,
     exempt: bool,
     collected_vnd: i64,
+    is_unsettled: bool,
 }
 
 impl SoldRow {
@@ -268,6 +274,7 @@ impl SoldRow {
             to: self.ends_at,
             collected_vnd: self.collected_vnd,
             waiver,
+            is_unsettled: self.is_unsettled,
         }
     }
 }

@@ -52,10 +52,10 @@ impl Store {
             .await?;
         let done = sqlx::query(
             "WITH due AS MATERIALIZED (
-                SELECT receipt_id, NULL::uuid AS refund_id, issued_at, day, operator_id
+                SELECT receipt_id, NULL::uuid AS refund_id, issued_at, lot_id, operator_id
                 FROM invoice_due JOIN receipt USING (receipt_id)
                 UNION ALL
-                SELECT NULL, refund_id, greatest(created_at, issued_at), refund.day, operator_id
+                SELECT NULL, refund_id, greatest(created_at, issued_at), receipt.lot_id, operator_id
                 FROM invoice_due JOIN refund USING (refund_id) JOIN receipt USING (payment_id)
                 ORDER BY issued_at, refund_id NULLS FIRST, receipt_id LIMIT $1
              ), taken AS (
@@ -63,9 +63,10 @@ impl Store {
                 WHERE receipt_id IN (SELECT receipt_id FROM due)
                    OR refund_id IN (SELECT refund_id FROM due)
              ), placed AS (
-                SELECT receipt_id, refund_id, operator_id, 'C' || to_char(day, 'YY') || 'MCB' AS series,
-                       issued_at
-                FROM due JOIN operator USING (operator_id)
+                -- The year of its own date, which is that of no late money's day.
+                SELECT receipt_id, refund_id, due.operator_id, issued_at,
+                       'C' || to_char(issued_at AT TIME ZONE timezone, 'YY') || 'MCB' AS series
+                FROM due JOIN operator USING (operator_id) JOIN lot USING (lot_id) JOIN city USING (city_id)
                 WHERE invoice_code <> ''
              )
              INSERT INTO invoice (receipt_id, refund_id, operator_id, series, number)

@@ -69,6 +69,8 @@ pub struct ParkingNotice {
     pub paid: Option<SessionId>,
     /// The receipt of that.
     pub receipt: Option<ReceiptId>,
+    /// How much that is: nothing where a pass or an exemption was found before it was paid.
+    pub received_vnd: Vnd,
 }
 
 impl ParkingNotice {
@@ -104,13 +106,13 @@ pub enum NoticeSession {
 const SELECT: &str =
     "SELECT parking_notice.code, bay.code AS bay, lot.code AS lot, lot.name AS lot_name,
         operator.code AS operator, plate, parking_notice.class, parking_notice.starts_at,
-        parking_notice.ends_at, amount_vnd, staff.login AS issued_by, issued_at, withdrawn_at,
-        paid.session_id AS paid, paid.receipt_id AS receipt
+        parking_notice.ends_at, parking_notice.amount_vnd, staff.login AS issued_by, issued_at, withdrawn_at,
+        paid.session_id AS paid, paid.receipt_id AS receipt, paid.amount_vnd AS received_vnd
     FROM parking_notice JOIN bay USING (bay_id) JOIN lot USING (lot_id)
          JOIN operator ON operator.operator_id = lot.operator_id
          JOIN staff ON staff_id = issued_by
          LEFT JOIN LATERAL (
-            SELECT session.session_id, receipt_id
+            SELECT session.session_id, receipt_id, receipt.amount_vnd
             FROM parking_notice_session JOIN session USING (session_id)
                  -- A session's first purchase goes by its own number.
                  LEFT JOIN payment ON payment.purchase_id = session.session_id
@@ -437,6 +439,7 @@ struct NoticeRow {
     withdrawn_at: Option<Timestamp>,
     paid: Option<Uuid>,
     receipt: Option<Uuid>,
+    received_vnd: Option<i64>,
 }
 
 impl NoticeRow {
@@ -460,6 +463,7 @@ impl NoticeRow {
             withdrawn_at: self.withdrawn_at,
             paid: self.paid.map(SessionId),
             receipt: self.receipt.map(ReceiptId),
+            received_vnd: Vnd::new(self.received_vnd.unwrap_or(0)),
         })
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use chrono::{Datelike, NaiveDate, Timelike};
 use domain::Timestamp;
 use domain::occupancy::{Tally, bucket_of};
+use domain::tariff::MAX_QUOTED;
 use sqlx::FromRow;
 
 use crate::place::zone_name;
@@ -50,8 +51,11 @@ impl RevenueBy {
         // What only some need is not looked up for all.
         let (detail, joined) = match self {
             Self::Class => (
-                "bay.class AS class, NULL AS gateway",
-                "JOIN bay ON bay.bay_id = receipt.bay_id",
+                // As the public log has it: what a bay is made for may change.
+                "coalesce(session.class, pass.class) AS class, NULL AS gateway",
+                "JOIN payment AS paying ON paying.payment_id = receipt.payment_id
+                 LEFT JOIN session ON session.session_id = receipt.session_id
+                 LEFT JOIN pass ON pass.pass_id = paying.purchase_id",
             ),
             Self::Method => (
                 "NULL AS class, payment.gateway AS gateway",
@@ -63,13 +67,13 @@ impl RevenueBy {
             "SELECT {key} AS key, {name} AS name, sum(r.receipts)::bigint AS receipts,
                     sum(r.amount_vnd)::bigint AS amount_vnd,
                     sum(r.refunded_vnd)::bigint AS refunded_vnd
-             FROM (SELECT receipt.day, receipt.lot_id, ward_id, zone_id, operator_id, {detail},
+             FROM (SELECT receipt.day, receipt.lot_id, receipt.ward_id, receipt.zone_id, receipt.operator_id, {detail},
                           count(*) AS receipts, sum(receipt.amount_vnd) AS amount_vnd,
                           0 AS refunded_vnd
                    FROM receipt {joined} WHERE receipt.day BETWEEN $2 AND $3
                    GROUP BY 1, 2, 3, 4, 5, 6, 7
                    UNION ALL
-                   SELECT refund.day, receipt.lot_id, ward_id, zone_id, operator_id, {detail}, 0,
+                   SELECT refund.day, receipt.lot_id, receipt.ward_id, receipt.zone_id, receipt.operator_id, {detail}, 0,
                           -refund.amount_vnd, refund.amount_vnd
                    FROM refund JOIN receipt USING (payment_id) {joined}
                    WHERE refund.day BETWEEN $2 AND $3) AS r
@@ -287,8 +291,9 @@ impl Store {
                             PARTITION BY bay_id ORDER BY starts_at, ends_at
                             ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING)) AS starts,
                        ends_at AS ends
-                FROM session JOIN place USING (bay_id)
-                WHERE status = 'paid' AND ends_at > $2 AND starts_at < $4
+                FROM session JOIN place USING (bay_id), (SELECT max(ends) AS sensed_until FROM sensed) AS sensed_end
+                WHERE status = 'paid' AND ends_at > $2 AND starts_at < sensed_until
+                    AND ends_at < sensed_until + $5::interval
              ), sensed_piece AS MATERIALIZED (
                 SELECT bay_id, day, piece, greatest(starts, piece) AS starts,
                        least(ends, piece + interval '6 hours') AS ends
@@ -314,6 +319,7 @@ impl Store {
         .bind(from)
         .bind(to)
         .bind(now)
+        .bind(MAX_QUOTED)
         .fetch_all(&self.pool)
         .await?)
     }

@@ -113,7 +113,7 @@ pub(super) struct RevenueRow {
     name: String,
     /// How many receipts.
     receipts: i64,
-    /// Their sum in đồng.
+    /// Their sum in đồng, less `refunded_vnd`.
     amount_vnd: i64,
     /// What went back, on the days on which it did.
     refunded_vnd: i64,

@@ -154,7 +154,11 @@ pub async fn find(app: &App, code: &NoticeCode) -> Result<Explained, ApiError> {
     let place = app.store.bay_place(&notice.bay).await?;
     let length = minutes(notice.starts_at, notice.ends_at);
     let mut priced = price(&place, notice.class, length, notice.starts_at)?;
-    priced.quote = quote_for(app, &place, &notice.plate, &priced).await?;
+    priced.quote = match notice.paid {
+        // What has come since, a pass say, changes nothing of it.
+        Some(session) => app.store.session(session).await?.quote,
+        None => quote_for(app, &place, &notice.plate, &priced).await?,
+    };
     Ok(Explained {
         notice,
         place,

@@ -39,7 +39,7 @@ impl Shift {
     pub fn paid(&self) -> (usize, Vnd) {
         let paid = self.notices.iter().filter(|notice| notice.paid.is_some());
         let (count, sum) = paid.fold((0, 0_i64), |(count, sum), notice| {
-            (count + 1, sum.saturating_add(notice.amount_vnd.get()))
+            (count + 1, sum.saturating_add(notice.received_vnd.get()))
         });
         (count, Vnd::new(sum))
     }

@@ -67,7 +67,7 @@ pub(super) fn view(
     view! {
         <section class="card narrow session" data-status=status data-tick="20">
             {failed.map(|text| view! { <p class="error" role="alert">{text}</p> })}
-            {headline(&session, status, left, in_grace, tz, now, lang)}
+            {headline(&session, status, left, (in_grace, !more.is_empty()), tz, now, lang)}
             {push_key.map(|key| reminder::block(key, &session, tz, now, lang).into_any())}
             <dl class="facts">
                 <div><dt>{lang.words().bay}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>
@@ -116,7 +116,7 @@ fn headline(
     session: &Session,
     status: &str,
     left: TimeDelta,
-    in_grace: bool,
+    (in_grace, can_add): (bool, bool),
     tz: Tz,
     now: Timestamp,
     lang: Lang,
@@ -143,9 +143,13 @@ fn headline(
         <p class="big">{big}</p>
         {(status == "paid").then(|| view! { <p>{lang.session().you_may_park_until} <b>{until}</b></p> })}
         {warn.then(|| view! {
-            <p class="error" role="alert">{lang.session().time_nearly_over_add_some}</p>
+            <p class="error" role="alert">{if can_add {
+                lang.session().time_nearly_over_add_some
+            } else {
+                lang.session().time_nearly_over
+            }}</p>
         })}
-        {in_grace.then(|| view! {
+        {(in_grace && can_add).then(|| view! {
             <p class="error" role="alert">{lang.session().time_over_few_minutes_can}</p>
         })}
     }

@@ -660,6 +660,7 @@ tables! {
         ended,
         left,
         you_may_park_until,
+        time_nearly_over,
         time_nearly_over_add_some,
         time_over_few_minutes_can,
         given_back,

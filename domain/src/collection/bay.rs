@@ -216,6 +216,7 @@ pub(super) fn of_one(stay: &SeenStay, sessions: &[PaidSession], due: i64) -> Col
     }
     match sessions {
         _ if rest < 0 => sum.beyond_vnd = -rest,
+        _ if sessions.iter().any(|session| session.is_unsettled) => sum.open_vnd = rest,
         _ if uncovered(stay, sessions) <= GRACE => sum.grace_vnd = rest,
         _ if stay.is_open => sum.open_vnd = rest,
         [] => sum.unpaid_vnd = rest,

@@ -79,6 +79,8 @@ pub struct PaidSession {
     pub collected_vnd: i64,
     /// What it would have cost beside that by the board, in đồng, and why it did not.
     pub waived: Option<(Waiver, i64)>,
+    /// Whether it is paid for when it ends, and that is still to come.
+    pub is_unsettled: bool,
 }
 
 impl PaidSession {

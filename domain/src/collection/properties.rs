@@ -176,7 +176,7 @@ proptest! {
             let to = (from + chrono::TimeDelta::minutes(length)).min(until(index));
             let price = board(VehicleClass::Car, from, to).filter(|price| *price > 0)?;
             let (collected_vnd, waived) = if has_pass { (0, Some((Waiver::Pass, price))) } else { (price, None) };
-            Some(PaidSession { from, to, collected_vnd, waived })
+            Some(PaidSession { from, to, collected_vnd, waived, is_unsettled: false })
         });
         let paid: Vec<PaidSession> = paid.collect();
         let truth = sum_of(&[bay(1, &there, &paid)], NOW);

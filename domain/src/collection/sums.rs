@@ -25,7 +25,7 @@ pub struct Collection {
     pub unpaid_vnd: i64,
     /// Due from vehicles that paid for a part of their stay.
     pub short_vnd: i64,
-    /// Due so far from vehicles that are still there, and not paid yet.
+    /// Due so far, and not paid yet, from vehicles that are still there or whose driver pays when the session ends.
     pub open_vnd: i64,
     /// Paid for time that was not used, or not yet.
     pub beyond_vnd: i64,

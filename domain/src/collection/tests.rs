@@ -29,6 +29,7 @@ pub(super) fn session(from: i64, to: i64, collected_vnd: i64) -> PaidSession {
         to: at(to),
         collected_vnd,
         waived: None,
+        is_unsettled: false,
     }
 }
 
@@ -231,6 +232,13 @@ fn what_is_not_over_is_open() {
         (4_000, 0, 6_000)
     );
     assert_eq!(open.uncertainty.open_stays, 1);
+    // Who pays when they leave has paid nothing yet: that is no grace.
+    let running = PaidSession {
+        is_unsettled: true,
+        ..session(0, 240, 0)
+    };
+    let until_then = sum_of(&[bay(1, &[there], &[running])], 60);
+    assert_eq!((until_then.open_vnd, until_then.grace_vnd), (6_000, 0));
     assert_eq!(
         open.owed(),
         Bounds {

@@ -118,6 +118,17 @@ async fn a_notice_costs_what_the_time_costs_and_is_paid_once() {
     let (status, _) = as_staff(&city, &guard, &path, &json!({"why": "too late"})).await;
     assert_eq!(status, StatusCode::CONFLICT, "what is paid is refunded");
 
+    // What the vehicle is found to be entitled to afterwards changes nothing of it.
+    let office = city.staff("office", None).await;
+    let hanoi = Utc::now().with_timezone(&chrono_tz::Asia::Ho_Chi_Minh);
+    let first = hanoi.date_naive().to_string();
+    let exempt = json!({"plate": PLATE, "class": "car", "ground": "disabled", "first": first,
+        "document": "Giấy xác nhận khuyết tật 0123", "last": "2099-12-31"});
+    let (status, granted) = as_staff(&city, &office, "/api/v1/staff/exemptions", &exempt).await;
+    assert_eq!(status, StatusCode::CREATED, "{granted}");
+    let still = city.json(&format!("/api/v1/notices/{code}")).await;
+    assert_eq!(still["amount_vnd"], amount);
+
     // And the guard sees that this vehicle has paid.
     let (_, known) = as_staff(
         &city,

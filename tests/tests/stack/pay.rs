@@ -5,6 +5,7 @@ use domain::vietqr::VietQr;
 use futures::future::join_all;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use tests::database::run;
 use tests::serving::{IMPORT_TOKEN, Serving, some_time_ago, text};
 use uuid::Uuid;
 
@@ -357,6 +358,17 @@ async fn what_terminals_upload_is_taken_once_and_published_to_the_dong() {
         let report = city.json(&format!("/api/v1/reports/revenue?by={by}")).await;
         assert_eq!(report["total_vnd"].as_i64(), Some(receipts), "{by}");
     }
+    // What a bay is made for may change: what was parked there before has not.
+    let by_class = async || city.json("/api/v1/reports/revenue?by=class").await;
+    let before = by_class().await;
+    assert_eq!(before["total_vnd"].as_i64(), Some(receipts));
+    assert_eq!(before["rows"][0]["key"], "car");
+    run(
+        &city.database.pool,
+        "UPDATE bay SET class = CASE class WHEN 'car' THEN 'motorbike' ELSE 'car' END",
+    )
+    .await;
+    assert_eq!(by_class().await["rows"], before["rows"]);
     let csv = city
         .get("/api/v1/reports/revenue?by=lot&format=csv")
         .send()

@@ -167,6 +167,7 @@ fn seen(
             to: sold.to,
             collected_vnd: sold.collected_vnd,
             waived: sold.waiver.map(below),
+            is_unsettled: sold.is_unsettled,
         }
     });
     SeenBay {

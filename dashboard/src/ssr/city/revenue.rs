@@ -99,11 +99,13 @@ fn millions(amount: i64, lang: Lang) -> String {
     if amount.abs() < 1_000_000 {
         return lang.money(Vnd::new(amount));
     }
-    let tenths = (amount + 50_000).div_euclid(100_000);
-    let (whole, tenth) = (lang.number(tenths.div_euclid(10)), tenths.rem_euclid(10));
+    // More may have gone back than came in.
+    let sign = if amount < 0 { "−" } else { "" };
+    let tenths = (amount.saturating_abs() / 50_000).saturating_add(1) / 2;
+    let (whole, tenth) = (lang.number(tenths / 10), tenths % 10);
     match lang {
-        Lang::Vi => format!("{whole},{tenth}\u{a0}tr\u{a0}₫"),
-        Lang::En => format!("{whole}.{tenth}\u{a0}M\u{a0}₫"),
+        Lang::Vi => format!("{sign}{whole},{tenth}\u{a0}tr\u{a0}₫"),
+        Lang::En => format!("{sign}{whole}.{tenth}\u{a0}M\u{a0}₫"),
     }
 }
 
@@ -225,5 +227,19 @@ pub(super) fn ranking(
                 </details>
             })}
         </section>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn millions_are_rounded_alike_whichever_way_they_went() {
+        let told = [1_500_000, -1_500_000, 1_049_999, -1_050_000].map(|it| millions(it, Lang::En));
+        assert_eq!(
+            told.map(|it| it.replace('\u{a0}', " ")),
+            ["1.5 M ₫", "−1.5 M ₫", "1.0 M ₫", "−1.1 M ₫"]
+        );
     }
 }
