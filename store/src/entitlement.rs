@@ -23,6 +23,8 @@ pub struct Holder {
     pub bay: BayId,
     /// The bay's zone.
     pub zone: ZoneId,
+    /// How many minutes are free there for whoever parks no longer.
+    pub free_min: u32,
     /// From when.
     pub from: Timestamp,
     /// Until when.

@@ -77,6 +77,7 @@ pub mod session_double;
 pub mod session_stop;
 pub mod settlement;
 pub mod shift;
+mod signed_in;
 pub mod signing;
 pub mod staff;
 pub mod staff_identity;

@@ -7,6 +7,7 @@ use domain::reconcile::{Booked, MoneyKind};
 use sqlx::FromRow;
 use uuid::Uuid;
 
+use crate::payment::{BANK, WALLET};
 use crate::{Store, StoreError, corrupt};
 
 #[derive(FromRow)]
@@ -32,7 +33,7 @@ const REFUNDS: &str = "
            refund.done_at, refund.status, refund.payment_id
     FROM refund
     -- What people gave back of a closed wallet's went through the bank; what went back into a wallet went nowhere.
-    WHERE CASE WHEN refund.gateway = 'wallet' AND gateway_ref <> refund_id::text THEN 'vietqr'
+    WHERE CASE WHEN refund.gateway = $4 AND gateway_ref <> refund_id::text THEN $5
                ELSE refund.gateway END = $1
       AND refund.status = 'done'
       AND refund.done_at >= $2 AND refund.done_at < $3";
@@ -54,6 +55,8 @@ impl Store {
             .bind(gateway)
             .bind(from)
             .bind(to)
+            .bind(WALLET)
+            .bind(BANK)
             .fetch_all(&self.pool)
             .await?;
         rows.into_iter().map(Booked::try_from).collect()

@@ -6,6 +6,7 @@ use serde_json::json;
 use sqlx::{FromRow, PgConnection};
 
 use crate::audit::{Audit, audit_insert};
+use crate::signed_in::{SignedIn, signed_in};
 use crate::staff::Staff;
 use crate::{Store, StoreError};
 
@@ -77,25 +78,16 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        // The member's row first, as whoever gives a new password or shuts them out takes it, and each sign-in.
-        let member: Option<(i32, String)> = sqlx::query_as(
-            "SELECT staff_id, login FROM staff WHERE disabled_at IS NULL AND staff_id = (
-                SELECT staff_id FROM staff_login WHERE token_hash = $1 AND expires_at > $2)
-             FOR UPDATE",
-        )
-        .bind(&token_hash[..])
-        .bind(now)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some((staff_id, login)) = member else {
+        let Some(SignedIn {
+            staff_id, login, ..
+        }) = signed_in(&mut tx, token_hash, now).await?
+        else {
             return Ok(false);
         };
         let done = sqlx::query(
             "INSERT INTO staff_second_factor (staff_id, sealed, recovery_salt, enrolled_at, last_step)
-             SELECT staff_id, $3, $4, $5, $6 FROM staff_login WHERE token_hash = $1 AND staff_id = $2
-             ON CONFLICT DO NOTHING",
+             VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING",
         )
-        .bind(&token_hash[..])
         .bind(staff_id)
         .bind(sealed)
         .bind(&recovery.salt[..])
@@ -266,7 +258,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        if !still_signed_in(&mut tx, staff.staff_id, token_hash).await? {
+        let member = signed_in(&mut tx, token_hash, now).await?;
+        if member.is_none_or(|member| member.staff_id != staff.staff_id) {
             return Ok(false);
         }
         let done =
@@ -293,7 +286,7 @@ impl Store {
     }
 
     /// Takes a member's second factor away, on the record; wherever they are signed in but for the browser of the
-    /// token `but`, they are no longer. `false` where they have none.
+    /// token `but`, they are no longer. `false` where they have none, or nobody is signed in there as them.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is no such member.
@@ -305,17 +298,17 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let id: Option<i32> =
-            sqlx::query_scalar("SELECT staff_id FROM staff WHERE login = $1 FOR UPDATE")
+        let id = match but {
+            Some(token_hash) => match signed_in(&mut tx, token_hash, now).await? {
+                Some(member) if member.login == login => member.staff_id,
+                _ => return Ok(false),
+            },
+            None => sqlx::query_scalar("SELECT staff_id FROM staff WHERE login = $1 FOR UPDATE")
                 .bind(login)
                 .fetch_optional(&mut *tx)
-                .await?;
-        let id = id.ok_or(StoreError::NotFound("member of staff"))?;
-        if let Some(token_hash) = but
-            && !still_signed_in(&mut tx, id, token_hash).await?
-        {
-            return Ok(false);
-        }
+                .await?
+                .ok_or(StoreError::NotFound("member of staff"))?,
+        };
         let done = sqlx::query("DELETE FROM staff_second_factor WHERE staff_id = $1")
             .bind(id)
             .execute(&mut *tx)
@@ -338,26 +331,6 @@ impl Store {
         tx.commit().await?;
         Ok(true)
     }
-}
-
-/// Whether a member is still signed in with that token: whoever gives them a new password, or shuts them out, has
-/// ended that before, or waits.
-async fn still_signed_in(
-    tx: &mut PgConnection,
-    staff_id: i32,
-    token_hash: &[u8; 32],
-) -> Result<bool, StoreError> {
-    sqlx::query("SELECT FROM staff WHERE staff_id = $1 FOR UPDATE")
-        .bind(staff_id)
-        .execute(&mut *tx)
-        .await?;
-    Ok(sqlx::query_scalar(
-        "SELECT EXISTS (SELECT FROM staff_login WHERE staff_id = $1 AND token_hash = $2)",
-    )
-    .bind(staff_id)
-    .bind(&token_hash[..])
-    .fetch_one(tx)
-    .await?)
 }
 
 async fn recovery_insert(

@@ -70,9 +70,7 @@ impl Locked {
     pub(crate) fn is_paid(&self) -> bool {
         self.status == SessionStatus::Paid.code()
     }
-}
 
-impl Locked {
     /// Its time, in a bay.
     fn bought(&self, session: SessionId, bay: i32) -> Bought {
         Bought {

@@ -185,8 +185,8 @@ impl Store {
         Ok(row.map(|row| (row.staff, row.password_hash)))
     }
 
-    /// Signs a browser in, if the member still has the password whose hash was checked, and no second factor where
-    /// the password is all that was; what it was signed in as before ends. On the record. The result is whether it is.
+    /// Signs a browser in, if the member still has the password whose hash was checked, and a second factor just where
+    /// a code of it was; what it was signed in as before ends. On the record. The result is whether it is.
     ///
     /// # Errors
     /// Database errors.
@@ -208,8 +208,8 @@ impl Store {
             "INSERT INTO staff_login (token_hash, staff_id, created_at, expires_at, confirmed_at)
              SELECT $1, staff_id, $4, $5, $4 FROM staff
              WHERE staff_id = $2 AND password_hash = $3 AND disabled_at IS NULL
-                AND ($6 OR NOT EXISTS (
-                    SELECT FROM staff_second_factor AS factor WHERE factor.staff_id = staff.staff_id))
+                AND $6 = EXISTS (
+                    SELECT FROM staff_second_factor AS factor WHERE factor.staff_id = staff.staff_id)
              RETURNING (SELECT login FROM staff WHERE staff.staff_id = staff_login.staff_id)",
         )
         .bind(&sign_in.token_hash[..])
@@ -275,8 +275,8 @@ impl Store {
             "UPDATE staff_login SET confirmed_at = $2 FROM staff
              WHERE token_hash = $1 AND expires_at > $2 AND staff.staff_id = staff_login.staff_id
                 AND password_hash = $3 AND disabled_at IS NULL
-                AND ($4 OR NOT EXISTS (
-                    SELECT FROM staff_second_factor AS factor WHERE factor.staff_id = staff.staff_id))
+                AND $4 = EXISTS (
+                    SELECT FROM staff_second_factor AS factor WHERE factor.staff_id = staff.staff_id)
              RETURNING login",
         )
         .bind(&token_hash[..])

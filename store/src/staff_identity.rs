@@ -6,6 +6,7 @@ use serde_json::json;
 use sqlx::{FromRow, PgConnection};
 
 use crate::audit::{Audit, audit_insert};
+use crate::signed_in::{SignedIn, signed_in};
 use crate::staff::{Staff, StaffSignIn, login_opened};
 use crate::{Store, StoreError};
 
@@ -59,26 +60,14 @@ impl Store {
         now: Timestamp,
     ) -> Result<Linked, StoreError> {
         let mut tx = self.begin().await?;
-        // The member's row first, as whoever gives a new password or shuts them out takes it: what is read after
-        // that is as they have left it.
-        sqlx::query(
-            "SELECT FROM staff WHERE staff_id = (SELECT staff_id FROM staff_login WHERE token_hash = $1)
-             FOR UPDATE",
-        )
-        .bind(&token_hash[..])
-        .execute(&mut *tx)
-        .await?;
-        let signed_in: Option<(i32, String, bool)> = sqlx::query_as(
-            "SELECT staff_id, login, by_identity FROM staff_login JOIN staff USING (staff_id)
-             WHERE token_hash = $1 AND expires_at > $2 AND disabled_at IS NULL",
-        )
-        .bind(&token_hash[..])
-        .bind(now)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let Some((staff_id, login, by_identity)) = signed_in else {
+        let Some(member) = signed_in(&mut tx, token_hash, now).await? else {
             return Ok(Linked::SignedOut);
         };
+        let SignedIn {
+            staff_id,
+            login,
+            by_identity,
+        } = member;
         if by_identity {
             return Ok(Linked::NotByPassword);
         }

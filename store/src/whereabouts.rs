@@ -80,11 +80,15 @@ impl Store {
     }
 
     /// For each holder, in the order of the argument: how much time its plate had in the zone before the holder's, in
-    /// whole seconds, of sessions that had ended no longer than [`FREE_AGAIN_AFTER`] ago.
+    /// whole seconds, of sessions that had ended no longer than [`FREE_AGAIN_AFTER`] ago. Nobody needs to know where no
+    /// minutes are free: there it is none.
     ///
     /// # Errors
     /// Database errors.
     pub async fn parked_before(&self, holders: &[Holder]) -> Result<Vec<TimeDelta>, StoreError> {
+        if holders.iter().all(|holder| holder.free_min == 0) {
+            return Ok(vec![TimeDelta::zero(); holders.len()]);
+        }
         let plates: Vec<&str> = holders.iter().map(|holder| holder.plate.reveal()).collect();
         let zones: Vec<i32> = holders.iter().map(|holder| holder.zone.0).collect();
         let from: Vec<Timestamp> = holders.iter().map(|holder| holder.from).collect();
@@ -93,7 +97,7 @@ impl Store {
                 SELECT coalesce(floor(extract(epoch FROM sum(
                             least(session.ends_at, since) - session.starts_at))), 0)::bigint
                 FROM session JOIN bay USING (bay_id) JOIN lot USING (lot_id)
-                WHERE session.plate = holder.plate AND session.ends_at > since - $4
+                WHERE session.plate = holder.plate AND session.ends_at > since - $4::interval
                   AND session.starts_at < since AND session.ends_at > session.starts_at
                   AND session.status = 'paid' AND lot.zone_id = holder.zone_id)
              FROM unnest($1::text[], $2::int[], $3::timestamptz[])

@@ -35,11 +35,13 @@ pub(super) fn holder(
     class: VehicleClass,
     priced: &Priced,
 ) -> Holder {
+    let tariff = book(bay, class).in_force(priced.starts_at);
     Holder {
         plate: plate.clone(),
         class,
         bay: bay.id,
         zone: bay.zone,
+        free_min: tariff.map_or(0, |tariff| tariff.free_min),
         from: priced.starts_at,
         to: priced.ends_at,
     }
@@ -89,7 +91,10 @@ impl Rights {
             // A tariff that has given up a ground exempts nobody on it.
             .filter_map(|entitled| Some((quote(Some(&entitled.entitlement))?, Some(entitled))))
             .min_by_key(|(quote, _)| quote.amount_vnd)
-            .or_else(|| Some((quote(None)?, None)))
+            .or_else(|| {
+                let is_first = self.parked_before == TimeDelta::zero();
+                (!is_first).then(|| quote(None)).flatten().zip(Some(None))
+            })
             .unwrap_or_else(|| (priced.quote.clone(), None))
     }
 

@@ -144,8 +144,8 @@ async fn try_to_sign_in(
 /// Opens a browser's session; the result is its token.
 ///
 /// # Errors
-/// [`ApiError::Unauthorized`] where the password is another by now, or they were shut out, or have had a second
-/// factor since.
+/// [`ApiError::Unauthorized`] where the password is another by now, or they were shut out, or a second factor has come or
+/// gone since.
 pub(super) async fn open(
     app: &App,
     staff: &Staff,

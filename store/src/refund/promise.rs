@@ -32,6 +32,46 @@ struct Origin {
     refunded_vnd: i64,
 }
 
+/// How money goes back.
+#[derive(Clone, Copy)]
+enum Route {
+    /// Into the wallet it came from, at once.
+    Wallet(AccountId),
+    /// By people's hands: its driver has given the wallet up, and nobody could take the money out of it again.
+    People,
+    /// Through its gateway, which is asked for it later.
+    Gateway,
+}
+
+impl Route {
+    /// How money goes back that came out of a wallet; nobody closes that before this transaction ends.
+    async fn of_wallet(tx: &mut PgConnection, wallet: AccountId) -> Result<Self, StoreError> {
+        let open: Option<bool> = sqlx::query_scalar(
+            "SELECT closed_at IS NULL FROM wallet WHERE account_id = $1 FOR NO KEY UPDATE",
+        )
+        .bind(wallet.0)
+        .fetch_optional(tx)
+        .await?;
+        Ok(match open.ok_or(StoreError::NotFound("wallet"))? {
+            true => Self::Wallet(wallet),
+            false => Self::People,
+        })
+    }
+
+    fn status(self) -> RefundStatus {
+        match self {
+            Self::Wallet(_) => RefundStatus::Done,
+            Self::People => RefundStatus::Manual,
+            Self::Gateway => RefundStatus::Pending,
+        }
+    }
+
+    /// What whoever has to give it back is told.
+    fn note(self) -> Option<&'static str> {
+        matches!(self, Self::People).then_some("the wallet is closed")
+    }
+}
+
 impl Store {
     /// Promises refunds: each leaves the accounts that had the money, and waits for its gateway.
     /// Out of a wallet it goes back into it at once; where that is closed, people give it back.
@@ -94,27 +134,20 @@ impl Store {
                 moved(self.accounts.id(tx, "city").await?, way, parts.city_vnd);
             }
         }
-        let wallet = origin
-            .as_ref()
-            .filter(|_| new.gateway == WALLET)
-            .map(|origin| AccountId(origin.debit_id));
-        let to_wallet = match wallet {
-            Some(wallet) if is_open(tx, wallet).await? => Some(wallet),
-            _ => None,
+        let route = match &origin {
+            Some(origin) if new.gateway == WALLET => {
+                Route::of_wallet(tx, AccountId(origin.debit_id)).await?
+            }
+            _ => Route::Gateway,
         };
-        let status = match (wallet, to_wallet) {
-            (_, Some(_)) => RefundStatus::Done,
-            // Its driver has given it up: nobody could take the money out of it again.
-            (Some(_), None) => RefundStatus::Manual,
-            (None, None) => RefundStatus::Pending,
-        };
-        if let Some(wallet) = to_wallet {
+        if let Route::Wallet(wallet) = route {
             moved(way, wallet, new.amount_vnd);
         }
         let day = origin
             .as_ref()
             .map(|origin| local_day(origin, now))
             .transpose()?;
+        let is_done = matches!(route, Route::Wallet(_));
         sqlx::query(
             "INSERT INTO refund (refund_id, gateway, bank_ref, payment_id, reference, amount_vnd,
                                  ground, status, gateway_ref, lot_id, day, created_at, done_at, note)
@@ -127,17 +160,17 @@ impl Store {
         .bind(reference(new.id.0))
         .bind(new.amount_vnd.get())
         .bind(new.ground.code())
-        .bind(status.code())
-        .bind(to_wallet.map(|_| new.id.0.to_string()))
+        .bind(route.status().code())
+        .bind(is_done.then(|| new.id.0.to_string()))
         .bind(origin.as_ref().map(|origin| origin.lot_id))
         .bind(day)
         .bind(now)
-        .bind(to_wallet.map(|_| now))
-        .bind((status == RefundStatus::Manual).then_some("the wallet is closed"))
+        .bind(is_done.then_some(now))
+        .bind(route.note())
         .execute(&mut *tx)
         .await?;
         transfers_insert(tx, &transfers, now).await?;
-        if status == RefundStatus::Pending {
+        if matches!(route, Route::Gateway) {
             outbox_insert(tx, OutboxKind::Refund, &[new.id.0], now, now).await?;
         }
         let whole = origin
@@ -254,17 +287,6 @@ pub(crate) async fn money_of(
     .fetch_optional(tx)
     .await?;
     money.ok_or(StoreError::NotFound("payment"))
-}
-
-/// Whether a wallet may take money; nobody closes it before this transaction ends.
-async fn is_open(tx: &mut PgConnection, wallet: AccountId) -> Result<bool, StoreError> {
-    let open: Option<bool> = sqlx::query_scalar(
-        "SELECT closed_at IS NULL FROM wallet WHERE account_id = $1 FOR NO KEY UPDATE",
-    )
-    .bind(wallet.0)
-    .fetch_optional(tx)
-    .await?;
-    open.ok_or(StoreError::NotFound("wallet"))
 }
 
 async fn origin(tx: &mut PgConnection, payment: PaymentId) -> Result<Origin, StoreError> {

@@ -13,10 +13,7 @@ const BAY: &str = "CN-01-001";
 
 /// Ends a session; what goes back of it.
 async fn stop(city: &Serving, open: &Open) -> i64 {
-    let path = format!("/api/v1/sessions/{}/stop", open.session);
-    let (status, stopped) = city.post_as(&open.token, &path, &json!({})).await;
-    assert_eq!(status, StatusCode::OK, "{stopped}");
-    stopped["refunded_vnd"].as_i64().unwrap()
+    city.stop(&open.session, &open.token).await
 }
 
 async fn look(city: &Serving, open: &Open) -> Value {

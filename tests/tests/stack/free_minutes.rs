@@ -1,6 +1,5 @@
 //! Free minutes are had once, however many sessions a stay is made of.
 
-use reqwest::StatusCode;
 use serde_json::json;
 use tests::database::run;
 use tests::paying::Purse;
@@ -20,9 +19,7 @@ async fn parks(city: &Serving, purse: &Purse, bay: &str, plate: &str, minutes: u
          UPDATE session SET starts_at = starts_at - interval '{minutes} minutes' WHERE session_id = '{session}'"
     );
     run(&city.database.pool, &ago).await;
-    let path = format!("/api/v1/sessions/{session}/stop");
-    let (status, stopped) = city.post_as(&token, &path, &json!({})).await;
-    assert_eq!(status, StatusCode::OK, "{stopped}");
+    city.stop(&session, &token).await;
     had - purse.look(city).await.0
 }
 
@@ -52,17 +49,14 @@ async fn who_stops_and_starts_again_has_no_more_free_minutes() {
 #[tokio::test]
 async fn who_corrects_the_plate_has_no_free_minutes() {
     let city = Serving::city(80).await;
-    let purse = Purse::open(&city).await;
-    purse.fill(&city).await;
+    let purse = Purse::full(&city).await;
     let (had, _) = purse.look(&city).await;
     let (session, token) = purse.park_by_the_minute(&city, BAY, "30A-123.45").await;
     let path = format!("/api/v1/sessions/{session}/plate");
     let body = json!({"plate": "30A-123.46"});
     let (status, told) = city.post_as(&token, &path, &body).await;
     assert!(status.is_success(), "{status} {told}");
-    let path = format!("/api/v1/sessions/{session}/stop");
-    let (status, stopped) = city.post_as(&token, &path, &json!({})).await;
-    assert_eq!(status, StatusCode::OK, "{stopped}");
+    city.stop(&session, &token).await;
     assert!(purse.look(&city).await.0 < had);
     city.assert_books_are_right().await;
 }

@@ -92,8 +92,7 @@ async fn a_log_of_everything_holds_no_secret_and_no_plate() {
     })
     .await;
     // A wallet, and a session by the page's form.
-    let purse = Purse::open(&city).await;
-    purse.fill(&city).await;
+    let purse = Purse::full(&city).await;
     secrets.extend([open.token.clone(), text(&purse.key()["token"])]);
     let metered = json!({"bay": BAY, "plate": "29B1-555.66", "class": "car", "minutes": 60,
         "metered": true, "wallet": purse.key()});

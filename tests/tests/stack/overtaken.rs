@@ -80,8 +80,7 @@ async fn more_time_for_a_session_that_is_being_stopped_goes_back() {
 #[tokio::test]
 async fn a_wallet_has_back_at_once_what_pays_for_nothing_any_more() {
     let city = Serving::city(80).await;
-    let purse = Purse::open(&city).await;
-    purse.fill(&city).await;
+    let purse = Purse::full(&city).await;
     let (had, _) = purse.look(&city).await;
     let (open, purchase) = prolonged(&city).await;
     let ending = ending(&city, &open).await;
@@ -97,8 +96,7 @@ async fn a_wallet_has_back_at_once_what_pays_for_nothing_any_more() {
 #[tokio::test]
 async fn a_session_by_the_minute_is_paid_by_what_its_wallet_holds_and_nothing_else() {
     let city = Serving::city(80).await;
-    let purse = Purse::open(&city).await;
-    purse.fill(&city).await;
+    let purse = Purse::full(&city).await;
     let (had, _) = purse.look(&city).await;
     let (id, token) = purse.park_by_the_minute(&city, BAY, "30A-666.66").await;
     let reserved = purse.look(&city).await;
@@ -112,9 +110,7 @@ async fn a_session_by_the_minute_is_paid_by_what_its_wallet_holds_and_nothing_el
         assert_eq!(status, StatusCode::CONFLICT, "{refused}");
     }
     assert_eq!(purse.look(&city).await, reserved);
-    let stop = format!("/api/v1/sessions/{id}/stop");
-    let (status, stopped) = city.post_as(&token, &stop, &json!({})).await;
-    assert_eq!(status, StatusCode::OK, "{stopped}");
+    city.stop(&id, &token).await;
     let (left, held) = purse.look(&city).await;
     assert!(held == 0 && left <= had, "{left} of {had}");
     city.assert_books_are_right().await;
@@ -124,8 +120,7 @@ async fn a_session_by_the_minute_is_paid_by_what_its_wallet_holds_and_nothing_el
 #[tokio::test]
 async fn a_session_by_the_minute_costs_no_more_than_was_told_whatever_prices_become() {
     let city = Serving::city(80).await;
-    let purse = Purse::open(&city).await;
-    purse.fill(&city).await;
+    let purse = Purse::full(&city).await;
     let (had, _) = purse.look(&city).await;
     let (id, token) = purse.park_by_the_minute(&city, BAY, "30A-777.77").await;
     let (_, reserved) = purse.look(&city).await;
@@ -140,10 +135,8 @@ async fn a_session_by_the_minute_costs_no_more_than_was_told_whatever_prices_bec
               FROM tariff WHERE effective_from < now() ORDER BY zone_id, class, effective_from DESC"#
     );
     run(&city.database.pool, &dearer).await;
-    let stop = format!("/api/v1/sessions/{id}/stop");
-    let (status, stopped) = city.post_as(&token, &stop, &json!({})).await;
-    assert_eq!(status, StatusCode::OK, "{stopped}");
-    assert_eq!(purse.look(&city).await, (had - reserved, 0), "{stopped}");
+    city.stop(&id, &token).await;
+    assert_eq!(purse.look(&city).await, (had - reserved, 0));
     city.assert_books_are_right().await;
 }
 

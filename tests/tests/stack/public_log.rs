@@ -4,8 +4,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::{NaiveDate, TimeDelta, Utc};
 use domain::log::{DayReport, LogKeys, LogSigner, TreeHead, sign_head};
-use reqwest::StatusCode;
-use serde_json::json;
 use simulator::city::CODE;
 use tests::citizen::{BAY, Citizen, clearbay, day, noon, published, reported, sold, with_a_past};
 use tests::eventually;
@@ -45,9 +43,7 @@ async fn what_is_published_is_the_sum_of_the_log() {
 
     // Money that comes and money that goes back.
     let open = city.paid_session(BAY, 120).await;
-    let stop = format!("/api/v1/sessions/{}/stop", open.session);
-    let (status, _) = city.post_as(&open.token, &stop, &json!({})).await;
-    assert_eq!(status, StatusCode::OK);
+    city.stop(&open.session, &open.token).await;
     published(&city, 314).await;
     let said = citizen.is_content(&city.url).await;
     assert!(

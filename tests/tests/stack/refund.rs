@@ -179,8 +179,7 @@ async fn what_goes_back_into_a_closed_wallet_is_paid_by_people() {
     let city = Serving::city(80).await;
     let guard = city.staff("guard", Some(OPERATOR)).await;
     let clerk = city.staff("clerk", None).await;
-    let purse = Purse::open(&city).await;
-    purse.fill(&city).await;
+    let purse = Purse::full(&city).await;
     let body = json!({"bay": "CN-01-001", "plate": "30A-123.45", "class": "car", "minutes": 60});
     let (_, session) = city.post_as("", "/api/v1/sessions", &body).await;
     let path = format!("/api/v1/sessions/{}/payments", text(&session["id"]));

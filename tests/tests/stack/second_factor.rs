@@ -1,11 +1,12 @@
 //! A second factor beside staff's password, and the question whether it is still they.
 
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use futures::stream::{FuturesUnordered, StreamExt};
 use reqwest::header::COOKIE;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 use sqlx::AssertSqlSafe;
+use store::staff::{Proof, StaffSignIn};
 use tests::authenticator::Authenticator;
 use tests::identity_provider::location;
 use tests::page::{field, marked};
@@ -671,4 +672,27 @@ async fn who_came_without_the_password_gives_themselves_nothing_that_stays() {
     change(&city, "UPDATE staff_login SET by_identity = false").await;
     let (own, page) = deed(&city, &boss, "/staff/people/boss", &[("deed", "password")]).await;
     assert!(own.is_success(), "{own} {page}");
+}
+
+/// It may go between the check of the code and the beginning of the session.
+#[tokio::test]
+async fn a_code_of_a_factor_that_was_taken_away_signs_nobody_in() {
+    let city = Serving::city(80).await;
+    city.staff("guard", None).await;
+    let store = &city.database.store;
+    let (staff, checked) = store.staff_find("guard").await.unwrap().unwrap();
+    let opened = async |token: u8, proof: Proof| {
+        let sign_in = StaffSignIn {
+            token_hash: [token; 32],
+            replaces: None,
+            from: "127.0.0.1".to_owned(),
+            at: Utc::now(),
+            expires_at: Utc::now() + TimeDelta::hours(1),
+        };
+        let opened = store.staff_login_open(staff.staff_id, &checked, proof, &sign_in);
+        opened.await.unwrap()
+    };
+    assert!(!opened(1, Proof::Code).await);
+    assert!(!opened(2, Proof::RecoveryCode).await);
+    assert!(opened(3, Proof::Password).await);
 }
