@@ -167,9 +167,10 @@ pub async fn sold(city: &Serving, count: usize, at: DateTime<Utc>) {
     );
 }
 
-/// Noon of so many days ago, in the city.
+/// Noon of so many days ago, in the city; from an hour before midnight on as seen from the next day, which counts as begun
+/// for what comes late.
 pub fn noon(days_ago: i64) -> DateTime<Utc> {
-    let day = Utc::now()
+    let day = (Utc::now() + TimeDelta::hours(1))
         .with_timezone(&chrono_tz::Asia::Ho_Chi_Minh)
         .date_naive();
     let noon = (day - TimeDelta::days(days_ago))
