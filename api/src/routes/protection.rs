@@ -19,9 +19,11 @@ const CSP_DOCS: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; im
 /// adds the headers that an answer lacks which keep it from being framed, sniffed, kept by caches, or asked
 /// for without TLS. A process that is about to end has each answer end its connection.
 pub(super) async fn protect(State(app): State<App>, request: Request, next: Next) -> Response {
-    // Banks and providers are no browsers, and send no such header.
+    // Banks and providers are no browsers, and send no such header. A name beside ours is another site, too: cookies go
+    // along from there however strict they are.
     let from = request.headers().get("sec-fetch-site");
-    if !request.method().is_safe() && from.is_some_and(|from| from == "cross-site") {
+    let is_foreign = from.is_some_and(|from| from == "cross-site" || from == "same-site");
+    if !request.method().is_safe() && is_foreign {
         return ApiError::Forbidden.into_response();
     }
     let policy = match request.uri().path() {

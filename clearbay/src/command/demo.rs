@@ -352,7 +352,9 @@ Clearbay is up.
   Broker            {mqtt_url}
 
 The simulated city now sends those of its past days that it has not sent yet: some 15 seconds for each, more where the
-machine is busy. Reports fill meanwhile; bays are unknown until it says \"The city is live.\" Ctrl-C stops everything.
+machine is busy. Reports fill meanwhile; bays are unknown until it says \"The city is live.\" Pay only then: the public log
+takes no money of long ago behind today's, so that what is left of the past would count on the day before yesterday.
+Ctrl-C stops everything.
 ",
         password("CLEARBAY_CITY_PASSWORD"),
         password("CLEARBAY_STAFF_PASSWORD"),

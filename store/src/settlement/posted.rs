@@ -75,7 +75,7 @@ pub(super) async fn receipts_insert(
             $7::jsonb[], $8::timestamptz[], $9::date[], $10::int[], $11::int[], $12::int[])
             AS new (receipt, payment, session, bay, lot, amount, lines, issued_at, day, ward, zone, operator)
             JOIN (SELECT lot_id, city_id, ($14::timestamptz AT TIME ZONE timezone)::date AS today,
-                         (($14 + interval '1 hour') AT TIME ZONE timezone)::date AS soon
+                         (($14::timestamptz + interval '1 hour') AT TIME ZONE timezone)::date AS soon
                   FROM lot JOIN city USING (city_id)) AS its ON its.lot_id = new.lot",
     )
     .bind(rows.iter().map(|row| row.id).collect::<Vec<_>>())
