@@ -54,7 +54,7 @@ const METRICS: [(&str, Kind, &str); 57] = [
     (
         "clearbay_http_places",
         Gauge,
-        "How much may go on at once, by pool: public, bank, providers, imports, probes, scans, pictures, streams, connections, reports.",
+        "How much may go on at once, by pool: public, bank, providers, imports, probes, scans, pictures, streams, connections, reports, open_data, hashing.",
     ),
     ("clearbay_http_places_taken", Gauge, "How much of it does."),
     (

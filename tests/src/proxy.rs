@@ -263,24 +263,39 @@ fn configuration_over_tls(doors: &Doors, certificate: &Path, processes: &[Socket
     )
 }
 
-/// A configuration with these processes in the place of those that it names; its last part is theirs.
+/// How the parts begin whose servers are processes.
+const OF_PROCESSES: &str = "backend serve";
+
+/// A configuration with these processes in the place of those that it names.
 fn leading_to(lines: impl Iterator<Item = String>, processes: &[SocketAddr]) -> String {
     let is_kept = |line: &String| {
         let line = line.trim_start();
         !line.starts_with("server ") && !OF_DEBIAN.iter().any(|word| line.starts_with(word))
     };
-    let kept = lines.filter(is_kept);
-    let mut lines: Vec<String> = kept
-        .map(|line| match line.trim_start().starts_with("maxconn") {
+    let servers = processes.iter().enumerate();
+    let servers: Vec<String> = servers
+        .map(|(number, process)| format!("    server process-{number} {process}"))
+        .collect();
+    let mut of_processes = false;
+    let mut changed = Vec::new();
+    for line in lines.filter(is_kept) {
+        if line.starts_with(|first: char| first.is_alphabetic()) {
+            if of_processes {
+                changed.extend_from_slice(&servers);
+            }
+            of_processes = line.starts_with(OF_PROCESSES);
+        }
+        changed.push(match line.trim_start().starts_with("maxconn") {
             // As many as this machine lets a process open files for.
             true => "    maxconn 2000".to_owned(),
             false => line,
-        })
-        .collect();
-    let servers = processes.iter().enumerate();
-    lines.extend(servers.map(|(number, process)| format!("    server process-{number} {process}")));
+        });
+    }
+    if of_processes {
+        changed.extend_from_slice(&servers);
+    }
     // Brokers are none of the servers that were left out.
-    lines.join("\n").replace("server-broker", "server") + "\n"
+    changed.join("\n").replace("server-broker", "server") + "\n"
 }
 
 #[cfg(test)]
@@ -299,7 +314,8 @@ mod tests {
         assert_eq!(servers(sensors), 3, "{text}");
         assert!(sensors.contains("server broker-2 127.0.0.1:3 check"));
         assert!(people.contains("bind 127.0.0.1:80\n"), "{text}");
-        assert_eq!(servers(people), 2, "{text}");
+        // Each by its own clock, and by any.
+        assert_eq!(servers(people), 4, "{text}");
         assert!(!text.contains(" ssl crt "), "{text}");
     }
 }

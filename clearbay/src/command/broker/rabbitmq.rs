@@ -27,8 +27,8 @@ const HELP: &str = "\
 Writes users.json and permissions.json. On one node of the cluster, in this order, for in the other one a new device
 could for a while say anything:
 
-  rabbitmqctl import_definitions users.json
-  rabbitmqctl import_definitions permissions.json
+  rabbitmqctl import_definitions < users.json
+  rabbitmqctl import_definitions < permissions.json
 
 Nothing is ever removed by that. So a device that no longer stands in a bay is in them as well, without a password and
 without any right; `rabbitmqctl delete_user NAME` removes it and ends its connection. After --renew as well: a
@@ -65,7 +65,7 @@ impl Rabbitmq {
             out!("{ended} devices that have a password from before may not.");
         }
         out!(
-            "It knows once it has imported {USERS}, then {PERMISSIONS}: rabbitmqctl import_definitions FILE"
+            "It knows once it has imported {USERS}, then {PERMISSIONS}: rabbitmqctl import_definitions < FILE"
         );
         Ok(())
     }
