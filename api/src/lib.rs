@@ -13,6 +13,7 @@ use store::place::CityInfo;
 
 pub mod client;
 pub mod cookie;
+pub mod csv;
 pub mod drain;
 pub mod error;
 pub mod extract;

@@ -88,13 +88,19 @@ impl<K: Clone + Eq + Hash, T: Clone + Send + 'static> Remembered<K, T> {
         answers.entry(about).or_default().clone()
     }
 
+    /// Whether what was computed then may be told again. What was computed in the future was so by a clock that ran ahead.
+    fn is_fresh(&self, computed_at: Timestamp, now: Timestamp) -> bool {
+        let age = now - computed_at;
+        TimeDelta::zero() <= age && age < self.fresh_for
+    }
+
     /// The answer that is remembered; `None` where there is none that may be given again, or one is
     /// being computed.
     pub fn remembered(&self, about: K, now: Timestamp) -> Option<T> {
         let slot = self.slot(about);
         let known = slot.try_lock().ok()?;
         let (computed_at, answer) = known.as_ref()?;
-        (now - *computed_at < self.fresh_for).then(|| answer.clone())
+        self.is_fresh(*computed_at, now).then(|| answer.clone())
     }
 
     /// The answer that is remembered, or else what `compute` gives, in its turn among others.
@@ -124,7 +130,7 @@ impl<K: Clone + Eq + Hash, T: Clone + Send + 'static> Remembered<K, T> {
     ) -> Result<T, ApiError> {
         let mut known = self.slot(about).lock_owned().await;
         if let Some((computed_at, answer)) = &*known
-            && now - *computed_at < self.fresh_for
+            && self.is_fresh(*computed_at, now)
         {
             return Ok(answer.clone());
         }

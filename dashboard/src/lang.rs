@@ -66,10 +66,12 @@ impl Lang {
 
     /// A whole number in groups of three.
     pub fn number(self, number: i64) -> String {
-        Vnd::new(number).grouped(match self {
+        let separator = match self {
             Self::Vi => '.',
             Self::En => ',',
-        })
+        };
+        // A sign of its own, as wide as the plus.
+        Vnd::new(number).grouped(separator).replacen('-', "−", 1)
     }
 
     /// So many of something, by its word for one and for any other number: `1 stay`, `2 stays`.
@@ -108,7 +110,7 @@ mod tests {
     #[test]
     fn money_stays_on_one_line_and_one_is_not_many() {
         assert_eq!(Lang::Vi.money(Vnd::new(25_000)), "25.000\u{a0}₫");
-        assert_eq!(Lang::En.money(Vnd::new(-25_000)), "-25,000\u{a0}₫");
+        assert_eq!(Lang::En.money(Vnd::new(-25_000)), "−25,000\u{a0}₫");
         assert_eq!(Lang::En.counted(1, "stay", "stays"), "1 stay");
         assert_eq!(Lang::En.counted(1_200, "stay", "stays"), "1,200 stays");
     }

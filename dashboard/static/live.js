@@ -12,6 +12,8 @@ const exchange = (old, fresh) => {
     if (name !== "open" && !fresh.hasAttribute(name)) old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) {
+    // The key of a form stands for one intent, also while its answer is awaited: another would do it twice.
+    if (name === "value" && old.name === "key") continue;
     if (old.getAttribute(name) !== value) old.setAttribute(name, value);
   }
   const [was, is] = [[...old.childNodes], [...fresh.childNodes]];
@@ -47,6 +49,7 @@ const keep = (part) => {
   const connect = () => {
     source = new EventSource(part.dataset.live);
     for (const name of ["lot", "bay", "payment"]) source.addEventListener(name, heard);
+    source.addEventListener("signed-out", () => location.reload());
     source.addEventListener("open", () => (offline.hidden = true));
     source.addEventListener("error", () => {
       if (!part.dataset.live) return;

@@ -31,7 +31,13 @@ const note = (wish) => {
   const at = Date.now();
   const same = (known) => known.bay === wish.bay && known.plate === wish.plate;
   const waits = (known) => !known.why && at - Date.parse(known.at) < WINDOW_MS;
-  if (read().some((known) => same(known) && waits(known))) return;
+  const noted = read().find((known) => same(known) && waits(known));
+  if (noted) {
+    // What was sent meanwhile may have come as well.
+    const sent = [...new Set([...(noted.sent ?? "").split(" "), wish.sent ?? ""])].filter(Boolean).slice(-5).join(" ");
+    write(read().map((known) => (known.key === noted.key ? { ...known, sent } : known)));
+    return;
+  }
   write([...read().filter((known) => !same(known)), { ...wish, at: new Date(at).toISOString(), key: timedKey(at) }]);
 };
 
@@ -62,8 +68,8 @@ const send = async () => {
   if (!start || sending) return;
   sending = true;
   try {
-    const { bay, plate, minutes, gateway, longest, at, key } = start;
-    const body = new URLSearchParams({ plate, minutes, gateway, at, key, confirm: "true", ...(longest && { longest }) });
+    const { bay, plate, minutes, gateway, longest, at, key, sent } = start;
+    const body = new URLSearchParams({ plate, minutes, gateway, at, key, confirm: "true", ...(longest && { longest }), ...(sent && { sent }) });
     const reply = await fetch(`/b/${encodeURIComponent(bay)}`, { method: "POST", body });
     // What may pass: a body that came too slowly, too many at once, a server that is ill.
     if (reply.status >= 500 || [408, 429].includes(reply.status)) return;

@@ -70,7 +70,8 @@ const page = async (event) => {
   }
 };
 
-// A start that could not be sent: the page for that notes it. What it says stays behind the #, which no
+// A start that could not be sent, or whose answer was lost: the page for that notes it, with the key under which it
+// may have come. What it says stays behind the #, which no
 // server ever sees.
 const start = async (request) => {
   const form = await request.clone().formData();
@@ -78,7 +79,7 @@ const start = async (request) => {
     return await fetch(request);
   } catch {
     const bay = decodeURIComponent(new URL(request.url).pathname.split("/")[2]);
-    const wish = new URLSearchParams({ bay, plate: form.get("plate"), minutes: form.get("minutes"), gateway: form.get("gateway") ?? "", longest: form.get("longest") ?? "" });
+    const wish = new URLSearchParams({ bay, plate: form.get("plate"), minutes: form.get("minutes"), gateway: form.get("gateway") ?? "", sent: form.get("key") ?? "", longest: form.get("longest") ?? "" });
     return Response.redirect(`${OFFLINE}#${wish}`, 303);
   }
 };

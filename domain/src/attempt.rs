@@ -72,8 +72,10 @@ impl Rate {
         used_until: Option<Timestamp>,
         now: Timestamp,
     ) -> Result<Timestamp, TimeDelta> {
-        let until = used_until.map_or(now, |until| until.max(now)) + self.every;
-        let too_far = until - now - self.every * self.at_once;
+        let most = self.every * self.at_once;
+        // What reaches further was noted by a clock that ran ahead, and holds nobody up for as long.
+        let until = used_until.map_or(now, |until| until.clamp(now, now + most)) + self.every;
+        let too_far = until - now - most;
         match too_far > TimeDelta::zero() {
             true => Err(too_far),
             false => Ok(until),
@@ -121,6 +123,8 @@ mod tests {
             used = Some(rate.and_another(used, NOW).unwrap());
         }
         assert_eq!(rate.and_another(used, NOW), Err(rate.every));
+        let ahead = Some(NOW + TimeDelta::days(1));
+        assert_eq!(rate.and_another(ahead, NOW), Err(rate.every));
         let later = NOW + rate.every;
         used = Some(rate.and_another(used, later).unwrap());
         assert_eq!(rate.and_another(used, later), Err(rate.every));

@@ -80,6 +80,7 @@ impl Amenities {
 
 /// A city and all that is in it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Place {
     /// The city itself.
     pub city: City,
@@ -98,6 +99,7 @@ pub struct Place {
 
 /// A city.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct City {
     /// Short code, unique.
     pub code: String,
@@ -109,6 +111,7 @@ pub struct City {
 
 /// A company or agency that runs lots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Operator {
     /// Short code, unique.
     pub code: String,
@@ -118,23 +121,25 @@ pub struct Operator {
     pub bank_bin: String,
     /// Its account there, into which drivers pay.
     pub bank_account: String,
-    /// The city's share of what remains of each payment after tax, in basis points.
-    #[serde(default)]
-    pub city_share_bp: u16,
+    /// The city's share of what remains of each payment after tax, in basis points; nothing where none is named. This and
+    /// what follows stays as it is where it is left out of a document that is imported again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub city_share_bp: Option<u16>,
     /// Its tax code, for invoices.
-    #[serde(default)]
-    pub tax_code: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tax_code: Option<String>,
     /// Its address, for invoices.
-    #[serde(default)]
-    pub address: String,
-    /// The five characters that the tax authority has allotted to its cash registers; empty where
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// The five characters that the tax authority has allotted to its cash registers; none, or empty, where
     /// it issues no e-invoices.
-    #[serde(default)]
-    pub invoice_code: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice_code: Option<String>,
 }
 
 /// A district.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Ward {
     /// Short code, unique in the city.
     pub code: String,
@@ -144,6 +149,7 @@ pub struct Ward {
 
 /// Bays that share a price.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Zone {
     /// Short code, unique in the city.
     pub code: String,
@@ -155,6 +161,7 @@ pub struct Zone {
 
 /// A lot.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Lot {
     /// Short code, unique.
     pub code: String,
@@ -205,6 +212,14 @@ pub enum PlaceError {
         /// Its code.
         code: String,
     },
+    /// A code that cannot stand in addresses, topics and on stickers as it is.
+    #[error("{kind} {code:?}: a code has letters, digits, `-` and `_` only, 40 at most")]
+    Code {
+        /// What kind of thing.
+        kind: &'static str,
+        /// Its code.
+        code: String,
+    },
     /// A lot names something that the document does not have.
     #[error("lot {lot:?} names {kind} {code:?}, which is not in the document")]
     Unknown {
@@ -249,6 +264,13 @@ impl Place {
     /// # Errors
     /// The first thing found wrong.
     pub fn validate(&self) -> Result<(), PlaceError> {
+        plain("city", [&self.city.code].into_iter())?;
+        plain("operator", self.operators.iter().map(|o| &o.code))?;
+        plain("ward", self.wards.iter().map(|w| &w.code))?;
+        plain("zone", self.zones.iter().map(|z| &z.code))?;
+        plain("lot", self.lots.iter().map(|l| &l.code))?;
+        let codes = self.lots.iter().flat_map(|lot| &lot.bays);
+        plain("bay", codes.map(|bay| &bay.code))?;
         unique("operator", self.operators.iter().map(|o| &o.code))?;
         unique("ward", self.wards.iter().map(|w| &w.code))?;
         unique("zone", self.zones.iter().map(|z| &z.code))?;
@@ -310,6 +332,29 @@ impl Place {
             }
         }
         Ok(())
+    }
+}
+
+/// The longest code, in characters.
+const CODE_MAX: usize = 40;
+
+/// Codes are levels of addresses and topics, for which nothing has to be escaped.
+fn plain<'a>(
+    kind: &'static str,
+    codes: impl Iterator<Item = &'a String>,
+) -> Result<(), PlaceError> {
+    let is_plain = |code: &str| {
+        let mut letters = code.bytes();
+        let known = letters.all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+        known && (1..=CODE_MAX).contains(&code.len())
+    };
+    let mut codes = codes;
+    match codes.find(|code| !is_plain(code)) {
+        Some(code) => Err(PlaceError::Code {
+            kind,
+            code: code.clone(),
+        }),
+        None => Ok(()),
     }
 }
 

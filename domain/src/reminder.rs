@@ -95,28 +95,40 @@ pub enum Language {
 codes!(Language { Vi = "vi", En = "en" });
 
 impl Language {
-    /// Title and text of a reminder for a bay whose time ends at `until`, as the city's clocks show it.
-    pub fn words(self, reminder: Reminder, bay: &str, until: &str) -> (&'static str, String) {
-        match (self, reminder) {
+    /// Title and text of a reminder for a bay whose time ends at `until`, as the city's clocks show it; and whether
+    /// more time can be had.
+    pub fn words(
+        self,
+        reminder: Reminder,
+        bay: &str,
+        until: &str,
+        can_add: bool,
+    ) -> (&'static str, String) {
+        let (title, body) = match (self, reminder) {
             (Self::Vi, Reminder::Ending) => (
                 "Sắp hết giờ đỗ xe",
-                format!("Chỗ {bay}: được đỗ đến {until}. Chạm vào đây để thêm giờ."),
+                format!("Chỗ {bay}: được đỗ đến {until}."),
             ),
             (Self::Vi, Reminder::Over) => (
                 "Đã hết giờ đỗ xe",
-                format!("Chỗ {bay}: hết giờ lúc {until}, xe vẫn ở chỗ. Chạm vào đây để thêm giờ."),
+                format!("Chỗ {bay}: hết giờ lúc {until}, xe vẫn ở chỗ."),
             ),
             (Self::En, Reminder::Ending) => (
                 "Your parking ends soon",
-                format!("Bay {bay}: you may park until {until}. Tap to add time."),
+                format!("Bay {bay}: you may park until {until}."),
             ),
             (Self::En, Reminder::Over) => (
                 "Your parking has ended",
-                format!(
-                    "Bay {bay}: your time ended at {until}, and your vehicle is still there. Tap to add time."
-                ),
+                format!("Bay {bay}: your time ended at {until}, and your vehicle is still there."),
             ),
-        }
+        };
+        let then = match (self, can_add) {
+            (Self::Vi, true) => "Chạm vào đây để thêm giờ.",
+            (Self::Vi, false) => "Không thêm giờ được nữa.",
+            (Self::En, true) => "Tap to add time.",
+            (Self::En, false) => "No more time can be added.",
+        };
+        (title, format!("{body} {then}"))
     }
 }
 

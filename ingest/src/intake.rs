@@ -2,7 +2,7 @@
 //! RabbitMQ by AMQP. What follows does not know which.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use domain::Timestamp;
@@ -32,6 +32,8 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(3);
 /// A message with what is needed to acknowledge it.
 pub(crate) struct Delivery {
     pub(crate) message: Message,
+    /// When it reached us, by a clock that nobody sets.
+    pub(crate) received: Instant,
     /// What it is worth; nothing where it is another process's to keep, and only to be acknowledged.
     pub(crate) verdict: Option<Verdict>,
     ticket: Ticket,
@@ -194,6 +196,7 @@ impl Intake {
         received_at: Timestamp,
         ticket: Ticket,
     ) {
+        let received = Instant::now();
         let size = payload.len();
         let foreign = !self.share.takes(&topic);
         let payload = if foreign {
@@ -217,6 +220,7 @@ impl Intake {
         let delivery = Delivery {
             verdict: (!foreign).then(|| self.judge.judge(&message)),
             message,
+            received,
             ticket,
             _room: room,
         };

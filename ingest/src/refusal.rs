@@ -93,6 +93,11 @@ impl Refusal {
         }
     }
 
+    /// Whether it rests on what time it is.
+    pub(crate) fn is_about_time(&self) -> bool {
+        matches!(self.reason, Reason::ClockAhead | Reason::ClockBehind)
+    }
+
     pub(crate) fn undecodable(detail: impl fmt::Display) -> Self {
         Self::new(Reason::Undecodable, detail)
     }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use chrono::{TimeDelta, Utc};
+use domain::Timestamp;
 use domain::board::OccupancyDelta;
+use store::clock::CLOCK_TOLERANCE;
 use store::event::Ingested;
 use store::{Store, StoreError};
 use tokio::sync::{mpsc, watch};
@@ -13,7 +16,7 @@ use tracing::Instrument;
 use crate::batch::{Batch, Effort};
 use crate::gather::{self, Busy};
 use crate::intake::Delivery;
-use crate::judge::{Judge, Verdict};
+use crate::judge::{Judge, Message, Verdict};
 use crate::settle::Settler;
 use crate::upkeep::Upkeep;
 use crate::{Options, quarantine};
@@ -134,6 +137,9 @@ impl Worker {
         while let Err(error) = patience.for_answer(self.meet(&mut messages)).await {
             wait.after(&error, messages.len(), shutdown).await?;
         }
+        while let Err(error) = patience.for_answer(self.doubt(&mut messages)).await {
+            wait.after(&error, messages.len(), shutdown).await?;
+        }
         let mut batch = Batch::of(messages);
         let mut failures = 0;
         loop {
@@ -200,6 +206,34 @@ impl Worker {
         }
         Ok(())
     }
+
+    /// Where devices' clocks are not believed, it may be ours that is wrong: then the batch waits until it is right, for
+    /// nobody takes up again what is refused for its time. What came while it was wrong is judged by when it came.
+    async fn doubt(&self, messages: &mut [Delivery]) -> Result<(), StoreError> {
+        let is_doubted = |delivery: &Delivery| match &delivery.verdict {
+            Some(Verdict::Refused(_, refusal)) => refusal.is_about_time(),
+            _ => false,
+        };
+        if !messages.iter().any(is_doubted) {
+            return Ok(());
+        }
+        self.store.clock_check(Utc::now).await?;
+        for delivery in messages {
+            if is_doubted(delivery)
+                && let Some(at) = received_at(&delivery.message, delivery.received.elapsed())
+            {
+                delivery.message.received_at = at;
+                delivery.verdict = Some(self.judge.judge(&delivery.message));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// When a message came that waits for `waited`, by the clock of now, where that is not what was noted.
+fn received_at(message: &Message, waited: Duration) -> Option<Timestamp> {
+    let at = Utc::now() - TimeDelta::from_std(waited).ok()?;
+    ((at - message.received_at).abs() > CLOCK_TOLERANCE).then_some(at)
 }
 
 /// How long the database may take for an answer.

@@ -90,7 +90,7 @@ impl Store {
         let mut tx = self.begin().await?;
         watches_change(&mut tx).await?;
         let before = places(&mut tx, &devices, &bays).await?;
-        turns_install(&mut tx, installed, &[], now).await?;
+        turns_install(&mut tx, installed, now).await?;
         signing_put(&mut tx, signing).await?;
         let after = places(&mut tx, &devices, &bays).await?;
         Ok((tx, moves(before, after)))
@@ -139,30 +139,30 @@ struct Turn {
     silence_after_s: Option<i32>,
 }
 
-/// As [`Store::devices_install`]; the devices that stand in `cleared` bays end there now.
+/// As [`Store::devices_install`], of devices that sign as before.
 pub(crate) async fn devices_install(
     tx: &mut PgConnection,
     installed: &[Installation<'_>],
-    cleared: &[i32],
     now: Timestamp,
-) -> Result<Vec<OccupancyDelta>, StoreError> {
+) -> Result<Vec<Move>, StoreError> {
+    let devices: Vec<&str> = installed.iter().map(|row| row.device.id.as_str()).collect();
+    let bays: Vec<&str> = installed.iter().map(|row| row.bay).collect();
     watches_change(tx).await?;
-    turns_install(tx, installed, cleared, now).await
+    let before = places(tx, &devices, &bays).await?;
+    turns_install(tx, installed, now).await?;
+    Ok(moves(before, places(tx, &devices, &bays).await?))
 }
 
 /// As [`devices_install`], for a caller that holds the watches.
 async fn turns_install(
     tx: &mut PgConnection,
     installed: &[Installation<'_>],
-    cleared: &[i32],
     now: Timestamp,
 ) -> Result<Vec<OccupancyDelta>, StoreError> {
     let devices: Vec<&Device> = installed.iter().map(|row| row.device).collect();
     let ids = devices_put(tx, &devices).await?;
     let turns = turns(tx, installed, &ids, now).await?;
-    let mut ends: Vec<(i32, Option<Timestamp>)> =
-        cleared.iter().map(|bay| (*bay, Some(now))).collect();
-    ends.extend(turns.iter().map(|turn| (turn.bay, turn.from)));
+    let ends: Vec<_> = turns.iter().map(|turn| (turn.bay, turn.from)).collect();
     change(tx, &turns, &ends, now).await
 }
 

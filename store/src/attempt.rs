@@ -5,10 +5,13 @@ use domain::Timestamp;
 use domain::attempt::{FORGET_AFTER, Failures, Rate};
 use sqlx::PgConnection;
 
+use crate::clock::CLOCKS_APART;
 use crate::{Store, StoreError};
 
 /// For how long it is known that somebody came in from somewhere.
 const KNOWN_FOR: TimeDelta = TimeDelta::days(30);
+/// Two processes' attempts at once are no further apart by their clocks.
+const AT_ONCE: TimeDelta = CLOCKS_APART;
 /// How many rows that nobody needs any more go with one attempt: more than one adds.
 const FORGET_MAX: i64 = 10;
 
@@ -31,10 +34,11 @@ struct Kept {
 }
 
 impl Kept {
-    fn failures(&self) -> Option<Failures> {
+    /// Those of which the last was at `last`.
+    fn failures(&self, last: Option<Timestamp>) -> Option<Failures> {
         Some(Failures {
             count: self.failures.unsigned_abs(),
-            last: self.failed_at?,
+            last: last?,
         })
     }
 }
@@ -56,10 +60,13 @@ impl Store {
         // Locked first, so that all attempts at a login come one after the other.
         let login = kept(&mut tx, &about.login, now).await?;
         let here = kept(&mut tx, &about.here, now).await?;
-        // Of several at once, who came first may be counted last: that is no wait.
-        let now = here.failed_at.map_or(now, |last| last.max(now));
+        // Of several at once, who came first may be counted last: that is no wait. What lies further ahead was noted by a
+        // clock that ran ahead, and is taken for now.
+        let last = here.failed_at;
+        let last = last.map(|last| if last > now + AT_ONCE { now } else { last });
+        let now = last.map_or(now, |last| last.max(now));
         // What is not committed leaves no trace.
-        let failures = match Failures::and_another(here.failures(), now) {
+        let failures = match Failures::and_another(here.failures(last), now) {
             Ok(failures) => failures,
             Err(wait) => return Ok(Err(wait)),
         };

@@ -29,6 +29,8 @@ pub struct SoldTime {
     pub to: Timestamp,
     /// What it brought, less what went back, in đồng.
     pub collected_vnd: i64,
+    /// What somebody decided to give back of it, in đồng.
+    pub given_back_vnd: i64,
     /// Why it was sold below the board's price, where it was.
     pub waiver: Option<Waiver>,
     /// Whether it is paid for when it ends, and that is still to come.
@@ -170,14 +172,18 @@ impl Store {
             .collect();
         let sold: Vec<SoldRow> = sqlx::query_as(
             "SELECT bay_id, session.starts_at, session.ends_at, pass_id IS NOT NULL AS by_pass,
-                    exemption_id IS NOT NULL AS exempt, money.collected_vnd,
+                    exemption_id IS NOT NULL AS exempt, money.collected_vnd, money.given_back_vnd,
                     metered AND EXISTS (
                         SELECT FROM purchase WHERE purchase_id = session.session_id AND purchase.status = 'pending')
                         AS is_unsettled
              FROM session, LATERAL (
-                SELECT coalesce(sum(receipt.amount_vnd - refunded_vnd(receipt.payment_id)), 0)::bigint
-                            AS collected_vnd
-                FROM purchase JOIN payment USING (purchase_id) JOIN receipt USING (payment_id)
+                SELECT coalesce(sum(receipt.amount_vnd - back.refunded_vnd), 0)::bigint AS collected_vnd,
+                       coalesce(sum(back.given_back_vnd), 0)::bigint AS given_back_vnd
+                FROM purchase JOIN payment USING (purchase_id) JOIN receipt USING (payment_id), LATERAL (
+                    SELECT coalesce(sum(refund.amount_vnd), 0) AS refunded_vnd,
+                           coalesce(sum(refund.amount_vnd) FILTER (WHERE ground IN ('dispute', 'staff')), 0)
+                                AS given_back_vnd
+                    FROM refund WHERE refund.payment_id = receipt.payment_id) AS back
                 WHERE purchase.session_id = session.session_id AND purchase.status = 'paid') AS money
              WHERE bay_id = ANY($1) AND session.status = 'paid' AND session.starts_at >= $2
                AND session.ends_at > session.starts_at
@@ -259,6 +265,7 @@ struct SoldRow {
     by_pass: bool,
     exempt: bool,
     collected_vnd: i64,
+    given_back_vnd: i64,
     is_unsettled: bool,
 }
 
@@ -273,6 +280,7 @@ impl SoldRow {
             from: self.starts_at,
             to: self.ends_at,
             collected_vnd: self.collected_vnd,
+            given_back_vnd: self.given_back_vnd,
             waiver,
             is_unsettled: self.is_unsettled,
         }

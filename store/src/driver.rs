@@ -8,6 +8,7 @@ use domain::phone::Phone;
 use sqlx::{FromRow, PgConnection};
 use uuid::Uuid;
 
+use crate::clock::CLOCKS_APART;
 use crate::wallet::{Wallet, wallet_insert};
 use crate::{Store, StoreError, corrupt};
 
@@ -72,13 +73,19 @@ impl Store {
             "INSERT INTO login_code AS known (phone, code_hash, sent_at, expires_at, day_began_at, day_count)
              SELECT $1, $2, $3, $4, $3, 1
              -- Who has been here before is not shut out by numbers that somebody makes up.
-             WHERE (SELECT count(*) FROM login_code WHERE sent_at > $3 - interval '1 hour') < $7
+             WHERE (SELECT count(*) FROM login_code
+                    WHERE sent_at > $3::timestamptz - interval '1 hour'
+                        AND sent_at <= $9) < $7
                 OR EXISTS (SELECT FROM driver WHERE driver.phone = $1)
              ON CONFLICT (phone) DO UPDATE SET code_hash = excluded.code_hash, attempts = 0,
                 sent_at = excluded.sent_at, expires_at = excluded.expires_at,
-                day_began_at = CASE WHEN known.day_began_at > $8 THEN known.day_began_at ELSE $3 END,
-                day_count = CASE WHEN known.day_began_at > $8 THEN known.day_count + 1 ELSE 1 END
-             WHERE known.sent_at <= $5 AND (known.day_count < $6 OR known.day_began_at <= $8)",
+                day_began_at = CASE WHEN known.day_began_at > $8 AND known.day_began_at <= $9
+                                    THEN known.day_began_at ELSE $3 END,
+                day_count = CASE WHEN known.day_began_at > $8 AND known.day_began_at <= $9
+                                 THEN known.day_count + 1 ELSE 1 END
+             -- What was sent in the future, by more than clocks differ, was noted by one that ran ahead.
+             WHERE (known.sent_at <= $5 OR known.sent_at > $9)
+                AND (known.day_count < $6 OR known.day_began_at <= $8 OR known.day_began_at > $9)",
         )
         .bind(phone.reveal())
         .bind(&code_hash[..])
@@ -88,6 +95,7 @@ impl Store {
         .bind(limits.per_day)
         .bind(limits.numbers_per_hour)
         .bind(day_ago)
+        .bind(now + CLOCKS_APART)
         .execute(&mut *tx)
         .await?;
         if kept.rows_affected() > 0 {
@@ -100,6 +108,7 @@ impl Store {
         .bind(phone.reveal())
         .fetch_optional(&mut *tx)
         .await?;
+        let known = known.filter(|(sent, began, _)| (*sent).max(*began) <= now + CLOCKS_APART);
         let until = known.and_then(|(sent, began, count)| {
             let soon = sent + limits.pause;
             let tomorrow = began + TimeDelta::days(1);

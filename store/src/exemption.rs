@@ -133,7 +133,7 @@ impl Store {
         Ok(())
     }
 
-    /// Exemptions that end after `now`, newest first.
+    /// Exemptions that end after `now`, newest first, withdrawn ones last.
     ///
     /// # Errors
     /// Database errors.
@@ -143,7 +143,8 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<GrantedExemption>, StoreError> {
         let rows: Vec<ExemptionRow> = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-            "{EXEMPTION} WHERE ends_at > $1 ORDER BY granted_at DESC LIMIT $2"
+            "{EXEMPTION} WHERE ends_at > $1
+             ORDER BY withdrawn_at IS NOT NULL, granted_at DESC, exemption_id LIMIT $2"
         )))
         .bind(now)
         .bind(limit)

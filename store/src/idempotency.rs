@@ -166,6 +166,25 @@ impl Store {
         }))
     }
 
+    /// What a key stands for, whatever was asked with it.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn idempotency_resource(
+        &self,
+        scope: &str,
+        intent: &Intent,
+    ) -> Result<Option<Uuid>, StoreError> {
+        Ok(sqlx::query_scalar(
+            "SELECT resource_id FROM idempotency WHERE scope = $1 AND key IN ($2, $3)",
+        )
+        .bind(scope)
+        .bind(&intent.key)
+        .bind(&intent.plain_key)
+        .fetch_optional(&self.pool)
+        .await?)
+    }
+
     /// Forgets keys claimed before `before`; returns how many.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ pub mod attempt;
 pub mod audit;
 mod board;
 pub mod broker_credential;
+pub mod clock;
 pub mod collection;
 mod copy;
 pub mod device;
@@ -181,6 +182,14 @@ pub enum StoreError {
     /// Anything else the database said.
     #[error("database error: {0}")]
     Database(#[source] sqlx::Error),
+    /// This process's clock and the database's differ too much for either to be believed.
+    #[error(
+        "this process's clock is {ahead_s} s ahead of the database's (behind it where that is negative): one of both is wrong"
+    )]
+    WrongClock {
+        /// How far ahead it is, in seconds.
+        ahead_s: i64,
+    },
     /// The database lacks a part of the public log that was published: it was set back, or who took over had not
     /// heard all.
     #[error(

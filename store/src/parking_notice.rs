@@ -89,6 +89,19 @@ impl ParkingNotice {
     }
 }
 
+/// Which notices are looked for: those of which all that is named holds.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoticeSearch<'a> {
+    /// Of that operator's lots.
+    pub operator: Option<&'a str>,
+    /// Of that vehicle.
+    pub plate: Option<&'a Plate>,
+    /// Written by that login, in that span.
+    pub written: Option<(&'a str, Span)>,
+    /// Whether they wait for their money.
+    pub is_open: Option<bool>,
+}
+
 /// What became of a session that was opened to pay for a notice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoticeSession {
@@ -223,30 +236,35 @@ impl Store {
         row.ok_or(StoreError::NotFound("notice"))?.notice()
     }
 
-    /// Notices of an operator's lots, or of all, newest first; of one plate where one is named, and only
-    /// those that one login has written in a span.
+    /// Notices, newest first.
     ///
     /// # Errors
     /// Database errors.
     pub async fn parking_notices(
         &self,
-        operator: Option<&str>,
-        plate: Option<&Plate>,
-        written: Option<(&str, Span)>,
+        search: NoticeSearch<'_>,
         limit: i64,
     ) -> Result<Vec<ParkingNotice>, StoreError> {
         let statement = format!(
             "{SELECT} WHERE ($1::text IS NULL OR operator.code = $1)
                 AND ($2::text IS NULL OR plate = $2)
                 AND ($3::text IS NULL OR staff.login = $3 AND issued_at >= $4 AND issued_at < $5)
-             ORDER BY issued_at DESC, parking_notice.parking_notice_id DESC LIMIT $6"
+                AND ($6::bool IS NULL OR is_settled = NOT $6::bool)
+             ORDER BY issued_at DESC, parking_notice.parking_notice_id DESC LIMIT $7"
         );
+        let NoticeSearch {
+            operator,
+            plate,
+            written,
+            is_open,
+        } = search;
         let rows: Vec<NoticeRow> = sqlx::query_as(sqlx::AssertSqlSafe(statement))
             .bind(operator)
             .bind(plate.map(Plate::reveal))
             .bind(written.map(|(login, _)| login))
             .bind(written.map(|(_, (from, _))| from))
             .bind(written.map(|(_, (_, until))| until))
+            .bind(is_open)
             .bind(limit)
             .fetch_all(&self.pool)
             .await?;
@@ -330,17 +348,23 @@ impl Store {
         Ok(in_the_way.unwrap_or(NoticeSession::Noted))
     }
 
-    /// Whether a session pays for a notice: who has its key need not be the driver.
+    /// The notice that a session pays for, if it does: who has its key need not be the driver.
     ///
     /// # Errors
     /// Database errors.
-    pub async fn session_is_of_notice(&self, session: SessionId) -> Result<bool, StoreError> {
-        Ok(sqlx::query_scalar(
-            "SELECT EXISTS (SELECT FROM parking_notice_session WHERE session_id = $1)",
+    pub async fn session_notice(
+        &self,
+        session: SessionId,
+    ) -> Result<Option<NoticeCode>, StoreError> {
+        let code: Option<String> = sqlx::query_scalar(
+            "SELECT code FROM parking_notice_session JOIN parking_notice USING (parking_notice_id)
+             WHERE session_id = $1",
         )
         .bind(session.0)
-        .fetch_one(&self.pool)
-        .await?)
+        .fetch_optional(&self.pool)
+        .await?;
+        let parsed = |code: String| code.parse().map_err(|_| corrupt("parking notice", &code));
+        code.map(parsed).transpose()
     }
 
     /// Withdraws a notice, with the reason, and gives up what waits for its money: that goes back where it

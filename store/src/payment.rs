@@ -162,6 +162,27 @@ impl Store {
             .collect()
     }
 
+    /// The newest payment of a purchase that still waits for its money.
+    ///
+    /// # Errors
+    /// Database errors.
+    pub async fn payment_waiting(
+        &self,
+        purchase: PurchaseId,
+        now: Timestamp,
+    ) -> Result<Option<PaymentId>, StoreError> {
+        let found: Option<Uuid> = sqlx::query_scalar(
+            "SELECT payment_id FROM payment
+             WHERE purchase_id = $1 AND status = 'pending' AND expires_at > $2
+             ORDER BY created_at DESC LIMIT 1",
+        )
+        .bind(purchase.0)
+        .bind(now)
+        .fetch_optional(&self.pool)
+        .await?;
+        Ok(found.map(PaymentId))
+    }
+
     /// Keeps what a driver needs in order to pay, once the provider has said it.
     ///
     /// # Errors

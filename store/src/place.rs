@@ -12,6 +12,7 @@ use sqlx::{AssertSqlSafe, FromRow, PgConnection};
 
 use crate::assignment::{Installation, devices_install};
 use crate::map::import_map;
+use crate::standing::Move;
 use crate::{Store, StoreError, among, corrupt, storable};
 
 /// A version of a tariff with its key.
@@ -80,15 +81,18 @@ pub(crate) fn class(code: &str) -> Result<VehicleClass, StoreError> {
 }
 
 impl Store {
-    /// Writes a city and all that is in it. What exists under the same code is brought up to date;
-    /// nothing is removed but the map, which is drawn anew, and a tariff version that exists is left as it
-    /// is. A device that one of
-    /// these bays had and has no longer is taken from it as of `now`, so sensors can be replaced and
-    /// exchanged.
+    /// Writes a city and all that is in it. What exists under the same code is brought up to date; nothing is removed but
+    /// the map, which is drawn anew. Prices are taken for zones that have none yet; a device that the document names for
+    /// another bay than it stands in moves there as of `now`, and no other goes.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where the document is not sound, and database errors.
-    pub async fn place_import(&self, place: &Place, now: Timestamp) -> Result<(), StoreError> {
+    /// [`StoreError::Corrupt`] where the document is not sound, or would give another city a lot, or another lot a bay
+    /// of which anything is known; database errors.
+    pub async fn place_import(
+        &self,
+        place: &Place,
+        now: Timestamp,
+    ) -> Result<Imported, StoreError> {
         place.validate().map_err(|why| corrupt("place", why))?;
         let mut tx = self.begin().await?;
         let city: i32 = sqlx::query_scalar(
@@ -101,16 +105,17 @@ impl Store {
         .bind(place.city.timezone.name())
         .fetch_one(&mut *tx)
         .await?;
+        stays_where_it_is(&mut tx, city, place).await?;
         import_parties(&mut tx, city, place).await?;
-        import_tariffs(&mut tx, city, place).await?;
+        let priced = import_tariffs(&mut tx, city, place).await?;
         import_lots(&mut tx, city, place).await?;
         for lot in &place.lots {
             import_bays(&mut tx, lot).await?;
         }
-        import_devices(&mut tx, &place.lots, now).await?;
+        let moves = import_devices(&mut tx, &place.lots, now).await?;
         import_map(&mut tx, city, &place.map).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(Imported { priced, moves })
     }
 
     /// The city of that code.
@@ -253,23 +258,94 @@ impl BayRow {
     }
 }
 
+/// What an import left to say.
+#[derive(Clone, Debug, Default)]
+pub struct Imported {
+    /// The codes of zones whose prices in the document were not taken, for they have prices.
+    pub priced: Vec<String>,
+    /// Which devices stand otherwise now.
+    pub moves: Vec<Move>,
+}
+
+/// Refuses what would give another city a lot, of which its prices would then be none; or another lot a bay of which
+/// something is known: the tallies of both would be wrong for ever.
+async fn stays_where_it_is(
+    tx: &mut PgConnection,
+    city: i32,
+    place: &Place,
+) -> Result<(), StoreError> {
+    let lots: Vec<&str> = place.lots.iter().map(|lot| lot.code.as_str()).collect();
+    let elsewhere: Option<(String, String)> = sqlx::query_as(
+        "SELECT lot.code, city.code FROM lot JOIN city USING (city_id)
+         WHERE lot.code = ANY($1) AND city_id <> $2 ORDER BY lot.code LIMIT 1",
+    )
+    .bind(&lots)
+    .bind(city)
+    .fetch_optional(&mut *tx)
+    .await?;
+    if let Some((lot, other)) = elsewhere {
+        let why = format!(
+            "lot {lot:?} is of city {other:?}, not of {:?}",
+            place.city.code
+        );
+        return Err(corrupt("place", why));
+    }
+    let (mut of, mut codes) = (Vec::new(), Vec::new());
+    for lot in &place.lots {
+        for bay in &lot.bays {
+            of.push(lot.code.as_str());
+            codes.push(bay.code.as_str());
+        }
+    }
+    let known: Option<(String, String)> = sqlx::query_as(
+        "SELECT bay.code, lot.code FROM unnest($1::text[], $2::text[]) AS new (code, lot)
+             JOIN bay ON bay.code = new.code JOIN lot ON lot.lot_id = bay.lot_id AND lot.code <> new.lot
+         WHERE EXISTS (SELECT FROM bay_state WHERE bay_state.bay_id = bay.bay_id)
+            OR EXISTS (SELECT FROM stay WHERE stay.bay_id = bay.bay_id)
+            OR EXISTS (SELECT FROM session WHERE session.bay_id = bay.bay_id)
+            OR EXISTS (SELECT FROM pass WHERE pass.bay_id = bay.bay_id)
+         ORDER BY bay.code LIMIT 1",
+    )
+    .bind(&codes)
+    .bind(&of)
+    .fetch_optional(tx)
+    .await?;
+    match known {
+        Some((bay, lot)) => {
+            let why = format!(
+                "bay {bay:?} has a history in lot {lot:?} and stays there: give it another code where it lies now"
+            );
+            Err(corrupt("place", why))
+        }
+        None => Ok(()),
+    }
+}
+
 async fn import_parties(tx: &mut PgConnection, city: i32, place: &Place) -> Result<(), StoreError> {
     for operator in &place.operators {
         let id: i32 = sqlx::query_scalar(
             "INSERT INTO operator (code, name, bank_bin, bank_account, city_share_bp, tax_code,
                                    address, invoice_code)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+             VALUES ($1, $2, $3, $4, coalesce($5::smallint, 0), coalesce($6::text, ''), coalesce($7::text, ''),
+                     coalesce($8::text, ''))
+             -- What is left out stays as it is.
              ON CONFLICT (code) DO UPDATE SET name = excluded.name,
                 bank_bin = excluded.bank_bin, bank_account = excluded.bank_account,
-                city_share_bp = excluded.city_share_bp, tax_code = excluded.tax_code,
-                address = excluded.address, invoice_code = excluded.invoice_code
+                city_share_bp = coalesce($5::smallint, operator.city_share_bp),
+                tax_code = coalesce($6::text, operator.tax_code),
+                address = coalesce($7::text, operator.address),
+                invoice_code = coalesce($8::text, operator.invoice_code)
              RETURNING operator_id",
         )
         .bind(&operator.code)
         .bind(&operator.name)
         .bind(&operator.bank_bin)
         .bind(&operator.bank_account)
-        .bind(i16::try_from(operator.city_share_bp).unwrap_or(i16::MAX))
+        .bind(
+            operator
+                .city_share_bp
+                .map(|share| i16::try_from(share).unwrap_or(i16::MAX)),
+        )
         .bind(&operator.tax_code)
         .bind(&operator.address)
         .bind(&operator.invoice_code)
@@ -298,7 +374,14 @@ async fn import_parties(tx: &mut PgConnection, city: i32, place: &Place) -> Resu
     Ok(())
 }
 
-async fn import_tariffs(tx: &mut PgConnection, city: i32, place: &Place) -> Result<(), StoreError> {
+/// Prices for zones that have none. How prices change is `tariff import`'s, by rules that look at what has been sold; the
+/// result is the zones that have some, of those for which the document has others.
+async fn import_tariffs(
+    tx: &mut PgConnection,
+    city: i32,
+    place: &Place,
+) -> Result<Vec<String>, StoreError> {
+    let mut priced = Vec::new();
     for zone in &place.zones {
         let id: i32 = sqlx::query_scalar(
             "INSERT INTO zone (city_id, code, name) VALUES ($1, $2, $3)
@@ -310,6 +393,18 @@ async fn import_tariffs(tx: &mut PgConnection, city: i32, place: &Place) -> Resu
         .bind(&zone.name)
         .fetch_one(&mut *tx)
         .await?;
+        let known: Vec<Json<Tariff>> =
+            sqlx::query_scalar("SELECT document FROM tariff WHERE zone_id = $1")
+                .bind(id)
+                .fetch_all(&mut *tx)
+                .await?;
+        if !known.is_empty() {
+            let is_known = |tariff: &Tariff| known.iter().any(|Json(known)| known == tariff);
+            if !zone.tariffs.iter().all(is_known) {
+                priced.push(zone.code.clone());
+            }
+            continue;
+        }
         for tariff in &zone.tariffs {
             sqlx::query(
                 "INSERT INTO tariff (zone_id, class, effective_from, document)
@@ -324,7 +419,7 @@ async fn import_tariffs(tx: &mut PgConnection, city: i32, place: &Place) -> Resu
             .await?;
         }
     }
-    Ok(())
+    Ok(priced)
 }
 
 async fn import_lots(tx: &mut PgConnection, city: i32, place: &Place) -> Result<(), StoreError> {
@@ -389,15 +484,15 @@ async fn import_bays(tx: &mut PgConnection, lot: &Lot) -> Result<(), StoreError>
     Ok(())
 }
 
-/// The devices of all lots at once: one may come from a bay of another lot. A bay of the document
-/// that has none loses the one that it had.
+/// The devices of all lots at once: one may come from a bay of another lot. A bay for which the document names none keeps
+/// the one that it has.
 async fn import_devices(
     tx: &mut PgConnection,
     lots: &[Lot],
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let bays = || lots.iter().flat_map(|lot| &lot.bays);
-    let installed: Vec<Installation<'_>> = bays()
+) -> Result<Vec<Move>, StoreError> {
+    let bays = lots.iter().flat_map(|lot| &lot.bays);
+    let installed: Vec<Installation<'_>> = bays
         .filter_map(|bay| {
             Some(Installation {
                 bay: &bay.code,
@@ -406,16 +501,7 @@ async fn import_devices(
             })
         })
         .collect();
-    let empty = bays().filter(|bay| bay.device.is_none());
-    let cleared: Vec<i32> = sqlx::query_scalar(
-        "SELECT bay_id FROM bay JOIN device_assignment USING (bay_id)
-         WHERE code = ANY($1) AND upper_inf(during)",
-    )
-    .bind(empty.map(|bay| bay.code.as_str()).collect::<Vec<_>>())
-    .fetch_all(&mut *tx)
-    .await?;
-    devices_install(tx, &installed, &cleared, now).await?;
-    Ok(())
+    devices_install(tx, &installed, now).await
 }
 
 /// PostgreSQL's text form of an array, since an array of arrays cannot be unnested row by row.

@@ -1,5 +1,6 @@
 //! Proofs of posted payments.
 
+use chrono::NaiveDate;
 use domain::Timestamp;
 use domain::id::{PassId, PaymentId, ReceiptId, SessionId};
 use domain::money::Vnd;
@@ -49,6 +50,8 @@ pub struct Receipt {
     pub ends_at: Timestamp,
     /// When the money was booked.
     pub issued_at: Timestamp,
+    /// The city's day on which it counts: that of its booking, or a later one where that was over already.
+    pub day: NaiveDate,
     /// Through whom it was paid.
     pub gateway: String,
     /// The text of the transfer.
@@ -115,7 +118,7 @@ impl Store {
             "SELECT receipt_id, payment_id, receipt.session_id, bay.code AS bay, lot.code AS lot,
                     lot.name AS lot_name, zone.name AS zone_name, operator.name AS operator_name,
                     timezone, coalesce(session.class, pass.class) AS class, receipt.amount_vnd, receipt.lines, purchase.vat_bp,
-                    purchase.starts_at, purchase.ends_at, issued_at, gateway, reference,
+                    purchase.starts_at, purchase.ends_at, issued_at, receipt.day, gateway, reference,
                     refunded_vnd(receipt.payment_id)
              FROM receipt JOIN payment USING (payment_id)
                   JOIN purchase USING (purchase_id)
@@ -154,6 +157,7 @@ struct ReceiptRow {
     starts_at: Timestamp,
     ends_at: Timestamp,
     issued_at: Timestamp,
+    day: NaiveDate,
     gateway: String,
     reference: String,
 }
@@ -178,6 +182,7 @@ impl ReceiptRow {
             starts_at: self.starts_at,
             ends_at: self.ends_at,
             issued_at: self.issued_at,
+            day: self.day,
             gateway: self.gateway,
             reference: self.reference,
         })

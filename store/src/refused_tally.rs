@@ -61,9 +61,12 @@ async fn count<'a>(
          ORDER BY device, reason
          ON CONFLICT (device, reason) DO UPDATE SET
             in_hour = excluded.in_hour
-                + CASE WHEN tally.hour >= excluded.hour THEN tally.in_hour ELSE 0 END,
+                + CASE WHEN tally.hour BETWEEN excluded.hour AND excluded.hour + interval '1 hour'
+                       THEN tally.in_hour ELSE 0 END,
             total = tally.total + excluded.total,
-            hour = greatest(tally.hour, excluded.hour)
+            -- One that lies further ahead was noted by a clock that ran ahead.
+            hour = CASE WHEN tally.hour BETWEEN excluded.hour AND excluded.hour + interval '1 hour'
+                        THEN tally.hour ELSE excluded.hour END
          RETURNING device, reason, in_hour",
     )
     .bind(devices)

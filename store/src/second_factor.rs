@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{FromRow, PgConnection};
 
 use crate::audit::{Audit, audit_insert};
-use crate::signed_in::{SignedIn, signed_in};
+use crate::signed_in::{SignedIn, member_held, signed_in};
 use crate::staff::Staff;
 use crate::{Store, StoreError};
 
@@ -303,11 +303,7 @@ impl Store {
                 Some(member) if member.login == login => member.staff_id,
                 _ => return Ok(false),
             },
-            None => sqlx::query_scalar("SELECT staff_id FROM staff WHERE login = $1 FOR UPDATE")
-                .bind(login)
-                .fetch_optional(&mut *tx)
-                .await?
-                .ok_or(StoreError::NotFound("member of staff"))?,
+            None => member_held(&mut tx, login).await?,
         };
         let done = sqlx::query("DELETE FROM staff_second_factor WHERE staff_id = $1")
             .bind(id)

@@ -37,3 +37,12 @@ pub(crate) async fn signed_in(
     .fetch_optional(tx)
     .await?)
 }
+
+/// Who has that login; their row is held, as [`signed_in`] holds it.
+pub(crate) async fn member_held(tx: &mut PgConnection, login: &str) -> Result<i32, StoreError> {
+    sqlx::query_scalar("SELECT staff_id FROM staff WHERE login = $1 FOR UPDATE")
+        .bind(login)
+        .fetch_optional(tx)
+        .await?
+        .ok_or(StoreError::NotFound("member of staff"))
+}

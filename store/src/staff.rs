@@ -313,8 +313,8 @@ impl Store {
         Ok(())
     }
 
-    /// Money that paid for nothing, at most `limit` rows: what has been given back, newest first, or
-    /// all else, with what waits for people before what is on its way.
+    /// Money that paid for nothing, at most `limit` rows: what has been given back, newest first, or all else, oldest
+    /// first, with what waits for people before what is proposed, and that before what is on its way.
     ///
     /// # Errors
     /// Database errors.
@@ -323,7 +323,11 @@ impl Store {
         settled: bool,
         limit: i64,
     ) -> Result<Vec<SuspendedNotice>, StoreError> {
-        Ok(sqlx::query_as(
+        let order = match settled {
+            true => "paid_at DESC",
+            false => "refund.status IS NOT NULL, is_proposed, paid_at",
+        };
+        let statement = format!(
             "SELECT gateway, bank_ref, bank_notice.amount_vnd, currency, paid_at, outcome,
                     refund.status AS refund_status, bank_notice.settled_note,
                     EXISTS (SELECT FROM refund_decision
@@ -333,12 +337,13 @@ impl Store {
              FROM bank_notice LEFT JOIN refund USING (gateway, bank_ref)
              WHERE outcome <> 'posted'
                 AND (refund.status IS NOT DISTINCT FROM 'done' OR settled_note IS NOT NULL) = $1
-             ORDER BY refund.status IS NOT NULL, paid_at DESC, bank_ref LIMIT $2",
-        )
-        .bind(settled)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await?)
+             ORDER BY {order}, bank_ref LIMIT $2"
+        );
+        Ok(sqlx::query_as(sqlx::AssertSqlSafe(statement))
+            .bind(settled)
+            .bind(limit)
+            .fetch_all(&self.pool)
+            .await?)
     }
 }
 

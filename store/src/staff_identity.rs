@@ -6,7 +6,7 @@ use serde_json::json;
 use sqlx::{FromRow, PgConnection};
 
 use crate::audit::{Audit, audit_insert};
-use crate::signed_in::{SignedIn, signed_in};
+use crate::signed_in::{SignedIn, member_held, signed_in};
 use crate::staff::{Staff, StaffSignIn, login_opened};
 use crate::{Store, StoreError};
 
@@ -107,12 +107,7 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         // The member's row first: a sign-in that still holds it has its session here before this goes on.
-        let id: Option<i32> =
-            sqlx::query_scalar("SELECT staff_id FROM staff WHERE login = $1 FOR UPDATE")
-                .bind(login)
-                .fetch_optional(&mut *tx)
-                .await?;
-        let id = id.ok_or(StoreError::NotFound("member of staff"))?;
+        let id = member_held(&mut tx, login).await?;
         if !staff_identity_delete(&mut tx, id).await? {
             return Ok(false);
         }

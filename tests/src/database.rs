@@ -104,6 +104,23 @@ impl TestDatabase {
         }
     }
 
+    /// Sets what it says of the time so many seconds ahead of its server: for those who connect after this was asked for the
+    /// first time.
+    ///
+    /// # Panics
+    /// Where it refuses.
+    pub async fn set_clock(&self, ahead_s: i64) {
+        let statements = format!(
+            "CREATE SCHEMA IF NOT EXISTS another_time;
+             GRANT USAGE ON SCHEMA another_time TO PUBLIC;
+             CREATE OR REPLACE FUNCTION another_time.clock_timestamp() RETURNS timestamptz LANGUAGE sql VOLATILE
+                RETURN pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => {ahead_s});
+             ALTER DATABASE {} SET search_path = another_time, pg_catalog, public;",
+            self.name
+        );
+        run(&self.pool, &statements).await;
+    }
+
     /// Refuses new connections and ends those there are, as a database that goes away would.
     ///
     /// # Panics

@@ -215,8 +215,10 @@ impl LiveBoard {
     /// Where the database cannot be read; the board stays as it is.
     pub async fn reload(&self, store: &Store, now: Timestamp) -> Result<(), store::StoreError> {
         self.state.write().await.meanwhile = Some(Meanwhile::default());
-        let loaded = store.board_load(now).await?;
+        let loaded = store.board_load(now).await;
         let mut state = self.state.write().await;
+        let Meanwhile { parking, bays } = state.meanwhile.take().unwrap_or_default();
+        let loaded = loaded?;
         state.lots = loaded
             .into_iter()
             .map(|lot| (lot.code.clone(), lot))
@@ -227,7 +229,6 @@ impl LiveBoard {
             .flat_map(|lot| lot.bays.keys().map(|bay| (*bay, lot.code.clone())))
             .collect();
         self.audience.keep(|code| state.lots.contains_key(code));
-        let Meanwhile { parking, bays } = state.meanwhile.take().unwrap_or_default();
         for change in parking {
             state.take(change);
         }

@@ -72,8 +72,14 @@ struct Asked<T> {
 
 impl<T> Asked<T> {
     fn is_older(&self, than: TimeDelta, now: Timestamp) -> bool {
-        now - self.at >= than
+        !is_within(than, self.at, now)
     }
+}
+
+/// Whether that was less than `length` ago. What was noted in the future was so by a clock that ran ahead.
+fn is_within(length: TimeDelta, at: Timestamp, now: Timestamp) -> bool {
+    let age = now - at;
+    TimeDelta::zero() <= age && age < length
 }
 
 #[derive(Debug, Default)]
@@ -276,7 +282,7 @@ impl Oidc {
         if let Some(metadata) = known.metadata.as_ref().filter(|m| !m.is_older(KEPT, now)) {
             return Ok(metadata.value.clone());
         }
-        if known.failed_at.is_some_and(|at| now - at < PAUSE) {
+        if known.failed_at.is_some_and(|at| is_within(PAUSE, at, now)) {
             return Err(OidcError::Unavailable("the provider was away a moment ago"));
         }
         match self.discover(http).await {
@@ -324,7 +330,7 @@ impl Oidc {
     ) -> Result<Arc<Keys>, OidcError> {
         let mut known = self.known.lock().await;
         let tried = known.keys_tried_at;
-        let may_ask = |pause: TimeDelta| tried.is_none_or(|at| now - at >= pause);
+        let may_ask = |pause: TimeDelta| tried.is_none_or(|at| !is_within(pause, at, now));
         if let Some(keys) = known.keys.as_ref().filter(|keys| !keys.is_older(KEPT, now)) {
             // Somebody else may have asked for them meanwhile.
             let is_new = than.is_none_or(|old| !Arc::ptr_eq(old, &keys.value));

@@ -47,8 +47,8 @@ pub(super) struct CollectionQuery {
     format: Format,
 }
 
-/// What was due and what came, in đồng: `due = collected + grace + pass + exempt + paid_elsewhere + unpaid +
-/// short + open - beyond - unseen`, with `unseen = unknown + elsewhere`.
+/// What was due and what came, in đồng: `due = collected + given_back + grace + pass + exempt + paid_elsewhere +
+/// unpaid + short + open - beyond - unseen`, with `unseen = unknown + elsewhere`.
 ///
 /// That is what sensors saw. What nobody saw makes a range, from `owed_low_vnd` to `owed_high_vnd`. Low: where
 /// nobody knows there was no vehicle, who is still there will pay, and a session of a bay that nobody could
@@ -127,6 +127,9 @@ amounts! {
     paid_elsewhere_vnd: i64 = |sum: &Collection| sum.paid_elsewhere_vnd;
     /// Due so far from vehicles that are still there, and not paid yet.
     open_vnd: i64 = |sum: &Collection| sum.open_vnd;
+    /// Due from vehicles whose drivers had paid and were given it back by somebody's decision: after a complaint, or at
+    /// an office. What went back by rule, for time that was not used or was paid twice, is not in it.
+    given_back_vnd: i64 = |sum: &Collection| sum.given_back_vnd;
     /// Stays that are not over; they are among `stays`.
     open_stays: i64 = |sum: &Collection| sum.uncertainty.open_stays;
     /// Stays that reach into time of which nothing is known; they are not among `stays`.

@@ -11,7 +11,7 @@ use crate::App;
 use crate::client::Client;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Json, bearer};
-use crate::service::driver;
+use crate::service::driver::{self, CodeSent};
 
 #[derive(Deserialize, ToSchema)]
 pub(super) struct NewCode {
@@ -39,8 +39,10 @@ pub(super) async fn send_code(
     Json(new): Json<NewCode>,
 ) -> Result<(StatusCode, Reply<SentCode>), ApiError> {
     let phone = Phone::parse(&new.phone)?;
-    let expires_at = driver::send_code(&app, &phone, client, App::now()).await?;
-    Ok((StatusCode::ACCEPTED, Reply(SentCode { expires_at })))
+    match driver::send_code(&app, &phone, client, App::now()).await? {
+        CodeSent::Now(expires_at) => Ok((StatusCode::ACCEPTED, Reply(SentCode { expires_at }))),
+        CodeSent::Lately(wait_s) => Err(ApiError::TooOften { wait_s }),
+    }
 }
 
 #[derive(Deserialize, ToSchema)]

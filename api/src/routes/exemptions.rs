@@ -71,6 +71,8 @@ pub(super) struct ExemptionView {
 #[derive(Serialize, ToSchema)]
 pub(super) struct Exemptions {
     exemptions: Vec<ExemptionView>,
+    /// Whether there are older ones, which `/staff/exemptions` finds by their plates.
+    are_more: bool,
 }
 
 impl From<store::exemption::GrantedExemption> for ExemptionView {
@@ -92,7 +94,7 @@ impl From<store::exemption::GrantedExemption> for ExemptionView {
     }
 }
 
-/// Exemptions that have not ended, newest first; for the city's staff.
+/// The 500 newest exemptions that have not ended, withdrawn ones last; for the city's staff.
 #[utoipa::path(get, path = "/api/v1/staff/exemptions", tag = "staff", security(("staff" = [])),
     responses((status = 200, body = Exemptions), (status = 401, body = Problem),
         (status = 403, body = Problem)))]
@@ -103,8 +105,10 @@ pub(super) async fn list_exemptions(
     let now = App::now();
     let who = staff::signed_in(&app, &headers, now).await?;
     let found = exemption::list(&app, &who, now).await?;
-    let exemptions = found.into_iter().map(ExemptionView::from).collect();
-    Ok(Reply(Exemptions { exemptions }))
+    Ok(Reply(Exemptions {
+        are_more: found.are_more,
+        exemptions: found.newest.into_iter().map(ExemptionView::from).collect(),
+    }))
 }
 
 /// Grants an exemption; for the city's staff.

@@ -12,12 +12,13 @@ pub(super) async fn livez() -> &'static str {
     "ok"
 }
 
-/// Whether the process can do its work: the database answers, the broker's deltas arrive, and it is not about to end.
+/// Whether the process can do its work: the database answers, the broker's deltas arrive, its clock is the database's, and
+/// it is not about to end.
 ///
 /// `ok`, and what of the excluded is missing.
 #[utoipa::path(get, path = "/readyz", tag = "service",
     params(("exclude" = Option<Vec<String>>, Query,
-        description = "A check that is told and does not count, `broker` or `database`, any number of times. \
+        description = "A check that is told and does not count, `broker`, `clock` or `database`, any number of times. \
                        Another name excludes nothing. Of a process that is about to end nothing is asked.")),
     responses((status = 200, body = String), (status = 503, body = Problem)))]
 pub(super) async fn readyz(

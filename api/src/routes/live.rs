@@ -35,6 +35,9 @@ const PAYMENT_POLL: Duration = Duration::from_secs(3);
 /// How often it is asked whether somebody who watches bays may still do so.
 const LOGIN_CHECK: Duration = Duration::from_secs(10);
 
+/// What staff are told who are that no longer: a page that stood still would look true.
+const SIGNED_OUT: &str = "event: signed-out\ndata: {}\n\n";
+
 /// How long nothing may be said before a comment shows that the connection lives.
 const KEEP_ALIVE: Duration = Duration::from_secs(15);
 
@@ -47,6 +50,9 @@ pub(super) struct LiveQuery {
     lot: Option<String>,
     /// Only this city's lots, by its code.
     city: Option<String>,
+    /// Of one lot, as its staff see it and not otherwise.
+    #[serde(default)]
+    staff: bool,
 }
 
 /// Live changes as server-sent events.
@@ -54,7 +60,8 @@ pub(super) struct LiveQuery {
 /// `lot` events hold a lot as in `/api/v1/lots`; all lots asked for come first, then each as it
 /// changes. Staff who are signed in and ask for one of their lots get `bay` events as well. Who
 /// reads slowly gets each lot that changed meanwhile once, as it is by then; who reads nothing at all
-/// is cut off. A process that is about to end ends its streams with a `retry`: connect again.
+/// is cut off. With `staff=true`, who is not its staff, or no longer, is told one `signed-out` event, with
+/// which the stream ends. A process that is about to end ends its streams with a `retry`: connect again.
 #[utoipa::path(get, path = "/api/v1/live", tag = "lots", params(LiveQuery),
     responses((status = 200, content_type = "text/event-stream", body = String),
         (status = 404, body = Problem), (status = 503, body = Problem)))]
@@ -65,11 +72,13 @@ pub(super) async fn live_lots(
     Query(query): Query<LiveQuery>,
 ) -> Result<Response, ApiError> {
     let place = app.limits.stream(client)?;
+    let as_staff = query.staff;
     let (topic, ended) = match query {
         LiveQuery {
             lot: Some(lot),
             city,
-        } => one_lot(&app, &headers, lot, city).await?,
+            ..
+        } => one_lot(&app, &headers, (lot, as_staff), city).await?,
         LiveQuery {
             city: Some(city), ..
         } => {
@@ -78,8 +87,12 @@ pub(super) async fn live_lots(
         }
         LiveQuery { .. } => (Topic::All, None),
     };
+    if as_staff && !matches!(topic, Topic::Staff(_)) {
+        return Ok(event_stream(Body::from(SIGNED_OUT)));
+    }
     let reader = Reader {
         greeting: Some(greeting()),
+        at_end: as_staff.then(|| Bytes::from_static(SIGNED_OUT.as_bytes())),
         watching: app.live.watch(topic),
         ended,
         leaving: Some(Box::pin(app.drain.stream_ends())),
@@ -89,31 +102,40 @@ pub(super) async fn live_lots(
         let told = reader.next().await?;
         Some((Ok::<_, Infallible>(told), reader))
     });
-    let mut response = unbuffered(Body::from_stream(told).into_response());
+    Ok(event_stream(Body::from_stream(told)))
+}
+
+fn event_stream(events: Body) -> Response {
+    let mut response = unbuffered(events.into_response());
     response.headers_mut().insert(
         header::CONTENT_TYPE,
         HeaderValue::from_static("text/event-stream"),
     );
-    Ok(response)
+    response
 }
 
 /// What whoever asks for one lot watches, and for how long: staff only while they are its staff.
 async fn one_lot(
     app: &App,
     headers: &HeaderMap,
-    lot: String,
+    (lot, as_staff): (String, bool),
     city: Option<String>,
 ) -> Result<(Topic, Option<Ended>), ApiError> {
     let shown = app.live.shown(&lot).ok_or(ApiError::NotFound("lot"))?;
     if city.is_some_and(|city| shown.city != city) {
         return Err(ApiError::NotFound("lot"));
     }
-    if let Some(token) = staff::held_token(app, headers)
-        && let Ok(who) = staff::find(app, Some(token), App::now()).await
-        && staff::may_see(&who, &shown)
-    {
-        let ended = no_longer_staff(app.clone(), token.to_owned(), lot.clone());
-        return Ok((Topic::Staff(lot), Some(Box::pin(ended))));
+    if let Some(token) = staff::held_token(app, headers) {
+        match staff::find(app, Some(token), App::now()).await {
+            Ok(who) if staff::may_see(&who, &shown) => {
+                let ended = no_longer_staff(app.clone(), token.to_owned(), lot.clone());
+                return Ok((Topic::Staff(lot), Some(Box::pin(ended))));
+            }
+            Ok(_) | Err(ApiError::Unauthorized | ApiError::SecondFactorRequired) => {}
+            // A database that is away signs nobody out.
+            Err(error) if as_staff => return Err(error),
+            Err(_) => {}
+        }
     }
     Ok((Topic::Lot(lot), None))
 }
@@ -135,6 +157,8 @@ type Ended = Pin<Box<dyn Future<Output = ()> + Send>>;
 /// Somebody who watches the board over HTTP.
 struct Reader {
     greeting: Option<Bytes>,
+    /// What is said to whom the stream is taken from; gone once it is said.
+    at_end: Option<Bytes>,
     watching: Watching,
     ended: Option<Ended>,
     /// Ready when the process takes leave of this reader; gone once it has.
@@ -156,7 +180,10 @@ impl Reader {
         };
         tokio::select! {
             biased;
-            () = ended => None,
+            () = ended => {
+                self.leaving = None;
+                self.at_end.take()
+            }
             () = leaving => {
                 self.leaving = None;
                 Some(farewell())

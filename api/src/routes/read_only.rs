@@ -9,10 +9,11 @@ use crate::service::staff;
 use crate::{ApiError, App};
 
 /// What is sent and changes nothing of the city's: a plate is in no address, and how they come in is their own.
-const READS: [&str; 10] = [
+const READS: [&str; 11] = [
     "/api/v1/staff/confirmations",
     "/api/v1/staff/plates",
     "/sign-in/forget",
+    "/staff/exemptions/of",
     "/staff/identity",
     "/staff/login",
     "/staff/login/code",

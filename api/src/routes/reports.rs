@@ -8,6 +8,7 @@ use store::report::RevenueBy;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::App;
+use crate::csv::line;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Query, day};
 use crate::service::demand;
@@ -190,11 +191,10 @@ pub(super) fn csv<R: AsRef<[String]>>(
     headings: &[&str],
     rows: impl Iterator<Item = R>,
 ) -> Response {
-    let mut text = format!("{BYTE_ORDER_MARK}{}\r\n", headings.join(","));
+    let mut text = String::from(BYTE_ORDER_MARK);
+    line(&mut text, headings.iter().copied());
     for row in rows {
-        let cells: Vec<String> = row.as_ref().iter().map(|cell| quoted(cell)).collect();
-        text += &cells.join(",");
-        text += "\r\n";
+        line(&mut text, row.as_ref().iter().map(String::as_str));
     }
     let name = format!(
         "attachment; filename=\"clearbay-{report}-{}-{}.csv\"",
@@ -205,14 +205,6 @@ pub(super) fn csv<R: AsRef<[String]>>(
         (header::CONTENT_DISPOSITION, name),
     ];
     (headers, text).into_response()
-}
-
-fn quoted(text: &str) -> String {
-    if text.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
 }
 
 /// Occupancy in one hour of the day.

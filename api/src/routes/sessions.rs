@@ -182,7 +182,7 @@ pub(super) async fn authorised(
 
 pub(super) async fn view(app: &App, session: Session) -> Result<SessionView, ApiError> {
     let purchases = app.store.session_purchases(session.id).await?;
-    let plate = if app.store.session_is_of_notice(session.id).await? {
+    let plate = if app.store.session_notice(session.id).await?.is_some() {
         session.plate.masked()
     } else {
         session.plate.reveal().to_owned()

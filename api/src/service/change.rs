@@ -26,6 +26,9 @@ use crate::{ApiError, App};
 
 const NOT_IN_FORCE: ApiError = ApiError::Conflict("this session is not in force");
 
+/// How much more time a driver is offered, in minutes.
+const OFFERED: [u32; 3] = [30, 60, 120];
+
 /// How often a change is counted anew that another one came before.
 const ATTEMPTS: usize = 3;
 
@@ -82,13 +85,30 @@ pub fn extension_price(
     if ends_at - session.starts_at > longest {
         return Err(DurationError::TooLong(tariff.max_stay_min).into());
     }
+    // The tax is that of the time which is sold: a version that came into force meanwhile may have another.
+    let (_, then) = tariff_of(bay, session.class, session.ends_at)?;
     Ok(Priced {
         tariff: session.tariff,
         starts_at: session.ends_at,
         ends_at,
         quote: book(bay, session).extension(session.starts_at, ends_at, bought)?,
-        vat_bp: tariff.vat_bp,
+        vat_bp: then.vat_bp,
     })
+}
+
+/// The more time that a driver is offered, in minutes, each with its price: none where none can be had. What has been
+/// paid is `bought`.
+pub fn more_time(
+    bay: &BayPlace,
+    session: &Session,
+    bought: Vnd,
+    now: Timestamp,
+) -> Vec<(u32, Priced)> {
+    let priced = OFFERED.map(|minutes| {
+        let priced = extension_price(bay, session, bought, minutes, now);
+        Some((minutes, priced.ok()?))
+    });
+    priced.into_iter().flatten().collect()
 }
 
 /// Wishes for more time, once per key. It is granted once it is paid; at once where it costs
@@ -327,9 +347,9 @@ const OF_NOTICE: ApiError =
 
 /// Whether a driver may give a session to another vehicle or bay.
 async fn may_be_moved(app: &App, session: &Session) -> Result<(), ApiError> {
-    match app.store.session_is_of_notice(session.id).await? {
-        true => Err(OF_NOTICE),
-        false => Ok(()),
+    match app.store.session_notice(session.id).await? {
+        Some(_) => Err(OF_NOTICE),
+        None => Ok(()),
     }
 }
 
@@ -369,19 +389,25 @@ pub async fn correct_plate(
     }
 }
 
-/// Moves a session to the bay in which the vehicle stands. Its paid time stays, so both bays must
-/// have the same price and the same operator.
+/// Whether a driver may move a session to that bay.
 ///
 /// # Errors
-/// [`ApiError::Unprocessable`] where they do not; [`ApiError::Conflict`] where the session is not
-/// in force.
-pub async fn move_to(
+/// Where the database fails, or there is no such bay.
+pub async fn may_move(app: &App, session: &Session, bay: &str) -> Result<bool, ApiError> {
+    match movable(app, session, bay, DRIVER).await {
+        Ok(_) => Ok(true),
+        Err(ApiError::Conflict(_) | ApiError::Unprocessable(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// The bay to which a session may be moved: of the same price, operator and class.
+async fn movable(
     app: &App,
     session: &Session,
     bay: &str,
     actor: &str,
-    now: Timestamp,
-) -> Result<(), ApiError> {
+) -> Result<BayPlace, ApiError> {
     if actor == DRIVER {
         may_be_moved(app, session).await?;
     }
@@ -400,6 +426,23 @@ pub async fn move_to(
             to.code
         )));
     }
+    Ok(to.clone())
+}
+
+/// Moves a session to the bay in which the vehicle stands. Its paid time stays, so both bays must
+/// have the same price and the same operator.
+///
+/// # Errors
+/// [`ApiError::Unprocessable`] where they do not; [`ApiError::Conflict`] where the session is not
+/// in force.
+pub async fn move_to(
+    app: &App,
+    session: &Session,
+    bay: &str,
+    actor: &str,
+    now: Timestamp,
+) -> Result<(), ApiError> {
+    let to = movable(app, session, bay, actor).await?;
     let left = app
         .store
         .session_move(session.id, to.id, actor, now)

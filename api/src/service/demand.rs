@@ -1,6 +1,6 @@
 //! How full the city was by the hour of the week, and what that advises about its prices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use chrono::{Datelike, Days, TimeDelta, Timelike};
@@ -10,6 +10,7 @@ use domain::day::midnight;
 use domain::money::Vnd;
 use domain::occupancy::Tally;
 use domain::place::VehicleClass;
+use store::place::BayPlace;
 use store::report::LotWeek;
 
 use super::report::Range;
@@ -133,6 +134,7 @@ pub async fn advice(
     let weeks = lots(app, range, now).await?;
     let days = days_of(range, app, now);
     let mut rows = Vec::new();
+    let mut of_lots = Vec::new();
     for week in weeks.iter() {
         let Some((_, bays)) = app.live.lot(&week.code, now).await else {
             continue;
@@ -147,9 +149,20 @@ pub async fn advice(
         let Some((_, class, bay)) = classes.into_values().max_by_key(|(count, ..)| *count) else {
             continue;
         };
-        let place = app.store.bay_place(bay).await?;
+        of_lots.push((week, bays.len(), class, bay.to_owned()));
+    }
+    let codes: Vec<String> = of_lots.iter().map(|(.., bay)| bay.clone()).collect();
+    let places = app.store.bay_places(&codes).await?;
+    let places: HashMap<&str, &BayPlace> = places
+        .iter()
+        .map(|place| (place.code.as_str(), place))
+        .collect();
+    for (week, bays, class, bay) in of_lots {
+        let Some(place) = places.get(bay.as_str()) else {
+            continue;
+        };
         for band in Band::ALL {
-            let Ok(priced) = session::price(&place, class, 60, next_start(band, app, now)) else {
+            let Ok(priced) = session::price(place, class, 60, next_start(band, app, now)) else {
                 continue;
             };
             let in_band = |hour: &(&(u32, u32), &Tally)| {
@@ -159,7 +172,7 @@ pub async fn advice(
             let hours = week.hours.iter().filter(in_band);
             let tally = hours.fold(Tally::default(), |sum, (_, tally)| sum.plus(*tally));
             let hours = i64::from(band.hours()) * days[usize::from(band.weekend)];
-            let bay_us = hours * 3_600_000_000 * i64::try_from(bays.len()).unwrap_or(0);
+            let bay_us = hours * 3_600_000_000 * i64::try_from(bays).unwrap_or(0);
             let (used, price_vnd) = (Use::of(tally, bay_us), priced.quote.amount_vnd);
             rows.push(LotAdvice {
                 lot: week.code.clone(),

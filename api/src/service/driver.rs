@@ -48,18 +48,25 @@ pub fn is_offered(app: &App) -> bool {
     app.sms.is_some()
 }
 
-/// Sends a code to a number, whether or not its owner has been here before; the result is until when
-/// it is good.
+/// What became of a wish for a code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeSent {
+    /// One is on its way, and good until then.
+    Now(Timestamp),
+    /// The number has had one just now, or several today: another one is sent in so many seconds at the earliest.
+    Lately(i64),
+}
+
+/// Sends a code to a number, whether or not its owner has been here before.
 ///
 /// # Errors
-/// [`ApiError::TooOften`] where the number has had one just now, or several today, or whoever asks has asked for
-/// many; [`ApiError::Unavailable`] where too many are sent, or none can be.
+/// [`ApiError::TooOften`] where whoever asks has asked for many; [`ApiError::Unavailable`] where too many are sent, or none can be.
 pub async fn send_code(
     app: &App,
     phone: &Phone,
     client: Client,
     now: Timestamp,
-) -> Result<Timestamp, ApiError> {
+) -> Result<CodeSent, ApiError> {
     let sms = app
         .sms
         .as_ref()
@@ -80,9 +87,7 @@ pub async fn send_code(
     match kept {
         CodeKept::Kept => {}
         CodeKept::Wait(wait) => {
-            return Err(ApiError::TooOften {
-                wait_s: wait.num_seconds() + 1,
-            });
+            return Ok(CodeSent::Lately(wait.num_seconds() + 1));
         }
         CodeKept::TooMany => {
             tracing::warn!("too many codes are asked for: no more are sent for now");
@@ -97,7 +102,7 @@ pub async fn send_code(
             .await?;
         return Err(ApiError::Unavailable("the code could not be sent"));
     }
-    Ok(expires_at)
+    Ok(CodeSent::Now(expires_at))
 }
 
 /// What is sent. Its last line lets a browser fill the code in, on our page only:

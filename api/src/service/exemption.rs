@@ -14,7 +14,7 @@ use super::staff::city_only;
 use crate::{ApiError, App};
 
 /// How many exemptions are listed.
-pub const LIST_MAX: i64 = 500;
+const LIST_MAX: usize = 500;
 
 /// The longest description of a document, in characters.
 const DOCUMENT_MAX: usize = 200;
@@ -119,15 +119,40 @@ pub async fn withdraw(
     Ok(app.store.exemption_withdraw(id, staff, now).await?)
 }
 
-/// Exemptions that have not ended, newest first.
+/// Exemptions, newest first.
+#[derive(Clone, Debug)]
+pub struct Granted {
+    /// The newest of them.
+    pub newest: Vec<GrantedExemption>,
+    /// Whether there are older ones, which are found by their plates.
+    pub are_more: bool,
+}
+
+impl Granted {
+    fn of(mut newest: Vec<GrantedExemption>) -> Self {
+        let are_more = newest.len() > LIST_MAX;
+        newest.truncate(LIST_MAX);
+        Self { newest, are_more }
+    }
+}
+
+/// Exemptions that have not ended, newest first, withdrawn ones last.
 ///
 /// # Errors
 /// [`ApiError::Forbidden`] for others than the city's staff.
-pub async fn list(
-    app: &App,
-    staff: &Staff,
-    now: Timestamp,
-) -> Result<Vec<GrantedExemption>, ApiError> {
+pub async fn list(app: &App, staff: &Staff, now: Timestamp) -> Result<Granted, ApiError> {
     city_only(staff)?;
-    Ok(app.store.exemptions(now, LIST_MAX).await?)
+    // One more than are shown tells whether there are more.
+    let found = app.store.exemptions(now, LIST_MAX as i64 + 1);
+    Ok(Granted::of(found.await?))
+}
+
+/// The exemptions that a plate has or had, newest first.
+///
+/// # Errors
+/// [`ApiError::Forbidden`] for others than the city's staff.
+pub async fn of_plate(app: &App, staff: &Staff, plate: &Plate) -> Result<Granted, ApiError> {
+    city_only(staff)?;
+    let found = app.store.exemptions_of(plate, LIST_MAX as i64 + 1);
+    Ok(Granted::of(found.await?))
 }

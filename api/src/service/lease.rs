@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
-use store::Store;
+use store::{Store, StoreError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
+
+use crate::App;
 
 /// So often the lease is renewed, or asked for.
 const RENEW_EVERY: Duration = Duration::from_secs(3);
@@ -68,10 +70,15 @@ pub fn keep(
             // From before it is asked for, so that our view of it ends before the database's.
             let asked = Instant::now();
             // An answer that comes too late is none.
-            let asking = tokio::time::timeout(RENEW_EVERY, store.lease_hold(name, holder, LENGTH));
+            let asking = tokio::time::timeout(RENEW_EVERY, hold(&store, name, holder));
             match asking.await {
                 Ok(Ok(held)) => held_until = held.then(|| asked + LENGTH - RENEW_EVERY),
-                Ok(Err(error)) => tracing::warn!(%error, name, "a lease could not be asked for"),
+                Ok(Err(error)) => {
+                    if matches!(error, StoreError::WrongClock { .. }) {
+                        held_until = None;
+                    }
+                    tracing::warn!(%error, name, "a lease could not be asked for");
+                }
                 Err(_) => tracing::warn!(name, "a lease was not answered in time"),
             }
             let now = Instant::now();
@@ -93,6 +100,17 @@ pub fn keep(
         was_ours: false,
     };
     (turn, task)
+}
+
+/// Asks for the lease. Whose clock is wrong would end sessions that run, or publish days that are not over: they do
+/// without, and let another have it.
+async fn hold(store: &Store, name: &str, holder: Uuid) -> Result<bool, StoreError> {
+    let checked = store.clock_check(App::now).await;
+    if let Err(StoreError::WrongClock { .. }) = &checked {
+        store.lease_release(name, holder).await?;
+    }
+    checked?;
+    store.lease_hold(name, holder, LENGTH).await
 }
 
 #[cfg(test)]

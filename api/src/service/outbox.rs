@@ -220,7 +220,11 @@ async fn refund_due(app: &App, item: &OutboxItem) -> Result<(), ApiError> {
         app.store.refund_by_hand(refund.id, &note).await
     };
     let Some(gateway) = app.gateways.get(&refund.gateway) else {
-        return put_off(app, item, now, "the gateway is not configured").await;
+        const NONE: &str = "the gateway is not configured";
+        return match now > refund.created_at + REFUND_WITHIN {
+            true => Ok(by_hand(NONE.to_owned()).await?),
+            false => put_off(app, item, now, NONE).await,
+        };
     };
     let order = match refund.payment {
         Some(payment) => order_again(app, &app.store.payment(payment).await?),

@@ -7,7 +7,7 @@ use domain::money::Vnd;
 use domain::notice::NoticeCode;
 use domain::plate::Plate;
 use domain::session::{MIN_STAY_MIN, PAYMENT_WINDOW};
-use store::parking_notice::{NewParkingNotice, NoticeSession, ParkingNotice};
+use store::parking_notice::{NewParkingNotice, NoticeSearch, NoticeSession, ParkingNotice};
 use store::place::BayPlace;
 use store::staff::Staff;
 
@@ -17,8 +17,8 @@ use super::session::{Opened, Priced, SessionRequest, open_at, price, tariff_of};
 use super::staff::own_lot;
 use crate::{ApiError, App};
 
-/// How many notices are listed.
-pub const LIST_MAX: i64 = 200;
+/// How many notices of one kind are listed.
+const LIST_MAX: usize = 200;
 
 /// What is paid is a matter of a refund.
 const PAID: ApiError = ApiError::Conflict("this notice is paid; its receipt can be refunded");
@@ -252,14 +252,43 @@ pub async fn withdraw(
     if withdrawn { Ok(()) } else { Err(PAID) }
 }
 
-/// The notices of one's lots, newest first.
+/// Notices of one kind, newest first.
+#[derive(Clone, Debug)]
+pub struct Notices {
+    /// The newest of them.
+    pub newest: Vec<ParkingNotice>,
+    /// Whether there are older ones.
+    pub are_more: bool,
+}
+
+/// The notices of one's lots that wait for their money.
 ///
 /// # Errors
 /// Where the database fails.
-pub async fn list(app: &App, staff: &Staff) -> Result<Vec<ParkingNotice>, ApiError> {
-    let operator = staff.operator.as_deref();
-    Ok(app
+pub async fn open(app: &App, staff: &Staff) -> Result<Notices, ApiError> {
+    newest(app, staff, true).await
+}
+
+/// The notices of one's lots that are paid or withdrawn.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn settled(app: &App, staff: &Staff) -> Result<Notices, ApiError> {
+    newest(app, staff, false).await
+}
+
+async fn newest(app: &App, staff: &Staff, is_open: bool) -> Result<Notices, ApiError> {
+    let search = NoticeSearch {
+        operator: staff.operator.as_deref(),
+        is_open: Some(is_open),
+        ..NoticeSearch::default()
+    };
+    // One more than are shown tells whether there are more.
+    let mut newest = app
         .store
-        .parking_notices(operator, None, None, LIST_MAX)
-        .await?)
+        .parking_notices(search, LIST_MAX as i64 + 1)
+        .await?;
+    let are_more = newest.len() > LIST_MAX;
+    newest.truncate(LIST_MAX);
+    Ok(Notices { newest, are_more })
 }

@@ -17,6 +17,9 @@ use crate::{ApiError, App};
 /// How many days ahead a pass may begin.
 const AHEAD: TimeDelta = TimeDelta::days(62);
 
+/// Why a pass is refused to a vehicle that has one.
+pub const HAS_ONE: &str = "this vehicle has a pass for that time";
+
 /// What a driver asks for.
 #[derive(Clone, Debug)]
 pub struct PassRequest {
@@ -90,7 +93,7 @@ pub async fn buy(app: &App, request: &PassRequest, now: Timestamp) -> Result<Ope
     let id = match app.store.pass_buy(&new, now).await? {
         Bought::Pass(id) => id,
         Bought::HeldAlready => {
-            return Err(ApiError::Conflict("this vehicle has a pass for that time"));
+            return Err(ApiError::Conflict(HAS_ONE));
         }
         Bought::KeyMismatch => return Err(ApiError::KeyReused),
     };

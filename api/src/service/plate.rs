@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use domain::Timestamp;
 use domain::plate::Plate;
 use domain::plate_reading::Begun;
-use store::parking_notice::ParkingNotice;
+use store::parking_notice::{NoticeSearch, ParkingNotice};
 use store::plate::{PlateRight, PlateSession};
 use store::staff::Staff;
 
@@ -38,6 +38,11 @@ pub async fn look_up(
     now: Timestamp,
 ) -> Result<Known, ApiError> {
     let operator = staff.operator.as_deref();
+    let of_plate = NoticeSearch {
+        operator,
+        plate: Some(plate),
+        ..NoticeSearch::default()
+    };
     app.store.plate_looked_up(plate, begun, staff, now).await?;
     Ok(Known {
         sessions: app
@@ -45,9 +50,6 @@ pub async fn look_up(
             .plate_sessions(plate, operator, now - LATELY, SESSIONS_MAX)
             .await?,
         rights: app.store.plate_rights(plate, now).await?,
-        notices: app
-            .store
-            .parking_notices(operator, Some(plate), None, NOTICES_MAX)
-            .await?,
+        notices: app.store.parking_notices(of_plate, NOTICES_MAX).await?,
     })
 }

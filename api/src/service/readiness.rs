@@ -3,6 +3,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
+use store::StoreError;
+
 use crate::{ApiError, App};
 
 /// How long a check may take that does not count: a proxy that asks once a second hears the rest in time.
@@ -15,16 +17,19 @@ pub enum Check {
     Database,
     /// The broker's deltas arrive.
     Broker,
+    /// This process's clock is that of the database, by which money counts for one day and not for another.
+    Clock,
 }
 
 impl Check {
-    const ALL: [Self; 2] = [Self::Database, Self::Broker];
+    const ALL: [Self; 3] = [Self::Database, Self::Broker, Self::Clock];
 
     /// The name by which whoever asks leaves it out.
     const fn name(self) -> &'static str {
         match self {
             Self::Database => "database",
             Self::Broker => "broker",
+            Self::Clock => "clock",
         }
     }
 
@@ -33,6 +38,7 @@ impl Check {
         match self {
             Self::Database => "the database is not available",
             Self::Broker => "the message broker is not available",
+            Self::Clock => "this process's clock is not the database's",
         }
     }
 
@@ -45,6 +51,17 @@ impl Check {
                     .is_ok()
             }
             Self::Broker => app.live.connected(),
+            // Of a database that is away, or slow, nobody knows what time it is: that is told by the check of its own.
+            Self::Clock => {
+                let checked = tokio::time::timeout(BRIEFLY, app.store.clock_check(App::now));
+                match checked.await {
+                    Ok(Err(error @ StoreError::WrongClock { .. })) => {
+                        tracing::error!(%error, "not ready");
+                        false
+                    }
+                    _ => true,
+                }
+            }
         }
     }
 }

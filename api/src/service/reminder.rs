@@ -17,10 +17,12 @@ use domain::reminder::{Language, Next, Reminder, next, warns_at, worth_until};
 use domain::session::SessionStatus;
 use futures::StreamExt;
 use serde_json::json;
+use store::purchase::bought_vnd;
 use store::push_subscription::{DuePush, NewPushSubscription, Subscribed};
 use store::session::Session;
 use tokio::sync::watch;
 
+use super::change::more_time;
 use super::in_time;
 use crate::push::{Message, Push, Recipient, Sent};
 use crate::secret::sha256;
@@ -197,12 +199,13 @@ async fn tell(
     reminder: Reminder,
     now: Timestamp,
 ) -> Result<(), ApiError> {
+    let can_add = can_add_time(app, due.session, now).await?;
     let sent = match Recipient::new(&due.p256dh, &due.auth) {
         Ok(recipient) => {
             let message = Message {
                 endpoint: &due.endpoint,
                 recipient: &recipient,
-                text: &text(due, reminder),
+                text: &text(due, reminder, can_add),
                 until: worth_until(reminder, due.ends_at),
                 topic: &topic(due.session),
             };
@@ -247,10 +250,19 @@ fn topic(session: SessionId) -> String {
     topic
 }
 
+/// Whether the session's page offers more time.
+async fn can_add_time(app: &App, id: SessionId, now: Timestamp) -> Result<bool, ApiError> {
+    let session = app.store.session(id).await?;
+    let bay = app.store.bay_place(&session.bay_code).await?;
+    let bought = bought_vnd(&app.store.session_purchases(id).await?);
+    Ok(!more_time(&bay, &session, bought, now).is_empty())
+}
+
 /// What is said: nothing that the session's page does not show, and not the plate.
-fn text(due: &DuePush, reminder: Reminder) -> Vec<u8> {
+fn text(due: &DuePush, reminder: Reminder, can_add: bool) -> Vec<u8> {
     let until = due.ends_at.with_timezone(&due.timezone).format("%H:%M");
-    let (title, body) = due.lang.words(reminder, &due.bay_code, &until.to_string());
+    let until = until.to_string();
+    let (title, body) = due.lang.words(reminder, &due.bay_code, &until, can_add);
     json!({
         "kind": reminder.code(),
         "title": title,

@@ -6,6 +6,7 @@ use domain::day::midnight;
 use domain::occupancy::Span;
 use store::report::{RevenueBy, RevenueRow, SensedPaid};
 
+use super::in_time;
 use crate::{ApiError, App};
 
 /// The longest range of one report.
@@ -95,11 +96,14 @@ pub async fn revenue(app: &App, range: Range, by: RevenueBy) -> Result<Revenue, 
 /// # Errors
 /// Where the database fails.
 pub async fn revenues(app: &App, range: Range, by: &[RevenueBy]) -> Result<Vec<Revenue>, ApiError> {
+    // Never remembered, for whoever has paid looks for it; but a year of it takes seconds, and must leave drivers their
+    // connections to the database.
+    let _turn = app.limits.reports.take().await?;
     let asking = app.past.ask(App::now(), |store, until| async move {
         let rows = store.report_revenue(&app.city.code, range.from, range.to, by);
-        Ok((rows.await?, until))
+        Ok::<_, ApiError>((rows.await?, until))
     });
-    let (rows, complete_until) = asking.await?;
+    let (rows, complete_until) = in_time(asking).await?;
     let revenues = by.iter().zip(rows).map(|(by, rows)| {
         let rows = match by {
             RevenueBy::Day => every_day(rows, range),

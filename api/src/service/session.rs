@@ -218,6 +218,18 @@ pub async fn is_known(app: &App, request: &SessionRequest) -> Result<bool, ApiEr
     Ok(found.is_some())
 }
 
+/// The session that was opened under a key, whatever else was asked with it: who has the key has opened it.
+///
+/// # Errors
+/// Where the database fails.
+pub async fn opened_under(app: &App, key: &str) -> Result<Option<Session>, ApiError> {
+    let intent = Intent::new(key.to_owned(), Default::default());
+    match app.store.idempotency_resource("session", &intent).await? {
+        Some(id) => Ok(Some(app.store.session(SessionId(id)).await?)),
+        None => Ok(None),
+    }
+}
+
 /// Reserves the price of a metered session's longest stay in a wallet: the driver may park.
 ///
 /// # Errors

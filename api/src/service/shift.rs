@@ -6,7 +6,7 @@ use domain::id::ShiftId;
 use domain::money::Vnd;
 use domain::shift::{AHEAD_MAX, Span};
 use store::audit::Deed;
-use store::parking_notice::ParkingNotice;
+use store::parking_notice::{NoticeSearch, ParkingNotice};
 use store::shift::PlannedShift;
 use store::staff::Staff;
 
@@ -92,10 +92,11 @@ pub async fn of_planned(
 
 async fn of(app: &App, login: &str, span: Span) -> Result<Shift, ApiError> {
     let deeds = app.store.staff_deeds(login, span, DEEDS_MAX).await?;
-    let notices = app
-        .store
-        .parking_notices(None, None, Some((login, span)), DEEDS_MAX)
-        .await?;
+    let by_them = NoticeSearch {
+        written: Some((login, span)),
+        ..NoticeSearch::default()
+    };
+    let notices = app.store.parking_notices(by_them, DEEDS_MAX).await?;
     Ok(Shift {
         span,
         deeds,

@@ -27,7 +27,7 @@ const MAX_FILE_BYTES: u64 = 64 << 20;
 const NAME_MAX: usize = 128;
 /// How long ago an installation may be told at most: more is a slip of the pen, and would take from
 /// other sensors what they told in all that time.
-const TOLD_WITHIN: TimeDelta = TimeDelta::days(3_660);
+pub(super) const TOLD_WITHIN: TimeDelta = TimeDelta::days(3_660);
 /// The columns that a file may have.
 pub const COLUMNS: [&str; 8] = [
     "device",

@@ -10,7 +10,7 @@ use store::StoreError;
 use store::standing::Standing;
 
 use super::Database;
-use super::device::COLUMNS;
+use super::device::{COLUMNS, TOLD_WITHIN};
 use super::device_signing::signing_cells;
 use crate::out::out;
 
@@ -90,6 +90,10 @@ impl Remove {
         let now = App::now();
         let at = self.at.map_or(now, |at| at.to_utc());
         anyhow::ensure!(at <= now, "--at lies in the future");
+        anyhow::ensure!(
+            at >= now - TOLD_WITHIN,
+            "--at lies more than ten years back: all that the devices have told since would be nobody's"
+        );
         let store = self.database.open().await?;
         let names: Vec<&str> = self.devices.iter().map(String::as_str).collect();
         let removed = store.devices_remove(&names, at, now).await;

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use domain::place::Place as Document;
+use store::place::Imported;
 
 use super::Database;
 use crate::out::out;
@@ -23,7 +24,8 @@ pub enum Place {
 const RULES: &str = "\
 The file is JSON; docs/installation.md describes it. It is imported whole or not at all. What exists under
 the same code is brought up to date, what the file leaves out stays, but for the map: that is drawn anew.
-A sensor that a bay of the file has no longer is taken from it as of now.";
+Prices are taken for zones that have none. A sensor that the file names for another bay moves there as of now;
+`clearbay device remove` takes one out.";
 
 /// Check an installation file and bring the city up to date with it.
 #[derive(Debug, clap::Args)]
@@ -73,7 +75,15 @@ impl Import {
         let store = self.database.open().await?;
         let done = store.place_import(&place, chrono::Utc::now()).await;
         store.close().await;
-        done?;
+        let Imported { priced, moves } = done?;
+        for moved in moves {
+            out!("{moved}");
+        }
+        for zone in priced {
+            out!(
+                "zone {zone}: it has prices, which stay as they are; `clearbay tariff import` changes them"
+            );
+        }
         out!("{what}");
         Ok(())
     }

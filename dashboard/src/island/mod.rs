@@ -59,11 +59,19 @@ fn connect(url: String, name: &'static str, handle: Handler) {
             leptos::prelude::set_timeout(move || connect(url, name, handle), wait);
         }
     });
+    // A page that stood still would look true: the form to sign in is better.
+    let signed_out = Closure::<dyn FnMut()>::new(|| {
+        let window = web_sys::window();
+        let _ = window.and_then(|window| window.location().reload().ok());
+    });
     let _ = source.add_event_listener_with_callback(name, message.as_ref().unchecked_ref());
+    let _ =
+        source.add_event_listener_with_callback("signed-out", signed_out.as_ref().unchecked_ref());
     source.set_onopen(Some(opened.as_ref().unchecked_ref()));
     source.set_onerror(Some(failed.as_ref().unchecked_ref()));
     // They live as long as the page.
     message.forget();
+    signed_out.forget();
     opened.forget();
     failed.forget();
 }

@@ -4,6 +4,7 @@ use api::service::exemption::{self, NewGrant};
 use api::service::exemption_decision;
 use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::{Months, NaiveDate};
 use chrono_tz::Tz;
@@ -13,6 +14,7 @@ use domain::plate::Plate;
 use leptos::prelude::*;
 use serde::Deserialize;
 use store::exemption::{GrantedExemption, KnownGround};
+use store::staff::Staff;
 
 use super::document::Document;
 use super::parts::{day, ground_name, last_day};
@@ -20,41 +22,108 @@ use super::staff::{SignedIn, staff_bar};
 use super::{Reader, problem, staff_exemption_list};
 use crate::lang::Lang;
 
+/// What stands on the page beside what it always shows.
+#[derive(Default)]
+struct Shown {
+    /// What was to be granted, and why it was not.
+    refused: Option<(GrantForm, ApiError)>,
+    /// The plate whose exemptions are shown instead of all, as it was typed.
+    plate: Option<String>,
+}
+
 /// `/staff/exemptions`.
 pub(crate) async fn page(
     State(app): State<App>,
     reader: Reader,
     SignedIn(who): SignedIn,
 ) -> Response {
-    let now = App::now();
-    let loaded = async {
-        let known = exemption::list(&app, &who, now).await?;
-        let requests = exemption_decision::list(&app, &who, now).await?;
-        let grounds = app.store.exemption_grounds(None).await?;
-        Ok((who, known, requests, grounds))
+    shown(&app, &reader, who, Shown::default()).await
+}
+
+/// Where a plate's were shown and the page is asked for again, in another language say: all.
+pub(crate) async fn back_to_all() -> Redirect {
+    Redirect::to("/staff/exemptions")
+}
+
+#[derive(Deserialize)]
+pub(crate) struct PlateForm {
+    plate: String,
+}
+
+/// `POST /staff/exemptions/of`: those of a plate, which its address does not name.
+pub(crate) async fn of_plate(
+    State(app): State<App>,
+    reader: Reader,
+    SignedIn(who): SignedIn,
+    Form(form): Form<PlateForm>,
+) -> Response {
+    let shown_too = Shown {
+        plate: Some(form.plate),
+        ..Shown::default()
     };
-    let (who, known, requests, grounds) = match loaded.await {
+    shown(&app, &reader, who, shown_too).await
+}
+
+async fn shown(app: &App, reader: &Reader, who: Staff, beside: Shown) -> Response {
+    let Shown { refused, plate } = beside;
+    let now = App::now();
+    let wanted = plate.as_deref().map(Plate::parse);
+    let no_plate = matches!(wanted, Some(Err(_)));
+    let loaded = async {
+        let known = match &wanted {
+            Some(Ok(plate)) => exemption::of_plate(app, &who, plate).await?,
+            _ => exemption::list(app, &who, now).await?,
+        };
+        let requests = exemption_decision::list(app, &who, now).await?;
+        let grounds = app.store.exemption_grounds(None).await?;
+        Ok((known, requests, grounds))
+    };
+    let (known, requests, grounds) = match loaded.await {
         Ok(loaded) => loaded,
-        Err(error) => return problem(&reader, &error),
+        Err(error) => return problem(reader, &error),
     };
     let lang = reader.lang;
     let title = lang.exemptions().exemptions;
     let tz = app.city.timezone;
     let today = now.with_timezone(&tz).date_naive();
+    let status = match &refused {
+        Some((_, error)) => error.status(),
+        None if no_plate => StatusCode::UNPROCESSABLE_ENTITY,
+        None => StatusCode::OK,
+    };
     Document {
         title,
         active: "/staff",
         live: None,
     }
-    .page(&reader, move || {
+    .respond(reader, status, move || {
         view! {
             {staff_bar(&who, "/staff/exemptions", lang)}
             <h1>{title}</h1>
             {staff_exemption_list::view(requests, &grounds, tz, lang).into_any()}
-            {(!who.reads_only()).then(|| grant_form(&grounds, today, lang))}
-            {list_view(known, grounds, who.reads_only(), tz, lang)}
+            {(!who.reads_only()).then(|| grant_form(&grounds, today, refused, lang))}
+            {find_form(plate.unwrap_or_default(), no_plate, lang)}
+            {known.are_more.then(|| view! { <p class="note">{lang.exemptions().older_by_plate}</p> })}
+            {list_view(known.newest, grounds, who.reads_only(), tz, lang)}
         }
     })
+}
+
+fn find_form(plate: String, no_plate: bool, lang: Lang) -> impl IntoView {
+    let text = lang.exemptions();
+    let is_all = plate.is_empty();
+    view! {
+        <form class="inline plate-search" method="post" action="/staff/exemptions/of" role="search">
+            <label class="field">
+                <span>{text.of_a_plate}</span>
+                <input name="plate" value=plate required minlength="4" maxlength="20" autocomplete="off"
+                    autocapitalize="characters" spellcheck="false" placeholder="30A-123.45" />
+            </label>
+            <button>{text.find}</button>
+            {(!is_all).then(|| view! { <a class="button" href="/staff/exemptions">{text.all_again}</a> })}
+        </form>
+        {no_plate.then(|| view! { <p class="error" role="alert">{text.plate_is_wrong}</p> })}
+    }
 }
 
 #[derive(Deserialize)]
@@ -79,14 +148,23 @@ pub(crate) async fn grant(
             zone: None,
             plate: Plate::parse(&form.plate)?,
             class: form.class,
-            ground: form.ground,
-            document: form.document,
+            ground: form.ground.clone(),
+            document: form.document.clone(),
             first: form.first,
             last: form.last,
         };
         exemption::grant(&app, request, &who, App::now()).await
     };
-    back(&reader, done.await.map(|_| ()))
+    match done.await {
+        Err(error @ ApiError::Unprocessable(_)) => {
+            let beside = Shown {
+                refused: Some((form, error)),
+                ..Shown::default()
+            };
+            shown(&app, &reader, who, beside).await
+        }
+        done => back(&reader, done.map(|_| ())),
+    }
 }
 
 /// `POST /staff/exemptions/{id}/withdraw`.
@@ -107,28 +185,53 @@ fn back(reader: &Reader, done: Result<(), ApiError>) -> Response {
     }
 }
 
-fn grant_form(grounds: &[KnownGround], today: NaiveDate, lang: Lang) -> AnyView {
+fn grant_form(
+    grounds: &[KnownGround],
+    today: NaiveDate,
+    refused: Option<(GrantForm, ApiError)>,
+    lang: Lang,
+) -> AnyView {
     if grounds.is_empty() {
         return view! {
             <p class="empty">{lang.exemptions().tariffs_know_no_ground_which}</p>
         }
         .into_any();
     }
+    let why = refused
+        .as_ref()
+        .map(|(form, _)| match Plate::parse(&form.plate) {
+            Ok(_) => lang.exemptions().please_check,
+            Err(_) => lang.exemptions().plate_is_wrong,
+        });
+    let year = today.checked_add_months(Months::new(12)).unwrap_or(today);
+    let filled = refused.map_or_else(
+        || GrantForm {
+            plate: String::new(),
+            class: VehicleClass::Car,
+            ground: String::new(),
+            document: String::new(),
+            first: today,
+            last: year,
+        },
+        |(form, _)| form,
+    );
     let option = |ground: &KnownGround| {
         let name = lang.pick(&ground.name_vi, &ground.name_en).to_owned();
-        view! { <option value=ground.code.clone()>{name}</option> }
+        let is_it = ground.code == filled.ground;
+        view! { <option value=ground.code.clone() selected=is_it>{name}</option> }
     };
     let options = grounds.iter().map(option).collect_view();
-    let classes = [VehicleClass::Car, VehicleClass::Motorbike]
-        .map(|class| view! { <option value=class.code()>{lang.class(class)}</option> });
-    let year = today.checked_add_months(Months::new(12)).unwrap_or(today);
+    let classes = [VehicleClass::Car, VehicleClass::Motorbike].map(|class| {
+        view! { <option value=class.code() selected={class == filled.class}>{lang.class(class)}</option> }
+    });
     view! {
         <section class="card narrow">
             <h2>{lang.exemptions().grant_an_exemption}</h2>
             <form method="post" action="/staff/exemptions">
+                {why.map(|why| view! { <p class="error" role="alert">{why}</p> })}
                 <label class="field">
                     <span>{lang.words().plate}</span>
-                    <input name="plate" required minlength="4" maxlength="20" autocomplete="off" autocapitalize="characters" />
+                    <input name="plate" value=filled.plate required minlength="4" maxlength="20" autocomplete="off" autocapitalize="characters" />
                 </label>
                 <label class="field">
                     <span>{lang.words().vehicle_class}</span>
@@ -140,15 +243,15 @@ fn grant_form(grounds: &[KnownGround], today: NaiveDate, lang: Lang) -> AnyView 
                 </label>
                 <label class="field">
                     <span>{lang.exemptions().proved_by_document_and_number}</span>
-                    <input name="document" required maxlength="200" autocomplete="off" />
+                    <input name="document" value=filled.document required maxlength="200" autocomplete="off" />
                 </label>
                 <label class="field">
                     <span>{lang.exemptions().first_day}</span>
-                    <input type="date" name="first" required value=today.to_string() />
+                    <input type="date" name="first" required value=filled.first.to_string() />
                 </label>
                 <label class="field">
                     <span>{lang.exemptions().last_day}</span>
-                    <input type="date" name="last" required value=year.to_string() />
+                    <input type="date" name="last" required value=filled.last.to_string() />
                 </label>
                 <button class="primary">{lang.exemptions().grant}</button>
             </form>

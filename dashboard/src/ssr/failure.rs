@@ -74,7 +74,7 @@ fn numbered(reader: &Reader, status: StatusCode, number: Option<String>) -> Resp
         StatusCode::FORBIDDEN => (lang.problem().cannot_be_opened, lang.problem().not_yours),
         StatusCode::UNAUTHORIZED => (
             lang.problem().cannot_be_opened,
-            lang.problem().this_page_belongs_to_somebody_else,
+            lang.problem().opens_where_it_was_begun,
         ),
         StatusCode::SERVICE_UNAVAILABLE => (
             lang.problem().out_of_order_for_the_moment,

@@ -136,10 +136,10 @@ fn router() -> Router<App> {
         .route("/passes/{id}", get(passes::page))
         .route("/pay/{id}", get(payment::page))
         .route("/s/{id}", get(session::page))
-        .route("/s/{id}/extend", post(session::extend))
-        .route("/s/{id}/stop", post(session::stop))
-        .route("/s/{id}/plate", post(session::plate))
-        .route("/s/{id}/bay", post(session::bay))
+        .route("/s/{id}/extend", get(session::back).post(session::extend))
+        .route("/s/{id}/stop", get(session::back).post(session::stop))
+        .route("/s/{id}/plate", get(session::back).post(session::plate))
+        .route("/s/{id}/bay", get(session::back).post(session::bay))
         .route("/r/{id}", get(receipt::page))
         .route("/r/{id}/dispute", get(dispute::page).post(dispute::submit))
         .route("/sign-in", get(sign_in::start))
@@ -147,9 +147,18 @@ fn router() -> Router<App> {
         .route("/sign-in/forget", post(sign_in::forget))
         .route("/my", get(mine::page))
         .route("/wallet", get(wallet::page))
-        .route("/wallet/code", post(wallet_sign_in::send_code))
-        .route("/wallet/sign-in", post(wallet_sign_in::sign_in))
-        .route("/wallet/top-up", post(wallet::top_up))
+        .route(
+            "/wallet/code",
+            get(wallet_sign_in::back).post(wallet_sign_in::send_code),
+        )
+        .route(
+            "/wallet/sign-in",
+            get(wallet_sign_in::back).post(wallet_sign_in::sign_in),
+        )
+        .route(
+            "/wallet/top-up",
+            get(wallet_sign_in::back).post(wallet::top_up),
+        )
         .route("/wallet/sign-out", post(wallet_sign_in::sign_out))
         .route(
             "/wallet/delete",
@@ -213,6 +222,10 @@ fn router() -> Router<App> {
         .route(
             "/staff/exemptions",
             get(exemptions::page).post(exemptions::grant),
+        )
+        .route(
+            "/staff/exemptions/of",
+            get(exemptions::back_to_all).post(exemptions::of_plate),
         )
         .route(
             "/staff/exemptions/{id}/withdraw",

@@ -4,7 +4,7 @@ use api::service::parking_notice::{self, Explained};
 use api::service::{session_cookie, staff};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, Query, RawQuery, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use domain::notice::{NoticeCode, NoticeState};
 use leptos::prelude::*;
@@ -16,7 +16,7 @@ use super::document::Document;
 use super::parts::{full_time, price_lines, qr_svg};
 use super::staff::{refused, staff_bar};
 use super::ways::{self, Ways};
-use super::{Reader, problem};
+use super::{Reader, problem, wallet};
 use crate::lang::Lang;
 
 /// Where a notice stands, in a word of a list.
@@ -129,13 +129,14 @@ pub(crate) async fn pay(
     match paid.await {
         Ok((opened, payment)) => {
             let id = opened.session.id;
-            let cookie = session_cookie::set_cookie(&app, id, &opened.token);
+            let kept = session_cookie::keep(&app, &headers, id, &opened.token);
             let to = payment.map_or_else(
                 || format!("/s/{id}"),
                 |payment| format!("/pay/{}", payment.id),
             );
-            ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
+            (kept, Redirect::to(&to)).into_response()
         }
+        Err(ApiError::Unauthorized) => wallet::sign_in_first(&format!("/n/{code}")),
         // Paid or withdrawn meanwhile: the page says so.
         Err(ApiError::Conflict(_)) => Redirect::to(&format!("/n/{code}")).into_response(),
         Err(error) => problem(&reader, &error),

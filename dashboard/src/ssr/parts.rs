@@ -12,10 +12,33 @@ use crate::lang::Lang;
 
 /// A short message in the middle of an otherwise empty page.
 pub(crate) fn message(title: &'static str, text: String, lang: Lang) -> impl IntoView {
+    message_with(title, text, None, lang)
+}
+
+/// The same of what has failed and may be tried anew, on that page.
+pub(crate) fn try_again(
+    title: &'static str,
+    text: String,
+    href: String,
+    lang: Lang,
+) -> impl IntoView {
+    message_with(title, text, Some(href), lang)
+}
+
+fn message_with(
+    title: &'static str,
+    text: String,
+    again: Option<String>,
+    lang: Lang,
+) -> impl IntoView {
+    let again = again.map(|href| {
+        view! { <p><a class="button primary" data-again href=href>{lang.part().try_again}</a></p> }
+    });
     view! {
         <section class="card narrow center">
             <h1>{title}</h1>
             <p>{text}</p>
+            {again}
             <p><a class="button" href="/">{lang.part().back_to_find_parking}</a></p>
         </section>
     }

@@ -22,8 +22,9 @@ use store::place::BayPlace;
 use super::document::Document;
 use super::parts::{message, price_lines};
 use super::payment::{Pending, pending_view};
+use super::session_view::Begin;
 use super::ways::{self, Ways};
-use super::{Reader, problem};
+use super::{Reader, problem, wallet};
 use crate::lang::Lang;
 
 /// What a driver fills in.
@@ -64,6 +65,7 @@ pub(crate) async fn submit(
         Err(
             error @ (ApiError::Unprocessable(_) | ApiError::Conflict(_) | ApiError::NotCovered),
         ) => form(&app, &reader, &code, &headers, Some((filled, error))).await,
+        Err(ApiError::Unauthorized) => wallet::sign_in_first(&format!("/b/{code}/pass")),
         Err(error) => problem(&reader, &error),
     }
 }
@@ -197,15 +199,13 @@ fn form_view(
     }
 }
 
-fn reason(error: &ApiError, lang: Lang) -> String {
-    match (error, lang) {
-        (ApiError::NotCovered, _) => lang.passes().there_not_enough_wallet_please.to_owned(),
-        (ApiError::Conflict(_), Lang::Vi) => "Xe này đã có vé cho thời gian đó.".to_owned(),
-        (_, Lang::Vi) => {
-            "Xin xem lại: biển số có 4 đến 12 chữ và số; vé bắt đầu từ hôm nay đến 62 ngày nữa."
-                .to_owned()
-        }
-        (error, Lang::En) => error.to_string(),
+fn reason(error: &ApiError, lang: Lang) -> &'static str {
+    let text = lang.passes();
+    match error {
+        ApiError::NotCovered => text.there_not_enough_wallet_please,
+        ApiError::Conflict(pass::HAS_ONE) => text.has_one,
+        ApiError::Conflict(_) => text.begin_anew,
+        _ => text.please_check,
     }
 }
 
@@ -275,9 +275,22 @@ pub(crate) async fn page(
         let pass = pass::find(&app, id, &token).await?;
         let bay = app.store.bay_place(&pass.bay_code).await?;
         let receipts = app.store.receipts_of(&[], &[id]).await?;
-        Ok::<_, ApiError>((pass, bay, receipts))
+        let begin = match pass.status {
+            PurchaseStatus::Paid => None,
+            _ => Some(
+                match app
+                    .store
+                    .payment_waiting(PurchaseId(id.0), App::now())
+                    .await?
+                {
+                    Some(payment) => Begin::GoOn(format!("/pay/{payment}")),
+                    None => Begin::Anew(format!("/b/{}/pass", bay.code)),
+                },
+            ),
+        };
+        Ok::<_, ApiError>((pass, bay, receipts, begin))
     };
-    let (pass, bay, receipts) = match loaded.await {
+    let (pass, bay, receipts, begin) = match loaded.await {
         Ok(loaded) => loaded,
         Err(error) => return problem(&reader, &error),
     };
@@ -297,6 +310,7 @@ pub(crate) async fn page(
                 <h1>{if paid { lang.passes().your_pass_is_paid } else { title }}</h1>
                 {(!paid).then(|| view! { <p class="hint">{lang.passes().money_has_not_arrived_if}</p> })}
                 {facts}
+                {begin.map(|begin| begin.button(lang))}
                 {receipts.iter().map(|receipt| view! {
                     <p><a class="button primary" href=format!("/r/{}", receipt.id)>{lang.words().receipt}</a></p>
                 }).collect_view()}

@@ -1,9 +1,9 @@
 //! Paying for a bay: the form behind the sticker's QR code.
 
-use api::service::{payment, session, session_cookie};
+use api::service::{change, payment, session, session_cookie};
 use api::{ApiError, App};
 use axum::extract::{Form, Path, Query, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
 use chrono::TimeDelta;
 use domain::Timestamp;
@@ -20,7 +20,10 @@ use super::document::Document;
 use super::parts::message;
 use super::pay_form::Start;
 use super::ways::{self, Ways};
-use super::{Reader, mine, pay_ask, pay_form, problem};
+use super::{Reader, mine, pay_ask, pay_form, problem, wallet};
+
+/// How many forms whose answers were lost are looked for.
+const SENT_MAX: usize = 5;
 
 #[derive(Deserialize)]
 pub(crate) struct BayQuery {
@@ -55,8 +58,12 @@ pub(crate) struct PayForm {
     /// The button that was pressed.
     #[serde(default)]
     pub(super) gateway: String,
+    /// The keys under which the form was sent before the phone noted the start, with a space between them: whether they came
+    /// is not known, for no answer did.
+    #[serde(default)]
+    sent: String,
     /// When the phone noted the start, where there was no signal then; `key` was made with it.
-    at: Option<Timestamp>,
+    pub(super) at: Option<Timestamp>,
     /// Whether the driver insists on the bay.
     #[serde(default)]
     confirm: bool,
@@ -99,12 +106,17 @@ pub(crate) async fn submit(
     Form(filled): Form<PayForm>,
 ) -> Response {
     if let Some(running) = parked_elsewhere(&app, &code, &filled, &headers).await {
-        return pay_ask::move_or_pay(&reader, &filled, &code, &running, &app);
+        let may_move = change::may_move(&app, &running, &code).await;
+        return match may_move {
+            Ok(may_move) => pay_ask::move_or_pay(&reader, &filled, &code, &running, may_move, &app),
+            Err(ApiError::NotFound("bay")) => no_such_bay(&reader, &code),
+            Err(error) => problem(&reader, &error),
+        };
     }
     match open(&app, &code, &filled, &headers).await {
         Ok((session, token, to)) => {
-            let cookie = session_cookie::set_cookie(&app, session, &token);
-            ([(header::SET_COOKIE, cookie)], Redirect::to(&to)).into_response()
+            let kept = session_cookie::keep(&app, &headers, session, &token);
+            (kept, Redirect::to(&to)).into_response()
         }
         Err(ApiError::WrongBay { meant, likelier }) => {
             pay_ask::which_bay(&reader, &filled, &meant, &likelier)
@@ -116,9 +128,7 @@ pub(crate) async fn submit(
             form(&app, &reader, &code, &headers, from_arrival, failed).await
         }
         // Whoever chose the wallet is not signed in any more.
-        Err(ApiError::Unauthorized) => {
-            Redirect::to(&format!("/wallet?to=/b/{code}")).into_response()
-        }
+        Err(ApiError::Unauthorized) => wallet::sign_in_first(&format!("/b/{code}")),
         Err(error) => problem(&reader, &error),
     }
 }
@@ -172,7 +182,10 @@ async fn open(
     };
     let there = match session::is_known(app, &request).await? {
         true => None,
-        false => there_already(app, &request, headers, now).await?,
+        false => match came_before(app, &request, &filled.sent, now).await? {
+            Some(came) => Some(came),
+            None => there_already(app, &request, headers, now).await?,
+        },
     };
     let (session, token) = match there {
         Some(there) => there,
@@ -191,6 +204,37 @@ async fn open(
     let due = payment::Due::start(&bay, &session)?;
     let payment = payment::request(app, &due, means, filled.key.clone(), now).await?;
     Ok((session.id, token, format!("/pay/{}", payment.id)))
+}
+
+/// The session of a form that a phone had sent before it noted the start, where that had come after all: for the same bay
+/// and plate, and in force or waiting for its money.
+async fn came_before(
+    app: &App,
+    request: &session::SessionRequest,
+    sent: &str,
+    now: Timestamp,
+) -> Result<Option<(Session, String)>, ApiError> {
+    for key in sent.split(' ').take(SENT_MAX) {
+        if api::extract::check_key(key).is_err() {
+            continue;
+        }
+        let Some(session) = session::opened_under(app, key).await? else {
+            continue;
+        };
+        let same = session.bay_code == request.bay && session.plate == request.plate;
+        let counts = match session.status {
+            SessionStatus::Paid => true,
+            SessionStatus::Pending => {
+                session.metered == request.metered && now < session.created_at + PAYMENT_WINDOW
+            }
+            SessionStatus::Lapsed => false,
+        };
+        if same && counts {
+            let token = app.secrets.session_token(session.id);
+            return Ok(Some((session, token)));
+        }
+    }
+    Ok(None)
 }
 
 /// The session for the same bay, plate and time that this browser has opened before and that waits

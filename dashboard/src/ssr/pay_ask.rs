@@ -72,12 +72,14 @@ pub(super) fn which_bay(
     })
 }
 
-/// Asks whether to move the time that this browser has paid for the same vehicle in another bay.
+/// Asks whether to move the time that this browser has paid for the same vehicle in another bay; where it cannot be
+/// moved, whether to pay for both.
 pub(super) fn move_or_pay(
     reader: &Reader,
     filled: &PayForm,
     bay: &str,
     running: &Session,
+    may_move: bool,
     app: &App,
 ) -> Response {
     let lang = reader.lang;
@@ -92,12 +94,14 @@ pub(super) fn move_or_pay(
                 <p>
                     <b>{running.plate.reveal().to_owned()}</b> " " {lang.pay().has_paid_time_in} " "
                     <b>{running.bay_code.clone()}</b> ", " {lang.words().until} " " <b>{until}</b> ". "
-                    {lang.pay().if_it_stands_here_now}
+                    {if may_move { lang.pay().if_it_stands_here_now } else { lang.pay().cannot_be_moved_here }}
                 </p>
-                <form method="post" action=format!("{home}/bay")>
-                    <input type="hidden" name="bay" value=bay.to_owned() />
-                    <button class="primary">{lang.pay().move_my_time_to} " " {bay.to_owned()}</button>
-                </form>
+                {may_move.then(|| view! {
+                    <form method="post" action=format!("{home}/bay")>
+                        <input type="hidden" name="bay" value=bay.to_owned() />
+                        <button class="primary">{lang.pay().move_my_time_to} " " {bay.to_owned()}</button>
+                    </form>
+                })}
                 {again(filled, bay, "", lang.pay().pay_for_both.to_owned())}
                 <p><a href=home>{lang.pay().look_at_that_session}</a></p>
             }

@@ -85,7 +85,10 @@ pub(super) fn view(
     // What is wrong stands beside what it is about.
     let (filled, error, wrong_plate) = match failed {
         Some((filled, _)) if Plate::parse(&filled.plate).is_err() => (filled, None, true),
-        Some((filled, error)) => (filled, Some(reason(&error, lang)), false),
+        Some((filled, error)) => {
+            let why = reason(&error, filled.at.is_some(), lang);
+            (filled, Some(why), false)
+        }
         None => (PayForm::default(), None, false),
     };
     let chosen = if filled.minutes == 0 {
@@ -283,14 +286,12 @@ pub(super) fn choice(
 }
 
 /// Why a form was refused, in the reader's language.
-fn reason(error: &ApiError, lang: Lang) -> String {
-    match (error, lang) {
-        (ApiError::NotCovered, _) => lang.pay_form().there_not_enough_wallet_put.to_owned(),
-        (ApiError::KeyReused, _) => lang.pay_form().details_have_changed_since_they.to_owned(),
-        (_, Lang::Vi) => {
-            "Biển số hoặc thời gian chưa đúng. Biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45."
-                .to_owned()
-        }
-        (error, Lang::En) => format!("Please check: {error}."),
+fn reason(error: &ApiError, is_noted: bool, lang: Lang) -> &'static str {
+    let text = lang.pay_form();
+    match error {
+        ApiError::NotCovered => text.there_not_enough_wallet_put,
+        ApiError::KeyReused => text.details_have_changed_since_they,
+        _ if is_noted => text.start_not_believed,
+        _ => text.time_cannot_be_sold,
     }
 }

@@ -8,6 +8,7 @@ use axum::response::Response;
 use chrono_tz::Tz;
 use domain::Timestamp;
 use domain::id::PaymentId;
+use domain::notice::NoticeCode;
 use domain::payment::PaymentStatus;
 use domain::purchase::PurchaseStatus;
 use domain::session::SessionStatus;
@@ -19,7 +20,7 @@ use store::place::BayPlace;
 use store::session::Session;
 
 use super::document::Document;
-use super::parts::{clock, message, price_lines, qr_svg};
+use super::parts::{clock, price_lines, qr_svg, try_again};
 use super::{Reader, passes, problem, wallet};
 use crate::island::PaymentWatch;
 use crate::lang::Lang;
@@ -55,6 +56,7 @@ pub(crate) async fn page(
             plate,
             bought,
             bay,
+            again,
         }) => {
             if bought && payment.status == PaymentStatus::Pending {
                 return paid_otherwise(&reader, &payment, &session);
@@ -64,7 +66,8 @@ pub(crate) async fn page(
                 .then(|| format!("/api/v1/live/payments/{}", payment.id));
             let title = match payment.status {
                 PaymentStatus::Pending => lang.words().pay,
-                _ => lang.payment().paid,
+                PaymentStatus::Voided => lang.payment().not_paid,
+                PaymentStatus::Posted | PaymentStatus::Refunded => lang.payment().paid,
             };
             Document {
                 title,
@@ -72,7 +75,14 @@ pub(crate) async fn page(
                 live,
             }
             .page(&reader, move || {
-                payment_view(payment, session, plate, (&quote, until), &bay, lang)
+                payment_view(
+                    payment,
+                    session,
+                    plate,
+                    (&quote, until),
+                    (&bay, again),
+                    lang,
+                )
             })
         }
         Err(error) => problem(&reader, &error),
@@ -91,6 +101,8 @@ struct Loaded {
     /// Whether that has been paid for, by this payment or another.
     bought: bool,
     bay: BayPlace,
+    /// The page on which one begins again.
+    again: String,
 }
 
 async fn load(app: &App, payment: Payment) -> Result<Loaded, ApiError> {
@@ -106,12 +118,13 @@ async fn load(app: &App, payment: Payment) -> Result<Loaded, ApiError> {
     let time = purchase.as_ref().and_then(|purchase| purchase.time);
     let quote = purchase.map_or_else(|| session.quote.clone(), |purchase| purchase.quote);
     let bay = app.store.bay_place(&session.bay_code).await?;
-    let plate = if app.store.session_is_of_notice(session.id).await? {
-        session.plate.masked()
-    } else {
-        session.plate.reveal().to_owned()
+    let notice = app.store.session_notice(session.id).await?;
+    let plate = match notice {
+        Some(_) => session.plate.masked(),
+        None => session.plate.reveal().to_owned(),
     };
     Ok(Loaded {
+        again: begin_again(&session, notice.as_ref()),
         plate,
         payment,
         until: time.map_or(session.ends_at, |(_, until)| until),
@@ -120,6 +133,15 @@ async fn load(app: &App, payment: Payment) -> Result<Loaded, ApiError> {
         bought,
         bay,
     })
+}
+
+/// Where what a session was opened for is begun anew: more time where the session is, a notice where it is told.
+pub(super) fn begin_again(session: &Session, notice: Option<&NoticeCode>) -> String {
+    match (session.status, notice) {
+        (SessionStatus::Paid, _) => format!("/s/{}", session.id),
+        (_, Some(notice)) => format!("/n/{notice}"),
+        (_, None) => format!("/b/{}", session.bay_code),
+    }
 }
 
 /// What was to be paid here has been paid another way: nobody may be asked for it again.
@@ -149,7 +171,7 @@ fn payment_view(
     session: Session,
     plate: String,
     (quote, until): (&Quote, Timestamp),
-    bay: &BayPlace,
+    (bay, again): (&BayPlace, String),
     lang: Lang,
 ) -> impl IntoView + use<> {
     let now = App::now();
@@ -186,13 +208,14 @@ fn payment_view(
             }
             .into_any()
         }
-        PaymentStatus::Voided => message(
+        PaymentStatus::Voided => try_again(
             lang.payment().not_paid,
             format!(
                 "{} {}",
                 lang.payment().payment_did_not_go_through,
                 payment.reference
             ),
+            again,
             lang,
         )
         .into_any(),
@@ -200,12 +223,7 @@ fn payment_view(
             Pending {
                 payment,
                 payee: bay.operator_name.clone(),
-                // More time is chosen where the session is.
-                again: if session.status == SessionStatus::Paid {
-                    format!("/s/{}", session.id)
-                } else {
-                    format!("/b/{}", bay.code)
-                },
+                again,
                 timezone: tz,
                 summary: summary.into_any(),
                 lines: Some(lines.into_any()),

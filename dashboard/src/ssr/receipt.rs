@@ -92,7 +92,7 @@ fn view(loaded: Loaded, url: &str, oidc: Option<&Oidc>, lang: Lang) -> impl Into
         Some(_) => lang.words().bay,
         None => lang.receipt().bought_at_bay,
     };
-    let day = receipt.issued_at.with_timezone(&tz).date_naive();
+    let day = receipt.day;
     view! {
         <article class="card narrow receipt">
             <header>

@@ -5,24 +5,22 @@ use api::{ApiError, App};
 use axum::extract::{Form, Path, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Redirect, Response};
-use domain::id::SessionId;
+use domain::id::{PurchaseId, SessionId};
 use domain::money::Vnd;
 use domain::plate::Plate;
-use domain::session::{GRACE, StoppedBy};
+use domain::session::{GRACE, SessionStatus, StoppedBy};
 use serde::Deserialize;
 use store::audit::DRIVER;
 use store::purchase::{bought_vnd, paid_vnd};
 use store::session::Session;
 
 use super::document::Document;
+use super::payment::begin_again;
 use super::session_bill::Bill;
-use super::session_view::{Shown, view};
+use super::session_view::{Begin, Shown, view};
 use super::ways::{self, Ways};
-use super::{Reader, problem};
+use super::{Reader, problem, wallet};
 use crate::lang::Lang;
-
-/// How much more time is offered, in minutes.
-const MORE: [u32; 3] = [30, 60, 120];
 
 /// `/s/{id}`.
 pub(crate) async fn page(
@@ -39,7 +37,7 @@ async fn show(
     reader: &Reader,
     id: &str,
     headers: &HeaderMap,
-    failed: Option<ApiError>,
+    failed: Option<(Wish, ApiError)>,
 ) -> Response {
     let shown = match load(app, id, headers).await {
         Ok(session) => look(app, session).await,
@@ -50,8 +48,10 @@ async fn show(
         Err(error) => return problem(reader, &error),
     };
     let lang = reader.lang;
-    let status = failed.as_ref().map_or(StatusCode::OK, ApiError::status);
-    let failed = failed.map(|error| reason(&error, lang));
+    let status = failed
+        .as_ref()
+        .map_or(StatusCode::OK, |(_, error)| error.status());
+    let failed = failed.map(|(wish, error)| reason(wish, &error, lang));
     let title = lang.session().your_parking;
     let live = (shown.session.ends_at + GRACE > App::now())
         .then(|| format!("/api/v1/live?lot={}", shown.bay.lot_code));
@@ -77,19 +77,27 @@ async fn look(app: &App, session: Session) -> Result<Shown, ApiError> {
     let now = App::now();
     let bay = app.store.bay_place(&session.bay_code).await?;
     let purchases = app.store.session_purchases(session.id).await?;
-    let bought = bought_vnd(&purchases);
-    let more = MORE
-        .into_iter()
-        .filter_map(|minutes| {
-            let priced = change::extension_price(&bay, &session, bought, minutes, now);
-            Some((minutes, priced.ok()?))
-        })
-        .collect();
+    let more = change::more_time(&bay, &session, bought_vnd(&purchases), now);
     let refunds = app.store.session_refunds(session.id).await?;
+    let notice = app.store.session_notice(session.id).await?;
+    let (is_pending, purchase) = (
+        session.status == SessionStatus::Pending,
+        PurchaseId(session.id.0),
+    );
+    // A session's first purchase goes by its own number.
+    let waiting = match is_pending {
+        true => app.store.payment_waiting(purchase, now).await?,
+        false => None,
+    };
+    let begin = match waiting {
+        Some(payment) => Begin::GoOn(format!("/pay/{payment}")),
+        None => Begin::Anew(begin_again(&session, notice.as_ref())),
+    };
     Ok(Shown {
+        begin: (session.status != SessionStatus::Paid).then_some(begin),
         back: change::refund_if_stopped(&bay, &session, paid_vnd(&purchases), now)?,
         is_double: app.store.session_is_double(session.id).await?,
-        of_notice: app.store.session_is_of_notice(session.id).await?,
+        of_notice: notice.is_some(),
         receipts: app.store.receipts_of(&[session.id], &[]).await?,
         bill: Bill::of(&bay, &session, purchases, refunds, now)?,
         session,
@@ -113,11 +121,18 @@ pub(crate) async fn extend(
     headers: HeaderMap,
     Form(filled): Form<ExtendForm>,
 ) -> Response {
+    let session = match load(&app, &id, &headers).await {
+        Ok(session) => session,
+        Err(error) => return problem(&reader, &error),
+    };
+    let means = match ways::chosen(&app, &headers, &filled.gateway).await {
+        Err(ApiError::Unauthorized) => return wallet::sign_in_first(&format!("/s/{id}")),
+        means => means,
+    };
     let done = async {
         api::extract::check_key(&filled.key)?;
         let now = App::now();
-        let session = load(&app, &id, &headers).await?;
-        let means = ways::chosen(&app, &headers, &filled.gateway).await?;
+        let means = means?;
         let bay = app.store.bay_place(&session.bay_code).await?;
         let more = change::extend(&app, &session, filled.minutes, filled.key.clone(), now).await?;
         if more.quote.amount_vnd == Vnd::ZERO {
@@ -128,7 +143,7 @@ pub(crate) async fn extend(
         let payment = payment::request(&app, &due, means, filled.key.clone(), now).await?;
         Ok(format!("/pay/{}", payment.id))
     };
-    answer(&app, &reader, &id, &headers, done.await).await
+    answer(&app, &reader, &id, &headers, Wish::More, done.await).await
 }
 
 /// `POST /s/{id}/stop`: ends the session now.
@@ -145,7 +160,7 @@ pub(crate) async fn stop(
         change::stop(&app, &session, now, by, now).await?;
         Ok(format!("/s/{}", session.id))
     };
-    answer(&app, &reader, &id, &headers, done.await).await
+    answer(&app, &reader, &id, &headers, Wish::Stop, done.await).await
 }
 
 #[derive(Deserialize)]
@@ -167,7 +182,7 @@ pub(crate) async fn plate(
         change::correct_plate(&app, &session, &plate, None, App::now()).await?;
         Ok(format!("/s/{}", session.id))
     };
-    answer(&app, &reader, &id, &headers, done.await).await
+    answer(&app, &reader, &id, &headers, Wish::Plate, done.await).await
 }
 
 #[derive(Deserialize)]
@@ -189,7 +204,7 @@ pub(crate) async fn bay(
         change::move_to(&app, &session, &bay, DRIVER, App::now()).await?;
         Ok(format!("/s/{}", session.id))
     };
-    answer(&app, &reader, &id, &headers, done.await).await
+    answer(&app, &reader, &id, &headers, Wish::Bay, done.await).await
 }
 
 async fn answer(
@@ -197,6 +212,7 @@ async fn answer(
     reader: &Reader,
     id: &str,
     headers: &HeaderMap,
+    wish: Wish,
     done: Result<String, ApiError>,
 ) -> Response {
     match done {
@@ -204,21 +220,38 @@ async fn answer(
         Err(error @ (ApiError::Unauthorized | ApiError::NotFound("session"))) => {
             problem(reader, &error)
         }
-        Err(error) => show(app, reader, id, headers, Some(error)).await,
+        Err(error) => show(app, reader, id, headers, Some((wish, error))).await,
     }
 }
 
-fn reason(error: &ApiError, lang: Lang) -> String {
-    match (error, lang) {
-        (ApiError::NotCovered, _) => lang.session().there_not_enough_wallet_please.to_owned(),
-        (ApiError::NotFound(_), _) => lang.session().there_no_bay_code.to_owned(),
-        (ApiError::Conflict(_), Lang::Vi) => {
-            "Phiên không còn hiệu lực hoặc đã quá hạn sửa.".to_owned()
-        }
-        (ApiError::Unprocessable(_), Lang::Vi) => {
-            "Không thực hiện được: xin xem lại biển số, mã chỗ hoặc thời gian.".to_owned()
-        }
-        (_, Lang::Vi) => "Xin thử lại sau ít phút.".to_owned(),
-        (error, Lang::En) => format!("That did not work: {error}."),
+/// The addresses of its forms, where one of them was answered and the page is asked for again: in another language,
+/// or by the browser's history.
+pub(crate) async fn back(Path(id): Path<SessionId>) -> Redirect {
+    Redirect::to(&format!("/s/{id}"))
+}
+
+/// What a driver asked for.
+#[derive(Clone, Copy)]
+enum Wish {
+    More,
+    Stop,
+    Plate,
+    Bay,
+}
+
+/// Why it was not done, and what to do instead.
+fn reason(wish: Wish, error: &ApiError, lang: Lang) -> &'static str {
+    let text = lang.session();
+    match (error, wish) {
+        (ApiError::NotCovered, _) => text.there_not_enough_wallet_please,
+        (ApiError::KeyReused, _) => lang.pay_form().details_have_changed_since_they,
+        (ApiError::NotFound(_), _) => text.there_no_bay_code,
+        (ApiError::Unprocessable(_), Wish::More) => text.too_long,
+        (ApiError::Unprocessable(_), Wish::Plate) => text.no_plate,
+        (ApiError::Unprocessable(_), Wish::Bay) => text.other_terms,
+        (ApiError::Conflict(_), Wish::Plate) => text.plate_stays,
+        (ApiError::Conflict(_), Wish::Bay) => text.bay_stays,
+        (ApiError::Conflict(_), _) => text.not_in_force,
+        _ => text.try_again_soon,
     }
 }

@@ -24,6 +24,8 @@ pub(super) struct Shown {
     pub(super) bay: BayPlace,
     pub(super) bill: Bill,
     pub(super) receipts: Vec<ReceiptOf>,
+    /// Where its payment goes on, or is begun anew, while it is not paid.
+    pub(super) begin: Option<Begin>,
     /// More minutes, with their price.
     pub(super) more: Vec<(u32, Priced)>,
     /// What would go back if it ended now.
@@ -34,9 +36,27 @@ pub(super) struct Shown {
     pub(super) of_notice: bool,
 }
 
+/// How something that is not paid is paid after all, on the page of that address.
+pub(super) enum Begin {
+    /// By the payment that waits for its money.
+    GoOn(String),
+    /// From the start.
+    Anew(String),
+}
+
+impl Begin {
+    pub(super) fn button(self, lang: Lang) -> impl IntoView {
+        let (href, text) = match self {
+            Self::GoOn(href) => (href, lang.session().pay_now),
+            Self::Anew(href) => (href, lang.session().begin_anew),
+        };
+        view! { <p><a class="button primary" data-begin href=href>{text}</a></p> }
+    }
+}
+
 pub(super) fn view(
     shown: Shown,
-    failed: Option<String>,
+    failed: Option<&'static str>,
     ways: &Ways,
     push_key: Option<String>,
     now: Timestamp,
@@ -47,6 +67,7 @@ pub(super) fn view(
         bay,
         bill,
         receipts,
+        begin,
         more,
         back,
         is_double,
@@ -68,6 +89,7 @@ pub(super) fn view(
         <section class="card narrow session" data-status=status data-tick="20">
             {failed.map(|text| view! { <p class="error" role="alert">{text}</p> })}
             {headline(&session, status, left, (in_grace, !more.is_empty()), tz, now, lang)}
+            {begin.map(|begin| begin.button(lang))}
             {push_key.map(|key| reminder::block(key, &session, tz, now, lang).into_any())}
             <dl class="facts">
                 <div><dt>{lang.words().bay}</dt><dd>{bay.code.clone()} " · " {bay.lot_name.clone()}</dd></div>

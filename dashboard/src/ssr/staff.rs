@@ -219,7 +219,7 @@ pub(crate) async fn lots_page(
         Ok(requests) => requests,
         Err(error) => return problem(&reader, &error),
     };
-    let notices = match parking_notice::list(&app, &who).await {
+    let unpaid = match parking_notice::open(&app, &who).await {
         Ok(notices) => notices,
         Err(error) => return problem(&reader, &error),
     };
@@ -233,8 +233,7 @@ pub(crate) async fn lots_page(
     };
     let mine = query.lots.as_deref() == Some("mine");
     let owing = rows.iter().map(|row| (&row.lot, row.bays.as_slice()));
-    let first = staff_first::of(owing, &notices, now);
-    let unpaid_notices = notices.iter().filter(|notice| notice.is_open()).count();
+    let first = staff_first::of(owing, &unpaid.newest, now);
     let (lang, tz) = (reader.lang, app.city.timezone);
     let identity = reader.oidc.as_ref().map(|oidc| {
         let text = format!("{} {}", lang.sign_in().sign_in_with, oidc.name());
@@ -258,11 +257,11 @@ pub(crate) async fn lots_page(
             {staff_first::view(first, own.now.as_ref(), mine, now, lang)}
             {staff_first::twice_view(twice, who.operator.as_deref(), lang).into_any()}
             <p class="actions">
-                {waits("/staff/notices", lang.staff().unpaid_notices, unpaid_notices)}
-                {waits("/staff/money", lang.staff().disputes, disputes)}
-                {waits("/staff/money", lang.staff().refunds_to_confirm, to_confirm)}
-                {waits("/staff/exemptions", lang.staff().exemptions_asked_for, requests)}
-                {waits("/staff/devices", lang.staff().sensors_to_repair, usize::try_from(faulty).unwrap_or_default())}
+                {waits("/staff/notices", lang.staff().unpaid_notices, unpaid.newest.len(), unpaid.are_more)}
+                {waits("/staff/money", lang.staff().disputes, disputes, i64::try_from(disputes).is_ok_and(|count| count >= LIST_MAX))}
+                {waits("/staff/money", lang.staff().refunds_to_confirm, to_confirm, false)}
+                {waits("/staff/exemptions", lang.staff().exemptions_asked_for, requests, false)}
+                {waits("/staff/devices", lang.staff().sensors_to_repair, usize::try_from(faulty).unwrap_or_default(), false)}
             </p>
             <div class="scroll card">
                 <table class="grid labelled">
@@ -295,9 +294,10 @@ pub(crate) async fn lots_page(
     })
 }
 
-/// What waits for somebody, where anything does.
-fn waits(href: &'static str, what: &'static str, count: usize) -> impl IntoView {
-    (count > 0).then(|| view! { <a class="button" href=href>{what} " " <b>{count}</b></a> })
+/// What waits for somebody, where anything does: so much, or even more.
+fn waits(href: &'static str, what: &'static str, count: usize, are_more: bool) -> impl IntoView {
+    let plus = are_more.then_some("+");
+    (count > 0).then(|| view! { <a class="button" href=href>{what} " " <b>{count}{plus}</b></a> })
 }
 
 pub(super) const fn status_words(status: BayStatus, lang: Lang) -> &'static str {
@@ -354,7 +354,7 @@ pub(crate) async fn lot_page(
         Err(error) => return problem(&reader, &error),
     };
     let lang = reader.lang;
-    let events = format!("/api/v1/live?lot={}", lot.code);
+    let events = format!("/api/v1/live?lot={}&staff=true", lot.code);
     let title = lot.name.clone();
     Document {
         title: &title,

@@ -49,6 +49,17 @@ struct Work {
     refunds: Vec<Refund>,
 }
 
+impl Work {
+    /// Whether more may wait than were read.
+    fn is_cut(&self) -> bool {
+        let is_full =
+            |count: usize, most: i64| i64::try_from(count).is_ok_and(|count| count >= most);
+        is_full(self.disputes.len(), LIST_MAX)
+            || is_full(self.suspense.len(), ROWS)
+            || is_full(self.refunds.len(), ROWS)
+    }
+}
+
 /// `/staff/money`.
 pub(crate) async fn page(
     State(app): State<App>,
@@ -80,6 +91,7 @@ pub(crate) async fn page(
             {staff_bar(&who, "/staff/money", lang)}
             <h1>{title}</h1>
             {told.map(|told| view! { <p class="ok" role="status">"✓ " {told}</p> })}
+            {work.is_cut().then(|| view! { <p class="hint">{lang.staff_money().more_wait}</p> })}
             {proposals_view(work.proposals, &who, tz, lang)}
             {disputes_view(work.disputes, work.decisions, oidc.as_deref(), reads_only, tz, lang)}
             {city.then(|| refunds_view(work.refunds, reads_only, tz, lang))}

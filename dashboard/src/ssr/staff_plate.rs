@@ -42,8 +42,15 @@ pub(super) struct Asked {
     pub(super) read: String,
     /// What was read off a picture just now; empty where nothing could be.
     pub(super) suggested: Option<Vec<Plate>>,
-    /// What was done before.
-    pub(super) done: Option<Result<(), ApiError>>,
+    /// What was done before: to which of its things, and what came of it.
+    pub(super) done: Option<(Deed, Result<(), ApiError>)>,
+}
+
+/// What staff put right.
+#[derive(Clone, Copy)]
+pub(super) enum Deed {
+    Bay,
+    Plate,
 }
 
 /// `GET /staff/plates`: the form alone.
@@ -94,7 +101,7 @@ pub(crate) async fn move_session(
     let done = done.await;
     let asked = Asked {
         plate: Some(form.plate),
-        done: Some(done),
+        done: Some((Deed::Bay, done)),
         ..Asked::default()
     };
     answer(&app, &reader, who, asked).await
@@ -124,7 +131,7 @@ pub(crate) async fn correct(
     let plate = if done.is_ok() { form.right } else { form.plate };
     let asked = Asked {
         plate: Some(plate),
-        done: Some(done),
+        done: Some((Deed::Plate, done)),
         ..Asked::default()
     };
     answer(&app, &reader, who, asked).await
@@ -138,13 +145,14 @@ pub(super) async fn answer(app: &App, reader: &Reader, who: Staff, asked: Asked)
         suggested,
         done,
     } = asked;
-    let done = match done {
-        Some(Err(error @ (ApiError::Conflict(_) | ApiError::Unprocessable(_)))) => Some(Err(error)),
-        Some(Err(error @ ApiError::NotFound("bay"))) => Some(Err(error)),
-        Some(Err(error)) => return problem(reader, &error),
-        Some(Ok(())) => Some(Ok(())),
-        None => None,
-    };
+    if let Some((_, Err(error))) = &done
+        && !matches!(
+            error,
+            ApiError::Conflict(_) | ApiError::Unprocessable(_) | ApiError::NotFound("bay")
+        )
+    {
+        return problem(reader, error);
+    }
     let (plate, wrong) = match asked.as_deref().map(Plate::parse) {
         None => (None, false),
         Some(Ok(plate)) => (Some(plate), false),
@@ -163,7 +171,7 @@ pub(super) async fn answer(app: &App, reader: &Reader, who: Staff, asked: Asked)
     let lang = reader.lang;
     let title = lang.staff_plate().look_up_a_plate;
     let status = match &done {
-        Some(Err(error)) => error.status(),
+        Some((_, Err(error))) => error.status(),
         _ if wrong => StatusCode::UNPROCESSABLE_ENTITY,
         _ => StatusCode::OK,
     };
@@ -186,7 +194,7 @@ pub(super) async fn answer(app: &App, reader: &Reader, who: Staff, asked: Asked)
             {plate_form(filled, read, lang)}
             {suggested.map(|plates| staff_camera::suggested(plates, lang))}
             {can_read.then(|| staff_camera::form(lang))}
-            {done.map(|done| done_view(&done, lang))}
+            {done.map(|done| done_view(done, lang))}
             {wrong.then(|| view! { <p class="error" role="alert">{lang.staff_plate().no_licence_plate}</p> })}
             {known.map(|known| known_view(known, asked.unwrap_or_default(), who.reads_only(), tz, lang))}
         }
@@ -208,15 +216,18 @@ pub(super) fn plate_form(plate: String, read: String, lang: Lang) -> impl IntoVi
     }
 }
 
-fn done_view(done: &Result<(), ApiError>, lang: Lang) -> impl IntoView + use<> {
-    match (done, lang) {
-        (Ok(()), _) => view! { <p class="ok" role="status">"✓ " {lang.staff_plate().done}</p> }.into_any(),
-        (Err(error), Lang::En) => view! { <p class="error" role="alert">{error.to_string()}</p> }.into_any(),
-        (Err(_), Lang::Vi) => view! { <p class="error" role="alert">
-            "Không làm được: chỗ kia khác giá hoặc khác đơn vị, lượt đỗ đã hết, hoặc giá gắn với biển số này."
-        </p> }
-        .into_any(),
-    }
+fn done_view((deed, done): (Deed, Result<(), ApiError>), lang: Lang) -> impl IntoView + use<> {
+    let text = lang.staff_plate();
+    let why = match (done, deed) {
+        (Ok(()), _) => {
+            return view! { <p class="ok" role="status">"✓ " {text.done}</p> }.into_any();
+        }
+        (Err(ApiError::NotFound(_)), _) => text.no_such_bay,
+        (Err(ApiError::Unprocessable(_)), Deed::Bay) => text.other_terms,
+        (Err(ApiError::Unprocessable(_)), Deed::Plate) => text.right_plate_unclear,
+        (Err(_), _) => text.stays_as_it_is,
+    };
+    view! { <p class="error" role="alert">{why}</p> }.into_any()
 }
 
 /// What staff may put right of a session in force.

@@ -16,7 +16,7 @@ use store::payment::Payment;
 use store::wallet::{WalletEntry, WalletUse};
 
 use super::document::Document;
-use super::parts::{clock, message};
+use super::parts::{clock, try_again};
 use super::payment::{Pending, pending_view};
 use super::wallet_sign_in::{ask_phone, inside};
 use super::ways::{self, Ways};
@@ -43,6 +43,11 @@ pub(crate) async fn page(
         Ok(None) => ask_phone(&app, &reader, inside(query.to.as_deref()), None),
         Err(error) => problem(&reader, &error),
     }
+}
+
+/// To the wallet's sign-in, where somebody chose to pay out of it who is not signed in any more, and back.
+pub(super) fn sign_in_first(back: &str) -> Response {
+    Redirect::to(&format!("/wallet?to={back}")).into_response()
 }
 
 #[derive(Deserialize)]
@@ -117,7 +122,7 @@ pub(super) async fn payment_page(
         if payment.status == PaymentStatus::Voided {
             let text = lang.wallet().did_not_go_through_if;
             let title = lang.wallet().not_filled;
-            return message(title, text.to_owned(), lang).into_any();
+            return try_again(title, text.to_owned(), "/wallet".to_owned(), lang).into_any();
         }
         let summary = view! { <p>{lang.wallet().money_goes_into_clearbay_wallet}</p> };
         let pending = Pending {

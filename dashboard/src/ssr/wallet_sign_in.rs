@@ -1,7 +1,7 @@
 //! Signing in to a wallet: a phone number, then the code that was sent to it.
 
 use api::client::Client;
-use api::service::driver;
+use api::service::driver::{self, CodeSent};
 use api::{ApiError, App};
 use axum::extract::{Form, State};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -39,16 +39,24 @@ pub(crate) async fn send_code(
     Form(filled): Form<PhoneForm>,
 ) -> Response {
     let to = inside(filled.to.as_deref());
-    let sent = async {
-        let phone = Phone::parse(&filled.phone)?;
-        driver::send_code(&app, &phone, client, App::now()).await?;
-        Ok(phone)
+    let phone = match Phone::parse(&filled.phone) {
+        Ok(phone) => phone,
+        Err(error) => return ask_phone(&app, &reader, to, Some((filled.phone, error.into()))),
     };
-    match sent.await {
-        Ok(phone) => ask_code(&reader, &phone, to, None),
-        // Sent a moment ago: whoever has it may type it.
+    match driver::send_code(&app, &phone, client, App::now()).await {
+        Ok(CodeSent::Now(_)) => ask_code(&reader, &phone, to, None),
+        // Whoever has that one may type it.
+        Ok(CodeSent::Lately(wait_s)) => {
+            ask_code(&reader, &phone, to, Some(ApiError::TooOften { wait_s }))
+        }
         Err(error) => ask_phone(&app, &reader, to, Some((filled.phone, error))),
     }
+}
+
+/// The addresses of the wallet's forms, where one of them was answered and the page is asked for again: in another
+/// language, or by the browser's history.
+pub(crate) async fn back() -> Redirect {
+    Redirect::to("/wallet")
 }
 
 #[derive(Deserialize)]

@@ -106,6 +106,8 @@ pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
     still_there_why: "due so far, and not paid yet",
     paid_elsewhere: "Paid for another bay",
     paid_elsewhere_why: "at the same time somebody paid for an empty bay of the same lot",
+    given_back: "Given back",
+    given_back_why: "paid, and given back by decision: after a complaint, or at an office",
     nobody_could_see: "Paid where nobody could see",
     nobody_could_see_why: "the sensor was silent or in doubt, or the paid time is not over",
     empty_bay: "Paid for an empty bay",
@@ -118,7 +120,7 @@ pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
     cannot_tell: "cannot tell",
     known: "Known",
     what_the_range_means: "The range says how far what no sensor saw could move the figure. Low: where nobody knows there was no vehicle, who is still there will pay, and money for a bay that nobody could see was that of a vehicle nearby that had not paid. High: where nobody knows there always was a vehicle, and nobody paid but for the time bought for that very bay; an hour costs what it did on average in that lot; who is still there will not pay. The range does not cover sensors that err without anybody noticing, two vehicles that used one paid time one after the other, or a “paid for another bay” that was mere chance, for sensors know no plates.",
-    formula: "Should have been collected = collected + grace + passes + exemptions + paid for another bay + not paid + stayed longer + still there − not used − nobody could see − empty bay. It comes out to the đồng.",
+    formula: "Should have been collected = collected + given back + grace + passes + exemptions + paid for another bay + not paid + stayed longer + still there − not used − nobody could see − empty bay. It comes out to the đồng.",
     day_by_day: "Day by day",
     all_lots: "All lots",
     stays: "Stays",
@@ -272,6 +274,12 @@ pub(super) static EXEMPTIONS: Exemptions = Exemptions {
     time: "Time",
     granted_by: "Granted by",
     sessions: "Sessions",
+    of_a_plate: "Find by plate",
+    find: "Find",
+    older_by_plate: "The 500 newest are shown; older ones are found by their plates.",
+    all_again: "Show all",
+    plate_is_wrong: "A licence plate has 4 to 12 letters and digits.",
+    please_check: "Please check: the document is needed, in at most 200 characters; the last day must not lie before the first, nor in the past.",
 };
 
 pub(super) static FIND: Find = Find {
@@ -442,6 +450,7 @@ pub(super) static OUTLOOK: Outlook = Outlook {
 pub(super) static PART: Part = Part {
     back_to_find_parking: "Back to find parking",
     total: "Total",
+    try_again: "Try again",
 };
 
 pub(super) static PASSES: Passes = Passes {
@@ -461,6 +470,9 @@ pub(super) static PASSES: Passes = Passes {
     zone: "Zone",
     from: "From",
     until_the_end_of: "Until the end of",
+    has_one: "This vehicle has a pass for that time.",
+    begin_anew: "This pass was not paid in time, or is paid already. Please begin anew.",
+    please_check: "Please check: a plate has 4 to 12 letters and digits; a pass begins between today and 62 days from now.",
 };
 
 pub(super) static PAY: Pay = Pay {
@@ -490,6 +502,7 @@ pub(super) static PAY: Pay = Pay {
     serves_one_vehicle: "One plate can stand in one place only. If it has just left the other bay, please try again in a few minutes.",
     go_on_at_the_usual_price: "Park here at the usual price",
     another_plate: "Another plate",
+    cannot_be_moved_here: "This bay has another price or operator, so that time cannot be moved here. If the vehicle stands here now, look at that parking and end it: what was not used goes back.",
 };
 
 pub(super) static PAY_FORM: PayForm = PayForm {
@@ -512,6 +525,8 @@ pub(super) static PAY_FORM: PayForm = PayForm {
     pay_from_then: "Pay from",
     counted_from: "Counted from when the vehicle came,",
     from_now_instead: "Mine has just come: count from now",
+    start_not_believed: "A start that was noted without a signal counts for 12 hours, and by the clock of this phone. Please pay from now on.",
+    time_cannot_be_sold: "This time cannot be bought here. Please choose another.",
 };
 
 pub(super) static PAYMENT: Payment = Payment {
@@ -558,7 +573,7 @@ pub(super) static PROBLEM: Problem = Problem {
     not_found: "Not found",
     there_no_such_page_bay: "There is no such page, bay or receipt.",
     cannot_be_opened: "Cannot be opened",
-    this_page_belongs_to_somebody_else: "This page belongs to somebody else.",
+    opens_where_it_was_begun: "This page opens only in the browser in which it was begun, with cookies allowed: go back to that one. If you have paid, your parking counts all the same; do not pay again.",
     out_of_order_for_the_moment: "Out of order for the moment",
     please_try_again_moment_if: "Please try again in a moment. If you have paid, do not pay again.",
     that_did_not_work: "That did not work",
@@ -663,6 +678,15 @@ pub(super) static SESSION: Session = Session {
     something_wrong: "Something wrong?",
     first_time: "The first time",
     time_in_addition: "More time",
+    pay_now: "Go on to the payment",
+    begin_anew: "Begin anew",
+    not_in_force: "That did not work: this parking is over, or not in force yet.",
+    too_long: "That did not work: no more time can be had for one stay.",
+    no_plate: "That did not work: a licence plate has 4 to 12 letters and digits, such as 30A-123.45.",
+    plate_stays: "That did not work: a plate can be corrected within 15 minutes, where the price does not rest on it and no notice is paid.",
+    other_terms: "That did not work: that bay has another price or another operator. End this parking, what was not used goes back, and pay there.",
+    bay_stays: "That did not work: this parking is over, or it pays for a notice and stays with its bay.",
+    try_again_soon: "That did not work. Please try again in a few minutes.",
 };
 
 pub(super) static SIGN_IN: SignIn = SignIn {
@@ -890,11 +914,16 @@ pub(super) static STAFF_MONEY: StaffMoney = StaffMoney {
     done: "Done",
     cash_asked: "I was asked for cash",
     decided: "The decision is recorded.",
+    more_wait: "More wait than are shown here: the oldest come first, and others follow once these are done.",
 };
 
 pub(super) static STAFF_NOTICES: StaffNotices = StaffNotices {
     notices_of_unpaid_parking: "Notices of unpaid parking",
     none_so_far: "None so far.",
+    none_unpaid: "None is unpaid.",
+    unpaid: "Unpaid",
+    settled: "Paid or withdrawn",
+    older_by_plate: "Older ones are not shown here. Look up the plate:",
     state: "State",
     by: "By",
 };
@@ -963,6 +992,10 @@ pub(super) static STAFF_PLATE: StaffPlate = StaffPlate {
     the_last_24_hours: "The last 24 hours",
     no_sessions_in_your_lots: "No sessions in your lots.",
     notices: "Notices",
+    no_such_bay: "There is no such bay.",
+    other_terms: "That bay has another price or another operator: the driver ends this parking and pays there.",
+    right_plate_unclear: "The right plate has 4 to 12 letters and digits.",
+    stays_as_it_is: "This parking is over, or its price rests on the plate.",
 };
 
 pub(super) static STAFF_REFUNDS: StaffRefunds = StaffRefunds {

@@ -133,6 +133,8 @@ tables! {
         still_there_why,
         paid_elsewhere,
         paid_elsewhere_why,
+        given_back,
+        given_back_why,
         nobody_could_see,
         nobody_could_see_why,
         empty_bay,
@@ -299,6 +301,12 @@ tables! {
         time,
         granted_by,
         sessions,
+        of_a_plate,
+        find,
+        older_by_plate,
+        all_again,
+        plate_is_wrong,
+        please_check,
     }
     /// The texts of `find`.
     find: Find = FIND {
@@ -469,6 +477,7 @@ tables! {
     part: Part = PART {
         back_to_find_parking,
         total,
+        try_again,
     }
     /// The texts of `passes`.
     passes: Passes = PASSES {
@@ -488,6 +497,9 @@ tables! {
         zone,
         from,
         until_the_end_of,
+        has_one,
+        begin_anew,
+        please_check,
     }
     /// The texts of `pay`.
     pay: Pay = PAY {
@@ -517,6 +529,7 @@ tables! {
         serves_one_vehicle,
         go_on_at_the_usual_price,
         another_plate,
+        cannot_be_moved_here,
     }
     /// The texts of `pay_form`.
     pay_form: PayForm = PAY_FORM {
@@ -539,6 +552,8 @@ tables! {
         pay_from_then,
         counted_from,
         from_now_instead,
+        start_not_believed,
+        time_cannot_be_sold,
     }
     /// The texts of `payment`.
     payment: Payment = PAYMENT {
@@ -585,7 +600,7 @@ tables! {
         not_found,
         there_no_such_page_bay,
         cannot_be_opened,
-        this_page_belongs_to_somebody_else,
+        opens_where_it_was_begun,
         out_of_order_for_the_moment,
         please_try_again_moment_if,
         that_did_not_work,
@@ -692,6 +707,15 @@ tables! {
         something_wrong,
         first_time,
         time_in_addition,
+        pay_now,
+        begin_anew,
+        not_in_force,
+        too_long,
+        no_plate,
+        plate_stays,
+        other_terms,
+        bay_stays,
+        try_again_soon,
     }
     /// Confirming who one is at the city's identity provider.
     sign_in: SignIn = SIGN_IN {
@@ -919,11 +943,16 @@ tables! {
         done,
         cash_asked,
         decided,
+        more_wait,
     }
     /// The texts of `staff_notices`.
     staff_notices: StaffNotices = STAFF_NOTICES {
         notices_of_unpaid_parking,
         none_so_far,
+        none_unpaid,
+        unpaid,
+        settled,
+        older_by_plate,
         state,
         by,
     }
@@ -992,6 +1021,10 @@ tables! {
         the_last_24_hours,
         no_sessions_in_your_lots,
         notices,
+        no_such_bay,
+        other_terms,
+        right_plate_unclear,
+        stays_as_it_is,
     }
     /// The texts of `staff_refunds`.
     staff_refunds: StaffRefunds = STAFF_REFUNDS {

@@ -106,6 +106,8 @@ pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
     still_there_why: "tính đến lúc này, chưa trả",
     paid_elsewhere: "Trả nhầm chỗ khác",
     paid_elsewhere_why: "cùng lúc đó có người trả cho một chỗ đang trống ở cùng điểm đỗ",
+    given_back: "Đã hoàn theo quyết định",
+    given_back_why: "đã trả, rồi được hoàn sau khiếu nại hoặc tại quầy",
     nobody_could_see: "Trả khi không rõ có xe",
     nobody_could_see_why: "cảm biến mất tín hiệu hoặc đáng ngờ, hoặc chưa hết giờ đã trả",
     empty_bay: "Trả cho chỗ trống",
@@ -118,7 +120,7 @@ pub(super) static CITY_COLLECTION: CityCollection = CityCollection {
     cannot_tell: "chưa nói được",
     known: "Biết rõ",
     what_the_range_means: "Khoảng này cho thấy phần cảm biến không thấy có thể làm con số thay đổi đến đâu. Mức thấp: lúc không rõ thì coi như không có xe, xe còn đang đỗ rồi sẽ trả, và tiền trả cho chỗ không rõ là của xe đỗ gần đó mà chưa trả. Mức cao: lúc không rõ thì coi như lúc nào cũng có xe và không ai trả gì, trừ giờ đã mua cho chính chỗ ấy; mỗi giờ tính theo mức trung bình của điểm đỗ; xe còn đang đỗ sẽ không trả. Khoảng này không lường được cảm biến báo sai mà không ai biết, hai xe nối nhau dùng một lượt trả, hoặc một lần “trả nhầm chỗ khác” chỉ là trùng hợp, vì cảm biến không biết biển số.",
-    formula: "Lẽ ra phải thu = thu được + ân hạn + vé tháng + được miễn + trả nhầm chỗ khác + không trả + đỗ quá giờ + còn đang đỗ − trả dư giờ − trả khi không rõ − trả cho chỗ trống. Khớp đến từng đồng.",
+    formula: "Lẽ ra phải thu = thu được + đã hoàn theo quyết định + ân hạn + vé tháng + được miễn + trả nhầm chỗ khác + không trả + đỗ quá giờ + còn đang đỗ − trả dư giờ − trả khi không rõ − trả cho chỗ trống. Khớp đến từng đồng.",
     day_by_day: "Từng ngày",
     all_lots: "Tất cả điểm đỗ",
     stays: "Lượt đỗ",
@@ -272,6 +274,12 @@ pub(super) static EXEMPTIONS: Exemptions = Exemptions {
     time: "Thời hạn",
     granted_by: "Người cấp",
     sessions: "Lượt",
+    of_a_plate: "Tìm theo biển số",
+    find: "Tìm",
+    older_by_plate: "Chỉ hiện 500 mục mới nhất; mục cũ hơn tìm theo biển số.",
+    all_again: "Hiện tất cả",
+    plate_is_wrong: "Biển số có từ 4 đến 12 chữ và số.",
+    please_check: "Xin xem lại: cần giấy tờ chứng minh, tối đa 200 ký tự; ngày cuối không được trước ngày đầu, cũng không được đã qua.",
 };
 
 pub(super) static FIND: Find = Find {
@@ -442,6 +450,7 @@ pub(super) static OUTLOOK: Outlook = Outlook {
 pub(super) static PART: Part = Part {
     back_to_find_parking: "Về trang tìm chỗ",
     total: "Tổng cộng",
+    try_again: "Thử lại",
 };
 
 pub(super) static PASSES: Passes = Passes {
@@ -461,6 +470,9 @@ pub(super) static PASSES: Passes = Passes {
     zone: "Khu giá",
     from: "Từ ngày",
     until_the_end_of: "Đến hết ngày",
+    has_one: "Xe này đã có vé cho thời gian đó.",
+    begin_anew: "Vé này quá hạn trả tiền hoặc đã trả rồi. Xin bắt đầu lại.",
+    please_check: "Xin xem lại: biển số có 4 đến 12 chữ và số; vé bắt đầu từ hôm nay đến 62 ngày nữa.",
 };
 
 pub(super) static PAY: Pay = Pay {
@@ -490,6 +502,7 @@ pub(super) static PAY: Pay = Pay {
     serves_one_vehicle: "Một biển số chỉ đỗ được một chỗ. Nếu xe vừa rời chỗ kia, xin thử lại sau vài phút.",
     go_on_at_the_usual_price: "Đỗ ở đây với giá thường",
     another_plate: "Biển số khác",
+    cannot_be_moved_here: "Chỗ này khác giá hoặc khác đơn vị nên không chuyển giờ sang được. Nếu xe đỗ ở đây, hãy mở lượt kia và kết thúc: phần chưa dùng sẽ được trả lại.",
 };
 
 pub(super) static PAY_FORM: PayForm = PayForm {
@@ -512,6 +525,8 @@ pub(super) static PAY_FORM: PayForm = PayForm {
     pay_from_then: "Trả từ",
     counted_from: "Tính từ lúc xe đến,",
     from_now_instead: "Xe tôi vừa vào: tính từ bây giờ",
+    start_not_believed: "Lượt đỗ ghi lại khi mất mạng chỉ được nhận trong 12 giờ và theo đồng hồ của máy này. Xin trả tiền từ bây giờ.",
+    time_cannot_be_sold: "Không bán được thời gian này ở đây. Xin chọn thời gian khác.",
 };
 
 pub(super) static PAYMENT: Payment = Payment {
@@ -558,7 +573,7 @@ pub(super) static PROBLEM: Problem = Problem {
     not_found: "Không tìm thấy",
     there_no_such_page_bay: "Trang, chỗ đỗ hoặc biên lai này không có.",
     cannot_be_opened: "Không mở được",
-    this_page_belongs_to_somebody_else: "Trang này chỉ dành cho người đã mở nó.",
+    opens_where_it_was_begun: "Trang này chỉ mở được trong trình duyệt đã bắt đầu, và phải cho phép cookie: xin quay lại trình duyệt đó. Nếu đã trả tiền, lượt đỗ vẫn có hiệu lực; đừng trả lần nữa.",
     out_of_order_for_the_moment: "Tạm thời gián đoạn",
     please_try_again_moment_if: "Xin thử lại sau ít phút. Nếu đã chuyển tiền thì không cần chuyển lại.",
     that_did_not_work: "Không thực hiện được",
@@ -663,6 +678,15 @@ pub(super) static SESSION: Session = Session {
     something_wrong: "Có gì không đúng?",
     first_time: "Lần đầu",
     time_in_addition: "Thêm giờ",
+    pay_now: "Tiếp tục trả tiền",
+    begin_anew: "Bắt đầu lại",
+    not_in_force: "Không làm được: lượt đỗ này đã hết hoặc chưa có hiệu lực.",
+    too_long: "Không làm được: một lượt đỗ không được dài hơn nữa.",
+    no_plate: "Không làm được: biển số có từ 4 đến 12 chữ và số, ví dụ 30A-123.45.",
+    plate_stays: "Không làm được: chỉ sửa được biển số trong 15 phút đầu, khi giá không gắn với biển số và không phải trả cho phiếu báo.",
+    other_terms: "Không làm được: chỗ kia khác giá hoặc khác đơn vị. Hãy kết thúc lượt này, phần chưa dùng sẽ được trả lại, rồi trả ở chỗ kia.",
+    bay_stays: "Không làm được: lượt đỗ này đã hết, hoặc dùng để trả cho phiếu báo nên không đổi chỗ được.",
+    try_again_soon: "Không làm được. Xin thử lại sau ít phút.",
 };
 
 pub(super) static SIGN_IN: SignIn = SignIn {
@@ -890,11 +914,16 @@ pub(super) static STAFF_MONEY: StaffMoney = StaffMoney {
     done: "Xong",
     cash_asked: "Bị đòi thêm tiền mặt",
     decided: "Đã ghi quyết định.",
+    more_wait: "Còn nhiều mục hơn số hiện ở đây: mục cũ nhất đứng trước, xong các mục này sẽ hiện tiếp.",
 };
 
 pub(super) static STAFF_NOTICES: StaffNotices = StaffNotices {
     notices_of_unpaid_parking: "Phiếu báo chưa trả",
     none_so_far: "Chưa có phiếu nào.",
+    none_unpaid: "Không còn phiếu nào chưa trả.",
+    unpaid: "Chưa trả",
+    settled: "Đã trả hoặc đã hủy",
+    older_by_plate: "Các phiếu cũ hơn không hiện ở đây. Tra theo biển số:",
     state: "Tình trạng",
     by: "Người lập",
 };
@@ -963,6 +992,10 @@ pub(super) static STAFF_PLATE: StaffPlate = StaffPlate {
     the_last_24_hours: "24 giờ qua",
     no_sessions_in_your_lots: "Không có lượt đỗ nào ở các điểm của bạn.",
     notices: "Phiếu báo",
+    no_such_bay: "Không có chỗ đỗ nào mang mã đó.",
+    other_terms: "Chỗ kia khác giá hoặc khác đơn vị: người lái kết thúc lượt này rồi trả ở chỗ kia.",
+    right_plate_unclear: "Biển số đúng có từ 4 đến 12 chữ và số.",
+    stays_as_it_is: "Lượt đỗ đã hết, hoặc giá gắn với biển số này.",
 };
 
 pub(super) static STAFF_REFUNDS: StaffRefunds = StaffRefunds {

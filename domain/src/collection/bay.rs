@@ -206,6 +206,11 @@ pub(super) fn of_one(stay: &SeenStay, sessions: &[PaidSession], due: i64) -> Col
     };
     sum.uncertainty.open_stays = i64::from(stay.is_open);
     let mut rest = due.saturating_sub(collected);
+    for session in sessions {
+        let given_back = session.given_back_vnd.clamp(0, rest.max(0));
+        rest -= given_back;
+        sum.given_back_vnd += given_back;
+    }
     for (waiver, amount) in sessions.iter().filter_map(|session| session.waived) {
         let waived = amount.clamp(0, rest.max(0));
         rest -= waived;

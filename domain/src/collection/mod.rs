@@ -5,7 +5,7 @@
 //! before the vehicle came is that vehicle's, as on the live board. Only stays that their sensor saw
 //! whole are priced. Sums come to the đồng:
 //!
-//! `due = collected + grace + pass + exempt + paid_elsewhere + unpaid + short + open - beyond - unseen`
+//! `due = collected + given_back + grace + pass + exempt + paid_elsewhere + unpaid + short + open - beyond - unseen`
 //!
 //! with `unseen = unknown + elsewhere`: money for bays in which no vehicle was seen, because their sensor
 //! did not know, or because it knew and there was none. Whoever stands in one bay and pays for another
@@ -77,7 +77,10 @@ pub struct PaidSession {
     pub to: Timestamp,
     /// What it brought, less what went back, in đồng.
     pub collected_vnd: i64,
-    /// What it would have cost beside that by the board, in đồng, and why it did not.
+    /// What somebody decided to give back of it, in đồng: to whom complained, or at an office. Not what went back by
+    /// rule, for time that was not used or was paid twice.
+    pub given_back_vnd: i64,
+    /// What it would have cost beside both by the board, in đồng, and why it did not.
     pub waived: Option<(Waiver, i64)>,
     /// Whether it is paid for when it ends, and that is still to come.
     pub is_unsettled: bool,

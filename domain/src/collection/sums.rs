@@ -13,6 +13,8 @@ pub struct Collection {
     pub due_vnd: i64,
     /// What sessions brought.
     pub collected_vnd: i64,
+    /// Due from vehicles whose drivers had paid and were given it back, by somebody's decision.
+    pub given_back_vnd: i64,
     /// Due for stays of which no more was unpaid than the grace that everybody has.
     pub grace_vnd: i64,
     /// Due from vehicles with a pass.
@@ -123,6 +125,7 @@ impl Collection {
         let sum = |amounts: &[i64]| -> i128 { amounts.iter().copied().map(i128::from).sum() };
         let explained = sum(&[
             self.collected_vnd,
+            self.given_back_vnd,
             self.grace_vnd,
             self.pass_vnd,
             self.exempt_vnd,
@@ -145,6 +148,7 @@ impl AddAssign for Collection {
         add(&mut self.seen_us, other.seen_us);
         add(&mut self.due_vnd, other.due_vnd);
         add(&mut self.collected_vnd, other.collected_vnd);
+        add(&mut self.given_back_vnd, other.given_back_vnd);
         add(&mut self.grace_vnd, other.grace_vnd);
         add(&mut self.pass_vnd, other.pass_vnd);
         add(&mut self.exempt_vnd, other.exempt_vnd);

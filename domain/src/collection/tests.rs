@@ -29,6 +29,7 @@ pub(super) fn session(from: i64, to: i64, collected_vnd: i64) -> PaidSession {
         to: at(to),
         collected_vnd,
         waived: None,
+        given_back_vnd: 0,
         is_unsettled: false,
     }
 }
@@ -88,6 +89,17 @@ fn each_way_not_to_pay_has_its_name() {
         ..session(0, 90, 0)
     };
     assert_eq!(of(stay(0, 60), &[exempt]).exempt_vnd, 6_000);
+    let complained = PaidSession {
+        given_back_vnd: 6_000,
+        ..session(0, 60, 0)
+    };
+    let found = of(stay(0, 60), &[complained]);
+    assert_eq!((found.given_back_vnd, found.grace_vnd), (6_000, 0));
+    let stayed_on = of(stay(0, 90), &[complained]);
+    assert_eq!(
+        (stayed_on.given_back_vnd, stayed_on.short_vnd),
+        (6_000, 3_000)
+    );
 }
 
 #[test]

@@ -61,11 +61,11 @@ pub fn hanoi(bays: u32) -> anyhow::Result<Place> {
                 name: (*name).to_owned(),
                 bank_bin: (*bin).to_owned(),
                 bank_account: (*account).to_owned(),
-                city_share_bp: 2_000,
+                city_share_bp: Some(2_000),
                 // No real company's: the demo sells nothing.
-                tax_code: "0100000000".to_owned(),
-                address: "Hà Nội".to_owned(),
-                invoice_code: "DEMO0".to_owned(),
+                tax_code: Some("0100000000".to_owned()),
+                address: Some("Hà Nội".to_owned()),
+                invoice_code: Some("DEMO0".to_owned()),
             })
             .collect(),
         wards: WARDS

@@ -37,10 +37,10 @@ impl Recording {
                 // No bank: nobody can pay for the past.
                 bank_bin: "000000".to_owned(),
                 bank_account: "NONE".to_owned(),
-                city_share_bp: 0,
-                tax_code: String::new(),
-                address: String::new(),
-                invoice_code: String::new(),
+                city_share_bp: None,
+                tax_code: None,
+                address: None,
+                invoice_code: None,
             }],
             wards: vec![Ward {
                 code: code.clone(),

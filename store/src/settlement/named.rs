@@ -113,6 +113,18 @@ pub(super) async fn named_payments(
     .bind(&wanted)
     .execute(&mut *tx)
     .await?;
+    // Whoever withdraws or renews a notice locks it and then what was bought to pay for it.
+    sqlx::query(
+        "SELECT FROM parking_notice WHERE parking_notice_id IN (
+            SELECT of_notice.parking_notice_id FROM payment
+            JOIN parking_notice_session AS of_notice ON of_notice.session_id = payment.purchase_id
+            WHERE gateway = $1 AND reference = ANY($2))
+         ORDER BY parking_notice_id FOR NO KEY UPDATE",
+    )
+    .bind(gateway)
+    .bind(&wanted)
+    .execute(&mut *tx)
+    .await?;
     // The purchase's row is locked as well: two payments of one purchase must see each other.
     let rows: Vec<NamedPayment> = sqlx::query_as(
         "SELECT payment.payment_id, purchase.purchase_id, purchase.kind,
@@ -120,7 +132,7 @@ pub(super) async fn named_payments(
                 stopped_at IS NOT NULL AS session_stopped, reference, payment.amount_vnd,
                 purchase.vat_bp, city_share_bp, payment.status, expires_at,
                 least(purchase.starts_at, payment.created_at) AS not_before, transfer_id, debit_id,
-                credit_id, bay.bay_id, lot_id, ward_id, lot.zone_id, operator_id, purchase.starts_at,
+                credit_id, bay.bay_id, lot_id, ward_id, lot.zone_id, operator.operator_id, purchase.starts_at,
                 purchase.ends_at, purchase.lines, timezone
          FROM payment
          JOIN purchase USING (purchase_id)
@@ -129,7 +141,10 @@ pub(super) async fn named_payments(
          LEFT JOIN pass ON pass.pass_id = purchase.purchase_id
          LEFT JOIN bay ON bay.bay_id = coalesce(session.bay_id, pass.bay_id)
          LEFT JOIN lot USING (lot_id)
-         LEFT JOIN operator USING (operator_id) LEFT JOIN city USING (city_id)
+         -- Whose money it has been since it was asked for, whoever the lot's operator is by now.
+         LEFT JOIN account AS credited ON credited.account_id = transfer.credit_id
+         LEFT JOIN operator ON operator.operator_id = coalesce(credited.operator_id, lot.operator_id)
+         LEFT JOIN city USING (city_id)
          WHERE gateway = $1 AND reference = ANY($2)
          ORDER BY purchase.purchase_id, payment.payment_id
          FOR UPDATE OF purchase, payment",

@@ -439,6 +439,7 @@ fn form(path: &str) -> Vec<(&'static str, &'static str)> {
             ("first", "2099-01-01"),
             ("last", "2099-12-31"),
         ],
+        "/staff/exemptions/of" => vec![("plate", "30A-123.45")],
         "/staff/exemptions/requests/{id}/grant" => {
             vec![("first", "2099-01-01"), ("last", "2099-12-31")]
         }

@@ -153,6 +153,45 @@ async fn pages_work_without_the_bundle() {
     phone.close().await;
 }
 
+/// A page that is brought up to date while the answer to its form is awaited, and the button touched once more.
+#[tokio::test]
+async fn what_a_form_asks_for_stays_one_thing_though_its_page_changes() {
+    let city = Serving::without_bundle(80).await;
+    let phone = Phone::start().await;
+    phone.pay(&city).await;
+    let session: uuid::Uuid = sqlx::query_scalar("SELECT session_id FROM session")
+        .fetch_one(&city.database.pool)
+        .await
+        .unwrap();
+    let home = format!("{}/s/{session}", city.url);
+    phone.page.goto(&home).await.unwrap();
+    let shown_at = || async {
+        let timer = phone.find("[role=timer]").await;
+        timer.attr("data-now").await.unwrap()
+    };
+    let (key, first) = (phone.form_key().await, shown_at().await);
+    assert!(key.is_some());
+    let place = simulator::city::hanoi(80).unwrap();
+    let mut bays = place.lots.iter().flat_map(|lot| &lot.bays);
+    let device = bays.find(|bay| bay.code == BAY).unwrap().device.clone();
+    let device = device.unwrap().id;
+    // Until the page listens, it hears nothing.
+    let mut seq = 0;
+    eventually("the page to be brought up to date", || {
+        seq += 1;
+        let told = tests::sensors::told(&device, chrono::Utc::now(), seq, seq % 2 == 1);
+        let (shown_at, first, city) = (&shown_at, &first, &city);
+        async move {
+            tests::sensors::publish(&city.broker.url, vec![told]).await;
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            shown_at().await != *first
+        }
+    })
+    .await;
+    assert_eq!(phone.form_key().await, key);
+    phone.close().await;
+}
+
 /// The longest that a page waits until it tries again to send what waits, and some more.
 const PATIENCE: Duration = Duration::from_secs(60);
 

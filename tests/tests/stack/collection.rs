@@ -10,6 +10,9 @@ use tests::broker::Broker;
 use tests::eventually;
 use tests::sensors::{Told, says, told};
 use tests::serving::{IMPORT_TOKEN, Serving};
+use uuid::Uuid;
+
+use crate::refund::decide_dispute;
 
 const PAID: &str = "CN-01-001";
 const UNPAID: &str = "CN-01-002";
@@ -30,6 +33,7 @@ fn assert_balanced(row: &Value) {
     };
     let explained = sum(&[
         "collected",
+        "given_back",
         "grace",
         "pass",
         "exempt",
@@ -173,6 +177,37 @@ async fn what_came_and_why_it_differs_from_what_was_due() {
     let long = "/api/v1/reports/collection?from=2026-01-01&to=2026-03-01";
     let long = city.get(long).send().await.unwrap();
     assert_eq!(long.status(), StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+/// A driver whose complaint was found to be right has paid nothing; that is neither grace nor their debt.
+#[tokio::test]
+async fn what_is_given_back_by_decision_has_its_name() {
+    let city = Serving::city(80).await;
+    let start = Utc::now().trunc_subsecs(0) - TimeDelta::hours(5);
+    let place = simulator::city::hanoi(80).unwrap();
+    let mut bays = place.lots.iter().flat_map(|lot| &lot.bays);
+    let bay = bays.find(|bay| bay.code == PAID).unwrap();
+    let device = bay.device.as_ref().unwrap().id.clone();
+    let messages = [
+        told(&device, start - TimeDelta::minutes(1), 1, false),
+        told(&device, start, 2, true),
+        told(&device, start + TimeDelta::minutes(60), 3, false),
+    ];
+    city.sense(&messages, 3, "event").await;
+    sell(&city, &[(PAID, start, 60)]).await;
+    let receipt: Uuid = sqlx::query_scalar("SELECT receipt_id FROM receipt")
+        .fetch_one(&city.database.pool)
+        .await
+        .unwrap();
+    let guard = city.staff("guard", Some("HNP")).await;
+    decide_dispute(&city, &guard, &receipt.to_string(), None).await;
+
+    let report = city.json("/api/v1/reports/collection?by=lot").await;
+    let total = &report["total"];
+    assert_balanced(total);
+    assert_eq!(amount(total, "collected_vnd"), 0);
+    assert!(amount(total, "due_vnd") > 0, "{total}");
+    assert_eq!(amount(total, "given_back_vnd"), amount(total, "due_vnd"));
 }
 
 /// What a sensor of the small city says from yesterday's midnight until now, every half hour; a vehicle is
@@ -467,7 +502,8 @@ async fn an_installation_file_tells_what_a_lot_is_licensed_for() {
             .await
             .ok()
             .flatten();
-        (imported.map_err(|error| error.to_string()), told)
+        let imported = imported.map(drop).map_err(|error| error.to_string());
+        (imported, told)
     };
     assert_eq!(licensed(Some(12)).await, (Ok(()), Some(12)));
     let (refused, told) = licensed(Some(0)).await;

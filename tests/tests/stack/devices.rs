@@ -98,9 +98,18 @@ async fn a_bay_whose_sensor_has_gone_is_unknown() {
         .await;
         assert_eq!(occupancy(store, bay).await, state);
     }
-    // One is taken away; the other is moved to the third bay.
+    // One is taken away; the other is moved to the third bay. Of which the file names none keep theirs.
+    let now = chrono::Utc::now();
+    let removed = store.devices_remove(&["lot-0-0-sensor"], now, now);
+    removed.await.unwrap();
     place.lots[0].bays[0].device = None;
     place.lots[0].bays[2].device = place.lots[0].bays[1].device.take();
+    let mut none = place.clone();
+    for bay in &mut none.lots[0].bays {
+        bay.device = None;
+    }
+    let unchanged = store.place_import(&none, chrono::Utc::now()).await.unwrap();
+    assert_eq!(unchanged.moves.len(), 0);
     store
         .place_import(&place, chrono::Utc::now())
         .await

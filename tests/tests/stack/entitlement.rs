@@ -297,6 +297,36 @@ async fn the_city_exempts_on_a_ground_that_is_kept() {
     let page = page.send().await.unwrap().text().await.unwrap();
     assert!(page.contains("Xe của người khuyết tật"), "{page}");
 
+    // Found by its plate, however many were granted since; and what is refused is not to be typed anew.
+    let by_plate = async |plate: &str| {
+        let reply = city
+            .form_as(&ours, "/staff/exemptions/of", &[("plate", plate)])
+            .await;
+        (reply.status(), reply.text().await.unwrap())
+    };
+    let withdrawn_by = format!("/staff/exemptions/{id}/withdraw");
+    let (status, page) = by_plate(PLATE).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(page.contains(&withdrawn_by), "{page}");
+    let (_, page) = by_plate("30A-000.01").await;
+    assert!(!page.contains(&withdrawn_by), "{page}");
+    assert_eq!(by_plate("?").await.0, StatusCode::UNPROCESSABLE_ENTITY);
+    let today = today();
+    let form = [
+        ("plate", "30A-000.02"),
+        ("class", "motorbike"),
+        ("ground", "disabled"),
+        ("document", "Số \"7\""),
+        ("first", today.as_str()),
+        ("last", "2020-01-01"),
+    ];
+    let reply = city.form_as(&ours, "/staff/exemptions", &form).await;
+    assert_eq!(reply.status(), StatusCode::UNPROCESSABLE_ENTITY);
+    let page = reply.text().await.unwrap();
+    for kept in ["30A-000.02", "Số &quot;7&quot;", "2020-01-01"] {
+        assert!(page.contains(kept), "{kept}: {page}");
+    }
+
     let path = format!("{}/api/v1/staff/exemptions/{id}", city.url);
     for (cookie, status) in [
         (theirs, StatusCode::FORBIDDEN),

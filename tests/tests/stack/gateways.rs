@@ -160,9 +160,12 @@ async fn a_notice_without_our_money_waits_until_somebody_says_what_was_done() {
         let status = settle(bank_ref, "told the bank").await;
         assert!(status.is_redirection() || status.is_success(), "{status}");
     }
+    let mut older = notice("F4", "VND", 9_000);
+    older["paid_at"] = json!(chrono::Utc::now() - chrono::TimeDelta::hours(1));
+    city.outcomes(&[older]).await;
     let waiting = city.database.store.suspense_list(false, 10).await.unwrap();
     let waiting: Vec<&str> = waiting.iter().map(|row| row.bank_ref.as_str()).collect();
-    assert_eq!(waiting, ["F3"]);
+    assert_eq!(waiting, ["F4", "F3"], "who waits longest comes first");
     assert_eq!(
         city.database
             .count("audit WHERE action = 'notice.settle'")
@@ -357,6 +360,45 @@ async fn a_refund_that_was_asked_for_yesterday_is_asked_after_and_not_given_to_p
     let done = "refund WHERE status = 'done'";
     assert_eq!(paying.city.database.count(done).await, 1);
     paying.city.assert_books_are_right().await;
+}
+
+/// Nobody would ever ask for it, nor could people pay it.
+#[tokio::test]
+async fn a_refund_through_a_gateway_that_the_city_has_left_is_for_people_after_three_days() {
+    let paying = Paying::start().await;
+    let waiting = paying.open(BAY, "vnpay").await;
+    paying.decide(&waiting, "pay").await;
+    becomes(&paying, &waiting, "posted").await;
+    let timeout = Faults {
+        timeout: ALWAYS,
+        ..Faults::default()
+    };
+    paying.misbehave(timeout).await;
+    paying.city.stop(&waiting.session, &waiting.token).await;
+    let left = |days: u8| {
+        // What a refund says for ever is not changed otherwise.
+        format!(
+            "ALTER TABLE refund DISABLE TRIGGER refund_amount_stands;
+             ALTER TABLE refund DROP CONSTRAINT IF EXISTS refund_of_money;
+             ALTER TABLE bank_notice DISABLE TRIGGER USER;
+             UPDATE bank_notice SET gateway = 'left';
+             UPDATE refund SET gateway = 'left', created_at = now() - interval '{days} days'"
+        )
+    };
+    run(&paying.city.database.pool, &left(2)).await;
+    let noted = async |condition: &str| {
+        eventually(condition, || async {
+            paying.hurry().await;
+            tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+            paying.city.database.count(condition).await == 1
+        })
+        .await;
+    };
+    noted("outbox WHERE kind = 'refund' AND note LIKE '%not configured%'").await;
+    let by_hand = "refund WHERE status = 'manual' AND note LIKE '%not configured%'";
+    assert_eq!(paying.city.database.count(by_hand).await, 0);
+    run(&paying.city.database.pool, &left(4)).await;
+    noted(by_hand).await;
 }
 
 #[tokio::test]

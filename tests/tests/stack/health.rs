@@ -142,12 +142,9 @@ async fn a_device_that_never_spoke_is_missed_from_its_limit_on() {
     assert_eq!((kind.as_str(), until), ("comms_lost", None));
     assert_eq!(since, start + minutes(60));
     // A device that is taken away has no fault any more.
-    let mut place = city::small(1, 2);
-    place.lots[0].bays[0].device = None;
-    store
-        .place_import(&place, start + minutes(90))
-        .await
-        .unwrap();
+    let taken = start + minutes(90);
+    let removed = store.devices_remove(&["lot-0-0-sensor"], taken, taken);
+    removed.await.unwrap();
     let gone = start + minutes(91);
     assert_eq!(assess(&database, gone).await.ended, 1);
     assert_eq!(

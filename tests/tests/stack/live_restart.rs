@@ -41,6 +41,29 @@ fn arrivals(seq: i64) -> Vec<Told> {
         .collect()
 }
 
+/// A page that stood still would look true: staff who are that no longer are told so, and not what anybody sees.
+#[tokio::test]
+async fn who_is_no_longer_staff_is_told_so() {
+    let city = start(Broker::rumqttd()).await;
+    let guard = city.staff("guard", None).await;
+    let look = async |who: &str| {
+        let request = city.get("/api/v1/live?lot=lot-0&staff=true");
+        let mut reply = request.header("cookie", who).send().await.unwrap();
+        let mut said = String::new();
+        while !said.contains("event: bay") {
+            let Some(more) = reply.chunk().await.unwrap() else {
+                break;
+            };
+            said.push_str(&String::from_utf8_lossy(&more));
+        }
+        said
+    };
+    assert!(look(&guard).await.contains("event: bay"));
+    let said = look("").await;
+    assert!(said.starts_with("event: signed-out\n"), "{said}");
+    assert!(!said.contains("event: lot"), "{said}");
+}
+
 /// Every lot with its bays, as the database has them.
 async fn stored(city: &Serving) -> Vec<(LotSummary, Vec<BaySummary>)> {
     let now = Utc::now();

@@ -14,7 +14,7 @@ const BAY: &str = "CN-01-001";
 const PLATE: &str = "29A-777.77";
 
 /// A vehicle has stood in the bay for so many minutes, and the board knows.
-async fn parked(city: &Serving, minutes: i64) {
+pub async fn parked(city: &Serving, minutes: i64) {
     let place = simulator::city::hanoi(80).unwrap();
     let mut bays = place.lots.iter().flat_map(|lot| &lot.bays);
     let device = bays.find(|bay| bay.code == BAY).unwrap().device.clone();
@@ -42,7 +42,7 @@ async fn as_staff(city: &Serving, who: &str, path: &str, body: &Value) -> (Statu
     (reply.status(), reply.json().await.unwrap_or_default())
 }
 
-async fn write(city: &Serving, who: &str, plate: &str) -> (StatusCode, Value) {
+pub async fn write(city: &Serving, who: &str, plate: &str) -> (StatusCode, Value) {
     let path = format!("/api/v1/staff/bays/{BAY}/notices");
     as_staff(city, who, &path, &json!({ "plate": plate })).await
 }
@@ -359,4 +359,42 @@ async fn what_was_not_paid_is_asked_for_wherever_one_pays() {
         .header(COOKIE, &guard);
     let bay = bay.send().await.unwrap().text().await.unwrap();
     assert!(bay.contains(to.strip_prefix("/n/").unwrap()), "{bay}");
+}
+
+/// Notices that were written after one.
+async fn more_notices(city: &Serving, first: i32, count: i32, withdrawn: bool) {
+    let written = sqlx::query(
+        "INSERT INTO parking_notice (code, bay_id, plate, class, starts_at, ends_at, amount_vnd, issued_by, issued_at,
+                                     withdrawn_at, withdrawn_why)
+         SELECT lpad(n::text, 10, '0'), bay_id, '30A' || n, class, starts_at, ends_at, amount_vnd, issued_by,
+                issued_at + interval '1 minute', CASE WHEN $3 THEN now() END, CASE WHEN $3 THEN 'a mistake' END
+         FROM parking_notice, generate_series($1, $1 + $2 - 1) AS n WHERE plate = '29A77777'",
+    );
+    let written = written.bind(first).bind(count).bind(withdrawn);
+    let written = written.execute(&city.database.pool).await.unwrap();
+    assert_eq!(written.rows_affected(), u64::try_from(count).unwrap());
+}
+
+#[tokio::test]
+async fn what_is_unpaid_is_listed_however_much_was_settled_since() {
+    let city = Serving::city(80).await;
+    let guard = city.staff("guard", Some("HNP")).await;
+    parked(&city, 90).await;
+    let (status, notice) = write(&city, &guard, PLATE).await;
+    assert_eq!(status, StatusCode::CREATED, "{notice}");
+    let code = text(&notice["code"]);
+    let look = async |path: &str| {
+        let reply = city.get(path).header(COOKIE, &guard).send().await.unwrap();
+        reply.text().await.unwrap().replace("<!>", "")
+    };
+    more_notices(&city, 1_000, 250, true).await;
+    let list = look("/staff/notices?lang=en").await;
+    assert!(list.contains(&format!("/n/{code}")), "{list}");
+    assert!(list.contains("Older ones are not shown"), "{list}");
+    let staff = look("/staff?lang=en").await;
+    assert!(staff.contains("Unpaid notices <b>1</b>"), "{staff}");
+
+    more_notices(&city, 2_000, 250, false).await;
+    let staff = look("/staff?lang=en").await;
+    assert!(staff.contains("Unpaid notices <b>200+</b>"), "{staff}");
 }

@@ -303,3 +303,22 @@ async fn only_known_push_services_are_called_and_only_for_the_driver() {
     let page = page.header("cookie", cookie(&open)).send().await.unwrap();
     assert!(!page.text().await.unwrap().contains("data-push"));
 }
+
+/// The longest stay is a day.
+#[tokio::test]
+async fn who_can_have_no_more_time_is_not_told_to_add_some() {
+    let telling = Telling::start().await;
+    let open = telling.city.paid_session(BAY, 60).await;
+    let (browser, _) = telling.browser(&open, "en").await;
+    let end = telling.set_time(&open, 9 - 24 * 60, 9).await;
+    telling.subscriptions(WARNED, 1).await;
+    let messages = telling.messages(&browser);
+    assert_eq!(messages.len(), 1);
+    assert_eq!(
+        browser.read(&messages[0])["body"],
+        format!(
+            "Bay {BAY}: you may park until {}. No more time can be added.",
+            clock(end)
+        )
+    );
+}

@@ -29,7 +29,8 @@ async fn give_back(city: &Serving, guard: &str, paid: &Open, amount_vnd: Option<
     decide_dispute(city, guard, &receipt, amount_vnd).await;
 }
 
-async fn decide_dispute(city: &Serving, guard: &str, receipt: &str, amount_vnd: Option<i64>) {
+/// Complains of a receipt, and gives some of it back, all where nothing is said, as staff decide it.
+pub async fn decide_dispute(city: &Serving, guard: &str, receipt: &str, amount_vnd: Option<i64>) {
     let path = format!("/api/v1/receipts/{receipt}/disputes");
     let body = json!({"reason": "other", "text": "Chỗ đã có xe khác."});
     let (status, dispute) = city.post_as("", &path, &body).await;

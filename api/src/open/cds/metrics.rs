@@ -10,7 +10,6 @@ use chrono::{TimeDelta, Timelike};
 use domain::Timestamp;
 use store::open_data::{Dwell, OpenAsk};
 
-use super::super::csv::line;
 use super::super::geometry::{Within, middle};
 use super::super::ids::minute;
 use super::super::page::next_of;
@@ -20,6 +19,7 @@ use super::super::{Answer, Ask};
 use super::events::{event_id, stay_id};
 use super::{Places, ms, place_of};
 use crate::ApiError;
+use crate::csv::line;
 use crate::service::occupancy::{OccupancyStep, Period, histories};
 
 /// How many stays come at once.

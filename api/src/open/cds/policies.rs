@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use chrono::NaiveTime;
-use domain::tariff::{Increments, Tariff};
+use domain::tariff::Increments;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -76,7 +76,7 @@ fn policy_value(zone: &str, price: &Price<'_>) -> Value {
         }],
         "time_spans": time_spans(price),
     });
-    let description = beside(tariff);
+    let description = beside(price);
     if !description.is_empty() {
         policy["description"] = description.into();
     }
@@ -84,12 +84,28 @@ fn policy_value(zone: &str, price: &Price<'_>) -> Value {
 }
 
 /// What the price board says and a policy cannot.
-fn beside(tariff: &Tariff) -> String {
-    let mut text = String::new();
+fn beside(price: &Price<'_>) -> String {
+    let (tariff, mut text) = (price.tariff, String::new());
+    for step in &price.steps {
+        if let Some(min) = step.min_vnd {
+            let _ = write!(
+                text,
+                "The part of a stay from minute {} on costs at least {min} VND once it is begun. ",
+                step.from_min
+            );
+        }
+        if let Some(max) = step.max_vnd {
+            let _ = write!(
+                text,
+                "The part of a stay from minute {} on costs at most {max} VND. ",
+                step.from_min
+            );
+        }
+    }
     if tariff.free_min > 0 {
         let _ = write!(
             text,
-            "Stays of at most {} minutes are free. ",
+            "Stays of at most {} minutes are free, once within an hour. ",
             tariff.free_min
         );
     }

@@ -160,12 +160,14 @@ fn seen(
     let sessions = bay.sold.iter().map(|sold| {
         let below = |waiver| {
             let board = price(bay.class, sold.from, sold.to).unwrap_or_default();
-            (waiver, board.saturating_sub(sold.collected_vnd).max(0))
+            let paid = sold.collected_vnd.saturating_add(sold.given_back_vnd);
+            (waiver, board.saturating_sub(paid).max(0))
         };
         PaidSession {
             from: sold.from,
             to: sold.to,
             collected_vnd: sold.collected_vnd,
+            given_back_vnd: sold.given_back_vnd,
             waived: sold.waiver.map(below),
             is_unsettled: sold.is_unsettled,
         }

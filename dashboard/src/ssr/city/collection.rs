@@ -14,8 +14,11 @@ use crate::wish::encoded;
 /// How many lots are shown by themselves: those where most is owed.
 const LOTS: usize = 10;
 
+/// How many rows a file has at most.
+const CSV_ROWS: i64 = 10_000;
+
 /// Why what came differs from what was due: the amount, its sign in the sum, and its name.
-fn reasons(sum: &Collection, lang: Lang) -> [(i64, bool, &'static str, &'static str); 10] {
+fn reasons(sum: &Collection, lang: Lang) -> [(i64, bool, &'static str, &'static str); 11] {
     let text = lang.city_collection();
     [
         (sum.unpaid_vnd, true, text.not_paid, text.not_paid_why),
@@ -26,6 +29,12 @@ fn reasons(sum: &Collection, lang: Lang) -> [(i64, bool, &'static str, &'static 
             true,
             text.paid_elsewhere,
             text.paid_elsewhere_why,
+        ),
+        (
+            sum.given_back_vnd,
+            true,
+            text.given_back,
+            text.given_back_why,
         ),
         (sum.grace_vnd, true, text.grace, text.grace_why),
         (sum.pass_vnd, true, text.passes, text.passes_why),
@@ -88,6 +97,15 @@ pub(super) fn view(
     };
     let mut lots = collected.by(CollectedBy::Lot);
     lots.sort_by_key(|row| std::cmp::Reverse(row.sum.owed_vnd()));
+    // A file of more rows than one answer has would be refused.
+    let of_range = (range.to - range.from).num_days() + 1;
+    let rows = i64::try_from(lots.len())
+        .unwrap_or(i64::MAX)
+        .saturating_mul(of_range);
+    let by = match rows <= CSV_ROWS {
+        true => "&by=lot_day",
+        false => "&by=lot",
+    };
     lots.truncate(LOTS);
     let total = collected.total();
     let (low, high) = (total.owed().low_vnd, total.owed().high_vnd);
@@ -99,7 +117,7 @@ pub(super) fn view(
     let days = lot.map(|lot| days(&collected.of_lot(lot), range, lang).into_any());
     view! {
         <section class="card" id="collection" data-due=total.due_vnd.to_string() data-owed-low=low.to_string() data-owed-high=high.to_string()>
-            <h2>{title} {csv(range, "collection", "&by=lot_day")}</h2>
+            <h2>{title} {csv(range, "collection", by)}</h2>
             <p class="note">{unsure(&total, lang)}</p>
             <div class="two">{sums}{most}</div>
             {days}

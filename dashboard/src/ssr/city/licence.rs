@@ -89,7 +89,7 @@ pub(super) fn view(collected: &Collected, range: &Range, lang: Lang) -> impl Int
     };
     view! {
         <section class="card" id="licence">
-            <h2>{text.more_vehicles_than_licensed} " " {csv(range, "over-capacity", "")}</h2>
+            <h2>{text.more_vehicles_than_licensed} " " {csv(range, "over-capacity", "&only_beyond=true")}</h2>
             {body}
             <p class="source">{text.source}</p>
         </section>
