@@ -187,18 +187,61 @@ pub struct Lot {
 
 /// One vehicle's place.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(from = "BayFields", into = "BayFields")]
 pub struct Bay {
     /// The code on its sticker, unique.
     pub code: String,
     /// What it is made for.
     pub class: VehicleClass,
     /// Whether it is kept for disabled people, and whether it has a charger.
-    #[serde(flatten)]
     pub amenities: Amenities,
     /// Its four corners in metres east and north of the lot's position.
     pub outline: [[f32; 2]; 4],
     /// Its sensor, if it has one.
     pub device: Option<Device>,
+}
+
+/// A bay as documents have it, where a key that is misspelt must not read as none.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct BayFields {
+    code: String,
+    class: VehicleClass,
+    #[serde(default)]
+    accessible: bool,
+    #[serde(default)]
+    charging: bool,
+    outline: [[f32; 2]; 4],
+    #[serde(default)]
+    device: Option<Device>,
+}
+
+impl From<BayFields> for Bay {
+    fn from(fields: BayFields) -> Self {
+        Self {
+            code: fields.code,
+            class: fields.class,
+            amenities: Amenities {
+                accessible: fields.accessible,
+                charging: fields.charging,
+            },
+            outline: fields.outline,
+            device: fields.device,
+        }
+    }
+}
+
+impl From<Bay> for BayFields {
+    fn from(bay: Bay) -> Self {
+        Self {
+            code: bay.code,
+            class: bay.class,
+            accessible: bay.amenities.accessible,
+            charging: bay.amenities.charging,
+            outline: bay.outline,
+            device: bay.device,
+        }
+    }
 }
 
 /// What is wrong with a [`Place`].

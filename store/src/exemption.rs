@@ -58,6 +58,9 @@ pub struct KnownGround {
     pub name_en: String,
 }
 
+/// A plate's exemptions are granted one after the other: this advisory lock, with the plate's hash. `exem`.
+const GRANTS: i32 = 0x6578_656d;
+
 impl Store {
     /// The grounds that the city's tariffs know, of a zone or of all, each once.
     ///
@@ -80,7 +83,7 @@ impl Store {
         .await?)
     }
 
-    /// Grants an exemption.
+    /// Grants an exemption; the result is by what it goes. One that is granted word by word already is that one.
     ///
     /// # Errors
     /// [`StoreError::NotFound`] where there is no such zone.
@@ -89,11 +92,34 @@ impl Store {
         new: &Exemption,
         staff: &Staff,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<ExemptionId, StoreError> {
         let mut tx = self.begin().await?;
+        // Of two touches at once the second waits for the first.
+        sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
+            .bind(GRANTS)
+            .bind(new.plate.reveal())
+            .execute(&mut *tx)
+            .await?;
+        let known: Option<Uuid> = sqlx::query_scalar(
+            "SELECT exemption_id FROM exemption LEFT JOIN zone USING (zone_id)
+             WHERE plate = $1 AND exemption.class = $2 AND ground = $3 AND document = $4 AND starts_at = $5
+                AND ends_at = $6 AND zone.code IS NOT DISTINCT FROM $7::text AND withdrawn_at IS NULL LIMIT 1",
+        )
+        .bind(new.plate.reveal())
+        .bind(new.class.code())
+        .bind(&new.ground)
+        .bind(without_nul(&new.document))
+        .bind(new.starts_at)
+        .bind(new.ends_at)
+        .bind(&new.zone)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(known) = known {
+            return Ok(ExemptionId(known));
+        }
         exemption_insert(&mut tx, new, None, staff, now).await?;
         tx.commit().await?;
-        Ok(())
+        Ok(new.id)
     }
 
     /// Withdraws an exemption: what begins from now on is charged. Again it changes nothing.

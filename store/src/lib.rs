@@ -168,6 +168,9 @@ pub enum StoreError {
         /// Why it cannot be read.
         why: String,
     },
+    /// A document is not sound, or does not fit what is there.
+    #[error("{0}")]
+    Unsound(String),
     /// What is given as the database's address is none.
     #[error("no address of the form postgres://user:password@host:port/name: {0}")]
     NoAddress(String),

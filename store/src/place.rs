@@ -8,7 +8,7 @@ use domain::id::{BayId, LotId, OperatorId, TariffId, ZoneId};
 use domain::place::{Amenities, Lot, Place, VehicleClass};
 use domain::tariff::Tariff;
 use sqlx::types::Json;
-use sqlx::{AssertSqlSafe, FromRow, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, Postgres, Transaction};
 
 use crate::assignment::{Installation, devices_install};
 use crate::map::import_map;
@@ -86,14 +86,39 @@ impl Store {
     /// another bay than it stands in moves there as of `now`, and no other goes.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] where the document is not sound, or would give another city a lot, or another lot a bay
+    /// [`StoreError::Unsound`] where the document is not sound, or would give another city a lot, or another lot a bay
     /// of which anything is known; database errors.
     pub async fn place_import(
         &self,
         place: &Place,
         now: Timestamp,
     ) -> Result<Imported, StoreError> {
-        place.validate().map_err(|why| corrupt("place", why))?;
+        let (tx, imported) = self.imported(place, now).await?;
+        tx.commit().await?;
+        Ok(imported)
+    }
+
+    /// As [`Store::place_import`], with nothing changed: what it would have to say.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn place_import_try(
+        &self,
+        place: &Place,
+        now: Timestamp,
+    ) -> Result<Imported, StoreError> {
+        let (tx, imported) = self.imported(place, now).await?;
+        tx.rollback().await?;
+        Ok(imported)
+    }
+
+    async fn imported(
+        &self,
+        place: &Place,
+        now: Timestamp,
+    ) -> Result<(Transaction<'static, Postgres>, Imported), StoreError> {
+        let unsound = |why: domain::place::PlaceError| StoreError::Unsound(why.to_string());
+        place.validate().map_err(unsound)?;
         let mut tx = self.begin().await?;
         let city: i32 = sqlx::query_scalar(
             "INSERT INTO city (code, name, timezone) VALUES ($1, $2, $3)
@@ -114,8 +139,7 @@ impl Store {
         }
         let moves = import_devices(&mut tx, &place.lots, now).await?;
         import_map(&mut tx, city, &place.map).await?;
-        tx.commit().await?;
-        Ok(Imported { priced, moves })
+        Ok((tx, Imported { priced, moves }))
     }
 
     /// The city of that code.
@@ -288,7 +312,7 @@ async fn stays_where_it_is(
             "lot {lot:?} is of city {other:?}, not of {:?}",
             place.city.code
         );
-        return Err(corrupt("place", why));
+        return Err(StoreError::Unsound(why));
     }
     let (mut of, mut codes) = (Vec::new(), Vec::new());
     for lot in &place.lots {
@@ -315,7 +339,7 @@ async fn stays_where_it_is(
             let why = format!(
                 "bay {bay:?} has a history in lot {lot:?} and stays there: give it another code where it lies now"
             );
-            Err(corrupt("place", why))
+            Err(StoreError::Unsound(why))
         }
         None => Ok(()),
     }

@@ -1,7 +1,7 @@
 //! What every answer bears and every request must not be, whatever route it is.
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -15,6 +15,23 @@ const CSP_DATA: &str = "default-src 'none'; frame-ancestors 'none'";
 const CSP_DOCS: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
     frame-ancestors 'none'; base-uri 'none'";
 
+/// Whether a page sent it that is neither of this host, as the request names it, nor of the city's public address.
+fn is_from_elsewhere(headers: &HeaderMap, public_url: &str) -> bool {
+    let text = |name| {
+        let value: Option<&HeaderValue> = headers.get(name);
+        value.and_then(|value| value.to_str().ok())
+    };
+    let (Some(origin), Some(host)) = (text(header::ORIGIN), text(header::HOST)) else {
+        return false;
+    };
+    let host_of = |url: &str| {
+        let host = url.split_once("://").map_or(url, |(_, host)| host);
+        host.trim_end_matches('/').to_ascii_lowercase()
+    };
+    let from = host_of(origin);
+    from != host.to_ascii_lowercase() && from != host_of(public_url)
+}
+
 /// Refuses what another site has a browser send in its visitor's name: not even what signs them in. Then
 /// adds the headers that an answer lacks which keep it from being framed, sniffed, kept by caches, or asked
 /// for without TLS. A process that is about to end has each answer end its connection.
@@ -22,7 +39,11 @@ pub(super) async fn protect(State(app): State<App>, request: Request, next: Next
     // Banks and providers are no browsers, and send no such header. A name beside ours is another site, too: cookies go
     // along from there however strict they are.
     let from = request.headers().get("sec-fetch-site");
-    let is_foreign = from.is_some_and(|from| from == "cross-site" || from == "same-site");
+    let is_foreign = match from {
+        Some(from) => from == "cross-site" || from == "same-site",
+        // Browsers from before 2023 say only where the page was from.
+        None => is_from_elsewhere(request.headers(), &app.public_url),
+    };
     if !request.method().is_safe() && is_foreign {
         return ApiError::Forbidden.into_response();
     }

@@ -52,8 +52,7 @@ pub async fn grant(
 ) -> Result<ExemptionId, ApiError> {
     city_only(staff)?;
     let new = checked(app, request, now).await?;
-    app.store.exemption_grant(&new, staff, now).await?;
-    Ok(new.id)
+    Ok(app.store.exemption_grant(&new, staff, now).await?)
 }
 
 /// What is to be written for a grant.

@@ -82,6 +82,7 @@ impl Demo {
         // A new city has no past, whatever an earlier one was sent.
         if self.fresh || store.city_bay_count(simulator::city::CODE).await? == 0 {
             forget(&state_file)?;
+            forget(&self.verified())?;
         }
         let operators = self.seed(&store).await?;
         sign_up(&store, &operators, &known).await?;
@@ -128,7 +129,7 @@ impl Demo {
                 &mqtt_url,
                 &operators,
                 &known,
-                &self.example_bay()?
+                (&self.example_bay()?, &self.verified())
             )
         );
         let watched = tokio::spawn(watch_simulator(simulator, shutdown.clone()));
@@ -155,6 +156,11 @@ impl Demo {
         watched.await?;
         ingest.await??;
         served
+    }
+
+    /// Where `clearbay verify` remembers what it saw of this demo's log.
+    fn verified(&self) -> PathBuf {
+        self.state_dir.join("verified.json")
     }
 
     /// Builds the city, unless it is there; the result is its operators' codes.
@@ -322,8 +328,9 @@ fn welcome(
     mqtt_url: &str,
     operators: &[String],
     known: &BTreeMap<String, String>,
-    bay: &str,
+    (bay, verified): (&str, &Path),
 ) -> String {
+    let verified = verified.display();
     let password = |name: &str| known.get(name).map_or("", String::as_str);
     let log_key = known.get("CLEARBAY_LOG_KEY");
     let log_key = log_key.and_then(|key| key.parse::<LogSigner>().ok());
@@ -345,7 +352,7 @@ Clearbay is up.
   City and citizens http://{address}/city
   A driver's phone  http://{providers}/phone   (the messages sent to it)
   Check the revenue http://{address}/verify   (in the browser, or:)
-                    {program} verify --url http://{address} --key {log_key}
+                    {program} verify --url http://{address} --key {log_key} --state {verified}
   Open data         http://{address}/open
   API               http://{address}/api/docs/
   Metrics           http://{metrics}/metrics

@@ -17,7 +17,7 @@ const BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub enum Place {
     /// Check an installation file and bring the city up to date with it.
     Import(Import),
-    /// Print an installation file to start from: the simulated Hanoi.
+    /// Print an installation file to start from: a small Hanoi of its own, with other bays and sensors than the demo's.
     Example(Example),
 }
 
@@ -35,12 +35,12 @@ pub struct Import {
     database: Database,
     /// The file.
     file: PathBuf,
-    /// Check the file, and do nothing.
+    /// Check the file against what is there, tell which sensors would move, and write nothing.
     #[arg(long)]
     dry_run: bool,
 }
 
-/// Print an installation file to start from: the simulated Hanoi.
+/// Print an installation file to start from: a small Hanoi of its own, with other bays and sensors than the demo's.
 #[derive(Debug, clap::Args)]
 pub struct Example {
     /// How many bays it has.
@@ -68,12 +68,11 @@ impl Import {
             place.lots.len(),
             place.map.len()
         );
-        if self.dry_run {
-            out!("{what}: the file is sound, nothing was done");
-            return Ok(());
-        }
-        let store = self.database.open().await?;
-        let done = store.place_import(&place, chrono::Utc::now()).await;
+        let (store, now) = (self.database.open().await?, chrono::Utc::now());
+        let done = match self.dry_run {
+            true => store.place_import_try(&place, now).await,
+            false => store.place_import(&place, now).await,
+        };
         store.close().await;
         let Imported { priced, moves } = done?;
         for moved in moves {
@@ -84,7 +83,10 @@ impl Import {
                 "zone {zone}: it has prices, which stay as they are; `clearbay tariff import` changes them"
             );
         }
-        out!("{what}");
+        match self.dry_run {
+            true => out!("{what}: the file is sound and fits what is there; nothing was written"),
+            false => out!("{what}"),
+        }
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use axum::response::Response;
 use domain::id::{ExemptionRequestId, PassId, SessionId};
 use domain::money::Vnd;
 use domain::purchase::PurchaseStatus;
-use domain::session::SessionStatus;
+use domain::session::{PAYMENT_WINDOW, SessionStatus};
 use leptos::prelude::*;
 use store::exemption_request::ExemptionRequest;
 use store::pass::BoughtPass;
@@ -125,8 +125,10 @@ pub(crate) async fn page(State(app): State<App>, reader: Reader, headers: Header
             let status = match session.status {
                 SessionStatus::Paid if now < session.ends_at => lang.mine().in_force,
                 SessionStatus::Paid => lang.mine().ended,
-                SessionStatus::Pending => lang.mine().waits_for_its_money,
-                SessionStatus::Lapsed => lang.mine().never_paid,
+                SessionStatus::Pending if now < session.created_at + PAYMENT_WINDOW => {
+                    lang.mine().waits_for_its_money
+                }
+                SessionStatus::Pending | SessionStatus::Lapsed => lang.mine().never_paid,
             };
             let price = lang.money(session.quote.amount_vnd);
             let amount = match paid.get(&session.id) {

@@ -158,6 +158,7 @@ fn headline(
             <span role="timer" data-until=time(session.ends_at) data-now=time(now)>{lang.duration(left)}</span>
         }
         .into_any(),
+        "pending" | "lapsed" => ().into_any(),
         _ => until.clone().into_any(),
     };
     view! {

@@ -495,5 +495,16 @@ async fn every_answer_bears_the_headers_that_protect_its_reader() {
                 "{path} {from}"
             );
         }
+        // Older browsers say only where the page was from.
+        for (from, is_foreign) in [
+            ("https://evil.example", true),
+            ("null", true),
+            (city.url.as_str(), false),
+        ] {
+            let request = city.post(path, &serde_json::json!({}));
+            let reply = request.header("origin", from).send().await.unwrap();
+            let refused = reply.status() == StatusCode::FORBIDDEN;
+            assert_eq!(refused, is_foreign, "{path} {from}");
+        }
     }
 }

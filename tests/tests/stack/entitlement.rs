@@ -280,6 +280,9 @@ async fn the_city_exempts_on_a_ground_that_is_kept() {
     assert_eq!(granted.status(), StatusCode::CREATED);
     let granted: Value = granted.json().await.unwrap();
     let id = text(&granted["id"]);
+    // Touched twice, it is one that is withdrawn at once.
+    let twice = grant(&ours, "disabled", "2099-12-31").await.unwrap();
+    assert_eq!(text(&twice.json::<Value>().await.unwrap()["id"]), id);
     let parked = session(&city, PLATE, 600).await;
     assert_eq!(parked["status"], "paid");
     assert_eq!(parked["quote"]["amount_vnd"], 0);

@@ -41,6 +41,9 @@ async fn what_a_file_leaves_out_of_an_operator_stays() {
         .unwrap_err()
         .to_string();
     assert!(why.contains("unknown field `city_share`"), "{why}");
+    let misspelt = document.replace("\"accessible\"", "\"accesible\"");
+    assert!(serde_json::from_str::<Place>(&misspelt).is_err());
+    assert_eq!(serde_json::from_str::<Place>(&document).unwrap(), place);
 }
 
 #[tokio::test]

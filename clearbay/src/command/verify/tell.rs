@@ -15,6 +15,9 @@ const DAYS_SHOWN: usize = 10;
 
 /// All that was found, in the end, having asked so many times.
 pub(super) fn verdict(verdict: &Verdict, times: u32, keys: &LogKeys, state: &Path) {
+    if !verdict.holds() && state.exists() {
+        out!("What was seen before is remembered in {}", state.display());
+    }
     let Some(head) = verdict.head else {
         return findings(verdict, times);
     };

@@ -56,7 +56,7 @@ fn between(bounds: Bounds, sum: &Collection, lang: Lang) -> String {
     let (low, high) = (money(bounds.low_vnd), money(bounds.high_vnd));
     match lang {
         _ if sum.uncertainty.is_too_large() => lang.city_collection().cannot_tell.to_owned(),
-        _ if bounds.is_exact() && sum.uncertainty.is_none() => low,
+        _ if bounds.is_exact() => low,
         Lang::Vi => format!("từ {low} đến {high}"),
         Lang::En => format!("between {low} and {high}"),
     }
