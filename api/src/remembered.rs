@@ -26,6 +26,12 @@ const RANGES: usize = 64;
 /// Of how many lots is remembered what their past has taught: some hundred kilobytes each.
 const LOTS: usize = 1_000;
 
+/// Whether that was less than `length` ago. What was noted in the future was so by a clock that ran ahead.
+pub(crate) fn is_within(length: TimeDelta, at: Timestamp, now: Timestamp) -> bool {
+    let age = now - at;
+    TimeDelta::zero() <= age && age < length
+}
+
 /// All that is remembered.
 #[derive(Debug)]
 pub struct Answers {
@@ -88,10 +94,9 @@ impl<K: Clone + Eq + Hash, T: Clone + Send + 'static> Remembered<K, T> {
         answers.entry(about).or_default().clone()
     }
 
-    /// Whether what was computed then may be told again. What was computed in the future was so by a clock that ran ahead.
+    /// Whether what was computed then may be told again.
     fn is_fresh(&self, computed_at: Timestamp, now: Timestamp) -> bool {
-        let age = now - computed_at;
-        TimeDelta::zero() <= age && age < self.fresh_for
+        is_within(self.fresh_for, computed_at, now)
     }
 
     /// The answer that is remembered; `None` where there is none that may be given again, or one is

@@ -93,6 +93,7 @@ impl Store {
         staff: &Staff,
         now: Timestamp,
     ) -> Result<ExemptionId, StoreError> {
+        has_zone_s_name(new)?;
         let mut tx = self.begin().await?;
         // Of two touches at once the second waits for the first.
         sqlx::query("SELECT pg_advisory_xact_lock($1, hashtext($2))")
@@ -199,6 +200,14 @@ impl Store {
     }
 }
 
+/// Refuses what no zone can be called.
+fn has_zone_s_name(new: &Exemption) -> Result<(), StoreError> {
+    match new.zone.as_deref().is_none_or(storable) {
+        true => Ok(()),
+        false => Err(StoreError::NotFound("zone")),
+    }
+}
+
 /// Writes an exemption, granted by `staff`, and its line of the record; at a driver's request, where
 /// there is one.
 pub(crate) async fn exemption_insert(
@@ -208,9 +217,7 @@ pub(crate) async fn exemption_insert(
     staff: &Staff,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    if new.zone.as_deref().is_some_and(|zone| !storable(zone)) {
-        return Err(StoreError::NotFound("zone"));
-    }
+    has_zone_s_name(new)?;
     let done = sqlx::query(
         "INSERT INTO exemption (exemption_id, zone_id, plate, class, ground, document, starts_at,
                                 ends_at, granted_by, granted_at)

@@ -14,6 +14,7 @@ use super::keys::{JwkSet, Keys};
 use super::token::{self, Claims, Expected, Refused};
 use super::{OidcError, Settings, fetch, pkce};
 use crate::percent::percent_encoded;
+use crate::remembered::is_within;
 
 /// How long what a provider says of itself is believed, and its keys with it.
 const KEPT: TimeDelta = TimeDelta::hours(1);
@@ -74,12 +75,6 @@ impl<T> Asked<T> {
     fn is_older(&self, than: TimeDelta, now: Timestamp) -> bool {
         !is_within(than, self.at, now)
     }
-}
-
-/// Whether that was less than `length` ago. What was noted in the future was so by a clock that ran ahead.
-fn is_within(length: TimeDelta, at: Timestamp, now: Timestamp) -> bool {
-    let age = now - at;
-    TimeDelta::zero() <= age && age < length
 }
 
 #[derive(Debug, Default)]

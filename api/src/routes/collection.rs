@@ -10,11 +10,8 @@ use super::reports::{Format, csv};
 use crate::App;
 use crate::error::{ApiError, Problem};
 use crate::extract::{Query, day};
-use crate::service::collection::{self, Collected, CollectedBy, CollectedRow};
+use crate::service::collection::{self, Collected, CollectedBy, CollectedRow, ROWS_MAX};
 use crate::service::report::Range;
-
-/// How many rows one answer has at most: of a city of many lots, choose fewer days or one lot.
-pub(super) const ROWS_MAX: usize = 10_000;
 
 #[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

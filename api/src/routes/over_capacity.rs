@@ -91,7 +91,7 @@ pub(super) async fn get_over_capacity(
     let collected = collection::collected(&app, range, now).await?;
     let wanted = |row: &LoadRow| !query.only_beyond || row.load.is_beyond();
     let rows: Vec<LoadRow> = collected.load_rows().into_iter().filter(wanted).collect();
-    if rows.len() > super::collection::ROWS_MAX {
+    if rows.len() > crate::service::collection::ROWS_MAX {
         return Err(ApiError::Unprocessable(
             "that is more rows than one answer has; choose fewer days, or `only_beyond=true`"
                 .to_owned(),

@@ -19,6 +19,9 @@ mod assess;
 /// The longest range of this report: every stay of it is priced.
 pub const MAX_DAYS: i64 = 31;
 
+/// How many rows one answer has at most: of a city of many lots, choose fewer days or one lot.
+pub const ROWS_MAX: usize = 10_000;
+
 /// What was due and what came, and what lots held.
 #[derive(Clone, Debug, Default)]
 pub struct Collected {

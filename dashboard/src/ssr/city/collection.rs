@@ -1,6 +1,6 @@
 //! What was collected against what sensors saw, with the reasons for the gap and how sure it is.
 
-use api::service::collection::{Collected, CollectedBy, CollectedRow, MAX_DAYS};
+use api::service::collection::{Collected, CollectedBy, CollectedRow, MAX_DAYS, ROWS_MAX};
 use api::service::report::Range;
 use domain::collection::{Bounds, Collection};
 use domain::money::Vnd;
@@ -13,9 +13,6 @@ use crate::wish::encoded;
 
 /// How many lots are shown by themselves: those where most is owed.
 const LOTS: usize = 10;
-
-/// How many rows a file has at most.
-const CSV_ROWS: i64 = 10_000;
 
 /// Why what came differs from what was due: the amount, its sign in the sum, and its name.
 fn reasons(sum: &Collection, lang: Lang) -> [(i64, bool, &'static str, &'static str); 11] {
@@ -98,11 +95,8 @@ pub(super) fn view(
     let mut lots = collected.by(CollectedBy::Lot);
     lots.sort_by_key(|row| std::cmp::Reverse(row.sum.owed_vnd()));
     // A file of more rows than one answer has would be refused.
-    let of_range = (range.to - range.from).num_days() + 1;
-    let rows = i64::try_from(lots.len())
-        .unwrap_or(i64::MAX)
-        .saturating_mul(of_range);
-    let by = match rows <= CSV_ROWS {
+    let of_range = usize::try_from((range.to - range.from).num_days() + 1).unwrap_or(usize::MAX);
+    let by = match lots.len().saturating_mul(of_range) <= ROWS_MAX {
         true => "&by=lot_day",
         false => "&by=lot",
     };
